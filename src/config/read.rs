@@ -1,0 +1,1 @@
+//! Walks the spanned TOML tree.

@@ -1,0 +1,310 @@
+//! The checked configuration: every value here is in range and every name in it resolves.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::{Pattern, Secret, When};
+
+/// Everything that `run` needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[[source]]`, at least one.
+    pub sources: Vec<SourceConfig>,
+    /// `[delivery]`.
+    pub delivery: Delivery,
+    /// `[decode]`.
+    pub decode: Decode,
+    /// `[events]`: which records are ours.
+    pub events: Vec<EventRule>,
+    /// `[aws]`.
+    pub aws: Aws,
+    /// `[[route]]`, in order, ending in a catch-all.
+    pub routes: Vec<RouteConfig>,
+    /// `[sink.NAME]`, each used by a route.
+    pub sinks: Vec<SinkConfig>,
+    /// `[dead_letter]`.
+    pub dead_letter: DeadLetterConfig,
+    /// `[http]`; absent: no listener.
+    pub http: Option<SocketAddr>,
+    /// `[log]`.
+    pub log: LogConfig,
+}
+
+/// One place that events come from.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    /// SQS or a folder.
+    pub kind: SourceKind,
+    /// Buckets that objects may come from. Whoever can send to the queue must not be able to point
+    /// us at their own evidence. Not empty for SQS.
+    pub buckets: Vec<String>,
+    /// Only objects of these CloudTrail regions are fetched; empty: all.
+    pub regions: Vec<String>,
+    /// What a 404 becomes.
+    pub on_missing: FaultPolicy,
+    /// What a 403 becomes.
+    pub on_forbidden: FaultPolicy,
+}
+
+/// Where a source's messages come from.
+#[derive(Debug, Clone)]
+pub enum SourceKind {
+    /// An SQS queue that receives S3 object notifications.
+    Sqs {
+        /// The queue's URL.
+        queue_url: Url,
+        /// Its region: from the URL, or as configured.
+        region: String,
+    },
+    /// A folder, each file one object: nothing of AWS is needed.
+    Directory(PathBuf),
+}
+
+/// What a fault that may or may not heal becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultPolicy {
+    /// Released with backoff and tried again.
+    Retry,
+    /// Poison: dead-lettered by reference.
+    DeadLetter,
+}
+
+/// `[delivery]`: the bounds of everything in flight.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Messages being fetched and decoded at once.
+    pub work: usize,
+    /// Messages waiting for sinks.
+    pub unacknowledged: usize,
+    /// Resident bytes for objects and held events.
+    pub memory: u64,
+    /// Time for finishing after SIGTERM; less than the container's stop timeout.
+    pub drain: Duration,
+    /// How long a final outcome is remembered.
+    pub ledger: Duration,
+    /// Lease asked of the queue at each receive and renewal.
+    pub visibility: Duration,
+    /// How long a message waits for its sinks before it is released for a later attempt.
+    pub patience: Duration,
+}
+
+/// `[decode]`: the limits of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decode {
+    /// Uncompressed bytes of one object.
+    pub max_decompressed: u64,
+    /// Bytes of one record.
+    pub max_record: u64,
+    /// Uncompressed ÷ stored bytes, looked at after the first MiB.
+    pub max_ratio: u64,
+    /// Parse every record, not only candidates.
+    pub strict: bool,
+    /// SHA-256 of the uncompressed document.
+    pub hash: bool,
+}
+
+/// One line of `[events] include`, groups already spelled out: events of this source with such a name.
+#[derive(Debug, Clone)]
+pub struct EventRule {
+    /// `eventSource`, exactly.
+    pub source: String,
+    /// `eventName`: a name or a glob.
+    pub name: Pattern,
+}
+
+/// What an event is rendered to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutputFormat {
+    /// OCSF API Activity (class 6003), version 1.8.0.
+    Ocsf,
+    /// Exactly the record.
+    Raw,
+}
+
+/// `[aws]`: what all AWS clients share. Credentials and region come from the default chain.
+#[derive(Debug, Clone, Default)]
+pub struct Aws {
+    /// Endpoint of S3 instead of AWS's own (then with path-style addressing).
+    pub s3_endpoint: Option<Url>,
+    /// Endpoint of SQS instead of AWS's own.
+    pub sqs_endpoint: Option<Url>,
+}
+
+/// `[[route]]`.
+#[derive(Debug, Clone)]
+pub struct RouteConfig {
+    /// Unique, for metrics and `explain`.
+    pub name: String,
+    /// Which events; everything, if nothing was said.
+    pub when: When,
+    /// Where to; empty is `discard`, written out.
+    pub targets: Vec<RouteTarget>,
+    /// `continue = true`: later routes are asked too.
+    pub goes_on: bool,
+}
+
+/// One sink of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteTarget {
+    /// Name under `[sink.*]`.
+    pub sink: String,
+}
+
+/// `[sink.NAME]`.
+#[derive(Debug, Clone)]
+pub struct SinkConfig {
+    /// NAME.
+    pub name: String,
+    /// `false`: best effort, never holds a message.
+    pub required: bool,
+    /// What is sent.
+    pub format: OutputFormat,
+    /// Where to.
+    pub kind: SinkKind,
+}
+
+/// `type = …` and its settings.
+#[derive(Debug, Clone)]
+pub enum SinkKind {
+    /// `kafka`.
+    Kafka(KafkaConfig),
+    /// `splunk_hec`.
+    SplunkHec(SplunkConfig),
+    /// `stdout`.
+    Stdout(StdoutConfig),
+    /// `file`.
+    File(FileConfig),
+}
+
+/// `type = "kafka"`.
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    /// `bootstrap.servers`, host:port each.
+    pub brokers: Vec<String>,
+    /// Topic.
+    pub topic: String,
+    /// How to log in.
+    pub auth: KafkaAuth,
+    /// TLS, where brokers speak it.
+    pub tls: Option<Tls>,
+    /// What the key of a Kafka record is.
+    pub key: KafkaKey,
+    /// Other librdkafka properties, passed through but for those that are ours.
+    pub options: Vec<(String, String)>,
+    /// How long librdkafka tries before it answers; our own retries own the rest.
+    pub timeout: Duration,
+}
+
+/// What partitions a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KafkaKey {
+    /// `recipientAccountId`: one account's events stay in one partition.
+    Account,
+    /// `eventID`: spread evenly.
+    EventId,
+}
+
+/// `auth = { mechanism = … }`.
+#[derive(Debug, Clone)]
+pub enum KafkaAuth {
+    /// No SASL.
+    None,
+    /// SASL with a name and a password.
+    Sasl {
+        /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, as librdkafka spells it.
+        mechanism: &'static str,
+        /// User.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+}
+
+/// TLS towards a destination.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of our certificate chain.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub key_file: Option<PathBuf>,
+    /// No verification at all; warned about at every start.
+    pub insecure: bool,
+}
+
+/// `type = "splunk_hec"`.
+#[derive(Debug, Clone)]
+pub struct SplunkConfig {
+    /// Base URLs, `https://host:8088`.
+    pub endpoints: Vec<Url>,
+    /// HEC token.
+    pub token: Secret,
+    /// Beside an existing CloudTrail feed, or the only one.
+    pub mode: SplunkMode,
+    /// `index`; absent: the token's default.
+    pub index: Option<String>,
+    /// `source`; absent: the event's origin.
+    pub source: Option<String>,
+    /// `sourcetype`; absent: the mode's.
+    pub sourcetype: Option<String>,
+    /// `host`; absent: the account id.
+    pub host: Option<String>,
+    /// Indexer acknowledgement.
+    pub ack: bool,
+    /// TLS.
+    pub tls: Tls,
+    /// Most serialised, uncompressed bytes of one request.
+    pub max_batch_bytes: usize,
+    /// Time for one request, answer included.
+    pub timeout: Duration,
+}
+
+/// What Splunk is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplunkMode {
+    /// Our event, sourcetype `certrelay:event`, to join with the raw feed on eventID.
+    Beside,
+    /// Raw records as `aws:cloudtrail`, so that the Splunk add-on works unchanged.
+    Only,
+}
+
+/// `type = "stdout"`: one event a line.
+#[derive(Debug, Clone, Default)]
+pub struct StdoutConfig {}
+
+/// `type = "file"`: one event a line, appended.
+#[derive(Debug, Clone)]
+pub struct FileConfig {
+    /// Where.
+    pub path: PathBuf,
+    /// `fsync` before an event counts as delivered.
+    pub fsync: bool,
+}
+
+/// `[dead_letter]`: where what can never be processed goes.
+#[derive(Debug, Clone)]
+pub enum DeadLetterConfig {
+    /// A folder, one JSON file each.
+    Directory {
+        /// The folder; created if absent.
+        path: PathBuf,
+        /// Keep the bytes of bad records and bodies, not only references.
+        keep_bytes: bool,
+    },
+    /// Released until the queue's own redrive policy moves the message. An event refused by a sink
+    /// holds its message.
+    Redrive,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// One JSON object a line, or text for people.
+    pub json: bool,
+    /// A `tracing` filter: `info`, `certrelay=debug,warn` …
+    pub level: String,
+}

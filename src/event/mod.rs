@@ -1,0 +1,103 @@
+//! Room 4: a record → our event: who did what to which certificate, and what it means. Pure: the
+//! time comes in as an argument, nothing is logged, nothing is looked up.
+//!
+//! The raw record is evidence: its own bytes travel with the event. What we know of it stands
+//! beside those bytes, never inside them.
+
+mod format;
+mod id;
+mod record;
+
+use time::OffsetDateTime;
+
+use crate::cloudtrail::{BadRecord, Origin, Record};
+
+pub use format::render;
+pub use id::EventKey;
+pub use record::Fields;
+
+/// Which way a record reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// A CloudTrail log file in S3: complete, minutes late.
+    File,
+    /// Inline in an EventBridge event: seconds after the call.
+    Inline,
+}
+
+impl Lane {
+    /// `file` or `inline`, as in headers, metrics and `when`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Inline => "inline",
+        }
+    }
+}
+
+/// Whether the call succeeded: `errorCode` or `errorMessage` present means failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// AWS did what was asked.
+    Success,
+    /// AWS refused or failed; a denied attempt is signal too.
+    Failure,
+}
+
+impl CallOutcome {
+    /// `success` or `failure`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// One CloudTrail record that the selection names, understood.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// `eventID`; where missing, the SHA-256 of the record. The same on every redelivery: what
+    /// consumers downstream fold duplicates by.
+    pub id: String,
+    /// What the ledger folds by: id, account, name and time, so that a forged `eventID` suppresses nothing.
+    pub key: EventKey,
+    /// The evidence.
+    pub record: Record,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Which way it came.
+    pub lane: Lane,
+    /// When certrelay read it.
+    pub seen: OffsetDateTime,
+    /// When CloudTrail delivered its file (`Last-Modified`), where known.
+    pub delivered: Option<OffsetDateTime>,
+    /// The parts of the record that routing and the sinks' envelopes need, read once.
+    pub fields: Fields,
+}
+
+/// What is known of a record besides its bytes.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Which way it came.
+    pub lane: Lane,
+    /// Now.
+    pub seen: OffsetDateTime,
+    /// When its file was delivered, where known.
+    pub delivered: Option<OffsetDateTime>,
+}
+
+impl Event {
+    /// Reads a selected record.
+    ///
+    /// # Errors
+    /// The record is not a JSON object, or lacks what every CloudTrail record has. Its bytes come
+    /// back with the reason, for the dead letter.
+    pub fn read(record: Record, arrival: Arrival) -> Result<Self, BadRecord> {
+        record::read(record, arrival)
+    }
+}

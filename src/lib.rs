@@ -1,0 +1,14 @@
+//! certrelay.
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod cloudtrail;
+pub mod config;
+pub mod event;
+pub mod outcome;
+pub mod pipeline;
+pub mod queue;
+pub mod route;
+pub mod sink;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! The wire: gates, ledger, dead letter, drain. The only room that spawns.

@@ -1,0 +1,60 @@
+//! Room 5: event → the sinks it goes to. Pure: ordered rules, first match wins, nothing is implicit.
+
+use crate::config::{Pattern, RouteConfig, RouteTarget, When};
+use crate::event::Event;
+
+/// The routes of a configuration, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Router {
+    routes: Vec<RouteConfig>,
+}
+
+/// Where one event goes, and by which rules: what `explain` shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision<'r> {
+    /// Names of the routes that matched, in order.
+    pub routes: Vec<&'r str>,
+    /// Sinks by name, each at most once; empty means `discard` was written out.
+    pub targets: Vec<&'r RouteTarget>,
+}
+
+impl Router {
+    /// A router over checked routes: the configuration has made sure that a catch-all exists.
+    #[must_use]
+    pub fn new(routes: Vec<RouteConfig>) -> Self {
+        Self { routes }
+    }
+
+    /// The first route that matches, and those after it while `continue` says so.
+    #[must_use]
+    pub fn decide(&self, event: &Event) -> Decision<'_> {
+        let mut decision = Decision { routes: Vec::new(), targets: Vec::new() };
+        for route in &self.routes {
+            if !matches(&route.when, event) {
+                continue;
+            }
+            decision.routes.push(&route.name);
+            for target in &route.targets {
+                if !decision.targets.iter().any(|seen| seen.sink == target.sink) {
+                    decision.targets.push(target);
+                }
+            }
+            if !route.goes_on {
+                break;
+            }
+        }
+        decision
+    }
+}
+
+/// Whether all that `when` asks is true of `event`. A field that the record lacks matches as "".
+fn matches(when: &When, event: &Event) -> bool {
+    let fields = &event.fields;
+    let any = |patterns: &[Pattern], value: &str| {
+        patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(value))
+    };
+    any(&when.event, &fields.name)
+        && any(&when.outcome, fields.outcome.as_str())
+        && any(&when.account, fields.account.as_deref().unwrap_or(""))
+        && any(&when.region, fields.region.as_deref().unwrap_or(""))
+}

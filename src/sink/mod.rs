@@ -1,0 +1,74 @@
+//! Room 6: Kafka, Splunk HEC, stdout and files. Each answers one [`Outcome`] per event.
+//!
+//! A sink is a cheap handle plus its driver. Handing over moves the events into the driver, so
+//! that dropping the caller never cancels a request that other messages share; the driver batches by
+//! group commit (what arrives while a request is in flight goes out with the next one) and renders
+//! to the sink's format. A sink never writes a dead letter and never decides about a message.
+//!
+//! To add one: a file here, and a line in [`build`].
+
+mod file;
+mod handle;
+mod kafka;
+mod splunk;
+mod stdout;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{SinkConfig, SinkKind};
+use crate::event::Event;
+use crate::outcome::{Outcome, Why};
+use crate::telemetry::Metrics;
+
+/// Where events go. See the module for the contract.
+pub trait Sink: Send + Sync + 'static {
+    /// Takes over `events` and answers one outcome for each, in order. The future may be dropped:
+    /// what was handed over is still sent, only the answer is lost (and that reads as `Retry`).
+    fn deliver(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Vec<Outcome>>;
+
+    /// What the operator sees of it at `/readyz`.
+    fn state(&self) -> SinkState;
+}
+
+/// How a sink is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkState {
+    /// The last request was answered well, or none was made yet.
+    Up,
+    /// Requests fail in a way that time may heal; they are retried.
+    Degraded(Why),
+    /// Nothing is sent until an operator acts (a refused token, a missing topic); it resumes by itself.
+    Paused(Why),
+}
+
+/// A sink and the task that does its work, to be spawned by the pipeline.
+pub struct Built {
+    /// The sink's name in the configuration.
+    pub name: String,
+    /// `false`: best effort, never holds a message.
+    pub required: bool,
+    /// The handle.
+    pub sink: Arc<dyn Sink>,
+    /// Runs until `stop` is cancelled *and* everything handed over has been answered.
+    pub driver: BoxFuture<'static, ()>,
+}
+
+/// Makes the sink that `config` describes. Opens files and creates clients; connects to nothing yet.
+///
+/// # Errors
+/// What could not be created, with the sink's name and setting.
+pub fn build(
+    config: &SinkConfig,
+    metrics: &Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<Built, Why> {
+    match &config.kind {
+        SinkKind::Kafka(kafka) => kafka::build(config, kafka, metrics, stop),
+        SinkKind::SplunkHec(splunk) => splunk::build(config, splunk, metrics, stop),
+        SinkKind::Stdout(stdout) => Ok(stdout::build(config, stdout, metrics, stop)),
+        SinkKind::File(file) => file::build(config, file, metrics, stop),
+    }
+}
