@@ -31,6 +31,20 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// `[log]`.
     pub log: LogConfig,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<super::Problem>,
+}
+
+impl Config {
+    /// x
+    pub fn summary(&self) -> String {
+        todo!()
+    }
+}
+impl Default for Decode {
+    fn default() -> Self {
+        todo!()
+    }
 }
 
 /// One place that events come from.
@@ -307,4 +321,18 @@ pub struct LogConfig {
     pub json: bool,
     /// A `tracing` filter: `info`, `certrelay=debug,warn` …
     pub level: String,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            work: 64,
+            unacknowledged: 1000,
+            memory: 64 << 20,
+            drain: Duration::from_secs(100),
+            ledger: Duration::from_secs(3600),
+            visibility: Duration::from_secs(300),
+            patience: Duration::from_secs(11 * 3600),
+        }
+    }
 }
