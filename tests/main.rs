@@ -1,1 +1,6 @@
-fn main() {}
+//! The one integration-test binary.
+
+mod pipeline;
+mod shutdown;
+mod simulation;
+mod support;
