@@ -1,1 +1,3 @@
-fn main() {}
+//! The one integration-test binary: everything that needs more than one room.
+
+mod support;
