@@ -71,9 +71,8 @@ impl Queue for MemoryQueue {
     fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
         Box::pin(async move {
             over_the_wire().await;
-            let delete = |core: &mut Queues, handle: Handle, now| {
-                core.delete(&self.name, &handle, now)
-            };
+            let delete =
+                |core: &mut Queues, handle: Handle, now| core.delete(&self.name, &handle, now);
             let answer = self.batch(batch, delete);
             over_the_wire().await;
             answer
@@ -102,7 +101,11 @@ fn as_message(message: Received, received_at: Instant) -> Message {
 }
 
 fn entry_error(error: QueueError) -> EntryError {
-    if error.sender_fault() { EntryError::Lost(why(&error)) } else { EntryError::Transient(why(&error)) }
+    if error.sender_fault() {
+        EntryError::Lost(why(&error))
+    } else {
+        EntryError::Transient(why(&error))
+    }
 }
 
 fn why(error: &QueueError) -> Why {

@@ -9,3 +9,4 @@ pub mod queue_core;
 pub mod s3;
 pub mod sqs;
 pub mod sqs_http;
+pub mod world;

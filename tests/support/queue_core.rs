@@ -147,9 +147,7 @@ impl Queues {
     /// Creates a queue; one that exists keeps its messages and its settings, as on AWS.
     pub fn create(&mut self, name: &str, settings: Settings, now: Millis) {
         let tag = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
-        self.queues
-            .entry(name.to_owned())
-            .or_insert_with(|| OneQueue::new(tag, now, settings));
+        self.queues.entry(name.to_owned()).or_insert_with(|| OneQueue::new(tag, now, settings));
     }
 
     /// Names of all queues.
@@ -228,7 +226,11 @@ impl Queues {
         now: Millis,
     ) -> Result<Vec<Received>, QueueError> {
         if !(1..=10).contains(&max) {
-            return Err(invalid(max, "MaxNumberOfMessages", "Must be between 1 and 10, if provided."));
+            return Err(invalid(
+                max,
+                "MaxNumberOfMessages",
+                "Must be between 1 and 10, if provided.",
+            ));
         }
         self.pass_time(queue, now)?;
         let one = self.queue(queue)?;
@@ -274,7 +276,8 @@ impl Queues {
         let (one, shuffle) = self.queue_and_shuffle(queue)?;
         let current = one.get(handle.message).filter(|m| m.receive_count == handle.receive);
         let Some(stored) = current else {
-            let reason = "Message does not exist or is not available for visibility timeout change.";
+            let reason =
+                "Message does not exist or is not available for visibility timeout change.";
             return Err(invalid(handle_text, "ReceiptHandle", reason));
         };
         let Place::InFlight { received, .. } = stored.place else {

@@ -25,11 +25,9 @@ use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use faults::{Fault, Latency};
-pub use notice::encode_key;
-
 use super::sqs::Sqs;
 use faults::Script;
+pub use faults::{Fault, Latency};
 use notice::Destination;
 
 /// `AWS_ACCESS_KEY_ID` for the stand-ins.
@@ -131,13 +129,6 @@ impl S3StandIn {
         self.world.lock().buckets.get(bucket)?.objects.get(key).cloned()
     }
 
-    /// The keys of a bucket, in order.
-    pub fn keys(&self, bucket: &str) -> Vec<String> {
-        let inner = self.world.lock();
-        let keys = inner.buckets.get(bucket).map(|b| b.objects.keys().cloned().collect());
-        keys.unwrap_or_default()
-    }
-
     /// Lets the next `times` reads of keys that start with `prefix` go wrong.
     pub fn script(&self, prefix: &str, fault: Fault, times: u32) {
         self.world.lock().script.add(prefix, fault, times);
@@ -157,7 +148,13 @@ impl S3StandIn {
 impl Object {
     fn new(bytes: Bytes) -> Self {
         let etag = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { bytes, etag, modified: SystemTime::now(), content_type: None, content_encoding: None }
+        Self {
+            bytes,
+            etag,
+            modified: SystemTime::now(),
+            content_type: None,
+            content_encoding: None,
+        }
     }
 }
 

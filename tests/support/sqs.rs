@@ -33,11 +33,6 @@ impl Sqs {
         Self { core: Mutex::new(Queues::new(seed)), changed: Notify::new(), clock }
     }
 
-    /// The time of these queues.
-    pub fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// Does something to the core at the present time, and wakes whoever waits for a message.
     pub fn with<T>(&self, act: impl FnOnce(&mut Queues, Millis) -> T) -> T {
         let answer = act(&mut self.lock(), self.clock.now());

@@ -10,7 +10,6 @@ mod attributes;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ use super::sqs::Sqs;
 
 /// A running endpoint; dropping it closes the port.
 pub struct SqsHttp {
-    address: SocketAddr,
     endpoint: Arc<Endpoint>,
     _server: JoinSet<()>,
 }
@@ -85,17 +83,12 @@ impl SqsHttp {
         server.spawn(async move {
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self { address, endpoint, _server: server })
+        Ok(Self { endpoint, _server: server })
     }
 
     /// `http://127.0.0.1:PORT`, the value for `AWS_ENDPOINT_URL_SQS`.
     pub fn url(&self) -> &str {
         &self.endpoint.url
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// The URL of a queue, whether it exists or not.
@@ -142,7 +135,9 @@ async fn handle(
 ) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let Some(action) = target.and_then(|target| target.strip_prefix("AmazonSQS.")) else {
-        return wire::refuse(&wire::unknown_operation("no X-Amz-Target: AmazonSQS.<Action> header"));
+        return wire::refuse(&wire::unknown_operation(
+            "no X-Amz-Target: AmazonSQS.<Action> header",
+        ));
     };
     let fault = endpoint.next_fault(action);
     match fault {

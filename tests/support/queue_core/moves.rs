@@ -1,6 +1,6 @@
 //! What happens to messages by themselves: time passes, a receive hides one, the last one moves it.
 
-use super::{Millis, OneQueue, Place, Queues, QueueError, ReceiptHandle, Received};
+use super::{Millis, OneQueue, Place, QueueError, Queues, ReceiptHandle, Received};
 
 impl Queues {
     pub(super) fn queue(&mut self, name: &str) -> Result<&mut OneQueue, QueueError> {
@@ -21,11 +21,7 @@ impl Queues {
     }
 
     /// The handle, if this queue gave it out.
-    pub(super) fn genuine(
-        &mut self,
-        queue: &str,
-        text: &str,
-    ) -> Result<ReceiptHandle, QueueError> {
+    pub(super) fn genuine(&mut self, queue: &str, text: &str) -> Result<ReceiptHandle, QueueError> {
         let tag = self.queue(queue)?.tag;
         ReceiptHandle::decode(text)
             .filter(|handle| handle.queue == tag)

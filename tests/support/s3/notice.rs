@@ -39,8 +39,11 @@ impl Destination {
     }
 
     fn wants(&self, key: &str) -> bool {
-        let wanted = |event: &String| event == "s3:ObjectCreated:*" || event == "s3:ObjectCreated:Put";
-        self.events.iter().any(wanted) && key.starts_with(&self.prefix) && key.ends_with(&self.suffix)
+        let wanted =
+            |event: &String| event == "s3:ObjectCreated:*" || event == "s3:ObjectCreated:Put";
+        self.events.iter().any(wanted)
+            && key.starts_with(&self.prefix)
+            && key.ends_with(&self.suffix)
     }
 }
 
@@ -104,7 +107,7 @@ fn record(to: &Destination, bucket: &str, key: &str, object: &Object, sequencer:
 }
 
 /// A key as a notification carries it: form-urlencoded, but `/` stays, as AWS does it.
-pub fn encode_key(key: &str) -> String {
+fn encode_key(key: &str) -> String {
     let mut encoded = String::with_capacity(key.len());
     for byte in key.bytes() {
         match byte {

@@ -27,7 +27,8 @@ impl S3 for Buckets {
         self.count("CreateBucket");
         let bucket = req.input.bucket;
         self.lock().buckets.entry(bucket.clone()).or_default();
-        let output = CreateBucketOutput { location: Some(format!("/{bucket}")), ..Default::default() };
+        let output =
+            CreateBucketOutput { location: Some(format!("/{bucket}")), ..Default::default() };
         Ok(S3Response::new(output))
     }
 
@@ -37,7 +38,8 @@ impl S3 for Buckets {
     ) -> S3Result<S3Response<HeadBucketOutput>> {
         self.count("HeadBucket");
         self.must_exist(&req.input.bucket)?;
-        let output = HeadBucketOutput { bucket_region: Some(REGION.to_owned()), ..Default::default() };
+        let output =
+            HeadBucketOutput { bucket_region: Some(REGION.to_owned()), ..Default::default() };
         Ok(S3Response::new(output))
     }
 
@@ -296,9 +298,9 @@ fn cut(
     let whole = object.bytes.len();
     let Some(range) = range else { return Ok((0..whole, None)) };
     let full = u64::try_from(whole).unwrap_or(u64::MAX);
-    let part = range.check(full).map_err(|_| {
-        s3_error!(InvalidRange, "The requested range is not satisfiable")
-    })?;
+    let part = range
+        .check(full)
+        .map_err(|_| s3_error!(InvalidRange, "The requested range is not satisfiable"))?;
     let header = format!("bytes {}-{}/{full}", part.start, part.end.saturating_sub(1));
     let index = |at: u64| usize::try_from(at).unwrap_or(whole);
     Ok((index(part.start)..index(part.end), Some(header)))
