@@ -3,4 +3,5 @@
 mod pipeline;
 mod shutdown;
 mod simulation;
+mod standins;
 mod support;
