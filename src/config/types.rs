@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Pattern, Secret, When};
+use super::{Pattern, Problem, Secret, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// `[log]`.
     pub log: LogConfig,
+    /// What works and should be looked at; `run` logs them, `check` shows them.
+    pub warnings: Vec<Problem>,
 }
 
 /// One place that events come from.
@@ -100,6 +102,10 @@ pub struct Decode {
     pub max_record: u64,
     /// Uncompressed ÷ stored bytes, looked at after the first MiB.
     pub max_ratio: u64,
+    /// Objects and lists inside each other, in one record.
+    pub max_nesting: u32,
+    /// Records of one object.
+    pub max_records: u64,
     /// Parse every record, not only candidates.
     pub strict: bool,
     /// SHA-256 of the uncompressed document.
