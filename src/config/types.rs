@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Pattern, Secret, When};
+use super::{Pattern, Problem, Secret, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -31,20 +31,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// `[log]`.
     pub log: LogConfig,
-    /// What is allowed and probably not meant.
-    pub warnings: Vec<super::Problem>,
-}
-
-impl Config {
-    /// x
-    pub fn summary(&self) -> String {
-        todo!()
-    }
-}
-impl Default for Decode {
-    fn default() -> Self {
-        todo!()
-    }
+    /// What works and should be looked at; `run` logs them, `check` shows them.
+    pub warnings: Vec<Problem>,
 }
 
 /// One place that events come from.
@@ -114,6 +102,10 @@ pub struct Decode {
     pub max_record: u64,
     /// Uncompressed ÷ stored bytes, looked at after the first MiB.
     pub max_ratio: u64,
+    /// Objects and lists inside each other, in one record.
+    pub max_nesting: u32,
+    /// Records of one object.
+    pub max_records: u64,
     /// Parse every record, not only candidates.
     pub strict: bool,
     /// SHA-256 of the uncompressed document.
@@ -321,18 +313,4 @@ pub struct LogConfig {
     pub json: bool,
     /// A `tracing` filter: `info`, `certrelay=debug,warn` …
     pub level: String,
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Self {
-            work: 64,
-            unacknowledged: 1000,
-            memory: 64 << 20,
-            drain: Duration::from_secs(100),
-            ledger: Duration::from_secs(3600),
-            visibility: Duration::from_secs(300),
-            patience: Duration::from_secs(11 * 3600),
-        }
-    }
 }
