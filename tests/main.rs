@@ -1,1 +1,8 @@
-fn main() {}
+//! The one integration binary: linking it once is what keeps `make test` short.
+
+mod deploy;
+mod first_run;
+mod readme;
+mod samples;
+mod skip;
+mod tidy;
