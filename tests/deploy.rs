@@ -22,7 +22,8 @@ fn read(path: &str) -> String {
 /// The block scalar (`|`) that follows the line containing `mark`, without its indentation.
 fn block(yaml: &str, mark: &str) -> String {
     let after = &yaml[yaml.find(mark).unwrap_or_else(|| panic!("no {mark}"))..];
-    let mut lines = after.lines().skip_while(|line| !line.trim_end().ends_with('|')).skip(1).peekable();
+    let mut lines =
+        after.lines().skip_while(|line| !line.trim_end().ends_with('|')).skip(1).peekable();
     let depth = lines.peek().map_or(0, |line| line.len() - line.trim_start().len());
     assert!(depth > 0, "{mark} has no block");
     lines
@@ -155,7 +156,8 @@ fn the_image_installs_what_the_binary_links() {
     let needed = packages_of(&String::from_utf8_lossy(&output.stdout)).expect("known libraries");
     let dockerfile = read("deploy/Dockerfile");
     let runtime = dockerfile.rsplit("FROM ").next().expect("a last stage");
-    let install = runtime.lines().find(|line| line.contains("apt-get install")).expect("an install");
+    let install =
+        runtime.lines().find(|line| line.contains("apt-get install")).expect("an install");
     for package in needed {
         assert!(install.split(' ').any(|word| word == package), "{package} is not installed");
     }

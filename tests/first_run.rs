@@ -100,7 +100,8 @@ fn nothing_that_leads_off_this_machine_reaches_what_we_run() {
         .expect("the driver runs");
     let said = String::from_utf8(output.stdout).expect("text");
     assert!(!said.contains("203.0.113.9") && !said.contains("production"), "{said}");
-    for line in ["HARMLESS=kept", "NO_PROXY=127.0.0.1,localhost", "AWS_EC2_METADATA_DISABLED=true"] {
+    for line in ["HARMLESS=kept", "NO_PROXY=127.0.0.1,localhost", "AWS_EC2_METADATA_DISABLED=true"]
+    {
         assert!(said.lines().any(|said| said == line), "no {line}: {said}");
     }
     let kept: Vec<&str> = said.lines().filter(|line| line.starts_with("AWS_")).collect();

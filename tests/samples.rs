@@ -54,7 +54,11 @@ fn certificate_events(records: &[Value]) -> Vec<(&str, bool, &str)> {
         .filter_map(|record| Some((record["eventName"].as_str()?, record)))
         .filter(|(name, _)| names.contains(name))
         .map(|(name, record)| {
-            (name, record["errorCode"] == "AccessDenied", record["eventID"].as_str().expect("an id"))
+            (
+                name,
+                record["errorCode"] == "AccessDenied",
+                record["eventID"].as_str().expect("an id"),
+            )
         })
         .collect()
 }

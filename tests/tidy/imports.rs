@@ -28,13 +28,8 @@ const CLIENTS: [(&str, &[&str]); 4] = [
 ];
 
 /// Rooms and files that do no I/O and know no time, chance or log.
-const PURE: [&str; 5] = [
-    "src/cloudtrail/",
-    "src/event/",
-    "src/route/",
-    "src/outcome.rs",
-    "src/store/notification",
-];
+const PURE: [&str; 5] =
+    ["src/cloudtrail/", "src/event/", "src/route/", "src/outcome.rs", "src/store/notification"];
 
 /// What a pure room does without.
 const IMPURE: [&str; 9] = [
@@ -123,7 +118,10 @@ fn client_rule(sources: &[Source]) -> Vec<String> {
             for (client, places) in CLIENTS {
                 let at_home = places.iter().any(|place| source.path.starts_with(place));
                 if names(line, client) && !at_home {
-                    complaints.push(format!("{}:{number}: only {} names {client}", source.path, places[0]));
+                    complaints.push(format!(
+                        "{}:{number}: only {} names {client}",
+                        source.path, places[0]
+                    ));
                 }
             }
         }
@@ -139,7 +137,8 @@ fn purity_rule(sources: &[Source]) -> Vec<String> {
         }
         for (number, line) in source.code() {
             if let Some(word) = IMPURE.iter().find(|word| line.contains(**word)) {
-                complaints.push(format!("{}:{number}: a pure room does without {word}", source.path));
+                complaints
+                    .push(format!("{}:{number}: a pure room does without {word}", source.path));
             }
         }
     }
@@ -171,7 +170,8 @@ fn a_sibling_import_is_found_however_it_is_written() {
     ] {
         assert_eq!(import_rule(&[Source::sample("src/queue/sqs.rs", text)]).len(), 1, "{text}");
     }
-    let fine = "// crate::store\nuse crate::{outcome::{Why, Verdict}, config};\nuse crate::queue::X;";
+    let fine =
+        "// crate::store\nuse crate::{outcome::{Why, Verdict}, config};\nuse crate::queue::X;";
     assert_none(&import_rule(&[Source::sample("src/queue/sqs.rs", fine)]));
     assert_eq!(import_rule(&[Source::sample("src/utils/mod.rs", "")]).len(), 1);
 }

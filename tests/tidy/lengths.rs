@@ -24,8 +24,11 @@ fn opens_function(line: &str) -> bool {
             return after.starts_with(|c: char| c.is_alphabetic() || c == '_');
         }
         let word = rest.split(' ').next().unwrap_or_default();
-        let qualifies = word.starts_with("pub") || ["const", "async", "unsafe", "extern"].contains(&word);
-        let Some(after) = rest.strip_prefix(word).and_then(|r| r.strip_prefix(' ')) else { return false };
+        let qualifies =
+            word.starts_with("pub") || ["const", "async", "unsafe", "extern"].contains(&word);
+        let Some(after) = rest.strip_prefix(word).and_then(|r| r.strip_prefix(' ')) else {
+            return false;
+        };
         if !qualifies {
             return false;
         }
@@ -46,7 +49,11 @@ fn function_rule(sources: &[Source]) -> Vec<String> {
             let end = format!("{}}}", &line[..line.len() - code.len()]);
             let length = lines[at..].iter().position(|l| *l == end).map_or(0, |length| length + 1);
             if length > FUNCTION_LINES {
-                complaints.push(format!("{}:{}: a function of {length} lines", source.path, at + 1));
+                complaints.push(format!(
+                    "{}:{}: a function of {length} lines",
+                    source.path,
+                    at + 1
+                ));
             }
         }
     }

@@ -26,7 +26,9 @@ fn registered(source: &Source) -> Vec<String> {
 /// Every `certrelay_…` in code quotes on the page.
 fn documented(page: &str) -> BTreeSet<&str> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    page.split('`').skip(1).step_by(2)
+    page.split('`')
+        .skip(1)
+        .step_by(2)
         .filter(|quoted| quoted.starts_with("certrelay_"))
         .map(|quoted| quoted.split(|c| !is_word(c)).next().unwrap_or(quoted))
         .collect()
@@ -64,7 +66,8 @@ fn every_metric_is_documented_and_no_other() {
 
 #[test]
 fn an_undocumented_and_a_vanished_metric_are_found() {
-    let text = "registry.register(\n    \"sink_bytes\",\n    \"Help\", x);\nr.register(\"new\", \"\", y);";
+    let text =
+        "registry.register(\n    \"sink_bytes\",\n    \"Help\", x);\nr.register(\"new\", \"\", y);";
     let names = registered(&Source::sample("src/telemetry/metrics.rs", text));
     assert_eq!(names, ["certrelay_sink_bytes", "certrelay_new"]);
     let complaints = metrics_rule(&names, "`certrelay_sink_bytes_total{sink}` and `certrelay_old`");
