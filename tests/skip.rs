@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Panics
 /// With `CI=true`: there a skipped test is a failed one.
-pub fn skip(what: &str, how: &str) {
+pub(crate) fn skip(what: &str, how: &str) {
     assert!(
         std::env::var("CI").as_deref() != Ok("true"),
         "SKIPPED, which is a failure with CI=true: {what}: {how}"
