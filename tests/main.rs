@@ -1,9 +1,15 @@
 //! The one integration-test binary: everything that needs more than one room.
 
 mod config;
+mod deploy;
+mod first_run;
 mod pipeline;
+mod readme;
+mod samples;
 mod shutdown;
 mod simulation;
+mod skip;
 mod standins;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 mod support;
+mod tidy;
