@@ -78,7 +78,8 @@ impl Envelopes {
     pub(super) fn wrap(&self, event: &Event) -> Result<Vec<u8>, Why> {
         let mut rendered = Vec::with_capacity(2048);
         (self.render)(event, self.format, &mut rendered);
-        let payload: &RawValue = serde_json::from_slice(&rendered).map_err(|fault| not_json(&fault))?;
+        let payload: &RawValue =
+            serde_json::from_slice(&rendered).map_err(|fault| not_json(&fault))?;
         let time = time_of(event).and_then(|time| RawValue::from_string(time).ok());
         let origin = origin_of(event);
         let envelope = Envelope {
@@ -222,7 +223,8 @@ mod tests {
     fn the_time_is_plain_decimal_with_milliseconds() {
         let mut late = (*event(1)).clone();
         let written = |event: &Event| {
-            let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
+            let envelopes =
+                Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
             String::from_utf8(envelopes.wrap(event).unwrap()).unwrap()
         };
         assert!(written(&late).starts_with(r#"{"time":1790000000.000,"#));

@@ -136,7 +136,7 @@ fn by_status(status: u16) -> (Class, &'static str) {
         413 => (Class::TooLarge, "splunk_too_large"),
         408 | 425 | 429 => (Class::Busy, "splunk_busy"),
         500.. => (Class::Busy, "splunk_unavailable"),
-        300..400 => (Class::Setting { token: false }, "splunk_redirect"),
+        300..=399 => (Class::Setting { token: false }, "splunk_redirect"),
         _ => (Class::Setting { token: false }, "splunk_endpoint"),
     }
 }
@@ -236,7 +236,10 @@ mod tests {
         for status in [200, 204, 301, 303, 400, 404, 405, 415] {
             assert_eq!(class(status), Class::Setting { token: false }, "{status}");
         }
-        assert_eq!((class(401), class(403)), (Class::Setting { token: true }, Class::Setting { token: true }));
+        assert_eq!(
+            (class(401), class(403)),
+            (Class::Setting { token: true }, Class::Setting { token: true })
+        );
         assert_eq!(class(413), Class::TooLarge);
         assert_eq!(classify(&reply(303, page)).text, r#"HTTP 303, "<html>  <title>no</title>""#);
     }
