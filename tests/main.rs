@@ -1,1 +1,5 @@
-fn main() {}
+//! The one integration binary.
+mod event_fixtures;
+mod event_golden;
+mod event_samples;
+mod event_validators;
