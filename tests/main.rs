@@ -2,6 +2,10 @@
 
 mod config;
 mod deploy;
+mod event_fixtures;
+mod event_golden;
+mod event_samples;
+mod event_validators;
 mod first_run;
 mod pipeline;
 mod readme;
