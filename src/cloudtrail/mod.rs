@@ -6,8 +6,15 @@
 //! [`Decoder::finish`] has said that the file passed its checks.
 
 mod decoder;
+mod document;
+mod gzip;
+mod head;
 mod key;
+mod nesting;
+mod prefilter;
 mod selection;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;

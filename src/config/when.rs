@@ -30,6 +30,12 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The one name that is meant, where no part of the pattern stands for anything else.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        (!self.text.contains(['*', '?', '[', ']', '{', '}', '\\'])).then_some(&self.text)
+    }
 }
 
 /// The conditions of a route; an empty list asks nothing. The router does the matching.
