@@ -80,8 +80,10 @@ impl<'t> Reader<'t> {
 /// One table, being read.
 pub(super) struct Section<'t> {
     pub(super) reader: &'t Reader<'t>,
-    /// What the operator calls it: `[delivery]`, `[[route]] when`, `[sink.*] (kafka)`.
+    /// What the operator calls it: `[delivery]`, `[sink.lake]`.
     label: String,
+    /// What it is in [`Keys`], where that is something else: `[sink.NAME] of type kafka`.
+    kind: Option<String>,
     table: &'t DeTable<'t>,
     /// The header, or the inline table; 0..0 for the whole file.
     pub(super) span: Range<usize>,
@@ -98,12 +100,12 @@ impl<'t> Section<'t> {
     ) -> Self {
         let label = label.into();
         let (asked, refused) = (RefCell::default(), RefCell::default());
-        Self { reader, label, table, span, asked, refused }
+        Self { reader, label, kind: None, table, span, asked, refused }
     }
 
-    /// The same table under a label that says more, once its `type` is known.
-    pub(super) fn relabel(&mut self, label: String) {
-        self.label = label;
+    /// Says what kind of table it is, once its `type` is known.
+    pub(super) fn set_kind(&mut self, kind: String) {
+        self.kind = Some(kind);
     }
 
     /// The value of `key`, if it was written.
@@ -123,14 +125,15 @@ impl<'t> Section<'t> {
         item
     }
 
-    /// A key that is planned: refused, because ignoring it would be worse.
-    pub(super) fn not_yet(&self, key: &'static str) {
+    /// A key that is planned: refused, because ignoring it would be worse. Whether it was written.
+    pub(super) fn not_yet(&self, key: &'static str) -> bool {
         self.refused.borrow_mut().insert(key);
-        if let Some((name, value)) = self.table.get_key_value(key) {
-            self.reader.mask(value.span());
+        let entry = self.table.get_key_value(key);
+        if let Some((name, _)) = entry {
             let text = format!("`{key}` in {} is not supported yet; remove it", self.label);
             self.reader.mistake(name.span(), text);
         }
+        entry.is_some()
     }
 
     /// A table under `key`.
@@ -211,9 +214,10 @@ impl<'t> Section<'t> {
             let text = format!("unknown key `{}` in {}{hint}{why}", key.escape_debug(), self.label);
             self.reader.mistake(name.span(), text);
         }
+        let kind = self.kind.unwrap_or(self.label);
         let mut keys = self.reader.keys.borrow_mut();
         for key in asked {
-            let entry = (self.label.clone(), key.to_owned());
+            let entry = (kind.clone(), key.to_owned());
             if self.table.contains_key(key) {
                 keys.written.insert(entry.clone());
             }
@@ -222,8 +226,8 @@ impl<'t> Section<'t> {
     }
 }
 
-/// Masks every value in `value`: all of it, or what stands in the lines of a table's own section.
-pub(super) fn mask_scalars(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) {
+/// Masks `value`; of a table or list every value in it, because its own span may be a header.
+fn mask_scalars(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) {
     match value.get_ref() {
         DeValue::Table(table) => table.iter().for_each(|(_, value)| mask_scalars(reader, value)),
         DeValue::Array(array) => array.iter().for_each(|value| mask_scalars(reader, value)),

@@ -62,14 +62,14 @@ impl EventRule {
     }
 }
 
-/// `[[sink]] format`, but for `splunk_hec` in mode `only`.
+/// `[sink.*] format`, but for `splunk_hec` in mode `only`.
 pub(super) const FORMAT: OutputFormat = OutputFormat::Ocsf;
 /// `[http] listen`.
 pub(super) const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9600);
 /// `[sink.*] (kafka) key`.
 pub(super) const KAFKA_KEY: KafkaKey = KafkaKey::Account;
-/// `[sink.*] (kafka) timeout`: shorter than the lease, so that our own retries own the rest.
+/// `[sink.*] (kafka) timeout`: shorter than the drain; our own retries own the rest.
 pub(super) const KAFKA_TIMEOUT: Duration = Duration::from_secs(60);
 /// `[sink.*] (splunk_hec) mode`.
 pub(super) const SPLUNK_MODE: SplunkMode = SplunkMode::Beside;

@@ -14,6 +14,24 @@ use super::expand::expand;
 use super::suggest::did_you_mean;
 use super::units;
 
+/// What is said about values with a unit.
+struct Words {
+    what: &'static str,
+    /// What a number without a unit is taken for, in the advice.
+    bare: &'static str,
+    example: &'static str,
+    units: &'static str,
+}
+
+const DURATION: Words =
+    Words { what: "a duration", bare: "s", example: "100 s", units: "ms, s, min, h, d" };
+const SIZE: Words = Words {
+    what: "a size",
+    bare: "B",
+    example: "64 MiB",
+    units: "B, KiB, MiB, GiB, TiB, kB, MB, GB, TB",
+};
+
 /// A value, its key, and where both stand.
 #[derive(Clone)]
 pub(super) struct Item<'t> {
@@ -80,14 +98,7 @@ impl<'t> Item<'t> {
         expand(text, self.reader.env).map_err(|problem| self.mistake(problem)).ok()
     }
 
-    /// The text of a string with `${…}` in it: the only strings that may stand for numbers and flags.
-    fn from_variable(&self) -> Option<String> {
-        match self.value() {
-            DeValue::String(text) if text.contains("${") => self.expanded("a string"),
-            _ => None,
-        }
-    }
-
+    /// Whether it is a string with `${…}`: the only strings that may stand for numbers and flags.
     fn is_variable(&self) -> bool {
         matches!(self.value(), DeValue::String(text) if text.contains("${"))
     }
@@ -101,7 +112,7 @@ impl<'t> Item<'t> {
             self.wrong_type("`true` or `false`");
             return None;
         }
-        let flag = self.from_variable()?.trim().parse().ok();
+        let flag = self.expanded("a string")?.trim().parse().ok();
         if flag.is_none() {
             self.mistake(format!("`{}` must be `true` or `false`", self.key));
         }
@@ -112,7 +123,7 @@ impl<'t> Item<'t> {
     pub(super) fn count(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match self.value() {
             DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
-            _ if self.is_variable() => self.from_variable()?.trim().parse().ok(),
+            _ if self.is_variable() => self.expanded("a string")?.trim().parse().ok(),
             _ => {
                 self.wrong_type("a whole number");
                 return None;
@@ -128,35 +139,28 @@ impl<'t> Item<'t> {
 
     /// A duration with its unit, in `range`.
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let units = "ms, s, min, h, d";
-        let value = self.with_unit("a duration", "s", units, units::duration)?;
+        let value = self.with_unit(&DURATION, units::duration)?;
         self.in_range(value, &range, units::show_duration)
     }
 
     /// A size with its unit, in `range`.
     pub(super) fn size(&self, range: RangeInclusive<u64>) -> Option<u64> {
-        let units = "B, KiB, MiB, GiB, TiB, kB, MB, GB, TB";
-        let value = self.with_unit("a size", "MiB", units, units::size)?;
+        let value = self.with_unit(&SIZE, units::size)?;
         self.in_range(value, &range, units::show_size)
     }
 
-    fn with_unit<T>(
-        &self,
-        what: &str,
-        unit: &str,
-        units: &str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
+    fn with_unit<T>(&self, words: &Words, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let Words { what, bare, example, units } = words;
         let key = self.key;
         if let DeValue::Integer(digits) = self.value() {
-            let write = format!("`{key} = \"{digits} {unit}\"`");
+            let write = format!("`{key} = \"{digits} {bare}\"`");
             self.mistake(format!("{what} needs a unit: write {write} (units: {units})"));
             return None;
         }
-        let value = read(&self.expanded(&format!("{what} such as \"100 {unit}\""))?);
+        let value = read(&self.expanded(&format!("{what} such as \"{example}\""))?);
         if value.is_none() {
             self.mistake(format!(
-                "`{key}` must be {what}: a whole number and a unit, such as \"100 {unit}\" \
+                "`{key}` must be {what}: a whole number and a unit, such as \"{example}\" \
                  (units: {units})"
             ));
         }
@@ -184,7 +188,8 @@ impl<'t> Item<'t> {
         if found.is_none() {
             let names: Vec<String> =
                 choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            let hint = did_you_mean(&text, choices.iter().map(|(name, _)| *name));
+            let others = choices.iter().filter(|_| choices.len() > 1);
+            let hint = did_you_mean(&text, others.map(|(name, _)| *name));
             self.mistake(format!("`{}` must be {}{hint}", self.key, names.join(" or ")));
         }
         found.map(|(_, value)| *value)
@@ -216,7 +221,6 @@ impl<'t> Item<'t> {
         } else {
             return Some(url);
         };
-        self.reader.mask(self.span());
         self.mistake(format!("`{}` {fault}", self.key));
         None
     }

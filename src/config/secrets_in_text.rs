@@ -10,11 +10,18 @@ use super::expand::is_variable_name;
 use super::suggest::nearest;
 
 /// Parts of the names of keys whose values are secrets.
-const SECRET_WORDS: [&str; 9] =
-    ["token", "password", "passwd", "secret", "credential", "private", "pem", "jaas", "passphrase"];
-
-/// Keys below a secret that say where it is, not what it is.
-const PLACES: [&str; 4] = ["env", "file", "aws_secret", "key"];
+const SECRET_WORDS: [&str; 10] = [
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "credential",
+    "private",
+    "pem",
+    "jaas",
+    "external_id",
+];
 
 /// The spans of all values that may be secrets.
 pub(super) fn in_tree(table: &DeTable<'_>) -> Vec<Range<usize>> {
@@ -26,21 +33,25 @@ pub(super) fn in_tree(table: &DeTable<'_>) -> Vec<Range<usize>> {
 fn walk(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {
     for (name, value) in table {
         let key: &str = name.get_ref();
-        let place = secret && PLACES.contains(&key) && !misplaced(key, value.get_ref());
-        value_of(value, (secret || is_secret(key)) && !place, spans);
+        let is_place = key == "env" && names_variable(value.get_ref());
+        value_of(value, (secret || is_secret(key)) && !is_place, spans);
     }
 }
 
-/// A literal written where a variable's name belongs.
-fn misplaced(key: &str, value: &DeValue<'_>) -> bool {
-    key == "env" && !value.as_str().is_some_and(is_variable_name)
+/// Whether it can only be a variable's name: small letters may be a literal in the wrong place.
+fn names_variable(value: &DeValue<'_>) -> bool {
+    let small = |letter: char| letter.is_ascii_lowercase();
+    value.as_str().is_some_and(|text| is_variable_name(text) && !text.contains(small))
 }
 
 fn value_of(value: &Spanned<DeValue<'_>>, secret: bool, spans: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::Table(table) => walk(table, secret, spans),
         DeValue::Array(items) => items.iter().for_each(|item| value_of(item, secret, spans)),
-        DeValue::String(text) if text.contains("://") && text.contains('@') => {
+        // A URL may hold a password, or a token in its query.
+        DeValue::String(text)
+            if text.contains('@') || text.contains("?") && text.contains("//") =>
+        {
             spans.push(value.span());
         }
         _ if secret => spans.push(value.span()),

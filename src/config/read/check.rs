@@ -2,8 +2,7 @@
 
 use super::super::cursor::Section;
 use super::super::suggest::did_you_mean;
-use super::super::{DeadLetterConfig, Delivery, EventRule, Pattern, SourceKind};
-use super::delivery::SQS_CAP;
+use super::super::{DeadLetterConfig, Delivery, EventRule, Pattern, SinkKind, SourceKind};
 use super::events::{is_glob, known_names};
 use super::service::DeadLetter;
 use super::{route, sink, source};
@@ -81,19 +80,26 @@ pub(super) fn routes(top: &Section<'_>, routes: &[route::Draft<'_>], sinks: &[si
     }
 }
 
-/// `when.event` that no selected event can match.
+/// `when.event` that no selected event can match. Where the route's other names can, and this one
+/// is an event's at all, it may be meant for a wider selection: a warning.
 pub(super) fn conditions(routes: &[route::Draft<'_>], events: &[EventRule]) {
     // Without a selection its own mistake has been noted.
     if events.is_empty() {
         return;
     }
-    for (pattern, item) in routes.iter().flat_map(|route| &route.events) {
-        if events.iter().any(|rule| may_meet(pattern, &rule.name)) {
-            continue;
+    let met = |pattern: &Pattern| events.iter().any(|rule| may_meet(pattern, &rule.name));
+    for route in routes {
+        let alive = route.events.iter().any(|(pattern, _)| met(pattern));
+        for (pattern, item) in route.events.iter().filter(|(pattern, _)| !met(pattern)) {
+            let selected = events.iter().map(|rule| rule.name.as_str());
+            let hint = did_you_mean(pattern.as_str(), selected);
+            let text = format!("no event that [events] selects has such a name{hint}");
+            if alive && known_names().any(|name| pattern.matches(name)) {
+                item.warning(text);
+            } else {
+                item.mistake(text);
+            }
         }
-        let selected = events.iter().map(|rule| rule.name.as_str());
-        let hint = did_you_mean(pattern.as_str(), selected);
-        item.mistake(format!("no event that [events] selects has such a name{hint}"));
     }
 }
 
@@ -110,17 +116,18 @@ fn may_meet(one: &Pattern, other: &Pattern) -> bool {
     }
 }
 
-/// A message must leave its sinks' waiting room before SQS takes it away for good.
-pub(super) fn patience(top: &Section<'_>, delivery: &Delivery) {
-    if delivery.patience + delivery.visibility > SQS_CAP {
-        top.reader.mistake(
-            delivery_span(top),
-            "`patience` and `visibility` together must be at most 12 h: \
-             SQS takes a message back 12 h after its receive",
-        );
+/// A request that is under way at SIGTERM must be answered before the drain ends.
+pub(super) fn timeouts(top: &Section<'_>, delivery: &Delivery, sinks: &[sink::Draft]) {
+    for sink in sinks {
+        let timeout = match sink.config.as_ref().map(|config| &config.kind) {
+            Some(SinkKind::Kafka(kafka)) => kafka.timeout,
+            Some(SinkKind::SplunkHec(hec)) => hec.timeout,
+            _ => continue,
+        };
+        if timeout >= delivery.drain {
+            let text = "its `timeout` is not shorter than `drain` in [delivery]: what is under way \
+                        at SIGTERM may be cut off, and sent again by the next task";
+            top.reader.warning(sink.span.clone(), text);
+        }
     }
-}
-
-fn delivery_span(top: &Section<'_>) -> std::ops::Range<usize> {
-    top.table("delivery", "[delivery]").map_or(0..0, |table| table.span)
 }

@@ -9,7 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// SQS hides a message at most this long after one receive.
-pub(super) const SQS_CAP: Duration = Duration::from_secs(12 * 3600);
+const SQS_CAP: Duration = Duration::from_secs(12 * 3600);
 /// ECS on Fargate kills a task at most 120 s after SIGTERM; releasing what is left takes some of it.
 const FARGATE_DRAIN: Duration = Duration::from_secs(110);
 
@@ -37,6 +37,14 @@ pub(super) fn read(top: &Section<'_>) -> Delivery {
         item.warning(
             "longer than 110 s: ECS on Fargate kills a task at most 120 s after SIGTERM, \
              so keep this below the container's stop timeout",
+        );
+    }
+    if delivery.patience + delivery.visibility > SQS_CAP
+        && let Some(item) = table.item("patience").or_else(|| table.item("visibility"))
+    {
+        item.mistake(
+            "`patience` and `visibility` together must be at most 12 h: \
+             SQS takes a message back 12 h after its receive",
         );
     }
     table.finish();

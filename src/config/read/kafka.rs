@@ -80,7 +80,6 @@ fn addresses(list: &Item<'_>) -> Option<Vec<String>> {
             port.parse::<u16>().ok().filter(|port| clean && *port > 0)
         });
         if port.is_none() {
-            item.reader.mask(item.span());
             item.mistake("a broker is a host and a port, such as \"broker-1.example.com:9092\"");
             continue;
         }
@@ -174,7 +173,9 @@ fn flatten(table: &Section<'_>, prefix: &str, options: &mut Vec<(String, String)
             name == *ours || (ours.ends_with(['.', '_']) && name.starts_with(ours))
         });
         if let Some((_, instead)) = ours {
-            item.reader.mask(item.span());
+            if name.starts_with("sasl.") || name.starts_with("ssl.") {
+                item.reader.mask(item.span());
+            }
             let text = format!("certrelay sets `{}` itself: {instead}", name.escape_debug());
             item.reader.mistake(item.key_span.clone(), text);
             sound = None;

@@ -35,7 +35,7 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     check::sources(&top, &sources, dead_letter.as_ref());
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);
-    check::patience(&top, &delivery);
+    check::timeouts(&top, &delivery, &sinks);
     top.finish();
 
     Some(Config {

@@ -53,12 +53,13 @@ fn one<'t>(table: Section<'t>) -> Draft<'t> {
             read
         });
     }
-    let sinks = table.required("sinks", "[\"…\"]").and_then(|item| targets(&item));
+    let (sinks, sound) =
+        table.required("sinks", "[\"…\"]").map_or((Vec::new(), false), |item| targets(&item));
     let goes_on = table.flag("continue", false);
     let span = table.span.clone();
     table.finish();
-    let config = match (&name, when, &sinks) {
-        (Some((name, _)), Some(when), Some(sinks)) => Some(RouteConfig {
+    let config = match (&name, when, sound) {
+        (Some((name, _)), Some(when), true) => Some(RouteConfig {
             name: name.clone(),
             when,
             targets: sinks.iter().map(|(sink, _)| RouteTarget { sink: sink.clone() }).collect(),
@@ -66,7 +67,7 @@ fn one<'t>(table: Section<'t>) -> Draft<'t> {
         }),
         _ => None,
     };
-    Draft { config, span, name, sinks: sinks.unwrap_or_default(), events, is_catch_all, goes_on }
+    Draft { config, span, name, sinks, events, is_catch_all, goes_on }
 }
 
 /// The conditions, those on events with their places, and whether there are any.
@@ -81,8 +82,8 @@ fn conditions<'t>(table: Section<'t>) -> (Option<When>, Conditions<'t>, bool) {
     let account = list("account", account_exists);
     let region = list("region", region_exists);
     table.finish_with(
-        "; a route can ask for event, outcome, account and region, and a condition \
-         that were ignored would send events to the wrong place",
+        "; a route can ask for event, outcome, account and region, \
+         and ignoring a condition would send events to the wrong place",
     );
     let bare = |list: Conditions<'t>| list.into_iter().map(|(pattern, _)| pattern).collect();
     let places = event.clone().unwrap_or_default();
@@ -148,21 +149,20 @@ pub(super) fn looks_like_region(text: &str) -> bool {
         && number.chars().all(|digit| digit.is_ascii_digit())
 }
 
-/// The sinks of a route with their places; none for `"discard"`.
-fn targets<'t>(item: &Item<'t>) -> Option<Vec<(String, Item<'t>)>> {
-    if let DeValue::String(_) = item.value() {
-        if item.text()? == "discard" {
-            return Some(Vec::new());
-        }
-        item.mistake("`sinks` is a list of names, or \"discard\"");
-        return None;
-    }
-    let items = item.list()?;
-    if items.is_empty() {
-        item.mistake("no sinks; if these events are to go nowhere, write `sinks = \"discard\"`");
-        return None;
-    }
+/// The sinks of a route with their places, none for `"discard"`; and whether they are all sound.
+fn targets<'t>(item: &Item<'t>) -> (Vec<(String, Item<'t>)>, bool) {
     let mut read: Vec<(String, Item<'t>)> = Vec::new();
+    if let DeValue::String(_) = item.value() {
+        let discards = item.text().is_some_and(|text| text == "discard");
+        if !discards {
+            item.mistake("`sinks` is a list of names, or \"discard\"");
+        }
+        return (read, discards);
+    }
+    let items = item.list().unwrap_or_default();
+    if let (DeValue::Array(_), true) = (item.value(), items.is_empty()) {
+        item.mistake("no sinks; if these events are to go nowhere, write `sinks = \"discard\"`");
+    }
     for item in &items {
         let Some((name, place)) = target(item) else { continue };
         if read.iter().any(|(seen, _)| *seen == name) {
@@ -170,7 +170,8 @@ fn targets<'t>(item: &Item<'t>) -> Option<Vec<(String, Item<'t>)>> {
         }
         read.push((name, place));
     }
-    (read.len() == items.len()).then_some(read)
+    let sound = !items.is_empty() && read.len() == items.len();
+    (read, sound)
 }
 
 fn target<'t>(item: &Item<'t>) -> Option<(String, Item<'t>)> {

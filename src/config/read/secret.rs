@@ -22,7 +22,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
         }
         return Some(Secret::Literal(Arc::new(SecretString::from(value))));
     }
-    let table = item.table(&format!("`{}`", item.key))?;
+    let mut table = item.table(&format!("`{}`", item.key))?;
+    table.set_kind("a secret".to_owned());
     let (env, file) = (table.item("env"), table.item("file"));
     table.not_yet("aws_secret");
     table.not_yet("key");

@@ -56,8 +56,7 @@ pub(super) fn dead_letter(top: &Section<'_>) -> Option<DeadLetter> {
     let directory = table.item("directory");
     let redrive = table.item("redrive");
     let keep_bytes = table.item("keep_bytes");
-    table.not_yet("s3");
-    table.not_yet("sqs");
+    let planned = table.not_yet("s3") | table.not_yet("sqs");
     let keeps = keep_bytes.as_ref().is_some_and(|item| item.flag() == Some(true));
     let redrives = redrive.as_ref().is_some_and(|item| item.flag() == Some(true));
     let config = match (directory, redrives) {
@@ -74,6 +73,7 @@ pub(super) fn dead_letter(top: &Section<'_>) -> Option<DeadLetter> {
             }
             Some(DeadLetterConfig::Redrive)
         }
+        (None, false) if planned => None,
         (None, false) => {
             table.mistake("[dead_letter] needs `directory = \"…\"` or `redrive = true`");
             None

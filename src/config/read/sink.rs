@@ -17,7 +17,7 @@ pub(super) struct Draft {
     pub(super) span: Range<usize>,
 }
 
-const FORMATS: [(&str, OutputFormat); 2] =
+pub(super) const FORMATS: [(&str, OutputFormat); 2] =
     [("ocsf", OutputFormat::Ocsf), ("raw", OutputFormat::Raw)];
 
 #[derive(Clone, Copy)]
@@ -28,11 +28,11 @@ enum Kind {
     File,
 }
 
-const KINDS: [(&str, Kind); 4] = [
-    ("kafka", Kind::Kafka),
-    ("splunk_hec", Kind::SplunkHec),
-    ("stdout", Kind::Stdout),
-    ("file", Kind::File),
+const KINDS: [(&str, (&str, Kind)); 4] = [
+    ("kafka", ("kafka", Kind::Kafka)),
+    ("splunk_hec", ("splunk_hec", Kind::SplunkHec)),
+    ("stdout", ("stdout", Kind::Stdout)),
+    ("file", ("file", Kind::File)),
 ];
 
 pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
@@ -49,7 +49,7 @@ fn one(name: String, item: &Item<'_>) -> Option<Draft> {
         item.mistake("[sink] holds sinks by name: write [sink.NAME] with a `type`");
         return None;
     }
-    let mut table = item.table("[sink.NAME]")?;
+    let mut table = item.table(&format!("[sink.{}]", name.escape_debug()))?;
     let span = table.span.clone();
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name == "discard" {
@@ -60,22 +60,21 @@ fn one(name: String, item: &Item<'_>) -> Option<Draft> {
     }
     let kind = table.required("type", "\"kafka\"").and_then(|item| item.choice(&KINDS));
     // Without its type nothing of a sink can be judged.
-    let Some(kind) = kind else { return Some(Draft { name, config: None, span }) };
-    let (word, _) = KINDS[kind as usize];
-    table.relabel(format!("[sink.NAME] of type {word}"));
+    let Some((word, kind)) = kind else { return Some(Draft { name, config: None, span }) };
+    table.set_kind(format!("[sink.NAME] of type {word}"));
 
     let required = table.flag("required", true);
     let format = table.item("format");
-    let written = format.as_ref().and_then(|item| item.choice(&FORMATS));
-    let kind = match kind {
-        Kind::Kafka => kafka::read(&table).map(SinkKind::Kafka),
-        Kind::SplunkHec => splunk::read(&table).map(SinkKind::SplunkHec),
-        Kind::Stdout => Some(SinkKind::Stdout(StdoutConfig {})),
-        Kind::File => file(&table).map(SinkKind::File),
-    };
-    let format = match (&kind, format) {
-        (Some(SinkKind::SplunkHec(hec)), item) => splunk::format(hec.mode, written, item),
-        _ => written.unwrap_or(defaults::FORMAT),
+    let plain =
+        || format.as_ref().and_then(|item| item.choice(&FORMATS)).unwrap_or(defaults::FORMAT);
+    let (kind, format) = match kind {
+        Kind::Kafka => (kafka::read(&table).map(SinkKind::Kafka), plain()),
+        Kind::SplunkHec => {
+            let (hec, format) = splunk::read(&table, format.as_ref());
+            (hec.map(SinkKind::SplunkHec), format)
+        }
+        Kind::Stdout => (Some(SinkKind::Stdout(StdoutConfig {})), plain()),
+        Kind::File => (file(&table).map(SinkKind::File), plain()),
     };
     table.finish();
     let config = kind.map(|kind| SinkConfig { name: name.clone(), required, format, kind });

@@ -9,17 +9,28 @@ use super::super::item::{Item, is_loopback};
 use super::super::{OutputFormat, SplunkConfig, SplunkMode, Tls, defaults};
 use super::{secret, sink};
 
-pub(super) fn read(table: &Section<'_>) -> Option<SplunkConfig> {
-    let endpoints = table.required("endpoints", "[\"https://hec.example.com:8088\"]");
-    let token = table.required("token", "{ env = \"HEC_TOKEN\" }");
+/// Its settings, and what it is sent.
+pub(super) fn read(
+    table: &Section<'_>,
+    format: Option<&Item<'_>>,
+) -> (Option<SplunkConfig>, OutputFormat) {
     let mode = table.choice(
         "mode",
         defaults::SPLUNK_MODE,
         &[("beside", SplunkMode::Beside), ("only", SplunkMode::Only)],
     );
+    (settings(table, mode), format_of(mode, format))
+}
+
+fn settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig> {
+    let endpoints = table.required("endpoints", "[\"https://hec.example.com:8088\"]");
+    let token = table.required("token", "{ env = \"HEC_TOKEN\" }");
     let [index, source, sourcetype, host] =
         ["index", "source", "sourcetype", "host"].map(|key| table.text(key));
     let ack = table.flag("ack", false);
+    if ack && let Some(item) = table.item("ack") {
+        item.mistake("indexer acknowledgement is not supported yet; remove `ack`");
+    }
     let tls_item = table.item("tls");
     let batch = table.size("max_batch_bytes", defaults::SPLUNK_BATCH, 64 << 10..=64 << 20);
     let second = Duration::from_secs(1);
@@ -43,11 +54,8 @@ pub(super) fn read(table: &Section<'_>) -> Option<SplunkConfig> {
 }
 
 /// In mode `only` the raw record is what the Splunk add-on reads; nothing else makes sense.
-pub(super) fn format(
-    mode: SplunkMode,
-    written: Option<OutputFormat>,
-    item: Option<Item<'_>>,
-) -> OutputFormat {
+fn format_of(mode: SplunkMode, item: Option<&Item<'_>>) -> OutputFormat {
+    let written = item.and_then(|item| item.choice(&sink::FORMATS));
     match (mode, written, item) {
         (SplunkMode::Only, Some(OutputFormat::Ocsf), Some(item)) => {
             item.mistake(
