@@ -13,6 +13,7 @@ mod key;
 mod nesting;
 mod prefilter;
 mod selection;
+mod simd;
 #[cfg(test)]
 mod tests;
 
