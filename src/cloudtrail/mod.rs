@@ -11,6 +11,8 @@ mod gzip;
 mod head;
 mod key;
 mod nesting;
+#[cfg(feature = "fast-inflate")]
+mod one_shot;
 mod prefilter;
 mod selection;
 mod simd;
