@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::document::{Document, hexadecimal};
 use super::gzip::{Gunzip, MAGIC};
+#[cfg(feature = "fast-inflate")]
+use super::one_shot::OneShot;
 use super::{Damage, Found, Selection, Tally};
 use crate::config::Decode;
 
@@ -40,6 +42,8 @@ pub struct Decoder {
     unpacked: u64,
     hash: Sha256,
     verdict: Option<Damage>,
+    #[cfg(feature = "fast-inflate")]
+    one_shot: OneShot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +69,8 @@ impl Decoder {
             unpacked: 0,
             hash: Sha256::new(),
             verdict: None,
+            #[cfg(feature = "fast-inflate")]
+            one_shot: OneShot::new(),
         }
     }
 
@@ -99,8 +105,12 @@ impl Decoder {
     pub fn decode(&mut self, stored: &[u8], found: &mut Vec<Found>) -> Result<Tally, Damage> {
         self.reset();
         let before = found.len();
-        self.push(stored, found)?;
-        self.finish(found).inspect_err(|_| found.truncate(before))
+        let tally = self.decode_at_once(stored, found).unwrap_or_else(|| {
+            self.reset();
+            self.take(stored, found).and_then(|()| self.end(found))
+        });
+        self.reset();
+        tally.inspect_err(|_| found.truncate(before))
     }
 
     /// Forgets a half-read object, so that the next one starts clean.
@@ -115,6 +125,28 @@ impl Decoder {
         self.unpacked = 0;
         self.hash = Sha256::new();
         self.verdict = None;
+    }
+
+    /// Decodes a small object without the stream; none if it must go through it.
+    #[cfg(feature = "fast-inflate")]
+    fn decode_at_once(
+        &mut self,
+        stored: &[u8],
+        found: &mut Vec<Found>,
+    ) -> Option<Result<Tally, Damage>> {
+        let document = self.one_shot.unpack(stored)?;
+        self.stored = stored.len() as u64;
+        self.unpacked = document.len() as u64;
+        if self.limits.hash {
+            self.hash.update(document);
+        }
+        let walked = self.document.walk(document, true, found);
+        Some(self.check_size().and(walked).and_then(|_| self.account()))
+    }
+
+    #[cfg(not(feature = "fast-inflate"))]
+    fn decode_at_once(&mut self, _: &[u8], _: &mut Vec<Found>) -> Option<Result<Tally, Damage>> {
+        None
     }
 
     fn take(&mut self, mut stored: &[u8], found: &mut Vec<Found>) -> Result<(), Damage> {
@@ -158,6 +190,11 @@ impl Decoder {
         if let Some(verdict) = self.verdict.take() {
             return Err(verdict);
         }
+        self.account()
+    }
+
+    /// The accounting of a document that has been walked through and is sound.
+    fn account(&mut self) -> Result<Tally, Damage> {
         let mut tally = self.document.finish()?;
         tally.stored_bytes = self.stored;
         tally.bytes = self.unpacked;

@@ -11,8 +11,11 @@ mod gzip;
 mod head;
 mod key;
 mod nesting;
+#[cfg(feature = "fast-inflate")]
+mod one_shot;
 mod prefilter;
 mod selection;
+mod simd;
 #[cfg(test)]
 mod tests;
 

@@ -3,8 +3,10 @@
 //! Each bracket outside strings is checked against the one that it closes. That, with the gzip CRC,
 //! is the whole of the structure check that a record gets which nobody asked for.
 
+use super::simd;
+
 /// 64 bytes at a time: one bit of a `u64` for each.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 
 /// Deepest nesting that can be followed: the bits of [`Nesting::kinds`], with room to spare.
 pub(super) const DEEPEST: u32 = 120;
@@ -31,11 +33,11 @@ pub(super) enum Broken {
 }
 
 /// Which bytes of a block are what.
-struct Masks {
-    quotes: u64,
-    backslashes: u64,
+pub(super) struct Masks {
+    pub(super) quotes: u64,
+    pub(super) backslashes: u64,
     /// Brackets of both kinds.
-    brackets: u64,
+    pub(super) brackets: u64,
 }
 
 impl Nesting {
@@ -50,10 +52,26 @@ impl Nesting {
 
     /// Follows the value through `bytes`, which start with its first byte or go on where the last
     /// call stopped. Answers the index after its last bracket, or none if it goes on after `bytes`.
+    #[inline]
     pub(super) fn close(&mut self, bytes: &[u8]) -> Result<Option<usize>, Broken> {
+        match simd::close(self, bytes) {
+            Some(closed) => closed,
+            None => self.close_by(bytes, &masks, &prefix_xor),
+        }
+    }
+
+    /// [`close`](Self::close), by these ways to find the bytes that matter and to see what lies
+    /// between quotes. Inlined, so that it is compiled for the instructions that they use.
+    #[inline(always)]
+    pub(super) fn close_by(
+        &mut self,
+        bytes: &[u8],
+        masks: &impl Fn(&[u8; BLOCK]) -> Masks,
+        between: &impl Fn(u64) -> u64,
+    ) -> Result<Option<usize>, Broken> {
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
         for (number, block) in blocks.iter().enumerate() {
-            if let Some(end) = self.step(block, BLOCK, &masks(block))? {
+            if let Some(end) = self.step(block, BLOCK, &masks(block), between)? {
                 return Ok(Some(number * BLOCK + end));
             }
         }
@@ -62,7 +80,7 @@ impl Nesting {
         }
         let mut block = [b' '; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
-        let end = self.step(&block, rest.len(), &masks(&block))?;
+        let end = self.step(&block, rest.len(), &masks(&block), between)?;
         Ok(end.map(|end| blocks.len() * BLOCK + end))
     }
 
@@ -73,12 +91,13 @@ impl Nesting {
         block: &[u8; BLOCK],
         length: usize,
         masks: &Masks,
+        between: &impl Fn(u64) -> u64,
     ) -> Result<Option<usize>, Broken> {
         let escaped = self.escapes(masks.backslashes);
         if length < BLOCK {
             self.escaped = (escaped >> length) & 1;
         }
-        let inside = prefix_xor(masks.quotes & !escaped) ^ self.in_string;
+        let inside = between(masks.quotes & !escaped) ^ self.in_string;
         self.in_string = (inside.cast_signed() >> 63).cast_unsigned();
         let mut brackets = masks.brackets & !inside;
         while brackets != 0 {
