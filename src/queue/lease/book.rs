@@ -46,7 +46,9 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(settings: LeaseSettings) -> Self {
+    pub(super) fn new(mut settings: LeaseSettings) -> Self {
+        // A margin beyond half the lease would renew what was only just renewed.
+        settings.renew_before = settings.renew_before.min(settings.visibility / 2);
         Self { settings, held: BTreeMap::new(), dates: BTreeSet::new(), next_id: 0, waking: None }
     }
 
