@@ -67,7 +67,11 @@ async fn damaged_objects_are_dead_lettered_and_deliver_nothing() {
     becomes(&sample.gzip[..sample.gzip.len() - 9], "corrupt_gzip").await;
     becomes(b"not gzip and not JSON", "corrupt_json").await;
     becomes(&gzip(b"{\"Records\":[{\"eventName\":"), "corrupt_json").await;
-    becomes(&gzip(b"{\"awsAccountId\":\"111122223333\",\"digestS3Bucket\":\"x\"}"), "not_cloudtrail").await;
+    becomes(
+        &gzip(b"{\"awsAccountId\":\"111122223333\",\"digestS3Bucket\":\"x\"}"),
+        "not_cloudtrail",
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +94,10 @@ async fn what_has_nothing_for_us_is_done_without_a_request() {
         world.announce(&[key], BTreeSet::new());
     }
     world.announce(&[], BTreeSet::new());
-    world.sqs.send(QUEUE, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"audit-logs"}"#).unwrap();
+    world
+        .sqs
+        .send(QUEUE, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"audit-logs"}"#)
+        .unwrap();
     let metrics = world.run_until_empty(HOUR).await.expect("settled");
     assert!(world.store.opens.lock().unwrap().is_empty());
     assert_eq!(metrics.messages_received.get(), 5);
@@ -121,7 +128,8 @@ async fn a_letter_that_cannot_be_written_keeps_its_message() {
 
 #[tokio::test(start_paused = true)]
 async fn under_redrive_poison_is_released_until_the_queue_moves_it() {
-    let settings = WorldSettings { redrive: true, max_receive_count: 3, ..WorldSettings::default() };
+    let settings =
+        WorldSettings { redrive: true, max_receive_count: 3, ..WorldSettings::default() };
     let world = World::new(settings);
     world.sqs.send(QUEUE, "no notification at all").unwrap();
     world.run_until_empty(HOUR).await.expect("moved");
@@ -176,7 +184,8 @@ async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
         visibility: Duration::from_secs(300),
         ..Delivery::default()
     };
-    let world = World::new(WorldSettings { delivery, max_receive_count: 3, ..WorldSettings::default() });
+    let world =
+        World::new(WorldSettings { delivery, max_receive_count: 3, ..WorldSettings::default() });
     let back = Instant::now() + 4 * HOUR;
     world.sinks[0].faults.lock().unwrap().down_until = Some(back);
     let samples = samples::generate(13, 60, 10);

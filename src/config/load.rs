@@ -120,9 +120,3 @@ fn syntax_mistakes(source: &Source<'_>, text: &str, errors: &[toml::de::Error]) 
         })
         .collect()
 }
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
-    }
-}

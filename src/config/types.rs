@@ -106,10 +106,6 @@ pub struct Decode {
     pub max_nesting: u32,
     /// Uncompressed ÷ stored bytes, looked at after the first MiB.
     pub max_ratio: u64,
-    /// Objects and lists inside each other, in one record.
-    pub max_nesting: u32,
-    /// Records of one object.
-    pub max_records: u64,
     /// Parse every record, not only candidates.
     pub strict: bool,
     /// SHA-256 of the uncompressed document.

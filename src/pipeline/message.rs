@@ -125,6 +125,11 @@ async fn forward(
 ) -> Verdict {
     let objects = match announced(source.policy.bodies, body) {
         Ok(Notification::Objects(objects)) => objects,
+        Ok(Notification::Inline(_)) => {
+            let text = "the body holds a CloudTrail record itself (EventBridge); this source reads \
+                        files only, point the rule at another queue";
+            return unreadable(wire, source, id, body, Why::new("inline_not_enabled", text)).await;
+        }
         Ok(Notification::Nothing(nothing)) => {
             wire.metrics
                 .messages_without_objects
@@ -132,18 +137,27 @@ async fn forward(
                 .inc();
             return Verdict::Done;
         }
-        Err(why) => {
-            let queue = source.queue.name();
-            tracing::error!(queue, message = id, code = why.code, "{why}");
-            let now = (wire.now)();
-            return wire.bury(why, |_, why| dead_letter::message(queue, id, body, why, now)).await;
-        }
+        Err(why) => return unreadable(wire, source, id, body, why).await,
     };
     let mut verdict = Verdict::Done;
     for object in &objects {
         verdict = verdict.and(object::process(wire, source, object, place).await);
     }
     verdict
+}
+
+/// A body that can never be processed: logged once and dead-lettered whole.
+async fn unreadable(
+    wire: &Wire,
+    source: &RunningSource,
+    id: &str,
+    body: &str,
+    why: Why,
+) -> Verdict {
+    let queue = source.queue.name();
+    tracing::error!(queue, message = id, code = why.code, "{why}");
+    let now = (wire.now)();
+    wire.bury(why, |_, why| dead_letter::message(queue, id, body, why, now)).await
 }
 
 fn announced(bodies: Bodies, body: &str) -> Result<Notification, Why> {

@@ -43,6 +43,9 @@ pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
             account: Some("111122223333".to_owned()),
             region: Some("us-east-1".to_owned()),
             outcome: CallOutcome::Success,
+            error_code: None,
+            request_id: None,
+            principal: None,
         },
     })
 }

@@ -197,7 +197,8 @@ fn decoy(record: &mut Value, pick: usize) {
     match pick % 4 {
         0 => {
             record["eventName"] = "PutUserPolicy".into();
-            let document = json!({"Statement": [{"Effect": "Deny", "Action": format!("iam:{name}")}]});
+            let document =
+                json!({"Statement": [{"Effect": "Deny", "Action": format!("iam:{name}")}]});
             record["requestParameters"] =
                 json!({"userName": "alice", "policyDocument": document.to_string()});
         }
@@ -211,7 +212,8 @@ fn decoy(record: &mut Value, pick: usize) {
         }
         _ => {
             record["eventName"] = "GetUser".into();
-            record["requestParameters"] = json!({"eventName": name, "eventSource": "iam.amazonaws.com"});
+            record["requestParameters"] =
+                json!({"eventName": name, "eventSource": "iam.amazonaws.com"});
         }
     }
 }
@@ -229,7 +231,12 @@ fn ordinary(record: &mut Value, pick: usize) {
     record["readOnly"] = true.into();
 }
 
-fn object(rng: &mut fastrand::Rng, account: &str, minute: usize, records: &[Value]) -> SampleObject {
+fn object(
+    rng: &mut fastrand::Rng,
+    account: &str,
+    minute: usize,
+    records: &[Value],
+) -> SampleObject {
     let document = json!({"Records": records}).to_string();
     let unique: String = (0..16).map(|_| rng.alphanumeric()).collect();
     let key = format!(

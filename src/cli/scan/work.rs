@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use super::files::Input;
 use crate::cloudtrail::{BadRecord, Decoder, DecoderSettings, Found, Origin, Selection, Tally};
-use crate::config::{Decode, EventRule, GROUPS, OutputFormat, Pattern};
+use crate::config::{Decode, EventRule, OutputFormat};
 use crate::event::{self, Arrival, Event, Lane};
 use crate::telemetry::escape;
 
@@ -57,7 +57,10 @@ pub(super) fn each(
     format: OutputFormat,
     mut print: impl FnMut(News) -> io::Result<()>,
 ) -> io::Result<()> {
-    let settings = DecoderSettings { selection: Arc::new(selection()), limits: Decode::default() };
+    let settings = DecoderSettings {
+        selection: Arc::new(Selection::new(EventRule::defaults())),
+        limits: Decode::default(),
+    };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
     let (line, printed) = sync_channel(2 * workers.max(1));
     let queue: Queue = Mutex::new(Some((inputs.into_iter(), line)));
@@ -190,16 +193,4 @@ fn fill(file: &mut dyn Read, chunk: &mut [u8]) -> Result<usize, String> {
         }
     }
     Ok(length)
-}
-
-/// The twelve events: what `run` selects by default.
-fn selection() -> Selection {
-    let rules = GROUPS.iter().flat_map(|(_, source, names)| {
-        let rule = |name: &&str| {
-            let name = Pattern::new(name).ok()?;
-            Some(EventRule { source: (*source).to_owned(), name })
-        };
-        names.iter().filter_map(rule).collect::<Vec<_>>()
-    });
-    Selection::new(rules.collect())
 }

@@ -11,4 +11,4 @@ pub use letters::MemoryLetters;
 pub use sink::{RecordingSink, SinkFaults};
 pub use steps::{SteppedQueue, Steps};
 pub use store::{MemoryStore, StoreFaults};
-pub use world::{Announced, World, WorldSettings};
+pub use world::{World, WorldSettings};

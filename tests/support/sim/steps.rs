@@ -1,8 +1,8 @@
 //! Where a simulated process can die: before and after every effect it has on the outside.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certrelay::outcome::Why;
@@ -66,7 +66,10 @@ impl Queue for SteppedQueue {
         })
     }
 
-    fn change_visibility(&self, batch: Vec<(Handle, Duration)>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn change_visibility(
+        &self,
+        batch: Vec<(Handle, Duration)>,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
         Box::pin(async move {
             self.steps.step().await;
             let answer = self.inner.change_visibility(batch).await;

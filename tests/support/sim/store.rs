@@ -71,7 +71,8 @@ impl Store for SteppedStore {
                 Err(StoreError { kind, text: format!("{}: {}", object.location, kind.code()) })
             };
             if store.chance(faults.refuse) {
-                let kinds = [StoreErrorKind::Server, StoreErrorKind::Throttled, StoreErrorKind::Timeout];
+                let kinds =
+                    [StoreErrorKind::Server, StoreErrorKind::Throttled, StoreErrorKind::Timeout];
                 return fail(kinds[store.below(kinds.len())]);
             }
             let Some(bytes) = store.objects.lock().unwrap().get(key).cloned() else {

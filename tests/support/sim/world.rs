@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use certrelay::cloudtrail::{DecoderSettings, Selection};
 use certrelay::config::{Decode, Delivery, EventRule, FaultPolicy, RouteConfig, RouteTarget, When};
-use certrelay::pipeline::{self, Bodies as Read, Ended, Executor, Graveyard, KeepBytes, Parts, Source, SourcePolicy};
+use certrelay::pipeline::{
+    self, Bodies as Read, Ended, Executor, Graveyard, KeepBytes, Parts, Source, SourcePolicy,
+};
 use certrelay::route::Router;
 use certrelay::sink::Built;
 use certrelay::telemetry::{Health, Metrics};
@@ -15,8 +17,8 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::letters::SteppedLetters;
-use super::steps::Bodies;
 use super::sink::SteppedSink;
+use super::steps::Bodies;
 use super::store::SteppedStore;
 use super::{MemoryLetters, MemoryStore, RecordingSink, SteppedQueue, Steps};
 use crate::support::clock::Clock;
@@ -62,6 +64,7 @@ pub struct World {
     pub letters: Arc<MemoryLetters>,
     pub announced: Announced,
     bodies: Bodies,
+    clock: Clock,
     /// Deletes of messages whose events were not final at every required sink: must stay empty.
     pub early: Arc<Mutex<Vec<String>>>,
 }
@@ -89,22 +92,27 @@ impl Process {
 
 impl World {
     pub fn new(settings: WorldSettings) -> Self {
-        let sqs = Arc::new(Sqs::new(Clock::simulated(), settings.seed));
+        let clock = Clock::simulated();
+        let sqs = Arc::new(Sqs::new(clock, settings.seed));
         sqs.create(DEAD, Settings { retention: None, ..Settings::default() });
-        let redrive = Redrive {
-            dead_letter: DEAD.to_owned(),
-            max_receive_count: settings.max_receive_count,
-        };
-        sqs.create(QUEUE, Settings { redrive: Some(redrive), retention: None, ..Settings::default() });
-        let sinks = settings.sinks.iter().zip(1..).map(|((name, _), n)| {
-            RecordingSink::new(name, settings.seed.wrapping_add(n))
-        });
+        let redrive =
+            Redrive { dead_letter: DEAD.to_owned(), max_receive_count: settings.max_receive_count };
+        sqs.create(
+            QUEUE,
+            Settings { redrive: Some(redrive), retention: None, ..Settings::default() },
+        );
+        let sinks = settings
+            .sinks
+            .iter()
+            .zip(1..)
+            .map(|((name, _), n)| RecordingSink::new(name, settings.seed.wrapping_add(n)));
         Self {
             sqs,
             store: MemoryStore::new(settings.seed),
             sinks: sinks.collect(),
             letters: Arc::default(),
             announced: Announced::default(),
+            clock,
             bodies: Bodies::default(),
             early: Arc::default(),
             settings,
@@ -145,7 +153,7 @@ impl World {
 
     fn parts(&self, steps: &Arc<Steps>, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Parts {
         let sinks_stop = CancellationToken::new();
-        let clock = self.sqs.clock();
+        let clock = self.clock;
         let visibility = self.settings.delivery.visibility;
         Parts {
             sources: vec![Source {
@@ -177,9 +185,7 @@ impl World {
                 limits: Decode::default(),
             },
             executor: Executor::Inline,
-            now: Arc::new(move || {
-                OffsetDateTime::UNIX_EPOCH + Duration::from_millis(clock.now())
-            }),
+            now: Arc::new(move || OffsetDateTime::UNIX_EPOCH + Duration::from_millis(clock.now())),
             seed: self.settings.seed,
             metrics: Arc::clone(metrics),
             health: Arc::clone(health),
@@ -228,9 +234,8 @@ impl World {
             let events = announced.lock().unwrap().get(body).cloned().unwrap_or_default();
             for event in events {
                 let dead = letters.of("event").iter().any(|l| l.body["event_id"] == event.as_str());
-                let everywhere = required.iter().all(|sink| {
-                    sink.arrived.lock().unwrap().contains_key(&event)
-                });
+                let everywhere =
+                    required.iter().all(|sink| sink.arrived.lock().unwrap().contains_key(&event));
                 if !dead && !everywhere {
                     early.lock().unwrap().push(event);
                 }
