@@ -82,6 +82,18 @@ fn an_old_or_absent_rust_is_said_together_with_the_rest() {
 }
 
 #[test]
+fn root_on_debian_has_everything_installed_and_is_told() {
+    let bare = machine(&["cargo", "rustc", "make"]);
+    script(&bare, "id", "echo 0");
+    script(&bare, "apt-get", &format!("echo \"$@\" >>{}/asked", bare.path().display()));
+    let (_, said) = doctor(&bare);
+    let asked = fs::read_to_string(bare.path().join("asked")).expect("apt-get was called");
+    assert!(said.contains("installing with apt-get: gcc"), "{said}");
+    assert!(asked.starts_with("update\ninstall -y --no-install-recommends gcc"), "{asked}");
+    assert!(asked.contains("libssl-dev") && asked.contains("python3-venv"), "{asked}");
+}
+
+#[test]
 fn nothing_that_leads_off_this_machine_reaches_what_we_run() {
     let poison = [
         ("AWS_PROFILE", "production"),

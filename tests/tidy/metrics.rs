@@ -8,13 +8,15 @@ use super::{Source, assert_none};
 
 const PAGE: &str = "docs/operations.md";
 
-/// Names given to a `register` call, as they appear at `/metrics` without their suffixes.
+/// Names given to a `register` call or macro, as they appear at `/metrics` without their suffixes:
+/// the first literal within the call's first two arguments.
 fn registered(source: &Source) -> Vec<String> {
-    let code: String = source.code().map(|(_, line)| line).collect();
+    let code: String = source.code().iter().map(|(_, line)| *line).collect();
     let mut names = Vec::new();
-    for call in [".register(", ".register_with_unit("] {
+    for call in [".register(", ".register_with_unit(", "register!("] {
         for (at, _) in code.match_indices(call) {
-            let literal = code[at + call.len()..].trim_start().strip_prefix('"');
+            let arguments = code[at + call.len()..].splitn(3, ',').take(2).map(str::trim_start);
+            let literal = arguments.filter_map(|argument| argument.strip_prefix('"')).next();
             if let Some(name) = literal.and_then(|rest| rest.split('"').next()) {
                 names.push(format!("certrelay_{name}"));
             }
@@ -67,7 +69,7 @@ fn every_metric_is_documented_and_no_other() {
 #[test]
 fn an_undocumented_and_a_vanished_metric_are_found() {
     let text =
-        "registry.register(\n    \"sink_bytes\",\n    \"Help\", x);\nr.register(\"new\", \"\", y);";
+        "registry.register(\n    \"sink_bytes\",\n    \"Help\", x);\nregister!(r, \"new\", \"\");";
     let names = registered(&Source::sample("src/telemetry/metrics.rs", text));
     assert_eq!(names, ["certrelay_sink_bytes", "certrelay_new"]);
     let complaints = metrics_rule(&names, "`certrelay_sink_bytes_total{sink}` and `certrelay_old`");
