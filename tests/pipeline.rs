@@ -7,8 +7,8 @@ use certrelay::config::Delivery;
 use tokio::time::Instant;
 
 use crate::support::samples::{self, SampleObject, gzip};
-use crate::support::sim::world::{DEAD, QUEUE, events_in};
-use crate::support::sim::{SinkFaults, World, WorldSettings};
+use crate::sim::world::{DEAD, QUEUE, events_in};
+use crate::sim::{SinkFaults, World, WorldSettings};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

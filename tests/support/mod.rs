@@ -4,11 +4,11 @@
 //! stand-in sends its notifications into it. None of it needs anything but this machine.
 
 pub mod clock;
+pub mod hec;
 pub mod memory_queue;
 pub mod queue_core;
 pub mod s3;
 pub mod samples;
-pub mod sim;
 pub mod sqs;
 pub mod sqs_http;
 pub mod world;
