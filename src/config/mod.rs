@@ -6,6 +6,7 @@
 
 mod groups;
 mod load;
+mod network;
 mod read;
 mod secret;
 mod types;
@@ -13,6 +14,7 @@ mod when;
 
 pub use groups::{GROUPS, IAM_EVENT_SOURCE};
 pub use load::{ConfigError, Problem, load, parse};
+pub use network::Network;
 pub use secret::Secret;
 pub use types::*;
 pub use when::{Pattern, When};
