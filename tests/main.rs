@@ -11,6 +11,7 @@ mod pipeline;
 mod readme;
 mod samples;
 mod shutdown;
+mod sim;
 mod simulation;
 mod skip;
 mod standins;
