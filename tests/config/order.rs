@@ -77,7 +77,7 @@ redrive = true
     route reads → discard
     route default → lake, soc
     sink lake kafka broker-1.example.com:9092,broker-2.example.com:9092, topic certificates, ocsf, best effort
-    sink soc splunk_hec https://hec.example.com:8088/, token from [redacted], raw, required
+    sink soc splunk_hec https://hec.example.com:8088/, token [redacted], raw, required
     dead_letter redrive
     delivery work 64, unacknowledged 1000, memory 64 MiB, drain 100 s
     http off
