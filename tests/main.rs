@@ -1,3 +1,19 @@
-//! The one integration-test binary.
+//! The one integration-test binary: everything that needs more than one room.
 
 mod config;
+mod deploy;
+mod event_fixtures;
+mod event_golden;
+mod event_samples;
+mod event_validators;
+mod first_run;
+mod pipeline;
+mod readme;
+mod samples;
+mod shutdown;
+mod simulation;
+mod skip;
+mod standins;
+#[expect(unreachable_pub, reason = "pub is for the tests beside it")]
+mod support;
+mod tidy;

@@ -100,12 +100,12 @@ pub struct Decode {
     pub max_decompressed: u64,
     /// Bytes of one record.
     pub max_record: u64,
-    /// Uncompressed ÷ stored bytes, looked at after the first MiB.
-    pub max_ratio: u64,
-    /// Objects and lists inside each other, in one record.
-    pub max_nesting: u32,
     /// Records of one object.
     pub max_records: u64,
+    /// Brackets open at once, those around the records included; at most 120.
+    pub max_nesting: u32,
+    /// Uncompressed ÷ stored bytes, looked at after the first MiB.
+    pub max_ratio: u64,
     /// Parse every record, not only candidates.
     pub strict: bool,
     /// SHA-256 of the uncompressed document.

@@ -32,6 +32,12 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The one name that is meant, where no part of the pattern stands for anything else.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        (!self.text.contains(['*', '?', '[', ']', '{', '}', '\\'])).then_some(&self.text)
+    }
 }
 
 impl fmt::Debug for Pattern {

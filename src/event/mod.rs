@@ -6,7 +6,12 @@
 
 mod format;
 mod id;
+mod json;
+mod object;
+mod ocsf;
 mod record;
+mod redact;
+mod target;
 
 use time::OffsetDateTime;
 

@@ -7,18 +7,23 @@
 //!
 //! To add one: a file here, and a line in [`build`].
 
+mod backoff;
 mod file;
 mod handle;
 mod kafka;
+mod lines;
 mod splunk;
+mod status;
 mod stdout;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{SinkConfig, SinkKind};
+use crate::config::{OutputFormat, SinkConfig, SinkKind};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::Metrics;
@@ -43,6 +48,9 @@ pub enum SinkState {
     /// Nothing is sent until an operator acts (a refused token, a missing topic); it resumes by itself.
     Paused(Why),
 }
+
+/// How an event becomes bytes: [`crate::event::render`], but in the sinks' own tests.
+type Render = fn(&Event, OutputFormat, &mut Vec<u8>);
 
 /// A sink and the task that does its work, to be spawned by the pipeline.
 pub struct Built {

@@ -1,0 +1,93 @@
+//! Events and configurations for the sinks' own tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::Built;
+use crate::cloudtrail::{Origin, Record};
+use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
+use crate::event::{CallOutcome, Event, EventKey, Fields, Lane};
+use crate::telemetry::Metrics;
+
+/// An event with this `eventID`, one second after the other.
+pub(super) fn event(n: usize) -> Arc<Event> {
+    event_with(&format!("event-{n}"), "")
+}
+
+/// An event with this `eventID` and a record that carries `padding`.
+pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
+    let text =
+        format!(r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","p":"{padding}"}}"#);
+    let time = OffsetDateTime::from_unix_timestamp(1_790_000_000).ok();
+    Arc::new(Event {
+        id: id.to_owned(),
+        key: EventKey::new([id, "111122223333", "UploadServerCertificate", ""]),
+        record: Record { bytes: Bytes::from(text), index: 3, offset: 12 },
+        origin: Origin::Object {
+            bucket: "audit-logs".to_owned(),
+            key: "AWSLogs/file.json.gz".to_owned(),
+            version: None,
+            index: 3,
+        },
+        lane: Lane::File,
+        seen: OffsetDateTime::UNIX_EPOCH,
+        delivered: None,
+        fields: Fields {
+            name: "UploadServerCertificate".to_owned(),
+            source: "iam.amazonaws.com".to_owned(),
+            time,
+            account: Some("111122223333".to_owned()),
+            region: Some("us-east-1".to_owned()),
+            outcome: CallOutcome::Success,
+            error_code: None,
+            request_id: None,
+            principal: None,
+        },
+    })
+}
+
+/// The record's own bytes, whatever the format: what is sent can be compared with what was given.
+pub(super) fn render_record(event: &Event, _format: OutputFormat, out: &mut Vec<u8>) {
+    out.extend_from_slice(&event.record.bytes);
+}
+
+/// A sink of this name and kind.
+pub(super) fn config(name: &str, kind: SinkKind) -> SinkConfig {
+    SinkConfig { name: name.to_owned(), required: true, format: OutputFormat::Raw, kind }
+}
+
+/// Any sink.
+pub(super) fn any_config() -> SinkConfig {
+    config("any", SinkKind::Stdout(StdoutConfig::default()))
+}
+
+/// A sink whose driver runs until it is stopped.
+pub(super) struct Running {
+    pub(super) built: Arc<dyn super::Sink>,
+    pub(super) stop: CancellationToken,
+    pub(super) metrics: Arc<Metrics>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Running {
+    /// Starts what `build` makes.
+    pub(super) fn start(build: impl FnOnce(&Arc<Metrics>, CancellationToken) -> Built) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let stop = CancellationToken::new();
+        let built = build(&metrics, stop.clone());
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(built.driver);
+        Self { built: built.sink, stop, metrics, tasks }
+    }
+
+    /// Stops the driver and waits for its end, at most a minute.
+    pub(super) async fn finish(mut self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.tasks.join_next()).await;
+        ended.expect("the driver ends after stop").expect("one task").expect("no panic");
+    }
+}
