@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod order;
+mod place;
 mod secrets;
 mod shipped;
 

@@ -90,6 +90,10 @@ pub fn walk(
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         secrets_in_text::in_broken_text(text).into_iter().for_each(|span| source.mask(span));
+        if place.starts_with("env:") {
+            // A variable named by mistake may hold nothing but a secret.
+            source.mask(0..text.len());
+        }
         let problems = syntax_mistakes(&source, text, &errors);
         return (Err(ConfigError { place: place.to_owned(), problems }), Keys::default());
     }

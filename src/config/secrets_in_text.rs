@@ -7,7 +7,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::expand::is_variable_name;
-use super::suggest::nearest;
 
 /// Parts of the names of keys whose values are secrets.
 const SECRET_WORDS: [&str; 10] = [
@@ -64,8 +63,8 @@ fn is_secret(key: &str) -> bool {
     SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
-/// What must not be quoted of a text that is no TOML: there is no tree to ask. All that stands in
-/// quotes, what follows a secret's name or something like it, and lines that are no `key = value`.
+/// What must not be quoted of a text that is no TOML, where there is no tree to ask: everything but
+/// headers and what can only be a key.
 pub(super) fn in_broken_text(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut start = 0;
@@ -83,21 +82,39 @@ pub(super) fn in_broken_text(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// How many bytes of a line may be shown.
+/// How many bytes of a line may be shown: a header, or a key in small letters as ours are.
 fn shown_of_broken(line: &str) -> usize {
-    let trimmed = line.trim_start();
-    if trimmed.starts_with('[') && !trimmed.contains('=') {
+    if line.starts_with('[') && !line.contains('=') {
         return line.find(['"', '\'']).unwrap_or(line.len());
     }
     let Some((key, value)) = line.split_once('=') else { return 0 };
-    let key = key.trim().rsplit('.').next().unwrap_or("");
-    if is_secret(key) || nearest(key, SECRET_WORDS).is_some() || inner_secret(value) {
-        return line.len() - value.len();
-    }
-    line.find(['"', '\'']).unwrap_or(line.len())
+    let ours = |letter: char| letter.is_ascii_lowercase() || "_. \t".contains(letter);
+    if key.chars().all(ours) { line.len() - value.trim_start().len() } else { 0 }
 }
 
-/// Whether an inline table on the right names a secret.
-fn inner_secret(value: &str) -> bool {
-    value.split(['=', '{', ',', ' ']).any(is_secret)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_broken_text_only_headers_and_keys_are_shown() {
+        for (line, shown) in [
+            ("drain = 100 s", "drain = "),
+            ("  tls.ca_file=\"ca.pem", "  tls.ca_file="),
+            ("[sink.lake", "[sink.lake"),
+            ("[\"secret\", 1", "["),
+            ("AWS_SECRET_ACCESS_KEY=abc", ""),
+            ("c2VjcmV0==", ""),
+            ("secret", ""),
+        ] {
+            assert_eq!(&line[..shown_of_broken(line)], shown, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_inside_a_long_string_are_masked() {
+        let text = "a = \"\"\"\nsecret = b\n\"\"\"\nb = c\n";
+        let masked: Vec<&str> = in_broken_text(text).into_iter().map(|span| &text[span]).collect();
+        assert_eq!(masked, ["\"\"\"", "secret = b", "\"\"\"", "c"]);
+    }
 }

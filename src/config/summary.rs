@@ -80,7 +80,7 @@ fn sink_line(sink: &SinkConfig) -> String {
         }
         SinkKind::SplunkHec(hec) => {
             let endpoints: Vec<&str> = hec.endpoints.iter().map(url::Url::as_str).collect();
-            format!("splunk_hec {}, token from {:?}", endpoints.join(","), hec.token)
+            format!("splunk_hec {}, token {:?}", endpoints.join(","), hec.token)
         }
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::File(file) => format!("file {}", file.path.display()),

@@ -44,3 +44,42 @@ fn a_long_line_is_cut_around_its_caret() {
     assert!(shown.lines().all(|line| line.chars().count() < 160), "{shown}");
     assert!(shown.contains('…') && shown.contains('^'), "{shown}");
 }
+
+#[test]
+fn a_summary_has_a_line_for_each_part_and_no_secret() {
+    let text = r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+buckets = ["audit-logs"]
+[[route]]
+name = "reads"
+when = { event = ["Get*", "List*"] }
+sinks = "discard"
+[[route]]
+name = "default"
+sinks = ["lake", "soc"]
+[sink.lake]
+type = "kafka"
+brokers = ["broker-1.example.com:9092", "broker-2.example.com:9092"]
+topic = "certificates"
+required = false
+[sink.soc]
+type = "splunk_hec"
+endpoints = ["https://hec.example.com:8088"]
+token = "hunter2"
+mode = "only"
+[dead_letter]
+redrive = true
+"#;
+    insta::assert_snapshot!(super::parse(text).unwrap().summary(), @"
+    source sqs https://sqs.us-east-1.amazonaws.com/111122223333/objects in us-east-1, 1 bucket
+    events 12 names and globs
+    route reads → discard
+    route default → lake, soc
+    sink lake kafka broker-1.example.com:9092,broker-2.example.com:9092, topic certificates, ocsf, best effort
+    sink soc splunk_hec https://hec.example.com:8088/, token [redacted], raw, required
+    dead_letter redrive
+    delivery work 64, unacknowledged 1000, memory 64 MiB, drain 100 s
+    http off
+    ");
+}

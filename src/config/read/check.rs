@@ -2,7 +2,9 @@
 
 use super::super::cursor::Section;
 use super::super::suggest::did_you_mean;
-use super::super::{DeadLetterConfig, Delivery, EventRule, Pattern, SinkKind, SourceKind};
+use super::super::{
+    DeadLetterConfig, Delivery, EventRule, Pattern, SinkKind, SourceKind, defaults,
+};
 use super::events::{is_glob, known_names};
 use super::service::DeadLetter;
 use super::{route, sink, source};
@@ -116,7 +118,8 @@ fn may_meet(one: &Pattern, other: &Pattern) -> bool {
     }
 }
 
-/// A request that is under way at SIGTERM must be answered before the drain ends.
+/// A request that is under way at SIGTERM should be answered before the drain ends. The defaults are
+/// not complained about.
 pub(super) fn timeouts(top: &Section<'_>, delivery: &Delivery, sinks: &[sink::Draft]) {
     for sink in sinks {
         let timeout = match sink.config.as_ref().map(|config| &config.kind) {
@@ -124,8 +127,8 @@ pub(super) fn timeouts(top: &Section<'_>, delivery: &Delivery, sinks: &[sink::Dr
             Some(SinkKind::SplunkHec(hec)) => hec.timeout,
             _ => continue,
         };
-        if timeout >= delivery.drain {
-            let text = "its `timeout` is not shorter than `drain` in [delivery]: what is under way \
+        if timeout > delivery.drain.max(defaults::KAFKA_TIMEOUT.max(defaults::SPLUNK_TIMEOUT)) {
+            let text = "its `timeout` is longer than `drain` in [delivery]: what is under way \
                         at SIGTERM may be cut off, and sent again by the next task";
             top.reader.warning(sink.span.clone(), text);
         }

@@ -90,7 +90,7 @@ unknown = true
 "#,
     );
     insta::assert_snapshot!(said, @r#"
-    certrelay.toml:6:1: warning: its `timeout` is not shorter than `drain` in [delivery]: what is under way at SIGTERM may be cut off, and sent again by the next task
+    certrelay.toml:6:1: warning: its `timeout` is longer than `drain` in [delivery]: what is under way at SIGTERM may be cut off, and sent again by the next task
        |
      6 | [sink.lake]
        | ^^^^^^^^^^^

@@ -177,7 +177,7 @@ drain "100 s"
 
     certrelay.toml:5:1: mistake: not TOML: duplicate key
        |
-     5 | work = 2
+     5 | work = ********
        | ^^^^
 
     certrelay.toml:6:7: mistake: not TOML: key with no value, expected `=`
