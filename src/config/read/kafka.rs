@@ -12,7 +12,7 @@ use super::{secret, sink};
 /// librdkafka properties that certrelay sets itself, and what to write instead. A name that ends in
 /// a full stop or an underscore stands for all that start so.
 /// Source: librdkafka, CONFIGURATION.md.
-const OURS: [(&str, &str); 21] = [
+const OURS: [(&str, &str); 22] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
     ("acks", "always `all`: nothing is settled before it is safe"),
@@ -32,6 +32,7 @@ const OURS: [(&str, &str); 21] = [
     ("plugin.library.paths", "certrelay loads no foreign code"),
     ("log_", "write `[log]`"),
     ("log.", "write `[log]`"),
+    ("statistics.interval.ms", "certrelay has metrics of its own"),
     ("builtin.features", "it cannot be set"),
     ("group.", "certrelay consumes nothing"),
 ];

@@ -56,7 +56,7 @@ hash = 1
      8 | patience = "12 h"
        |            ^^^^^^
 
-    certrelay.toml:10:15: mistake: `max_nesting` must be a whole number from 8 to 128
+    certrelay.toml:10:15: mistake: `max_nesting` must be a whole number from 8 to 120
         |
      10 | max_nesting = 1000
         |               ^^^^
