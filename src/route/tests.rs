@@ -1,30 +1,31 @@
 //! The router against events of alice's, one question a test.
 
 use bytes::Bytes;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::*;
 use crate::cloudtrail::{Origin, Record};
-use crate::event::{CallOutcome, EventKey, Fields, Lane};
+use crate::event::{Arrival, CallOutcome, Lane};
 
 fn event(name: &str, outcome: CallOutcome, account: Option<&str>) -> Event {
-    Event {
-        id: "e-1".to_owned(),
-        key: EventKey::new(["e-1", "", name, ""]),
-        record: Record { bytes: Bytes::from_static(b"{}"), index: 0, offset: 0 },
-        origin: Origin::Inline { message_id: "m-1".to_owned() },
-        lane: Lane::File,
-        seen: OffsetDateTime::UNIX_EPOCH,
-        delivered: None,
-        fields: Fields {
-            name: name.to_owned(),
-            source: "iam.amazonaws.com".to_owned(),
-            time: None,
-            account: account.map(str::to_owned),
-            region: Some("us-east-1".to_owned()),
-            outcome,
-        },
+    let mut text = json!({
+        "eventID": "e-1",
+        "eventName": name,
+        "eventSource": "iam.amazonaws.com",
+        "awsRegion": "us-east-1",
+    });
+    if let Some(account) = account {
+        text["recipientAccountId"] = account.into();
     }
+    if outcome == CallOutcome::Failure {
+        text["errorCode"] = "AccessDenied".into();
+    }
+    let record = Record { bytes: Bytes::from(text.to_string()), index: 0, offset: 0 };
+    let origin = Origin::Inline { message_id: "m-1".to_owned() };
+    let seen = OffsetDateTime::UNIX_EPOCH;
+    let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
+    Event::read(record, arrival).expect("a record")
 }
 
 fn upload() -> Event {
