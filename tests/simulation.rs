@@ -157,6 +157,8 @@ fn misbehave(world: &World, samples: &Samples, rng: &mut fastrand::Rng) {
         lost_delete: some(0.2),
         short_receive: some(0.5),
         shuffled: true,
+        sent_twice: some(0.2),
+        late_by: 90_000,
     };
     world.sqs.with(|core, _| core.faults = faults);
     *world.store.faults.lock().unwrap() =

@@ -3,17 +3,19 @@
 use std::error::Error;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Headers as _;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
 use super::report::Arrival;
 
 /// Nothing more is expected after this long without a record.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// Partitions of the topic.
+const PARTITIONS: i32 = 4;
 
 /// One broker in this process.
 pub(crate) struct Broker {
@@ -23,7 +25,7 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn start(topic: &str) -> Result<Self, Box<dyn Error>> {
         let cluster = MockCluster::new(1)?;
-        cluster.create_topic(topic, 4, 1)?;
+        cluster.create_topic(topic, PARTITIONS, 1)?;
         Ok(Self { cluster })
     }
 
@@ -40,9 +42,12 @@ impl Broker {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.address())
             .set("group.id", "demo")
-            .set("auto.offset.reset", "earliest")
             .create()?;
-        consumer.subscribe(&[topic])?;
+        let mut all = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            all.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&all)?;
         let read = tokio::task::spawn_blocking(move || drain(&consumer, expected)).await?;
         Ok(read)
     }
