@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -11,28 +10,22 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use crate::support::{clients, real};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_put_to_motos_s3_is_announced_in_motos_sqs() {
+async fn a_put_to_motos_s3_reaches_motos_sqs_by_every_route() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let (s3, sqs) = clients::of(&moto.url, &moto.url);
-    let queue = sqs.create_queue().queue_name("smoke").send().await.expect("a queue");
-    let url = queue.queue_url().expect("its URL");
-    let to_queue = QueueConfiguration::builder()
-        .queue_arn("arn:aws:sqs:us-east-1:123456789012:smoke")
-        .events(Event::S3ObjectCreated)
-        .build()
-        .expect("complete");
-    let configuration = NotificationConfiguration::builder().queue_configurations(to_queue).build();
-    s3.create_bucket().bucket("smoke").send().await.expect("a bucket");
-    let call = s3.put_bucket_notification_configuration().bucket("smoke");
-    call.notification_configuration(configuration).send().await.expect("configured");
-    let body = ByteStream::from_static(b"abc");
-    s3.put_object().bucket("smoke").key("AWSLogs/k.gz").body(body).send().await.expect("put");
-    let received =
-        sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await.expect("read");
-    let bodies: Vec<&str> = received.messages().iter().filter_map(|m| m.body()).collect();
-    assert_eq!(bodies.len(), 2, "{bodies:?}");
-    assert!(bodies.iter().any(|body| body.contains("s3:TestEvent")));
-    assert!(bodies.iter().any(|body| body.contains("AWSLogs%2Fk.gz")));
+    let tell_tales =
+        [("s3", r#""key": "AWSLogs%2Fk.gz""#), ("sns", "TopicArn"), ("eventbridge", "detail-type")];
+    for (route, tell_tale) in tell_tales {
+        let wired = tokio::task::block_in_place(|| moto.wire(route, 30));
+        let put = s3.put_object().bucket(&wired.bucket).key("AWSLogs/k.gz");
+        put.body(ByteStream::from_static(b"abc")).send().await.expect("put");
+        let call = sqs.receive_message().queue_url(&wired.queue_url).max_number_of_messages(10);
+        let received = call.wait_time_seconds(5).send().await.expect("received");
+        let bodies: Vec<&str> = received.messages().iter().filter_map(|m| m.body()).collect();
+        assert!(bodies.iter().any(|body| body.contains(tell_tale)), "{route}: {bodies:?}");
+        let attributes = sqs.get_queue_attributes().queue_url(&wired.dead_letter_url);
+        attributes.send().await.expect("its dead-letter queue is there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

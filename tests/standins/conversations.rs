@@ -134,6 +134,9 @@ async fn objects_can_be_read_in_parts_if_they_are_still_the_same() {
     let part = get().range("bytes=4-").if_match(&etag).send().await.expect("there");
     assert_eq!(part.content_range(), Some("bytes 4-9/10"));
     assert_eq!(part.body.collect().await.expect("read").into_bytes(), "456789");
+    clients.world.s3.put("audit-logs", "log.json.gz", &b"\x1f\x8b"[..]);
+    let log = clients.s3.get_object().bucket("audit-logs").key("log.json.gz").send().await;
+    assert_eq!(log.expect("there").content_encoding(), Some("gzip"), "as CloudTrail puts it");
     clients.put("k", b"other").await;
     let changed = get().if_match(&etag).send().await.expect_err("changed");
     assert_eq!(changed.raw_response().map(|raw| raw.status().as_u16()), Some(412));

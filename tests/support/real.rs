@@ -24,7 +24,19 @@ const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 pub struct Moto {
     /// `http://127.0.0.1:PORT`, the endpoint of every service.
     pub url: String,
+    venv: PathBuf,
     _server: Leashed,
+}
+
+/// A bucket of moto's whose puts reach a queue.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Wired {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The queue's URL, for `source.queue_url`.
+    pub queue_url: String,
+    /// Its dead-letter queue's URL.
+    pub dead_letter_url: String,
 }
 
 /// A running broker (and controller, in one process).
@@ -66,7 +78,24 @@ fn start_moto(venv: &Path) -> Moto {
         let (_, url) = line.split_once("Running on ")?;
         Some(url.trim().to_owned())
     });
-    Moto { url, _server: server }
+    Moto { url, venv: venv.to_owned(), _server: server }
+}
+
+impl Moto {
+    /// A new bucket that reaches a new queue by `route`: `s3` (directly), `sns` or `eventbridge`.
+    /// Messages are hidden for `visibility` seconds, and dead-lettered after five receives.
+    pub fn wire(&self, route: &str, visibility: u32) -> Wired {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new(self.venv.join("bin/python"));
+        leash::clean(&mut command, home.path());
+        command.arg("-B").arg(tier::project().join("tests/real/moto_wiring.py"));
+        command.args(["--url", &self.url, "--route", route]);
+        command.args(["--visibility", &visibility.to_string()]);
+        let output = command.stdin(Stdio::null()).output().expect("python runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "moto_wiring.py failed: {errors}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
 }
 
 fn start_kafka(jars: PathBuf) -> Kafka {

@@ -112,9 +112,15 @@ impl S3StandIn {
         self.world.configure(bucket, vec![Destination::to_queue(queue)]);
     }
 
-    /// Puts an object (and so sends its notification), as an HTTP client would.
+    /// Puts an object (and so sends its notification) with the headers that CloudTrail puts its own
+    /// files with: a `.json.gz` says `Content-Type: application/json`, `Content-Encoding: gzip`.
     pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
-        self.world.put(bucket, key, Object::new(bytes.into()));
+        let mut object = Object::new(bytes.into());
+        if key.ends_with(".json.gz") {
+            object.content_type = Some("application/json".to_owned());
+            object.content_encoding = Some("gzip".to_owned());
+        }
+        self.world.put(bucket, key, object);
     }
 
     /// Puts an object without telling anyone.

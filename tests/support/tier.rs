@@ -31,10 +31,12 @@ pub fn require(tier: &str) -> Option<PathBuf> {
     let real = real_folder();
     // The stamp is the list it was installed from: an older installation does not count.
     let installed = std::fs::read_to_string(real.join(format!("{piece}.stamp")));
-    if installed.is_ok_and(|stamp| stamp == list) {
-        return Some(real.join(piece));
-    }
-    skip(tier, &reason(&real, tier));
+    let why = match missing(&real, tier) {
+        Some(why) => why,
+        None if installed.is_ok_and(|stamp| stamp == list) => return Some(real.join(piece)),
+        None => "tests/real/setup was not run".to_owned(),
+    };
+    skip(tier, &why);
     None
 }
 
@@ -56,9 +58,9 @@ pub fn skip(tier: &str, why: &str) {
     );
 }
 
-/// What `tests/real/setup` found missing.
-fn reason(real: &Path, tier: &str) -> String {
-    let missing = std::fs::read_to_string(real.join("missing")).unwrap_or_default();
-    let line = missing.lines().find_map(|line| line.strip_prefix(tier)?.strip_prefix(": "));
-    line.map_or_else(|| "tests/real/setup was not run".to_owned(), str::to_owned)
+/// What `tests/real/setup` found missing for a tier when it last ran.
+fn missing(real: &Path, tier: &str) -> Option<String> {
+    let missing = std::fs::read_to_string(real.join("missing")).ok()?;
+    let line = missing.lines().find_map(|line| line.strip_prefix(tier)?.strip_prefix(": "))?;
+    Some(line.to_owned())
 }
