@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Splunk;
-use super::response::{Class, Reply, Verdict, classify};
+use super::response::{Class, Verdict, classify};
+use super::{Posted, Splunk};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
-use crate::sink::handle::Sent;
+use crate::sink::handle::{Late, Sent};
 
 /// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5 MB). Nothing
 /// is indexed then, so halving costs a few requests and no duplicate, and an event that really is bad is found
@@ -28,6 +28,7 @@ pub(super) struct Delivery<'a> {
     outcomes: Vec<Option<Outcome>>,
     /// Lists of places in `events` still to be sent; the last one is next.
     work: Vec<Vec<usize>>,
+    late: Vec<Late>,
     slow: bool,
 }
 
@@ -48,7 +49,14 @@ struct Halt {
 impl<'a> Delivery<'a> {
     pub(super) fn new(splunk: &'a Splunk, events: &'a [Arc<Event>]) -> Self {
         let work = vec![(0..events.len()).collect()];
-        Self { splunk, events, outcomes: vec![None; events.len()], work, slow: false }
+        Self {
+            splunk,
+            events,
+            outcomes: vec![None; events.len()],
+            work,
+            late: Vec::new(),
+            slow: false,
+        }
     }
 
     /// Sends until every event is answered or the destination stops accepting.
@@ -74,7 +82,7 @@ impl<'a> Delivery<'a> {
         let outcome = |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(why.clone()));
         Sent {
             outcomes: self.outcomes.into_iter().map(outcome).collect(),
-            late: Vec::new(),
+            late: self.late,
             wait,
             paused,
         }
@@ -105,24 +113,22 @@ impl<'a> Delivery<'a> {
     }
 
     async fn offer(&mut self, chunk: Chunk) -> Result<(), Halt> {
-        let reply = self.splunk.post(&chunk.body).await;
-        let reply = reply.map_err(|why| {
+        let posted = self.splunk.post(&chunk.body).await.map_err(|why| {
             // No answer heals by itself; a secret that cannot be read does not.
             let paused = matches!(why.code, "secret_unreadable" | "sink_setting");
             Halt { why, wait: None, paused }
         })?;
-        let verdict = classify(&reply);
-        self.judge(chunk, &reply, verdict)
+        let verdict = classify(&posted.reply);
+        self.judge(chunk, &posted, verdict)
     }
 
-    fn judge(&mut self, chunk: Chunk, reply: &Reply, verdict: Verdict) -> Result<(), Halt> {
+    fn judge(&mut self, chunk: Chunk, posted: &Posted<'_>, verdict: Verdict) -> Result<(), Halt> {
         let why = self.splunk.why(&verdict);
-        let halt = |paused| Halt { why: why.clone(), wait: reply.retry_after, paused };
+        let halt = |paused| Halt { why: why.clone(), wait: posted.reply.retry_after, paused };
         match verdict.class {
-            Class::Accepted { slow_down, .. } => {
+            Class::Accepted { slow_down, ack_id } => {
                 self.slow |= slow_down;
-                self.delivered(&chunk.events);
-                Ok(())
+                self.taken_in(chunk.events, posted, ack_id)
             }
             Class::TooLarge => {
                 self.splunk.learn_limit(chunk.body.len());
@@ -136,17 +142,20 @@ impl<'a> Delivery<'a> {
                 self.split(chunk.events, why);
                 Ok(())
             }
-            Class::BadEvent { number, .. } => {
+            Class::BadEvent { number, ack_id } => {
                 match number.filter(|number| *number < chunk.events.len()) {
-                    Some(number) => self.isolate(&chunk.events, number, why),
-                    None => self.split(chunk.events, why),
+                    Some(number) => self.isolate(chunk.events, number, why, posted, ack_id),
+                    None => {
+                        self.split(chunk.events, why);
+                        Ok(())
+                    }
                 }
-                Ok(())
             }
             // The index is the setting of an operator, not a property of the event.
-            Class::WrongIndex { number, .. } => {
-                let before = number.unwrap_or(0).min(chunk.events.len());
-                self.delivered(&chunk.events[..before]);
+            Class::WrongIndex { number, ack_id } => {
+                let mut before = chunk.events;
+                before.truncate(number.unwrap_or(0));
+                self.taken_in(before, posted, ack_id)?;
                 Err(halt(true))
             }
             Class::Busy => Err(halt(false)),
@@ -160,12 +169,22 @@ impl<'a> Delivery<'a> {
     }
 
     /// Before the bad one: indexed. The bad one: refused. After it: sent again.
-    fn isolate(&mut self, events: &[usize], bad: usize, why: Why) {
-        self.delivered(&events[..bad]);
-        self.refuse(events[bad], why);
-        if bad + 1 < events.len() {
-            self.work.push(events[bad + 1..].to_vec());
+    fn isolate(
+        &mut self,
+        mut events: Vec<usize>,
+        bad: usize,
+        why: Why,
+        posted: &Posted<'_>,
+        ack_id: Option<u64>,
+    ) -> Result<(), Halt> {
+        let after = events.split_off(bad + 1);
+        if let Some(bad) = events.pop() {
+            self.refuse(bad, why);
         }
+        if !after.is_empty() {
+            self.work.push(after);
+        }
+        self.taken_in(events, posted, ack_id)
     }
 
     /// Tries each half; of a single event the answer is believed.
@@ -178,10 +197,38 @@ impl<'a> Delivery<'a> {
         self.work.push(events);
     }
 
-    fn delivered(&mut self, events: &[usize]) {
-        for at in events {
-            self.outcomes[*at] = Some(Outcome::Delivered);
+    /// Events that Splunk took in: delivered, or, with indexer acknowledgement, delivered when it says so. Where it
+    /// is asked for and gives no receipt, nothing is taken for delivered.
+    fn taken_in(
+        &mut self,
+        events: Vec<usize>,
+        posted: &Posted<'_>,
+        ack_id: Option<u64>,
+    ) -> Result<(), Halt> {
+        if events.is_empty() {
+            return Ok(());
         }
+        match (&self.splunk.acks, ack_id) {
+            (None, _) => {
+                for at in events {
+                    self.outcomes[at] = Some(Outcome::Delivered);
+                }
+            }
+            (Some(acks), Some(id)) => {
+                let outcome = acks.outcome(posted.endpoint, &posted.ticket, id);
+                self.late.push(Late { places: events, outcome: Box::pin(outcome) });
+            }
+            (Some(_), None) => return Err(self.no_receipt()),
+        }
+        Ok(())
+    }
+
+    fn no_receipt(&self) -> Halt {
+        let text = format!(
+            "sink.{}: Splunk took events in without a receipt; turn indexer acknowledgement on for the token, or set ack = false",
+            self.splunk.name
+        );
+        Halt { why: Why::new("splunk_ack_disabled", text), wait: None, paused: true }
     }
 
     fn refuse(&mut self, at: usize, why: Why) {

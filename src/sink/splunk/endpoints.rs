@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::http::{Http, place};
+use super::session::Session;
 use crate::outcome::Why;
 
 /// How long an endpoint is left out after its first failure; doubles up to [`LONGEST_OUT`].
@@ -26,9 +27,11 @@ pub(super) struct Endpoint {
     number: usize,
     /// Where events go.
     pub(super) event_url: Url,
+    /// Where receipts are asked for.
+    pub(super) ack_url: Url,
     health_url: Url,
-    /// A channel of this process at this endpoint (`X-Splunk-Request-Channel`).
-    pub(super) channel: String,
+    /// This process's channel there.
+    pub(super) session: Session,
 }
 
 struct Health {
@@ -56,8 +59,9 @@ impl Endpoints {
             all.push(Endpoint {
                 number,
                 event_url: join("services/collector/event")?,
+                ack_url: join("services/collector/ack")?,
                 health_url: join("services/collector/health")?,
-                channel: new_channel(),
+                session: Session::new(),
             });
         }
         if all.is_empty() {
@@ -65,6 +69,11 @@ impl Endpoints {
         }
         let endpoints = vec![Out::default(); all.len()];
         Ok(Self { all, health: Mutex::new(Health { next: 0, endpoints }) })
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[Endpoint] {
+        &self.all
     }
 
     /// The endpoint for the next request.
@@ -119,13 +128,6 @@ fn under(base: &Url, path: &str) -> Option<Url> {
     Some(url)
 }
 
-/// A random GUID (RFC 9562, version 4): what `X-Splunk-Request-Channel` must be.
-fn new_channel() -> String {
-    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_kept_and_channels_are_guids() {
+    fn a_path_of_the_url_is_kept() {
         let at = |base: &str| {
             under(&base.parse().unwrap(), "services/collector/event").map(String::from)
         };
@@ -177,11 +179,6 @@ mod tests {
         let proxied = Some("https://a.example.com/hec/services/collector/event".to_owned());
         assert_eq!(at("https://a.example.com/hec/"), proxied);
         assert_eq!(at("mailto:alice@example.com"), None);
-        let channel = new_channel();
-        let lengths: Vec<usize> = channel.split('-').map(str::len).collect();
-        assert_eq!(lengths, [8, 4, 4, 4, 12], "{channel}");
-        assert_eq!(&channel[14..15], "4");
-        assert!("89ab".contains(&channel[19..20]), "{channel}");
     }
 
     #[test]

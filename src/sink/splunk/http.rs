@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE,
+};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, redirect};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use url::Url;
 
 use super::response::{Reply, retry_after};
+use super::session::Ticket;
 use crate::config::{Secret, SplunkConfig, Tls};
 use crate::outcome::Why;
 
@@ -67,21 +70,25 @@ impl Http {
     ///
     /// # Errors
     /// There was no answer: it may have been acted upon or not.
-    pub(super) async fn post(&self, url: &Url, channel: &str, body: &[u8]) -> Result<Reply, Why> {
+    pub(super) async fn post(&self, url: &Url, ticket: &Ticket, body: &[u8]) -> Result<Reply, Why> {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
-        let request = self
+        let mut request = self
             .client()?
             .post(url.clone())
             .header(AUTHORIZATION, self.authorization()?)
-            .header("x-splunk-request-channel", channel)
+            .header("x-splunk-request-channel", &ticket.channel)
             .header(CONTENT_TYPE, "application/json")
             .header(CONTENT_ENCODING, "gzip")
             .body(gzip(body));
+        if let Some(cookie) = &ticket.cookie {
+            request = request.header(COOKIE, cookie);
+        }
         let response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let retry_after = wait_of(response.headers());
+        let cookies = cookies_of(response.headers());
         let body = read(response).await.map_err(failed)?;
-        Ok(Reply { status, retry_after, body })
+        Ok(Reply { status, retry_after, cookies, body })
     }
 
     /// Whether a collector says that it takes events. Its health proves nothing about the token.
@@ -122,6 +129,11 @@ impl Http {
             *kept = Aged { value, since: Instant::now() };
         }
         Ok(kept.value.clone())
+    }
+
+    /// What an error names the sink by.
+    pub(super) fn place(&self) -> String {
+        format!("sink.{}", self.sink)
     }
 
     fn says(&self, setting: &str, text: &str) -> String {
@@ -166,6 +178,13 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
         body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
     }
     Ok(body)
+}
+
+/// Names and values of `Set-Cookie`; a balancer's attributes are of no use here.
+fn cookies_of(headers: &HeaderMap) -> Vec<(String, String)> {
+    let values = headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.filter_map(|value| value.split(';').next()?.split_once('='));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
 fn wait_of(headers: &HeaderMap) -> Option<Duration> {

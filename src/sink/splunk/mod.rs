@@ -1,13 +1,16 @@
 //! The Splunk HTTP Event Collector sink.
 //!
 //! `envelope` writes the objects, `deliver` cuts them into requests and takes each answer apart with what
-//! `response` knows of HEC's codes, `endpoints` chooses where to post, and `http` alone knows the client.
+//! `response` knows of HEC's codes, `endpoints` chooses where to post, `session` and `acks` keep the receipts of
+//! indexer acknowledgement, and `http` alone knows the client.
 
+mod acks;
 mod deliver;
 mod endpoints;
 mod envelope;
 mod http;
 mod response;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +26,13 @@ use crate::config::{SinkConfig, SplunkConfig};
 use crate::event::Event;
 use crate::outcome::Why;
 use crate::telemetry::{BySink, Metrics};
+use acks::{Acks, Patience};
 use deliver::Delivery;
-use endpoints::Endpoints;
+use endpoints::{Endpoint, Endpoints};
 use envelope::Envelopes;
 use http::Http;
 use response::{Reply, Verdict};
+use session::Ticket;
 
 /// One request at a time: at 1 MB each that is more than IAM will ever say.
 const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, pending: 10_000 };
@@ -44,7 +49,7 @@ pub(super) fn build(
     metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<Built, Why> {
-    let splunk = Splunk::new(config, own, metrics, crate::event::render)?;
+    let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
     Ok(handle::start(config, splunk, BOUNDS, metrics, stop))
 }
 
@@ -52,12 +57,21 @@ pub(super) fn build(
 struct Splunk {
     name: String,
     envelopes: Envelopes,
-    endpoints: Endpoints,
-    http: Http,
+    endpoints: Arc<Endpoints>,
+    http: Arc<Http>,
+    /// `None`: a request is believed when it is answered.
+    acks: Option<Arc<Acks>>,
     max_batch_bytes: usize,
     /// What the collector was seen to accept, where that is less.
     learned_limit: AtomicUsize,
     metrics: Arc<Metrics>,
+}
+
+/// An answer, and whose.
+struct Posted<'a> {
+    endpoint: &'a Endpoint,
+    ticket: Ticket,
+    reply: Reply,
 }
 
 impl Splunk {
@@ -66,6 +80,7 @@ impl Splunk {
         own: &SplunkConfig,
         metrics: &Arc<Metrics>,
         render: Render,
+        patience: Patience,
     ) -> Result<Self, Why> {
         let name = config.name.clone();
         if own.tls.insecure {
@@ -74,10 +89,14 @@ impl Splunk {
                 "tls.insecure: whoever answers is sent the token and the events"
             );
         }
+        let endpoints = Arc::new(Endpoints::new(&name, &own.endpoints)?);
+        let http = Arc::new(Http::new(&name, own)?);
+        let acks = own.ack.then(|| Acks::new(http.clone(), endpoints.clone(), patience));
         Ok(Self {
             envelopes: Envelopes::new(own, config.format, render),
-            endpoints: Endpoints::new(&name, &own.endpoints)?,
-            http: Http::new(&name, own)?,
+            endpoints,
+            http,
+            acks,
             max_batch_bytes: own.max_batch_bytes,
             learned_limit: AtomicUsize::new(usize::MAX),
             metrics: metrics.clone(),
@@ -95,19 +114,27 @@ impl Splunk {
         self.learned_limit.fetch_min((bytes / 2).max(SMALLEST_LIMIT), Ordering::Relaxed);
     }
 
-    async fn post(&self, body: &[u8]) -> Result<Reply, Why> {
+    async fn post(&self, body: &[u8]) -> Result<Posted<'_>, Why> {
         let endpoint = self.endpoints.choose(&self.http).await;
-        let reply = self.http.post(&endpoint.event_url, &endpoint.channel, body).await;
+        let ticket = endpoint.session.ticket();
+        let reply = self.http.post(&endpoint.event_url, &ticket, body).await;
         self.endpoints.judge(endpoint, reply.as_ref().is_ok_and(|reply| reply.status < 500));
         let labels = BySink { sink: self.name.clone() };
         self.metrics.sink_bytes.get_or_create(&labels).inc_by(body.len() as u64);
-        reply
+        let reply = reply?;
+        if self.acks.is_some() {
+            endpoint.session.hear(&reply.cookies);
+        }
+        Ok(Posted { endpoint, ticket, reply })
     }
 
     /// What an operator is told about an answer.
     fn why(&self, verdict: &Verdict) -> Why {
         let todo = match verdict.reason {
             "splunk_token" => "; put a valid token into its secret, it is read again by itself",
+            "splunk_ack_disabled" => {
+                "; turn indexer acknowledgement on for the token, or off for the sink"
+            }
             "splunk_index" => "; allow the index on the token, or change the sink's index",
             "splunk_redirect" | "splunk_endpoint" => "; is the endpoint really HEC (port 8088)?",
             _ => "",

@@ -19,6 +19,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     /// `Retry-After`, already a duration.
     pub(super) retry_after: Option<Duration>,
+    /// Cookies that it sets, by name.
+    pub(super) cookies: Vec<(String, String)>,
     /// At most the first 64 KiB.
     pub(super) body: Vec<u8>,
 }
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, retry_after: None, body: body.as_bytes().to_vec() }
+        Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() }
     }
 
     fn of(status: u16, code: i64) -> (Class, &'static str) {

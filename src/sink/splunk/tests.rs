@@ -31,10 +31,14 @@ pub(super) fn settings(hec: &HecStandIn) -> SplunkConfig {
 fn run(own: SplunkConfig) -> Running {
     let config = config("soc", SinkKind::SplunkHec(own.clone()));
     Running::start(|metrics, stop| {
-        let splunk = Splunk::new(&config, &own, metrics, render_record).unwrap();
+        let splunk = Splunk::new(&config, &own, metrics, render_record, QUICK).unwrap();
         handle::start(&config, splunk, BOUNDS, metrics, stop)
     })
 }
+
+/// Acknowledgement at the pace of tests.
+const QUICK: Patience =
+    Patience { pauses: &[Duration::from_millis(10)], longest: Duration::from_millis(400) };
 
 async fn stand_in() -> HecStandIn {
     HecStandIn::start(Options::default()).await.unwrap()
@@ -107,7 +111,8 @@ async fn bad_events_are_refused_alone_and_nothing_is_indexed_twice() {
         let own = settings(&hec);
         let config = config("soc", SinkKind::SplunkHec(own.clone()));
         let running = Running::start(|metrics, stop| {
-            let splunk = Splunk::new(&config, &own, metrics, render_blank_as_marked).unwrap();
+            let splunk =
+                Splunk::new(&config, &own, metrics, render_blank_as_marked, QUICK).unwrap();
             handle::start(&config, splunk, BOUNDS, metrics, stop)
         });
         let name =
@@ -313,7 +318,7 @@ async fn an_unreadable_secret_or_ca_file_is_named_at_the_start() {
     let hec = stand_in().await;
     let fails = |own: SplunkConfig| {
         let config = config("soc", SinkKind::SplunkHec(own.clone()));
-        Splunk::new(&config, &own, &Arc::new(Metrics::new()), render_record).err().unwrap()
+        Splunk::new(&config, &own, &Arc::new(Metrics::new()), render_record, QUICK).err().unwrap()
     };
     let why =
         fails(SplunkConfig { token: Secret::File("/nowhere/token".into()), ..settings(&hec) });
