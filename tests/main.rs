@@ -2,4 +2,5 @@
 mod event_fixtures;
 mod event_golden;
 mod event_samples;
+mod event_stories;
 mod event_validators;
