@@ -6,6 +6,7 @@ mod deploy;
 mod event_fixtures;
 mod event_golden;
 mod event_samples;
+mod event_stories;
 mod event_validators;
 mod first_run;
 mod pipeline;
