@@ -1,8 +1,10 @@
 //! Records of our own: every operation in five shapes, in the form that CloudTrail gives them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use certrelay::cloudtrail::{BadRecord, Origin, Record};
-use certrelay::config::OutputFormat;
+use certrelay::config::{EventOptions, OutputFormat};
 use certrelay::event::{Arrival, Event, Lane, render};
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -27,7 +29,8 @@ pub(crate) const OPERATIONS: [&str; 12] = [
 pub(crate) const SHAPES: [&str; 5] = ["success", "denied", "other error", "omitted", "minimal"];
 
 /// Every format that an event has.
-pub(crate) const FORMATS: [OutputFormat; 2] = [OutputFormat::Ocsf, OutputFormat::Raw];
+pub(crate) const FORMATS: [OutputFormat; 4] =
+    [OutputFormat::Ocsf, OutputFormat::Ecs, OutputFormat::Cim, OutputFormat::Raw];
 
 /// A certificate made for these tests: RSA 2048, self-signed, `CN=web.example.com`.
 pub(crate) const PEM: &str = include_str!("fixtures/events/web.example.com.pem");
@@ -181,6 +184,11 @@ fn fail(record: &mut Value, operation: &str) {
 
 /// The event of a record's text, as read from an object.
 pub(crate) fn read(text: &str) -> Result<Event, BadRecord> {
+    read_with(text, EventOptions::default())
+}
+
+/// The same, with something configured.
+pub(crate) fn read_with(text: &str, options: EventOptions) -> Result<Event, BadRecord> {
     let record = Record { bytes: Bytes::copy_from_slice(text.as_bytes()), index: 7, offset: 12 };
     let origin = Origin::Object {
         bucket: "audit-logs".to_owned(),
@@ -188,15 +196,13 @@ pub(crate) fn read(text: &str) -> Result<Event, BadRecord> {
         version: None,
         index: 7,
     };
-    Event::read(
-        record,
-        Arrival {
-            origin,
-            lane: Lane::File,
-            seen: datetime!(2026-02-22 16:20:00.5 UTC),
-            delivered: Some(datetime!(2026-02-22 16:17:00 UTC)),
-        },
-    )
+    let arrival = Arrival {
+        origin,
+        lane: Lane::File,
+        seen: datetime!(2026-02-22 16:20:00.5 UTC),
+        delivered: Some(datetime!(2026-02-22 16:17:00 UTC)),
+    };
+    Event::read_with(record, arrival, &Arc::new(options))
 }
 
 /// What `event` is in `format`.

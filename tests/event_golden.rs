@@ -1,12 +1,15 @@
 //! Every operation in every shape, as each format shows it.
 
-use certrelay::config::OutputFormat;
+use certrelay::config::{EventOptions, OcsfVersion, OutputFormat};
 use certrelay::event::CallOutcome;
+use serde_json::{Value, json};
 
-use crate::event_fixtures::{OPERATIONS, PEM, SHAPES, payload, read, record, role};
+use crate::event_fixtures::{
+    OPERATIONS, PEM, SHAPES, payload, read, read_with, record, rendered, role,
+};
 
 fn pretty(json: &str) -> String {
-    let value: serde_json::Value = serde_json::from_str(json).expect("valid JSON");
+    let value: Value = serde_json::from_str(json).expect("valid JSON");
     serde_json::to_string_pretty(&value).expect("JSON")
 }
 
@@ -25,6 +28,49 @@ fn golden(format: OutputFormat, folder: &str) {
 #[test]
 fn ocsf_of_every_operation_in_every_shape() {
     golden(OutputFormat::Ocsf, "ocsf");
+}
+
+#[test]
+fn ecs_of_every_operation_in_every_shape() {
+    golden(OutputFormat::Ecs, "ecs");
+}
+
+#[test]
+fn cim_of_every_operation_in_every_shape() {
+    golden(OutputFormat::Cim, "cim");
+}
+
+/// Removes what 1.5.0 does not know; the rest must be equal.
+fn without_new_attributes(event: &mut Value) {
+    event["metadata"]["version"] = "1.5.0".into();
+    let metadata = event["metadata"].as_object_mut().expect("an object");
+    let origin = metadata.remove("source").expect("1.8.0 has a source");
+    metadata
+        .insert("labels".to_owned(), json!([format!("origin:{}", origin.as_str().expect("text"))]));
+    for resource in event.get_mut("resources").and_then(Value::as_array_mut).into_iter().flatten() {
+        let resource = resource.as_object_mut().expect("an object");
+        resource.remove("role");
+        resource.remove("role_id");
+    }
+}
+
+#[test]
+fn ocsf_1_5_differs_in_what_it_does_not_know_only() {
+    for operation in OPERATIONS {
+        for shape in SHAPES {
+            let text = record(operation, shape);
+            let mut new: Value =
+                serde_json::from_str(&payload(&text, OutputFormat::Ocsf)).expect("JSON");
+            let options = EventOptions { ocsf: OcsfVersion::V1_5, ..EventOptions::default() };
+            let old = rendered(&read_with(&text, options).expect("a record"), OutputFormat::Ocsf);
+            without_new_attributes(&mut new);
+            assert_eq!(
+                serde_json::from_str::<Value>(&old).expect("JSON"),
+                new,
+                "{operation}, {shape}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -112,7 +158,7 @@ fn what_is_no_record_is_named_and_keeps_its_bytes() {
 
 #[test]
 fn nulls_and_wrong_types_anywhere_are_tolerated() {
-    let full: serde_json::Value =
+    let full: Value =
         serde_json::from_str(&record("UploadServerCertificate", "success")).expect("JSON");
     for name in full
         .as_object()
@@ -120,13 +166,7 @@ fn nulls_and_wrong_types_anywhere_are_tolerated() {
         .keys()
         .filter(|name| !["eventName", "eventSource"].contains(&name.as_str()))
     {
-        for odd in [
-            serde_json::Value::Null,
-            serde_json::json!(7),
-            serde_json::json!([null]),
-            serde_json::json!({ "type": null }),
-            serde_json::json!(""),
-        ] {
+        for odd in [Value::Null, json!(7), json!([null]), json!({ "type": null }), json!("")] {
             let mut record = full.clone();
             record[name] = odd;
             for format in crate::event_fixtures::FORMATS {
@@ -138,10 +178,10 @@ fn nulls_and_wrong_types_anywhere_are_tolerated() {
 
 #[test]
 fn a_role_of_another_account_is_the_actor_and_the_recipient_owns_the_target() {
-    let mut record: serde_json::Value =
+    let mut record: Value =
         serde_json::from_str(&record("UpdateSigningCertificate", "success")).expect("JSON");
     record["userIdentity"] = role();
-    let event: serde_json::Value =
+    let event: Value =
         serde_json::from_str(&payload(&record.to_string(), OutputFormat::Ocsf)).expect("JSON");
     assert_eq!(
         event["message"],

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use certrelay::config::OutputFormat;
+use certrelay::config::{EventOptions, OcsfVersion, OutputFormat};
 
-use crate::event_fixtures::{payload, record, role};
+use crate::event_fixtures::{read_with, record, rendered, role};
 use crate::event_samples::{fixtures, samples, shared, skip};
 
 /// The Python that has the validators' packages.
@@ -65,13 +65,19 @@ fn records() -> Vec<String> {
 }
 
 /// Runs `tool` over all records in `format`; every line must be answered with OK.
-fn validate(format: OutputFormat, tool: &str, schema: Option<&str>) {
+fn validate(format: OutputFormat, ocsf: OcsfVersion, tool: &str, schema: Option<&str>) {
     let Some(python) = python() else { return };
     let tool = shared(&format!("tools/{tool}"));
     if !tool.exists() {
         return skip("validators: ../shared/tools is absent");
     }
-    let lines: Vec<String> = records().iter().map(|record| payload(record, format)).collect();
+    let lines: Vec<String> = records()
+        .iter()
+        .map(|record| {
+            let options = EventOptions { ocsf, ..EventOptions::default() };
+            rendered(&read_with(record, options).expect("a record"), format)
+        })
+        .collect();
     assert!(lines.iter().all(|line| line.starts_with('{') && !line.contains('\n')));
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("events.ndjson");
@@ -94,6 +100,31 @@ fn validate(format: OutputFormat, tool: &str, schema: Option<&str>) {
 }
 
 #[test]
-fn ocsf_passes_the_schema() {
-    validate(OutputFormat::Ocsf, "ocsf_validate.py", None);
+fn ocsf_passes_the_schema_of_1_8() {
+    validate(OutputFormat::Ocsf, OcsfVersion::V1_8, "ocsf_validate.py", None);
+}
+
+#[test]
+fn ocsf_passes_the_schema_of_1_5() {
+    validate(OutputFormat::Ocsf, OcsfVersion::V1_5, "ocsf_validate.py", None);
+}
+
+#[test]
+fn ecs_is_elastic_common_schema() {
+    validate(
+        OutputFormat::Ecs,
+        OcsfVersion::V1_8,
+        "ecs_validate.py",
+        Some("ecs_flat-9.5.0.json.gz"),
+    );
+}
+
+#[test]
+fn cim_is_the_change_data_model() {
+    validate(
+        OutputFormat::Cim,
+        OcsfVersion::V1_8,
+        "cim_validate.py",
+        Some("splunk-cim-Change.json"),
+    );
 }

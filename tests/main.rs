@@ -1,6 +1,7 @@
 //! The one integration-test binary: everything that needs more than one room.
 
 mod config;
+mod conformance;
 mod deploy;
 mod event_fixtures;
 mod event_golden;
@@ -9,8 +10,10 @@ mod event_validators;
 mod first_run;
 mod pipeline;
 mod readme;
+mod real_smoke;
 mod samples;
 mod shutdown;
+mod sim;
 mod simulation;
 mod skip;
 mod standins;

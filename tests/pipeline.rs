@@ -6,9 +6,9 @@ use std::time::Duration;
 use certrelay::config::Delivery;
 use tokio::time::Instant;
 
+use crate::sim::world::{DEAD, QUEUE, events_in};
+use crate::sim::{SinkFaults, World, WorldSettings};
 use crate::support::samples::{self, SampleObject, gzip};
-use crate::support::sim::world::{DEAD, QUEUE, events_in};
-use crate::support::sim::{SinkFaults, World, WorldSettings};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

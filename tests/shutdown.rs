@@ -5,9 +5,9 @@ use std::time::Duration;
 use certrelay::config::Delivery;
 use tokio::time::Instant;
 
+use crate::sim::world::QUEUE;
+use crate::sim::{SinkFaults, World, WorldSettings};
 use crate::support::samples;
-use crate::support::sim::world::QUEUE;
-use crate::support::sim::{SinkFaults, World, WorldSettings};
 
 fn world(drain: u64) -> World {
     let delivery = Delivery {

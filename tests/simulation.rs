@@ -9,10 +9,10 @@ use std::time::Duration;
 use certrelay::config::Delivery;
 use tokio::time::Instant;
 
+use crate::sim::world::{DEAD, events_in};
+use crate::sim::{SinkFaults, StoreFaults, World, WorldSettings};
 use crate::support::queue_core::Faults;
 use crate::support::samples::{self, Samples};
-use crate::support::sim::world::{DEAD, events_in};
-use crate::support::sim::{SinkFaults, StoreFaults, World, WorldSettings};
 
 /// Worlds in an ordinary test run.
 const SEEDS: u64 = 300;

@@ -2,4 +2,5 @@
 
 mod conversations;
 mod core;
+mod leash;
 mod memory;

@@ -36,7 +36,7 @@ async fn serve(config: Config) -> Result<(), Why> {
     }
     let stop = stop_on_signal()?;
     let listen = config.http;
-    let parts = pipeline::build(config).await?;
+    let parts = pipeline::build(config, None).await?;
     let probes_stop = CancellationToken::new();
     let probes = match listen {
         None => None,

@@ -18,7 +18,7 @@ impl Default for Delivery {
             drain: Duration::from_secs(100),
             ledger: Duration::from_secs(3600),
             visibility: Duration::from_secs(120),
-            patience: Duration::from_secs(3600),
+            patience: Duration::from_secs(11 * 3600),
         }
     }
 }

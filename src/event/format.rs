@@ -1,9 +1,13 @@
 //! An event as its readers want it: OCSF, or exactly the record.
 
+use time::OffsetDateTime;
+
+use super::caller::Caller;
+use super::certificate::{self, Found};
 use super::json::{self, Node, Value};
 use super::redact::{self, Redaction};
 use super::target::Target;
-use super::{Event, ocsf};
+use super::{Event, cim, ecs, ocsf};
 use crate::config::OutputFormat;
 
 /// Appends `event` in `format` to `out`: one JSON object, no line end.
@@ -14,17 +18,26 @@ pub fn render(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
     let bytes = &event.record.bytes;
     let root = json::parse(bytes).unwrap_or_else(|_| nothing());
     let redactions = redact::find(&root, bytes);
-    let clean = redact::apply(bytes, &redactions);
+    let clean = redact::apply(bytes, &redactions, event.options.keep_pem);
     if format == OutputFormat::Raw {
         out.extend_from_slice(&clean);
         return;
     }
     let root = json::parse(&clean).unwrap_or_else(|_| nothing());
-    let target = Target::of(&root, &event.fields);
-    let view = View { event, root: &root, bytes: &clean, redactions: &redactions, target: &target };
+    let view = View {
+        event,
+        root: &root,
+        bytes: &clean,
+        redactions: &redactions,
+        target: &Target::of(&root, &event.fields),
+        caller: &Caller::of(&root),
+        certificates: &certificate::found(&redactions),
+    };
     match format {
         OutputFormat::Raw => {}
         OutputFormat::Ocsf => write(&ocsf::object(&view), out),
+        OutputFormat::Ecs => write(&ecs::object(&view), out),
+        OutputFormat::Cim => write(&cim::object(&view), out),
     }
 }
 
@@ -40,6 +53,27 @@ pub(super) struct View<'v> {
     pub(super) redactions: &'v [Redaction],
     /// What the call acts on.
     pub(super) target: &'v Target,
+    /// Who called.
+    pub(super) caller: &'v Caller,
+    /// The certificates in it.
+    pub(super) certificates: &'v [Found],
+}
+
+impl View<'_> {
+    /// When it happened, as far as anybody knows.
+    pub(super) fn time(&self) -> OffsetDateTime {
+        self.event.fields.time.or(self.event.delivered).unwrap_or(self.event.seen)
+    }
+
+    /// What happened, in one sentence.
+    pub(super) fn message(&self) -> String {
+        let fields = &self.event.fields;
+        let target = self.target.phrase().map(|target| format!(" on {target}")).unwrap_or_default();
+        let reason =
+            fields.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+        let actor = self.caller.phrase();
+        format!("{} by {actor}{target}: {}{reason}", fields.name, fields.outcome.as_str())
+    }
 }
 
 impl View<'_> {

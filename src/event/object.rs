@@ -38,6 +38,37 @@ impl Object {
     }
 }
 
+/// A nested object, built by dotted paths.
+#[derive(Debug, Default)]
+pub(super) struct Tree(Map<String, Value>);
+
+impl Tree {
+    /// Puts a value at `path`, if there is one; what is on the way becomes an object.
+    pub(super) fn put<V: Into<Value>>(&mut self, path: &str, value: Option<V>) {
+        let Some(value) = value else { return };
+        let mut map = &mut self.0;
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            if names.peek().is_none() {
+                map.insert(name.to_owned(), value.into());
+                return;
+            }
+            let below = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
+            if !below.is_object() {
+                *below = Value::Object(Map::new());
+            }
+            let Value::Object(next) = below else { return };
+            map = next;
+        }
+    }
+}
+
+impl From<Tree> for Value {
+    fn from(tree: Tree) -> Self {
+        Self::Object(tree.0)
+    }
+}
+
 impl From<Object> for Value {
     fn from(object: Object) -> Self {
         Self::Object(object.0)

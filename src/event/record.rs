@@ -1,12 +1,19 @@
 //! A CloudTrail record, read once: the fields that routing and envelopes need.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::caller::Caller;
+use super::finding::{self, Finding, Severity, Subject};
 use super::json::{self, Node};
-use super::{Arrival, CallOutcome, Event, EventKey, redact};
+use super::redact::Redaction;
+use super::target::Target;
+use super::{Arrival, CallOutcome, Event, EventKey, certificate, redact};
 use crate::cloudtrail::{BadRecord, Record};
+use crate::config::EventOptions;
 
 /// Parts of the record, decoded. Absent also means: there, but not of the type that CloudTrail
 /// documents.
@@ -30,13 +37,23 @@ pub struct Fields {
     pub request_id: Option<String>,
     /// `userIdentity.arn`: who called.
     pub principal: Option<String>,
+    /// ARN of what the call acts on, built where the record does not state it.
+    pub target: Option<String>,
+    /// The gravest finding's severity.
+    pub severity: Severity,
+    /// What is worth a look, gravest first.
+    pub findings: Vec<Finding>,
 }
 
 /// Reads the record's JSON and what every record has.
 ///
 /// The fields come from the redacted record, so that nothing hidden can leave through an envelope.
-pub(super) fn read(record: Record, arrival: Arrival) -> Result<Event, BadRecord> {
-    match understand(&record.bytes) {
+pub(super) fn read(
+    record: Record,
+    arrival: Arrival,
+    options: &Arc<EventOptions>,
+) -> Result<Event, BadRecord> {
+    match understand(&record.bytes, &arrival, options) {
         Ok((id, fields)) => Ok(Event {
             key: key(&id, &fields),
             id,
@@ -46,6 +63,7 @@ pub(super) fn read(record: Record, arrival: Arrival) -> Result<Event, BadRecord>
             seen: arrival.seen,
             delivered: arrival.delivered,
             fields,
+            options: Arc::clone(options),
         }),
         Err(reason) => Err(BadRecord {
             index: record.index,
@@ -57,16 +75,42 @@ pub(super) fn read(record: Record, arrival: Arrival) -> Result<Event, BadRecord>
     }
 }
 
-fn understand(bytes: &[u8]) -> Result<(String, Fields), String> {
+fn understand(
+    bytes: &[u8],
+    arrival: &Arrival,
+    options: &EventOptions,
+) -> Result<(String, Fields), String> {
     let root = json::parse(bytes).map_err(|why| format!("the record is not JSON: {why}"))?;
     let redactions = redact::find(&root, bytes);
-    if redactions.is_empty() {
-        return fields(&root, bytes);
-    }
-    let clean = redact::apply(bytes, &redactions);
+    let clean = redact::apply(bytes, &redactions, options.keep_pem);
     let root =
         json::parse(&clean).map_err(|why| format!("the redacted record is not JSON: {why}"))?;
-    fields(&root, bytes)
+    let (id, mut fields) = fields(&root, bytes)?;
+    judge(&mut fields, &root, &redactions, arrival, options);
+    Ok((id, fields))
+}
+
+/// Adds what is only known of the whole: the target and the findings.
+fn judge(
+    fields: &mut Fields,
+    root: &Node<'_>,
+    redactions: &[Redaction],
+    arrival: &Arrival,
+    options: &EventOptions,
+) {
+    let target = Target::of(root, fields);
+    let findings = finding::assess(&Subject {
+        root,
+        fields,
+        target: &target,
+        caller: &Caller::of(root),
+        certificates: &certificate::found(redactions),
+        options,
+        now: fields.time.or(arrival.delivered).unwrap_or(arrival.seen),
+    });
+    fields.target = target.arn();
+    fields.severity = findings.iter().map(|finding| finding.severity).max().unwrap_or_default();
+    fields.findings = findings;
 }
 
 fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
@@ -93,6 +137,9 @@ fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
         error_code: owned("errorCode"),
         request_id: owned("requestID"),
         principal: owned("userIdentity.arn"),
+        target: None,
+        severity: Severity::default(),
+        findings: Vec::new(),
     };
     let id = owned("eventID").unwrap_or_else(|| redact::hex(&Sha256::digest(bytes)));
     Ok((id, fields))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,12 @@ use crate::sink;
 use crate::store::{FileStore, S3Store, Store};
 use crate::telemetry::{Health, Metrics};
 
-/// Makes every client and opens every file; connects to nothing yet.
+/// Makes every client and opens every file; connects to nothing yet. AWS's own configuration
+/// (credentials, endpoints) comes from the environment, unless `aws` brings it.
 ///
 /// # Errors
 /// The first part that cannot be made, with its name and setting.
-pub async fn build(config: Config) -> Result<Parts, Why> {
+pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why> {
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(Arc::clone(&metrics));
     let sinks_stop = CancellationToken::new();
@@ -31,7 +33,7 @@ pub async fn build(config: Config) -> Result<Parts, Why> {
         .iter()
         .map(|one| sink::build(one, &metrics, sinks_stop.clone()))
         .collect::<Result<Vec<_>, _>>()?;
-    let sources = sources(&config).await;
+    let sources = sources(&config, aws).await;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Parts {
         sources,
@@ -62,8 +64,7 @@ fn graveyard(config: DeadLetterConfig) -> Graveyard {
 }
 
 /// The sources; AWS's configuration is loaded only if one of them needs it.
-async fn sources(config: &Config) -> Vec<Source> {
-    let mut aws = None;
+async fn sources(config: &Config, mut aws: Option<SdkConfig>) -> Vec<Source> {
     let mut sources = Vec::new();
     for source in &config.sources {
         let (queue, store): (Arc<dyn Queue>, Arc<dyn Store>) = match &source.kind {

@@ -7,7 +7,9 @@
 //!
 //! To add one: a file here, and a line in [`build`].
 
+mod answers;
 mod backoff;
+mod driver;
 mod file;
 mod handle;
 mod kafka;

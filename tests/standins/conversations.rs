@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName};
 
-use crate::support::s3::{self, ACCESS_KEY, SECRET_KEY};
-use crate::support::sqs_http;
 use crate::support::world::{Plan, World};
+use crate::support::{clients, s3, sqs_http};
 
 struct Clients {
     world: World,
@@ -20,24 +18,7 @@ struct Clients {
 
 async fn start(plan: Plan) -> Clients {
     let world = World::start(plan).await.expect("loopback is there");
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
-    let region = Region::from_static("us-east-1");
-    let s3 = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(credentials.clone())
-        .region(region.clone())
-        .endpoint_url(world.s3.url())
-        .force_path_style(true)
-        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-        .build();
-    let sqs = aws_sdk_sqs::Config::builder()
-        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-        .credentials_provider(credentials)
-        .region(region)
-        .endpoint_url(world.sqs_http.url())
-        .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
-        .build();
-    let (s3, sqs) = (aws_sdk_s3::Client::from_conf(s3), aws_sdk_sqs::Client::from_conf(sqs));
+    let (s3, sqs) = clients::of(&world.s3.url(), world.sqs_http.url());
     Clients { world, s3, sqs }
 }
 

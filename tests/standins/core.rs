@@ -170,6 +170,8 @@ fn seeded_faults_happen_and_happen_again_the_same_way() {
             duplicate_delivery: 0.3,
             lost_delete: 0.1,
             short_receive: 0.3,
+            sent_twice: 0.1,
+            late_by: 5 * SECOND,
             shuffled: true,
         };
         (0..100).for_each(|n| send(&mut queues, &n.to_string()));
@@ -193,7 +195,8 @@ fn seeded_faults_happen_and_happen_again_the_same_way() {
     assert_eq!((&log, tally), (&run(42).0, run(42).1), "one seed, one world");
     assert_ne!(log, run(43).0);
     assert!(tally.received_again > 0, "something was delivered twice: {tally:?}");
-    assert_eq!(tally.deleted, 100, "and nothing was lost");
+    assert!(tally.sent > 100, "some messages were sent twice: {tally:?}");
+    assert_eq!(tally.deleted, tally.sent, "and nothing was lost");
     let sorted: Vec<String> = (0..100).map(|n| n.to_string()).collect();
     assert_ne!(log[..100], sorted[..], "the order is not that of sending");
 }

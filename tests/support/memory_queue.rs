@@ -49,6 +49,7 @@ impl Queue for MemoryQueue {
             let visibility = Some(to_millis(self.visibility));
             let ask = Receive { max, visibility, wait: Some(self.wait) };
             let received = self.sqs.receive(&self.name, ask).await.map_err(|error| why(&error))?;
+            over_the_wire().await;
             Ok(received.into_iter().map(|message| as_message(message, asked)).collect())
         })
     }

@@ -11,6 +11,7 @@
 
 mod error;
 mod handle;
+mod moves;
 mod one;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +75,7 @@ pub struct Redrive {
     pub max_receive_count: u32,
 }
 
-/// Seeded misbehaviour, each a probability in `0.0..=1.0`; all of it is within what SQS allows itself.
+/// Seeded misbehaviour, mostly probabilities in `0.0..=1.0`; all of it is within what SQS allows itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
     /// One entry of a batch call fails on AWS's side and nothing happened to its message.
@@ -85,6 +86,10 @@ pub struct Faults {
     pub lost_delete: f64,
     /// A receive answers fewer messages than there are.
     pub short_receive: f64,
+    /// A sent message arrives twice, as two messages: whoever sends may not know that it had sent.
+    pub sent_twice: f64,
+    /// A sent message becomes visible up to so many milliseconds late.
+    pub late_by: Millis,
     /// Messages are received in a random order instead of the order of arrival.
     pub shuffled: bool,
 }
@@ -183,32 +188,15 @@ impl Queues {
         delay: Option<Millis>,
         now: Millis,
     ) -> Result<String, QueueError> {
-        let message = self.next_message;
         let delay = delay.map_or_else(|| self.queue(queue).map(|q| q.settings.delay), Ok)?;
         if delay > 15 * 60 * 1000 {
             return Err(invalid(delay / 1000, "DelaySeconds", "Must be between 0 and 900."));
         }
-        let id = message_id(&mut self.rng);
-        let place = if delay == 0 {
-            Place::Ready { rank: 0 }
-        } else {
-            Place::Delayed { until: now.saturating_add(delay) }
-        };
-        let stored = Stored {
-            id: id.clone(),
-            body: body.into(),
-            attributes,
-            sent: now,
-            first_received: None,
-            receive_count: 0,
-            source: None,
-            place,
-        };
-        let (one, shuffle) = self.queue_and_shuffle(queue)?;
-        one.insert(message, stored, shuffle);
-        self.next_message += 1;
-        self.tally.sent += 1;
-        Ok(id)
+        let body = body.into();
+        if self.chance(self.faults.sent_twice) {
+            self.enqueue(queue, Arc::clone(&body), attributes.clone(), delay, now)?;
+        }
+        self.enqueue(queue, body, attributes, delay, now)
     }
 
     /// Receives at most `max` (1..=10) messages and hides them for `visibility` (the queue's own if `None`).
@@ -378,8 +366,6 @@ impl Queues {
     }
 }
 
-mod moves;
-
 fn visibility_range(timeout: Millis) -> QueueError {
     invalid(timeout / 1000, "VisibilityTimeout", "Must be between 0 and 43200.")
 }
@@ -388,11 +374,4 @@ fn visibility_range(timeout: Millis) -> QueueError {
 fn invalid(value: impl std::fmt::Display, parameter: &str, reason: &str) -> QueueError {
     let text = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
     QueueError::InvalidParameterValue(text)
-}
-
-/// A random UUID, version 4 in form.
-fn message_id(rng: &mut fastrand::Rng) -> String {
-    let bits = rng.u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

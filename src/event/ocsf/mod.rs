@@ -1,4 +1,5 @@
-//! OCSF API Activity (class 6003), version 1.8.0, profiles `cloud` and `datetime`.
+//! OCSF API Activity (class 6003), version 1.8.0 or 1.5.0, profiles `cloud` and `datetime`,
+//! and `security_control` when there is a finding.
 //!
 //! The map follows AWS's own for CloudTrail where that is right, and says in `docs/events.md` where it
 //! is not: an upload is a Create, `status_id` is set, the target is built. What has no place in the
@@ -7,21 +8,21 @@
 
 mod activity;
 mod actor;
+mod certificates;
+mod findings;
 mod resources;
-mod unmapped;
 
 use std::net::IpAddr;
 
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use self::activity::Activity;
 use super::format::View;
 use super::object::{Object, array};
-use super::{CallOutcome, Lane, redact};
+use super::{CallOutcome, Lane, date, unmapped};
+use crate::config::OcsfVersion;
 
-const VERSION: &str = "1.8.0";
 const CLASS: u64 = 6003;
 
 /// The event as an OCSF object.
@@ -29,7 +30,6 @@ pub(super) fn object(view: &View<'_>) -> Value {
     let event = view.event;
     let activity = Activity::of(&event.fields.name, view.root.flag("readOnly"));
     let failed = event.fields.outcome == CallOutcome::Failure;
-    let when = event.fields.time.or(event.delivered).unwrap_or(event.seen);
     let actor = actor::object(view);
     let endpoint = endpoint(view);
     let resources = resources::list(view);
@@ -43,13 +43,11 @@ pub(super) fn object(view: &View<'_>) -> Value {
         .set("class_name", "API Activity")
         .set("type_uid", CLASS * 100 + activity.id())
         .set("type_name", format!("API Activity: {}", activity.caption()))
-        .set("severity_id", 1)
-        .set("severity", "Informational")
         .set("status_id", if failed { 2 } else { 1 })
         .set("status", if failed { "Failure" } else { "Success" })
         .with("status_code", view.root.take_text("errorCode"))
         .with("status_detail", view.root.take_text("errorMessage"))
-        .set("message", message(view))
+        .set("message", view.message())
         .set("metadata", metadata(view))
         .set("cloud", cloud(view))
         .set("actor", actor)
@@ -62,23 +60,23 @@ pub(super) fn object(view: &View<'_>) -> Value {
         .with("resources", array(resources))
         .with("observables", array(observables))
         .with("enrichments", array(enrichments(view)));
-    instant(object, "time", Some(when)).with("unmapped", unmapped::object(view)).into()
+    findings::add(instant(object, "time", Some(view.time())), view)
+        .with("unmapped", unmapped::object(view))
+        .into()
+}
+
+/// Whether the event is written as 1.5.0, which has no `metadata.source` and no `role` of resources.
+fn is_old(view: &View<'_>) -> bool {
+    view.event.options.ocsf == OcsfVersion::V1_5
 }
 
 /// Epoch milliseconds under `name`, and RFC 3339 under `name_dt` (profile `datetime`).
 fn instant(object: Object, name: &str, time: Option<OffsetDateTime>) -> Object {
     let Some(time) = time else { return object };
-    let text = time.to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok();
     let milliseconds = time.unix_timestamp_nanos().div_euclid(1_000_000);
-    object.with(name, i64::try_from(milliseconds).ok()).with(&format!("{name}_dt"), text)
-}
-
-fn message(view: &View<'_>) -> String {
-    let fields = &view.event.fields;
-    let actor = actor::phrase(view.root);
-    let target = view.target.phrase().map(|target| format!(" on {target}")).unwrap_or_default();
-    let reason = fields.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-    format!("{} by {actor}{target}: {}{reason}", fields.name, fields.outcome.as_str())
+    object
+        .with(name, i64::try_from(milliseconds).ok())
+        .with(&format!("{name}_dt"), date::rfc3339(time))
 }
 
 fn metadata(view: &View<'_>) -> Object {
@@ -88,14 +86,22 @@ fn metadata(view: &View<'_>) -> Object {
     }
     let version = root.take_text("eventVersion");
     let feature = Object::default().with("name", root.take_text("eventCategory")).some();
+    let found = !event.fields.findings.is_empty();
+    let profiles = ["cloud", "datetime"].into_iter().chain(found.then_some("security_control"));
+    let profiles: Vec<_> = profiles.collect();
+    let origin = event.origin.to_string();
+    let labels = [
+        (event.lane == Lane::Inline).then(|| "lane:inline".to_owned()),
+        is_old(view).then(|| format!("origin:{origin}")),
+    ];
     let product = Object::default()
         .set("name", "CloudTrail")
         .set("vendor_name", "AWS")
         .with("version", version)
         .with("feature", feature);
     let object = Object::default()
-        .set("version", VERSION)
-        .set("profiles", Value::from(vec!["cloud", "datetime"]))
+        .set("version", if is_old(view) { "1.5.0" } else { "1.8.0" })
+        .set("profiles", Value::from(profiles))
         .set("uid", event.id.as_str())
         .with("event_code", root.take_text("eventType"))
         .with("correlation_uid", root.text("requestID"))
@@ -104,8 +110,8 @@ fn metadata(view: &View<'_>) -> Object {
         .set("log_provider", "AWS CloudTrail")
         .with("log_version", version)
         .with("original_time", root.take_text("eventTime"))
-        .set("source", event.origin.to_string())
-        .with("labels", (event.lane == Lane::Inline).then(|| Value::from(vec!["lane:inline"])));
+        .with("source", (!is_old(view)).then_some(origin))
+        .with("labels", array(labels.into_iter().flatten().map(Value::from).collect()));
     let object = instant(object, "logged_time", event.delivered);
     instant(object, "processed_time", Some(event.seen))
 }
@@ -194,24 +200,7 @@ fn observables(actor: &Object, endpoint: &Object, resources: &[Value]) -> Vec<Va
     fixed.into_iter().chain(targets).flatten().collect()
 }
 
-/// What was redacted: named, so that a reader knows that it was there.
+/// What we add to the record: what was redacted, what certificates say, what was found.
 fn enrichments(view: &View<'_>) -> Vec<Value> {
-    let redacted = view.redactions.iter().map(|redaction| {
-        let reason = redaction.reason.as_str();
-        let data = match redaction.reason {
-            redact::Reason::PrivateKey => Object::default().set("reason", reason),
-            redact::Reason::Certificate => Object::default()
-                .set("reason", reason)
-                .with("sha256", redaction.sha256.as_deref())
-                .set("characters", redaction.characters),
-        };
-        Object::default()
-            .set("name", redaction.path.as_str())
-            .set("value", "redacted")
-            .set("type", "redaction")
-            .set("provider", "certrelay")
-            .set("data", data)
-            .into()
-    });
-    redacted.collect()
+    certificates::enrichments(view).into_iter().chain(findings::enrichments(view)).collect()
 }

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::super::date;
 use super::super::format::View;
 use super::super::json::Node;
 use super::super::object::{Object, array};
 use super::super::target::{ServerCertificate, SigningCertificate, User};
-use super::account;
+use super::{account, certificates, is_old};
 
 /// `type` of a user.
 pub(super) const USER: &str = "AWS::IAM::User";
@@ -42,8 +43,8 @@ fn target(view: &View<'_>, kind: &str) -> Object {
     let owner = account(view.target.account.as_deref());
     Object::default()
         .set("type", kind)
-        .set("role_id", 1)
-        .set("role", "Target")
+        .with("role_id", (!is_old(view)).then_some(1))
+        .with("role", (!is_old(view)).then_some("Target"))
         .set("cloud_partition", view.target.partition.as_str())
         .with("owner", owner.map(|account| Object::default().set("account", account)))
 }
@@ -71,7 +72,10 @@ fn server_certificate(view: &View<'_>, certificate: &ServerCertificate) -> Value
             "removed_tag_keys",
             array(removed.map(|(key, _)| Value::from(key.as_str())).collect()),
         )
-        .with("derived_from", derived(view));
+        .with("upload_date", certificate.uploaded.and_then(date::rfc3339))
+        .with("expiration", certificate.expires.and_then(date::rfc3339))
+        .with("derived_from", derived(view))
+        .with("certificate", certificates::body(view));
     target(view, "AWS::IAM::ServerCertificate")
         .set("name", certificate.name.as_str())
         .with("uid", certificate.arn.as_deref())
@@ -87,7 +91,9 @@ fn signing_certificate(view: &View<'_>, certificate: &SigningCertificate) -> Opt
     let user = view.target.user.as_ref();
     let data = Object::default()
         .with("status", certificate.status.as_deref())
-        .with("user_name", user.map(|user| user.name.as_str()));
+        .with("upload_date", certificate.uploaded.and_then(date::rfc3339))
+        .with("user_name", user.map(|user| user.name.as_str()))
+        .with("certificate", certificates::body(view));
     let object =
         target(view, "AWS::IAM::SigningCertificate").set("uid", id).with("data", data.some());
     Some(object.into())

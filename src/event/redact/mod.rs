@@ -35,6 +35,8 @@ pub(super) struct Redaction {
     pub(super) sha256: Option<String>,
     /// Characters of the text.
     pub(super) characters: usize,
+    /// The text itself, to read the certificate; none for a private key.
+    pub(super) text: Option<String>,
 }
 
 /// Why a span is replaced.
@@ -79,14 +81,20 @@ pub(super) fn find(root: &Node<'_>, bytes: &[u8]) -> Vec<Redaction> {
     found
 }
 
-/// The record with these spans replaced; itself, if there are none.
-pub(super) fn apply<'a>(bytes: &'a [u8], redactions: &[Redaction]) -> Cow<'a, [u8]> {
-    if redactions.is_empty() {
+/// The record with these spans replaced; itself, if there are none. `keep_pem` leaves certificates,
+/// never private keys.
+pub(super) fn apply<'a>(
+    bytes: &'a [u8],
+    redactions: &[Redaction],
+    keep_pem: bool,
+) -> Cow<'a, [u8]> {
+    let goes = |redaction: &&Redaction| !keep_pem || redaction.reason == Reason::PrivateKey;
+    if !redactions.iter().any(|redaction| goes(&redaction)) {
         return Cow::Borrowed(bytes);
     }
     let mut out = Vec::with_capacity(bytes.len());
     let mut kept = 0;
-    for redaction in redactions {
+    for redaction in redactions.iter().filter(goes) {
         out.extend_from_slice(&bytes[kept..redaction.span.start]);
         out.extend_from_slice(redaction.placeholder().as_bytes());
         kept = redaction.span.end;
@@ -163,9 +171,15 @@ impl Walk<'_> {
     }
 
     fn redact(&mut self, path: &str, span: Range<usize>, reason: Reason, text: &str) {
-        let sha256 = (reason == Reason::Certificate).then(|| hex(&Sha256::digest(text.as_bytes())));
-        let characters = text.chars().count();
-        self.found.push(Redaction { path: path.to_owned(), span, reason, sha256, characters });
+        let shown = (reason == Reason::Certificate).then_some(text);
+        self.found.push(Redaction {
+            path: path.to_owned(),
+            span,
+            reason,
+            sha256: shown.map(|text| hex(&Sha256::digest(text.as_bytes()))),
+            characters: text.chars().count(),
+            text: shown.map(str::to_owned),
+        });
     }
 }
 

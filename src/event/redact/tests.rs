@@ -4,7 +4,7 @@ use super::*;
 fn redacted(text: &str) -> String {
     let root = parse(text.as_bytes()).expect("valid");
     let found = find(&root, text.as_bytes());
-    String::from_utf8(apply(text.as_bytes(), &found).into_owned()).expect("UTF-8")
+    String::from_utf8(apply(text.as_bytes(), &found, false).into_owned()).expect("UTF-8")
 }
 
 fn paths(text: &str) -> Vec<String> {
@@ -71,4 +71,15 @@ fn a_text_that_only_looks_like_a_placeholder_goes() {
     ] {
         assert!(!redacted(text).contains("s3cret"));
     }
+}
+
+#[test]
+fn kept_pem_stays_to_the_byte_and_private_keys_still_go() {
+    let text = r#"{"certificateBody":"-----BEGIN CERTIFICATE-----\nMII","privateKey":"s3cret"}"#;
+    let root = parse(text.as_bytes()).expect("valid");
+    let kept = apply(text.as_bytes(), &find(&root, text.as_bytes()), true).into_owned();
+    assert_eq!(
+        String::from_utf8(kept).expect("UTF-8"),
+        text.replace("s3cret", "[redacted private key]")
+    );
 }

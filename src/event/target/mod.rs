@@ -7,9 +7,11 @@ mod denied;
 #[cfg(test)]
 mod tests;
 
-use super::CallOutcome;
+use time::OffsetDateTime;
+
 use super::json::Node;
 use super::record::Fields;
+use super::{CallOutcome, date};
 
 /// What the call acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub(super) struct ServerCertificate {
     pub(super) renamed: Option<Renamed>,
     /// `tags` added, or keys removed.
     pub(super) tags: Vec<(String, Option<String>)>,
+    /// `uploadDate`.
+    pub(super) uploaded: Option<OffsetDateTime>,
+    /// `expiration`, as IAM read it from the certificate.
+    pub(super) expires: Option<OffsetDateTime>,
 }
 
 /// The name, path and ARN that an `UpdateServerCertificate` asks for.
@@ -63,6 +69,8 @@ pub(super) struct SigningCertificate {
     pub(super) id: Option<String>,
     /// `Active`, `Inactive`, `Expired`.
     pub(super) status: Option<String>,
+    /// `uploadDate`.
+    pub(super) uploaded: Option<OffsetDateTime>,
 }
 
 /// A user of IAM, or root.
@@ -125,8 +133,16 @@ impl Target {
             Renamed { name: new_name.to_owned(), path: new_path.map(str::to_owned), arn }
         });
         let tags = tags(root);
-        let id = stated("serverCertificateId");
-        self.server_certificate = Some(ServerCertificate { name, path, id, arn, renamed, tags });
+        self.server_certificate = Some(ServerCertificate {
+            id: stated("serverCertificateId"),
+            uploaded: stated("uploadDate").as_deref().and_then(date::parse),
+            expires: stated("expiration").as_deref().and_then(date::parse),
+            name,
+            path,
+            arn,
+            renamed,
+            tags,
+        });
     }
 
     fn read_signing_certificate(&mut self, root: &Node<'_>, fields: &Fields) {
@@ -135,8 +151,11 @@ impl Target {
                 .or_else(|| root.text(&format!("requestParameters.{name}")))
                 .map(str::to_owned)
         };
-        let certificate =
-            SigningCertificate { id: stated("certificateId"), status: stated("status") };
+        let certificate = SigningCertificate {
+            id: stated("certificateId"),
+            status: stated("status"),
+            uploaded: stated("uploadDate").as_deref().and_then(date::parse),
+        };
         if fields.name != "ListSigningCertificates" {
             self.signing_certificate = Some(certificate);
         }
@@ -184,6 +203,13 @@ impl Target {
         let account = self.account.as_deref()?;
         let path = path.unwrap_or("/");
         Some(format!("arn:{}:iam::{account}:server-certificate{path}{name}", self.partition))
+    }
+
+    /// The ARN of the certificate, else of the user.
+    pub(super) fn arn(&self) -> Option<String> {
+        let certificate =
+            self.server_certificate.as_ref().and_then(|certificate| certificate.arn.clone());
+        certificate.or_else(|| self.user.as_ref()?.arn.clone())
     }
 
     /// What to call it in a sentence.

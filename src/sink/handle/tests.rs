@@ -1,10 +1,12 @@
 //! The hand-over, against a destination whose every answer is scripted.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::*;
+use crate::outcome::Why;
 use crate::sink::testing::{Running, any_config, event};
 
 /// Answers batch after batch as scripted (then `Delivered`), each when a permit is given.
@@ -103,7 +105,12 @@ async fn a_failure_is_tried_again_and_only_what_failed_is_sent_again() {
     let script = Arc::new(Script::default());
     *script.answers.lock().unwrap() = [
         Sent::new(vec![Outcome::Delivered, retry("down"), refused()]),
-        Sent { outcomes: vec![retry("token")], wait: Some(Duration::from_secs(90)), paused: true },
+        Sent {
+            outcomes: vec![retry("token")],
+            late: Vec::new(),
+            wait: Some(Duration::from_secs(90)),
+            paused: true,
+        },
     ]
     .into();
     let running = run(&script);
@@ -179,6 +186,7 @@ async fn stop_during_an_outage_answers_retry_without_waiting_for_it_to_end() {
     let script = Arc::new(Script::default());
     let outage = || Sent {
         outcomes: vec![retry("down"); 4],
+        late: Vec::new(),
         wait: Some(Duration::from_secs(900)),
         paused: false,
     };
@@ -213,5 +221,40 @@ async fn an_outcome_that_is_missing_is_never_taken_for_delivered() {
     let outcomes = running.built.deliver(vec![event(0), event(1)]).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 2]);
     assert_eq!(batches(&script)[1], ["event-1"]);
+    running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_may_come_late_while_other_requests_go_on() {
+    let script = Arc::new(Script::default());
+    let after = |seconds, outcome: Outcome| -> BoxFuture<'static, Outcome> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            outcome
+        })
+    };
+    let late = Sent {
+        outcomes: vec![refused()],
+        late: vec![
+            Late { places: vec![1, 3], outcome: after(60, Outcome::Delivered) },
+            Late { places: vec![2], outcome: after(5, retry("lost")) },
+        ],
+        wait: None,
+        paused: false,
+    };
+    *script.answers.lock().unwrap() = [late].into();
+    let running = run(&script);
+    let began = Instant::now();
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        running.built.deliver(vec![event(8)]).await;
+        began.elapsed()
+    };
+    let deliver = running.built.deliver((0..4).map(event).collect());
+    let (outcomes, meanwhile) = futures_util::future::join(deliver, meanwhile).await;
+    assert_eq!(outcomes[0], refused());
+    assert_eq!(outcomes[1..], vec![Outcome::Delivered; 3]);
+    assert!(meanwhile < Duration::from_secs(2) && began.elapsed() >= Duration::from_secs(60));
+    assert_eq!(batches(&script)[1..], [["event-8"], ["event-2"]]);
     running.finish().await;
 }

@@ -156,7 +156,7 @@ impl Kafka {
             live.forget_trouble();
         }
         self.client.release(live);
-        Ok(Sent { outcomes, wait: None, paused })
+        Ok(Sent { outcomes, late: Vec::new(), wait: None, paused })
     }
 
     /// The outcome of a report, and whether an operator has to act.
@@ -195,6 +195,7 @@ impl Transmit for Kafka {
         Box::pin(async move {
             self.deliver(&events).await.unwrap_or_else(|why| Sent {
                 outcomes: vec![Outcome::Retry(why); events.len()],
+                late: Vec::new(),
                 wait: None,
                 paused: true,
             })

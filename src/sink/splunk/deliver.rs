@@ -72,7 +72,12 @@ impl<'a> Delivery<'a> {
             None => (Why::new("sink_fault", "the event was not sent"), slow, false),
         };
         let outcome = |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(why.clone()));
-        Sent { outcomes: self.outcomes.into_iter().map(outcome).collect(), wait, paused }
+        Sent {
+            outcomes: self.outcomes.into_iter().map(outcome).collect(),
+            late: Vec::new(),
+            wait,
+            paused,
+        }
     }
 
     /// Renders events until the request is full; what does not fit goes back to the work.

@@ -115,7 +115,7 @@ fn judge(object: &BTreeMap<String, Box<RawValue>>, indexes: &[String], channel: 
     }
     if let Some(index) = value("index")
         && !indexes.is_empty()
-        && !indexes.iter().any(|allowed| index == Value::from(allowed.as_str()))
+        && !indexes.iter().any(|allowed| index == allowed.as_str())
     {
         return Fate::Bad(7);
     }

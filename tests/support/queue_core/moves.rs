@@ -1,6 +1,8 @@
 //! What happens to messages by themselves: time passes, a receive hides one, the last one moves it.
 
-use super::{Millis, OneQueue, Place, QueueError, Queues, ReceiptHandle, Received};
+use std::sync::Arc;
+
+use super::{Millis, OneQueue, Place, QueueError, Queues, ReceiptHandle, Received, Stored};
 
 impl Queues {
     pub(super) fn queue(&mut self, name: &str) -> Result<&mut OneQueue, QueueError> {
@@ -28,6 +30,41 @@ impl Queues {
             .ok_or(QueueError::ReceiptHandleIsInvalid)
     }
 
+    /// Puts one message in its place.
+    pub(super) fn enqueue(
+        &mut self,
+        queue: &str,
+        body: Arc<str>,
+        attributes: Option<serde_json::Value>,
+        delay: Millis,
+        now: Millis,
+    ) -> Result<String, QueueError> {
+        let late = self.faults.late_by;
+        let delay = if late == 0 { delay } else { delay + self.rng.u64(0..=late) };
+        let id = message_id(&mut self.rng);
+        let place = if delay == 0 {
+            Place::Ready { rank: 0 }
+        } else {
+            Place::Delayed { until: now.saturating_add(delay) }
+        };
+        let stored = Stored {
+            id: id.clone(),
+            body,
+            attributes,
+            sent: now,
+            first_received: None,
+            receive_count: 0,
+            source: None,
+            place,
+        };
+        let message = self.next_message;
+        let (one, shuffle) = self.queue_and_shuffle(queue)?;
+        one.insert(message, stored, shuffle);
+        self.next_message += 1;
+        self.tally.sent += 1;
+        Ok(id)
+    }
+
     /// Brings back what is hidden no longer, and drops what is older than the queue keeps.
     pub(super) fn pass_time(&mut self, queue: &str, now: Millis) -> Result<(), QueueError> {
         let (one, mut shuffle) = self.queue_and_shuffle(queue)?;
@@ -44,14 +81,15 @@ impl Queues {
     }
 
     /// Moves a message that was received often enough to the dead-letter queue; says whether it did.
+    /// Without that queue it stays.
     pub(super) fn redrive(&mut self, queue: &str, message: u64) -> Result<bool, QueueError> {
         let one = self.queue(queue)?;
         let Some(policy) = one.settings.redrive.clone() else { return Ok(false) };
         let spent = one.get(message).is_some_and(|m| m.receive_count >= policy.max_receive_count);
-        if !spent {
+        if !spent || !self.queues.contains_key(&policy.dead_letter) {
             return Ok(false);
         }
-        let Some(mut stored) = one.remove(message) else { return Ok(false) };
+        let Some(mut stored) = self.queue(queue)?.remove(message) else { return Ok(false) };
         stored.source = Some(queue.to_owned());
         stored.place = Place::Ready { rank: 0 };
         let (dead_letters, shuffle) = self.queue_and_shuffle(&policy.dead_letter)?;
@@ -92,4 +130,11 @@ impl Queues {
         self.tally.received_again += u64::from(receive > 1);
         Ok(Some(received))
     }
+}
+
+/// A random UUID, version 4 in form.
+fn message_id(rng: &mut fastrand::Rng) -> String {
+    let bits = rng.u128(..) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

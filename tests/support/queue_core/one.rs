@@ -171,22 +171,21 @@ impl OneQueue {
         }
     }
 
+    /// Takes a message out of the place it is in; its next one follows.
     fn leave(&mut self, message: u64) {
         match self.messages.get(&message).map(|stored| stored.place) {
-            Some(Place::Ready { rank }) => {
-                if self.ready.get(&rank) == Some(&message) {
-                    self.ready.remove(&rank);
-                }
+            // A message just inserted claims a rank that may be another's.
+            Some(Place::Ready { rank }) if self.ready.get(&rank) == Some(&message) => {
+                self.ready.remove(&rank);
             }
             Some(Place::InFlight { until, .. }) => {
-                if self.hidden.remove(&(until, message)) {
-                    self.in_flight -= 1;
-                }
+                self.hidden.remove(&(until, message));
+                self.in_flight -= 1;
             }
             Some(Place::Delayed { until }) => {
                 self.hidden.remove(&(until, message));
             }
-            None => {}
+            Some(Place::Ready { .. }) | None => {}
         }
     }
 }

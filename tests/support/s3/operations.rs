@@ -27,8 +27,7 @@ impl S3 for Buckets {
         self.count("CreateBucket");
         let bucket = req.input.bucket;
         self.lock().buckets.entry(bucket.clone()).or_default();
-        let output =
-            CreateBucketOutput { location: Some(format!("/{bucket}")), ..Default::default() };
+        let output = CreateBucketOutput { location: Some(format!("/{bucket}")) };
         Ok(S3Response::new(output))
     }
 

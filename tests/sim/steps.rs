@@ -10,7 +10,7 @@ use certrelay::queue::{Entry, Handle, Message, Queue};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::super::memory_queue::MemoryQueue;
+use crate::support::memory_queue::MemoryQueue;
 
 /// Counts a process's effects, and stops it dead at one of them.
 pub struct Steps {

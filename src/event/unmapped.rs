@@ -1,20 +1,26 @@
-//! What has no place in the class: flat, dotted names and string values, as AWS writes them. Together
+//! What has no place in a format: flat, dotted names and string values, as AWS writes them. Together
 //! with what is mapped and what is redacted this is every leaf of the record.
 
 use serde_json::{Map, Value as Json};
 
-use super::super::format::View;
-use super::super::json::{Node, Value};
+use super::format::View;
+use super::json::{Node, Value};
 
 /// Above this a name is not spelled out further and the rest stands as JSON text: a record must not
 /// grow without bound because its names are long.
 const MAX_NAME: usize = 128;
 
-/// `unmapped`, if anything is left.
+/// What is left, if anything.
 pub(super) fn object(view: &View<'_>) -> Option<Json> {
+    let members = members(view, "");
+    (!members.is_empty()).then_some(Json::Object(members))
+}
+
+/// What is left, every name behind `prefix`.
+pub(super) fn members(view: &View<'_>, prefix: &str) -> Map<String, Json> {
     let mut left = Left { view, members: Map::new() };
-    left.collect(view.root, "");
-    (!left.members.is_empty()).then_some(Json::Object(left.members))
+    left.collect(view.root, prefix);
+    left.members
 }
 
 struct Left<'l> {
