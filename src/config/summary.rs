@@ -87,6 +87,8 @@ fn sink_line(sink: &SinkConfig) -> String {
     };
     let format = match sink.format {
         OutputFormat::Ocsf => "ocsf",
+        OutputFormat::Ecs => "ecs",
+        OutputFormat::Cim => "cim",
         OutputFormat::Raw => "raw",
     };
     let effort = if sink.required { "required" } else { "best effort" };

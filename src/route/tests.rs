@@ -5,26 +5,31 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::cloudtrail::{Origin, Record};
-use crate::event::{CallOutcome, EventKey, Fields, Lane};
+use crate::event::{Arrival, CallOutcome, Lane};
 
+/// An event read from a record, so that the router sees what it sees in service.
 fn event(name: &str, outcome: CallOutcome, account: Option<&str>) -> Event {
-    Event {
-        id: "e-1".to_owned(),
-        key: EventKey::new(["e-1", "", name, ""]),
-        record: Record { bytes: Bytes::from_static(b"{}"), index: 0, offset: 0 },
+    let mut record = serde_json::json!({
+        "eventID": "e-1",
+        "eventName": name,
+        "eventSource": "iam.amazonaws.com",
+        "eventTime": "2026-01-02T03:04:05Z",
+        "awsRegion": "us-east-1",
+    });
+    if let Some(account) = account {
+        record["recipientAccountId"] = account.into();
+    }
+    if outcome == CallOutcome::Failure {
+        record["errorCode"] = "AccessDenied".into();
+    }
+    let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
+    let arrival = Arrival {
         origin: Origin::Inline { message_id: "m-1".to_owned() },
         lane: Lane::File,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
-        fields: Fields {
-            name: name.to_owned(),
-            source: "iam.amazonaws.com".to_owned(),
-            time: None,
-            account: account.map(str::to_owned),
-            region: Some("us-east-1".to_owned()),
-            outcome,
-        },
-    }
+    };
+    Event::read(record, arrival).expect("a sound record")
 }
 
 fn upload() -> Event {
