@@ -4,9 +4,7 @@
 use std::fmt::Write as _;
 
 use super::units::{show_duration, show_size};
-use super::{
-    Config, DeadLetterConfig, OutputFormat, RouteConfig, SinkConfig, SinkKind, SourceKind,
-};
+use super::{Config, DeadLetterConfig, RouteConfig, SinkConfig, SinkKind, SourceKind};
 
 impl Config {
     /// One line a source, route and sink.
@@ -85,12 +83,7 @@ fn sink_line(sink: &SinkConfig) -> String {
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::File(file) => format!("file {}", file.path.display()),
     };
-    let format = match sink.format {
-        OutputFormat::Ocsf => "ocsf",
-        OutputFormat::Ecs => "ecs",
-        OutputFormat::Cim => "cim",
-        OutputFormat::Raw => "raw",
-    };
+    let format = sink.format.as_str();
     let effort = if sink.required { "required" } else { "best effort" };
     format!("sink {} {kind}, {format}, {effort}", sink.name)
 }

@@ -134,6 +134,19 @@ pub enum OutputFormat {
     Raw,
 }
 
+impl OutputFormat {
+    /// The name in the configuration, in headers and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Cim => "cim",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// `[format.ocsf] version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OcsfVersion {
@@ -142,6 +155,17 @@ pub enum OcsfVersion {
     V1_8,
     /// 1.5.0, as AWS's own mapping and Security Lake have it.
     V1_5,
+}
+
+impl OcsfVersion {
+    /// As OCSF writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_8 => "1.8.0",
+            Self::V1_5 => "1.5.0",
+        }
+    }
 }
 
 /// What the operator may say about how events are read: `[events]`, `[privacy]` and `[format]`. The
