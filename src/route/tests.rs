@@ -1,31 +1,35 @@
 //! The router against events of alice's, one question a test.
 
 use bytes::Bytes;
-use serde_json::json;
 use time::OffsetDateTime;
 
 use super::*;
 use crate::cloudtrail::{Origin, Record};
 use crate::event::{Arrival, CallOutcome, Lane};
 
+/// An event read from a record, so that the router sees what it sees in service.
 fn event(name: &str, outcome: CallOutcome, account: Option<&str>) -> Event {
-    let mut text = json!({
+    let mut record = serde_json::json!({
         "eventID": "e-1",
         "eventName": name,
         "eventSource": "iam.amazonaws.com",
+        "eventTime": "2026-01-02T03:04:05Z",
         "awsRegion": "us-east-1",
     });
     if let Some(account) = account {
-        text["recipientAccountId"] = account.into();
+        record["recipientAccountId"] = account.into();
     }
     if outcome == CallOutcome::Failure {
-        text["errorCode"] = "AccessDenied".into();
+        record["errorCode"] = "AccessDenied".into();
     }
-    let record = Record { bytes: Bytes::from(text.to_string()), index: 0, offset: 0 };
-    let origin = Origin::Inline { message_id: "m-1".to_owned() };
-    let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
-    Event::read(record, arrival).expect("a record")
+    let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
+    let arrival = Arrival {
+        origin: Origin::Inline { message_id: "m-1".to_owned() },
+        lane: Lane::File,
+        seen: OffsetDateTime::UNIX_EPOCH,
+        delivered: None,
+    };
+    Event::read(record, arrival).expect("a sound record")
 }
 
 fn upload() -> Event {

@@ -14,18 +14,9 @@ region = "us-east-1"
 [[source]]
 queue_url = "https://queue.example.com/111122223333/objects"
 buckets = ["s3://audit-logs/AWSLogs"]
-[[source]]
-queue_url = "https://sqs.us-east-1.amazonaws.com/"
-buckets = []
-[[source]]
-queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
-region = "eu-west-1"
-buckets = ["audit-logs"]
-on_missing = "retri"
-role = "arn:aws:iam::444455556666:role/reader"
-[[source]]
-directory = "logs"
-buckets = ["audit-logs"]
+[dead_letter]
+redrive = true
+keep_bytes = false
 "#,
     ));
     insta::assert_snapshot!(said, @r#"
@@ -54,44 +45,77 @@ buckets = ["audit-logs"]
      8 | buckets = ["s3://audit-logs/AWSLogs"]
        |            ^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:10:13: mistake: a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME
-        |
-     10 | queue_url = "https://sqs.us-east-1.amazonaws.com/"
-        |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    certrelay.toml:9:1: mistake: a folder has no redrive policy; write `directory = "…"`
+       |
+     9 | [dead_letter]
+       | ^^^^^^^^^^^^^
 
-    certrelay.toml:11:11: mistake: `buckets` must not be empty
+    certrelay.toml:11:14: mistake: `keep_bytes` means nothing with `redrive`; remove it
         |
-     11 | buckets = []
-        |           ^^
+     11 | keep_bytes = false
+        |              ^^^^^
 
-    certrelay.toml:14:10: mistake: `region` differs from the region in `queue_url`; remove it
-        |
-     14 | region = "eu-west-1"
-        |          ^^^^^^^^^^^
+    certrelay.toml: 7 mistakes
+    "#);
+}
 
-    certrelay.toml:16:14: mistake: `on_missing` must be "retry" or "dead_letter"; did you mean `retry`?
-        |
-     16 | on_missing = "retri"
-        |              ^^^^^^^
+#[test]
+fn a_queue_s_url_region_and_policies_are_checked() {
+    let said = mistakes(&sound_with(
+        r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/"
+buckets = []
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+region = "eu-west-1"
+buckets = ["audit-logs"]
+on_missing = "retri"
+role = "arn:aws:iam::444455556666:role/reader"
+[[source]]
+directory = "logs"
+buckets = ["audit-logs"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:2:13: mistake: a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME
+       |
+     2 | queue_url = "https://sqs.us-east-1.amazonaws.com/"
+       |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:17:1: mistake: `role` in [[source]] is not supported yet; remove it
-        |
-     17 | role = "arn:aws:iam::444455556666:role/reader"
-        | ^^^^
+    certrelay.toml:3:11: mistake: `buckets` must not be empty
+       |
+     3 | buckets = []
+       |           ^^
 
-    certrelay.toml:20:11: mistake: `buckets` means nothing beside `directory`; remove it
+    certrelay.toml:6:10: mistake: `region` differs from the region in `queue_url`; remove it
+       |
+     6 | region = "eu-west-1"
+       |          ^^^^^^^^^^^
+
+    certrelay.toml:8:14: mistake: `on_missing` must be "retry" or "dead_letter"; did you mean `retry`?
+       |
+     8 | on_missing = "retri"
+       |              ^^^^^^^
+
+    certrelay.toml:9:1: mistake: `role` in [[source]] is not supported yet; remove it
+       |
+     9 | role = "arn:aws:iam::444455556666:role/reader"
+       | ^^^^
+
+    certrelay.toml:12:11: mistake: `buckets` means nothing beside `directory`; remove it
         |
-     20 | buckets = ["audit-logs"]
+     12 | buckets = ["audit-logs"]
         |           ^^^^^^^^^^^^^^
 
-    certrelay.toml:22:1: mistake: an earlier [[source]] reads the same
+    certrelay.toml:14:1: mistake: an earlier [[source]] reads the same
         |
-     22 | [[source]]
+     14 | [[source]]
         | ^^^^^^^^^^
 
     certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `directory = "…"`, or `redrive = true` to leave it to the queue's own redrive policy
 
-    certrelay.toml: 13 mistakes
+    certrelay.toml: 8 mistakes
     "#);
 }
 

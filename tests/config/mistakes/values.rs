@@ -14,10 +14,6 @@ drain = 100
 ledger = "1 hour"
 visibility = "10 s"
 patience = "12 h"
-[decode]
-max_nesting = 1000
-strict = "yes"
-hash = 1
 "#,
     ));
     insta::assert_snapshot!(said, @r#"
@@ -56,22 +52,37 @@ hash = 1
      8 | patience = "12 h"
        |            ^^^^^^
 
-    certrelay.toml:10:15: mistake: `max_nesting` must be a whole number from 8 to 120
-        |
-     10 | max_nesting = 1000
-        |               ^^^^
+    certrelay.toml: 7 mistakes
+    "#);
+}
 
-    certrelay.toml:11:10: mistake: `strict` must be `true` or `false`, not a string
-        |
-     11 | strict = "yes"
-        |          ^^^^^
+#[test]
+fn limits_and_flags_have_their_types_and_ranges() {
+    let said = mistakes(&sound_with(
+        r#"
+[decode]
+max_nesting = 1000
+strict = "yes"
+hash = 1
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:2:15: mistake: `max_nesting` must be a whole number from 8 to 120
+       |
+     2 | max_nesting = 1000
+       |               ^^^^
 
-    certrelay.toml:12:8: mistake: `hash` must be `true` or `false`, not an integer
-        |
-     12 | hash = 1
-        |        ^
+    certrelay.toml:3:10: mistake: `strict` must be `true` or `false`, not a string
+       |
+     3 | strict = "yes"
+       |          ^^^^^
 
-    certrelay.toml: 10 mistakes
+    certrelay.toml:4:8: mistake: `hash` must be `true` or `false`, not an integer
+       |
+     4 | hash = 1
+       |        ^
+
+    certrelay.toml: 3 mistakes
     "#);
 }
 
