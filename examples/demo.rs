@@ -18,12 +18,13 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, Region};
 use certrelay::config::{self, LogConfig};
 use certrelay::pipeline;
 use certrelay::telemetry::{self, Metrics};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use kafka::Broker;

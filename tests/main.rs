@@ -14,7 +14,10 @@ mod readme;
 mod real_smoke;
 mod samples;
 mod shutdown;
+#[expect(unreachable_pub, reason = "pub is for the tests beside it")]
+#[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
 mod sim;
+#[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
 mod simulation;
 mod skip;
 mod standins;

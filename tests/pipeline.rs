@@ -18,7 +18,7 @@ fn world() -> World {
 
 fn object(key: &str, bytes: &[u8]) -> SampleObject {
     let key = format!("AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/{key}.json.gz");
-    SampleObject { key, gzip: bytes.to_vec(), records: 0 }
+    SampleObject { key, gzip: bytes.to_vec() }
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,7 +72,6 @@ pub struct World {
 /// A running process of the world, to be awaited.
 pub struct Process {
     pub metrics: Arc<Metrics>,
-    pub health: Arc<Health>,
     pub steps: Arc<Steps>,
     pub stop: CancellationToken,
     pub parts: Parts,
@@ -148,7 +147,7 @@ impl World {
         let health = Health::new(Arc::clone(&metrics));
         let stop = CancellationToken::new();
         let parts = self.parts(&steps, &metrics, &health);
-        Process { metrics, health, steps, stop, parts }
+        Process { metrics, steps, stop, parts }
     }
 
     fn parts(&self, steps: &Arc<Steps>, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Parts {

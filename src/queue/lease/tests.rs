@@ -8,11 +8,14 @@ use crate::queue::{EntryError, MAX_BATCH, Message};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// When a call was made, and for which handles and seconds.
+type Call = (Instant, Vec<(String, u64)>);
+
 /// Answers renewals from a script, all well once that is used up; remembers each call.
 #[derive(Default)]
 struct ScriptedQueue {
     answers: Mutex<VecDeque<Result<Vec<Entry>, Why>>>,
-    calls: Mutex<Vec<(Instant, Vec<(String, u64)>)>>,
+    calls: Mutex<Vec<Call>>,
     silent: std::sync::atomic::AtomicBool,
 }
 
