@@ -1,6 +1,7 @@
 //! The one integration binary.
 mod event_fixtures;
 mod event_golden;
+mod event_remedies;
 mod event_samples;
 mod event_stories;
 mod event_validators;
