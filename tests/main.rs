@@ -2,6 +2,7 @@
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
+mod event_openssl;
 mod event_properties;
 mod event_remedies;
 mod event_samples;
