@@ -6,5 +6,6 @@ mod event_openssl;
 mod event_properties;
 mod event_remedies;
 mod event_samples;
+mod event_semantics;
 mod event_stories;
 mod event_validators;
