@@ -91,15 +91,9 @@ async fn deliver_through_trouble(
     mend: impl FnOnce(),
 ) -> (Vec<Outcome>, Why) {
     let watch = async {
-        loop {
-            match running.built.state() {
-                SinkState::Up => tokio::time::sleep(Duration::from_millis(5)).await,
-                SinkState::Degraded(why) | SinkState::Paused(why) => {
-                    mend();
-                    break why;
-                }
-            }
-        }
+        let why = running.trouble().await;
+        mend();
+        why
     };
     futures_util::future::join(running.built.deliver(events), watch).await
 }
