@@ -259,3 +259,18 @@ fn settings_that_librdkafka_refuses_are_named_and_their_values_are_not() {
     let why = Client::new("lake", &conflict).err().unwrap();
     assert!(why.text.contains("sink.lake") && why.text.contains("max.in.flight"), "{why}");
 }
+
+#[tokio::test]
+async fn a_probe_finds_the_topic_or_says_what_is_wrong_and_creates_nothing() {
+    let cluster = cluster();
+    assert_eq!(probe("lake", &settings(&cluster)).await, Ok(()));
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.topic_error(TOPIC, denied).unwrap();
+    let why = probe("lake", &settings(&cluster)).await.unwrap_err();
+    assert_eq!(why.code, "kafka_auth", "{why}");
+    cluster.broker_down(-1).unwrap();
+    let hasty = KafkaConfig { timeout: Duration::from_millis(500), ..settings(&cluster) };
+    let why = probe("lake", &hasty).await.unwrap_err();
+    assert_eq!(why.code, "kafka_transport", "{why}");
+    assert!(why.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{why}");
+}

@@ -326,3 +326,21 @@ async fn an_unreadable_secret_or_ca_file_is_named_at_the_start() {
         "{why}"
     );
 }
+
+#[tokio::test]
+async fn a_probe_tries_the_token_and_sends_no_event() {
+    let hec = stand_in().await;
+    let own = settings(&hec);
+    let config = config("soc", SinkKind::SplunkHec(own.clone()));
+    assert_eq!(probe(&config, &own).await, Ok(()));
+    assert_eq!((posts(&hec), ids(&hec).len()), (1, 0));
+    let wrong = SplunkConfig { token: Secret::Literal(Arc::new("canary".into())), ..own.clone() };
+    let why = probe(&config, &wrong).await.unwrap_err();
+    assert_eq!(why.code, "splunk_token");
+    assert!(!why.text.contains("canary"), "{why}");
+    let elsewhere = format!("{}/en-US", hec.url()).parse().unwrap();
+    let why =
+        probe(&config, &SplunkConfig { endpoints: vec![elsewhere], ..own }).await.unwrap_err();
+    assert_eq!(why.code, "splunk_endpoint");
+    assert!(why.text.contains("really HEC"), "{why}");
+}
