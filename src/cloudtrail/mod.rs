@@ -6,8 +6,18 @@
 //! [`Decoder::finish`] has said that the file passed its checks.
 
 mod decoder;
+mod document;
+mod gzip;
+mod head;
 mod key;
+mod nesting;
+#[cfg(feature = "fast-inflate")]
+mod one_shot;
+mod prefilter;
 mod selection;
+mod simd;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Pattern, Secret, When};
+use super::{Network, Pattern, Problem, Secret, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// `[log]`.
     pub log: LogConfig,
+    /// What works and should be looked at; `run` logs them, `check` shows them.
+    pub warnings: Vec<Problem>,
 }
 
 /// One place that events come from.
@@ -98,6 +100,10 @@ pub struct Decode {
     pub max_decompressed: u64,
     /// Bytes of one record.
     pub max_record: u64,
+    /// Records of one object.
+    pub max_records: u64,
+    /// Brackets open at once, those around the records included; at most 120.
+    pub max_nesting: u32,
     /// Uncompressed ÷ stored bytes, looked at after the first MiB.
     pub max_ratio: u64,
     /// Parse every record, not only candidates.
@@ -118,10 +124,85 @@ pub struct EventRule {
 /// What an event is rendered to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
-    /// OCSF API Activity (class 6003), version 1.8.0.
+    /// OCSF API Activity (class 6003), in the version of [`EventOptions::ocsf`].
     Ocsf,
+    /// Elastic Common Schema 9.x.
+    Ecs,
+    /// Splunk's Common Information Model, data model Change: one flat object.
+    Cim,
     /// Exactly the record.
     Raw,
+}
+
+impl OutputFormat {
+    /// The name in the configuration, in headers and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Cim => "cim",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// `[format.ocsf] version`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OcsfVersion {
+    /// 1.8.0.
+    #[default]
+    V1_8,
+    /// 1.5.0, as AWS's own mapping and Security Lake have it.
+    V1_5,
+}
+
+impl OcsfVersion {
+    /// As OCSF writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_8 => "1.8.0",
+            Self::V1_5 => "1.5.0",
+        }
+    }
+}
+
+/// What the operator may say about how events are read: `[events]`, `[privacy]` and `[format]`. The
+/// default changes nothing and expects nobody.
+#[derive(Debug, Clone, Default)]
+pub struct EventOptions {
+    /// `privacy.keep_pem`: certificates stay in the event. Private keys never do.
+    pub keep_pem: bool,
+    /// `events.expected_principals`: ARNs of roles and users, or globs of them, that are expected to
+    /// change certificates. Matched on the role's own ARN; lowers a finding, never hides it.
+    pub expected_principals: Vec<Pattern>,
+    /// `events.known_networks`: where calls are expected from; empty: anywhere.
+    pub known_networks: Vec<Network>,
+    /// `format.ocsf.version`.
+    pub ocsf: OcsfVersion,
+}
+
+impl EventOptions {
+    /// What is allowed and probably not meant: a wildcard for the account lets a role of the same
+    /// name in anybody's account pass as expected.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let of_any_account = |pattern: &&Pattern| {
+            let account = pattern.as_str().split(':').nth(4);
+            !account
+                .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let patterns = self.expected_principals.iter().filter(of_any_account);
+        patterns
+            .map(|pattern| {
+                format!(
+                    "events.expected_principals: {:?} does not name one account; a principal of any account may match",
+                    pattern.as_str()
+                )
+            })
+            .collect()
+    }
 }
 
 /// `[aws]`: what all AWS clients share. Credentials and region come from the default chain.

@@ -1,9 +1,11 @@
 //! `when`: which events a route is for. Data, not code: lists of patterns that must all match.
 
+use std::fmt;
+
 use globset::{Glob, GlobMatcher};
 
 /// One name or glob (`*`, `?`, `[…]`, `{a,b}`) as written.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pattern {
     text: String,
     glob: GlobMatcher,
@@ -29,6 +31,19 @@ impl Pattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The one name that is meant, where no part of the pattern stands for anything else.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        (!self.text.contains(['*', '?', '[', ']', '{', '}', '\\'])).then_some(&self.text)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    /// As written; the compiled form would fill a page.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
     }
 }
 

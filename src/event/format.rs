@@ -1,9 +1,103 @@
 //! An event as its readers want it: OCSF, or exactly the record.
 
-use super::Event;
+use time::OffsetDateTime;
+
+use super::caller::Caller;
+use super::certificate::{self, Found};
+use super::json::{self, Node, Value};
+use super::redact::{self, Redaction};
+use super::target::Target;
+use super::{Event, cim, ecs, ocsf};
 use crate::config::OutputFormat;
 
 /// Appends `event` in `format` to `out`: one JSON object, no line end.
-pub fn render(_event: &Event, _format: OutputFormat, _out: &mut Vec<u8>) {
-    todo!("event helper")
+///
+/// Every format is made from the redacted record. Rendering cannot fail: [`Event::read`] has made
+/// sure that the record can be read, and what else is missing is left out.
+pub fn render(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
+    let bytes = &event.record.bytes;
+    let root = json::parse(bytes).unwrap_or_else(|_| nothing());
+    let redactions = redact::find(&root, bytes);
+    let clean = redact::apply(bytes, &redactions, event.options.keep_pem);
+    if format == OutputFormat::Raw {
+        out.extend_from_slice(&clean);
+        return;
+    }
+    let root = json::parse(&clean).unwrap_or_else(|_| nothing());
+    let view = View {
+        event,
+        root: &root,
+        bytes: &clean,
+        redactions: &redactions,
+        target: &Target::of(&root, &event.fields),
+        caller: &Caller::of(&root),
+        certificates: &certificate::found(&redactions),
+    };
+    match format {
+        OutputFormat::Raw => {}
+        OutputFormat::Ocsf => write(&ocsf::object(&view), out),
+        OutputFormat::Ecs => write(&ecs::object(&view), out),
+        OutputFormat::Cim => write(&cim::object(&view), out),
+    }
+}
+
+/// All that a format is made from.
+pub(super) struct View<'v> {
+    /// The event.
+    pub(super) event: &'v Event,
+    /// Its record, redacted.
+    pub(super) root: &'v Node<'v>,
+    /// The redacted record's bytes.
+    pub(super) bytes: &'v [u8],
+    /// What was redacted.
+    pub(super) redactions: &'v [Redaction],
+    /// What the call acts on.
+    pub(super) target: &'v Target,
+    /// Who called.
+    pub(super) caller: &'v Caller,
+    /// The certificates in it.
+    pub(super) certificates: &'v [Found],
+}
+
+impl View<'_> {
+    /// When it happened, as far as anybody knows.
+    pub(super) fn time(&self) -> OffsetDateTime {
+        self.event.fields.time.or(self.event.delivered).unwrap_or(self.event.seen)
+    }
+
+    /// What happened, in one sentence.
+    pub(super) fn message(&self) -> String {
+        let fields = &self.event.fields;
+        let target = self.target.phrase().map(|target| format!(" on {target}")).unwrap_or_default();
+        let reason =
+            fields.error_code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+        let actor = self.caller.phrase();
+        format!("{} by {actor}{target}: {}{reason}", fields.name, fields.outcome.as_str())
+    }
+}
+
+impl View<'_> {
+    /// The JSON text of a value, as CloudTrail wrote it.
+    pub(super) fn source_of(&self, node: &Node<'_>) -> String {
+        String::from_utf8_lossy(&self.bytes[node.span.clone()]).into_owned()
+    }
+
+    /// [`View::source_of`] what stands at `path`, if it says anything; it counts as used.
+    pub(super) fn take_source(&self, path: &str) -> Option<String> {
+        let node = self.root.at(path).filter(|node| !node.is_nothing())?;
+        node.mark_used();
+        Some(self.source_of(node))
+    }
+}
+
+fn nothing() -> Node<'static> {
+    Node::new(0..0, Value::Null)
+}
+
+/// Writing to memory cannot fail, and our objects have only strings for names.
+fn write(object: &serde_json::Value, out: &mut Vec<u8>) {
+    let start = out.len();
+    if serde_json::to_writer(&mut *out, object).is_err() {
+        out.truncate(start);
+    }
 }

@@ -4,17 +4,35 @@
 //! The raw record is evidence: its own bytes travel with the event. What we know of it stands
 //! beside those bytes, never inside them.
 
+mod caller;
+mod certificate;
+mod cim;
+mod date;
+mod ecs;
+mod finding;
 mod format;
 mod id;
+mod json;
+mod object;
+mod ocsf;
 mod record;
+mod redact;
+mod remedy;
+mod target;
+mod unmapped;
+
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use crate::cloudtrail::{BadRecord, Origin, Record};
+use crate::config::EventOptions;
 
+pub use finding::{Finding, RULES, Rule, Severity, Technique};
 pub use format::render;
 pub use id::EventKey;
 pub use record::Fields;
+pub use remedy::Remedy;
 
 /// Which way a record reached us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +94,8 @@ pub struct Event {
     pub delivered: Option<OffsetDateTime>,
     /// The parts of the record that routing and the sinks' envelopes need, read once.
     pub fields: Fields,
+    /// What the operator said about reading events: formats follow it too.
+    pub options: Arc<EventOptions>,
 }
 
 /// What is known of a record besides its bytes.
@@ -92,12 +112,24 @@ pub struct Arrival {
 }
 
 impl Event {
+    /// Reads a selected record, as somebody who has configured nothing.
+    ///
+    /// # Errors
+    /// As [`Event::read_with`].
+    pub fn read(record: Record, arrival: Arrival) -> Result<Self, BadRecord> {
+        record::read(record, arrival, &Arc::default())
+    }
+
     /// Reads a selected record.
     ///
     /// # Errors
     /// The record is not a JSON object, or lacks what every CloudTrail record has. Its bytes come
     /// back with the reason, for the dead letter.
-    pub fn read(record: Record, arrival: Arrival) -> Result<Self, BadRecord> {
-        record::read(record, arrival)
+    pub fn read_with(
+        record: Record,
+        arrival: Arrival,
+        options: &Arc<EventOptions>,
+    ) -> Result<Self, BadRecord> {
+        record::read(record, arrival, options)
     }
 }

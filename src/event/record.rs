@@ -1,11 +1,22 @@
 //! A CloudTrail record, read once: the fields that routing and envelopes need.
 
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use super::{Arrival, CallOutcome, Event};
+use super::caller::Caller;
+use super::finding::{self, Finding, Severity, Subject};
+use super::json::{self, Node};
+use super::redact::Redaction;
+use super::target::Target;
+use super::{Arrival, CallOutcome, Event, EventKey, certificate, redact};
 use crate::cloudtrail::{BadRecord, Record};
+use crate::config::EventOptions;
 
-/// Parts of the record, decoded.
+/// Parts of the record, decoded. Absent also means: there, but not of the type that CloudTrail
+/// documents.
 #[derive(Debug, Clone)]
 pub struct Fields {
     /// `eventName`.
@@ -20,8 +31,132 @@ pub struct Fields {
     pub region: Option<String>,
     /// By `errorCode` and `errorMessage`.
     pub outcome: CallOutcome,
+    /// `errorCode`.
+    pub error_code: Option<String>,
+    /// `requestID`.
+    pub request_id: Option<String>,
+    /// `userIdentity.arn`: who called.
+    pub principal: Option<String>,
+    /// ARN of what the call acts on, built where the record does not state it.
+    pub target: Option<String>,
+    /// The gravest finding's severity.
+    pub severity: Severity,
+    /// What is worth a look, gravest first.
+    pub findings: Vec<Finding>,
 }
 
-pub(super) fn read(_record: Record, _arrival: Arrival) -> Result<Event, BadRecord> {
-    todo!("event helper")
+/// Reads the record's JSON and what every record has.
+///
+/// The fields come from the redacted record, so that nothing hidden can leave through an envelope.
+pub(super) fn read(
+    record: Record,
+    arrival: Arrival,
+    options: &Arc<EventOptions>,
+) -> Result<Event, BadRecord> {
+    match understand(&record.bytes, &arrival, options) {
+        Ok((id, fields)) => Ok(Event {
+            key: key(&id, &fields),
+            id,
+            record,
+            origin: arrival.origin,
+            lane: arrival.lane,
+            seen: arrival.seen,
+            delivered: arrival.delivered,
+            fields,
+            options: Arc::clone(options),
+        }),
+        Err(reason) => Err(BadRecord {
+            index: record.index,
+            offset: record.offset,
+            sha256: redact::hex(&Sha256::digest(&record.bytes)),
+            reason,
+            bytes: record.bytes,
+        }),
+    }
+}
+
+fn understand(
+    bytes: &[u8],
+    arrival: &Arrival,
+    options: &EventOptions,
+) -> Result<(String, Fields), String> {
+    let root = json::parse(bytes).map_err(|why| format!("the record is not JSON: {why}"))?;
+    let redactions = redact::find(&root, bytes);
+    let clean = redact::apply(bytes, &redactions, options.keep_pem);
+    let root =
+        json::parse(&clean).map_err(|why| format!("the redacted record is not JSON: {why}"))?;
+    let (id, mut fields) = fields(&root, bytes)?;
+    judge(&mut fields, &root, &redactions, arrival, options);
+    Ok((id, fields))
+}
+
+/// Adds what is only known of the whole: the target and the findings.
+fn judge(
+    fields: &mut Fields,
+    root: &Node<'_>,
+    redactions: &[Redaction],
+    arrival: &Arrival,
+    options: &EventOptions,
+) {
+    let target = Target::of(root, fields);
+    let findings = finding::assess(&Subject {
+        root,
+        fields,
+        target: &target,
+        caller: &Caller::of(root),
+        certificates: &certificate::found(redactions),
+        options,
+        now: fields.time.or(arrival.delivered).unwrap_or(arrival.seen),
+    });
+    fields.target = target.arn();
+    fields.severity = findings.iter().map(|finding| finding.severity).max().unwrap_or_default();
+    fields.findings = findings;
+}
+
+fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
+    if !matches!(root.value, json::Value::Object(_)) {
+        return Err("the record is not a JSON object".to_owned());
+    }
+    let required = |name: &str| {
+        root.text(name).map(str::to_owned).ok_or_else(|| match root.at(name) {
+            None => format!("{name} is missing"),
+            Some(_) => format!("{name} is not a string that says something"),
+        })
+    };
+    let owned = |path: &str| root.text(path).map(str::to_owned);
+    let fields = Fields {
+        name: required("eventName")?,
+        source: required("eventSource")?,
+        time: root.text("eventTime").and_then(instant),
+        account: owned("recipientAccountId").or_else(|| owned("userIdentity.accountId")),
+        region: owned("awsRegion"),
+        outcome: match root.text("errorCode").or_else(|| root.text("errorMessage")) {
+            Some(_) => CallOutcome::Failure,
+            None => CallOutcome::Success,
+        },
+        error_code: owned("errorCode"),
+        request_id: owned("requestID"),
+        principal: owned("userIdentity.arn"),
+        target: None,
+        severity: Severity::default(),
+        findings: Vec::new(),
+    };
+    let id = owned("eventID").unwrap_or_else(|| redact::hex(&Sha256::digest(bytes)));
+    Ok((id, fields))
+}
+
+/// The ledger's key. The time is that of the record, or nothing: never ours.
+fn key(id: &str, fields: &Fields) -> EventKey {
+    let time = fields.time.map(|time| time.unix_timestamp_nanos().to_string());
+    EventKey::new([
+        id,
+        fields.account.as_deref().unwrap_or_default(),
+        &fields.name,
+        time.as_deref().unwrap_or_default(),
+    ])
+}
+
+/// `eventTime` and its kin: RFC 3339.
+pub(super) fn instant(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()
 }

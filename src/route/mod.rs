@@ -58,3 +58,6 @@ fn matches(when: &When, event: &Event) -> bool {
         && any(&when.account, fields.account.as_deref().unwrap_or(""))
         && any(&when.region, fields.region.as_deref().unwrap_or(""))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Built, SinkState};
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
-use crate::event::{CallOutcome, Event, EventKey, Fields, Lane};
+use crate::event::{Arrival, Event, Lane};
 use crate::outcome::Why;
 use crate::telemetry::Metrics;
 
@@ -21,31 +21,19 @@ pub(super) fn event(n: usize) -> Arc<Event> {
 
 /// An event with this `eventID` and a record that carries `padding`.
 pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
-    let text =
-        format!(r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","p":"{padding}"}}"#);
-    let time = OffsetDateTime::from_unix_timestamp(1_790_000_000).ok();
-    Arc::new(Event {
-        id: id.to_owned(),
-        key: EventKey::new([id, "111122223333", "UploadServerCertificate", ""]),
-        record: Record { bytes: Bytes::from(text), index: 3, offset: 12 },
-        origin: Origin::Object {
-            bucket: "audit-logs".to_owned(),
-            key: "AWSLogs/file.json.gz".to_owned(),
-            version: None,
-            index: 3,
-        },
-        lane: Lane::File,
-        seen: OffsetDateTime::UNIX_EPOCH,
-        delivered: None,
-        fields: Fields {
-            name: "UploadServerCertificate".to_owned(),
-            source: "iam.amazonaws.com".to_owned(),
-            time,
-            account: Some("111122223333".to_owned()),
-            region: Some("us-east-1".to_owned()),
-            outcome: CallOutcome::Success,
-        },
-    })
+    let text = format!(
+        r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-09-21T14:13:20Z","recipientAccountId":"111122223333","awsRegion":"us-east-1","p":"{padding}"}}"#
+    );
+    let origin = Origin::Object {
+        bucket: "audit-logs".to_owned(),
+        key: "AWSLogs/file.json.gz".to_owned(),
+        version: None,
+        index: 3,
+    };
+    let seen = OffsetDateTime::UNIX_EPOCH;
+    let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
+    let record = Record { bytes: Bytes::from(text), index: 3, offset: 12 };
+    Arc::new(Event::read(record, arrival).expect("a record"))
 }
 
 /// The record's own bytes, whatever the format: what is sent can be compared with what was given.

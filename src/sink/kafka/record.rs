@@ -15,14 +15,14 @@ pub(super) fn key(event: &Event, key: KafkaKey) -> &str {
 
 /// Facts of ours beside the payload, so that a consumer can fold duplicates and choose without parsing it.
 pub(super) fn headers(event: &Event, format: OutputFormat) -> OwnedHeaders {
-    let (format, schema_version) = match format {
-        OutputFormat::Ocsf => ("ocsf", Some("1.8.0")),
-        OutputFormat::Raw => ("raw", None),
+    let schema_version = match (format, event.options.ocsf) {
+        (OutputFormat::Ocsf, version) => Some(version.as_str()),
+        (OutputFormat::Ecs | OutputFormat::Cim | OutputFormat::Raw, _) => None,
     };
     let pairs = [
         ("event_id", Some(event.id.as_str())),
         ("event_name", Some(event.fields.name.as_str())),
-        ("format", Some(format)),
+        ("format", Some(format.as_str())),
         ("content_type", Some("application/json")),
         ("schema_version", schema_version),
         ("lane", Some(event.lane.as_str())),

@@ -1,0 +1,243 @@
+//! What a certificate says of itself: the facts that stand in the event instead of its PEM.
+//!
+//! Nothing here can fail: a certificate that cannot be read is a fact too, and AWS's own examples are
+//! deliberately broken. No signature is checked; "self-signed" means that it names itself as its issuer.
+
+mod chain;
+mod found;
+mod name;
+#[cfg(test)]
+mod tests;
+
+use ::time::OffsetDateTime;
+use data_encoding::BASE64;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use x509_parser::nom::Err as Parsed;
+use x509_parser::prelude::*;
+use x509_parser::public_key::PublicKey;
+
+pub(super) use chain::{Chain, chain};
+pub(super) use found::{Found, found};
+
+use super::redact::hex;
+
+/// Subject alternative names that are listed; more are counted.
+const MAX_NAMES: usize = 100;
+
+/// What is known of one certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Certificate {
+    /// Subject, RFC 4514.
+    pub(super) subject: String,
+    /// Issuer, RFC 4514.
+    pub(super) issuer: String,
+    /// Serial number as `openssl x509 -serial` prints it.
+    pub(super) serial: String,
+    /// X.509 version: 1 to 3.
+    pub(super) version: u32,
+    /// Subject alternative names with their kind, as `DNS:web.example.com`.
+    pub(super) names: Vec<(&'static str, String)>,
+    /// Names beyond those listed.
+    pub(super) more_names: usize,
+    /// Valid from.
+    pub(super) not_before: Option<OffsetDateTime>,
+    /// Valid until.
+    pub(super) not_after: Option<OffsetDateTime>,
+    /// `RSA`, `EC`, `ED25519`… or the algorithm's object identifier.
+    pub(super) key_type: String,
+    /// Bits of the key, where its kind has a size.
+    pub(super) key_bits: Option<usize>,
+    /// Signature algorithm by its usual name, or its object identifier.
+    pub(super) signature: String,
+    /// SHA-256 of the DER, lower-case hexadecimal.
+    pub(super) sha256: String,
+    /// SHA-1 of the DER, lower-case hexadecimal: only to look it up elsewhere.
+    pub(super) sha1: String,
+    /// Subject and issuer are the same.
+    pub(super) self_signed: bool,
+    /// It may sign others.
+    pub(super) is_authority: bool,
+}
+
+/// A condition that a reader should know of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    /// Its time was over at the call.
+    Expired,
+    /// Its time had not begun at the call.
+    NotYetValid,
+    /// Longer than browsers accept of public authorities since 2020.
+    LongValidity,
+    /// Longer than they ever accepted since 2018.
+    VeryLongValidity,
+    /// RSA below 2048 bits.
+    ShortKey,
+    /// SHA-1, MD5 or MD2.
+    WeakSignature,
+    /// It names itself as its issuer.
+    SelfSigned,
+    /// It may sign others.
+    Authority,
+    /// A name begins with `*.`.
+    Wildcard,
+    /// A name that no public authority may certify.
+    InternalName,
+}
+
+impl Flag {
+    /// The word in the event.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::LongValidity => "valid_over_398_days",
+            Self::VeryLongValidity => "valid_over_825_days",
+            Self::ShortKey => "rsa_below_2048",
+            Self::WeakSignature => "weak_signature",
+            Self::SelfSigned => "self_signed",
+            Self::Authority => "certificate_authority",
+            Self::Wildcard => "wildcard",
+            Self::InternalName => "internal_name",
+        }
+    }
+
+    /// Whether it speaks against the certificate, for a finding.
+    pub(super) fn is_weakness(self) -> bool {
+        !matches!(self, Self::Wildcard | Self::InternalName | Self::Authority | Self::LongValidity)
+    }
+}
+
+impl Certificate {
+    /// Reads one DER certificate.
+    ///
+    /// # Errors
+    /// The parser's words.
+    pub(super) fn read(der: &[u8]) -> Result<Self, String> {
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|cause| match cause {
+            Parsed::Incomplete(_) => "the certificate ends early".to_owned(),
+            Parsed::Error(cause) | Parsed::Failure(cause) => cause.to_string(),
+        })?;
+        if !rest.is_empty() {
+            return Err(format!("{} bytes follow the certificate", rest.len()));
+        }
+        let (names, more_names) = alternative_names(&parsed);
+        let (key_type, key_bits) = key(parsed.public_key());
+        Ok(Self {
+            subject: name::distinguished(parsed.subject()),
+            issuer: name::distinguished(parsed.issuer()),
+            serial: serial(parsed.raw_serial()),
+            version: parsed.version().0.saturating_add(1),
+            names,
+            more_names,
+            not_before: Some(parsed.validity().not_before.to_datetime()),
+            not_after: Some(parsed.validity().not_after.to_datetime()),
+            key_type,
+            key_bits,
+            signature: name::signature(&parsed.signature_algorithm.algorithm),
+            sha256: hex(&Sha256::digest(der)),
+            sha1: hex(&Sha1::digest(der)),
+            self_signed: parsed.subject().as_raw() == parsed.issuer().as_raw(),
+            is_authority: parsed.is_ca(),
+        })
+    }
+
+    /// What a reader should know of it, as of `now`: the time of the call.
+    pub(super) fn flags(&self, now: OffsetDateTime) -> Vec<Flag> {
+        let days =
+            self.not_before.zip(self.not_after).map(|(from, until)| (until - from).whole_days());
+        let name = |wanted: fn(&str) -> bool| self.host_names().any(wanted);
+        [
+            (Flag::Expired, self.not_after.is_some_and(|until| until < now)),
+            (Flag::NotYetValid, self.not_before.is_some_and(|from| from > now)),
+            (Flag::LongValidity, days.is_some_and(|days| days > 398)),
+            (Flag::VeryLongValidity, days.is_some_and(|days| days > 825)),
+            (
+                Flag::ShortKey,
+                self.key_type == "RSA" && self.key_bits.is_some_and(|bits| bits < 2048),
+            ),
+            (Flag::WeakSignature, self.has_weak_signature()),
+            (Flag::SelfSigned, self.self_signed),
+            (Flag::Authority, self.is_authority),
+            (Flag::Wildcard, name(|host| host.starts_with("*."))),
+            (Flag::InternalName, name(is_internal)),
+        ]
+        .into_iter()
+        .filter_map(|(flag, is_set)| is_set.then_some(flag))
+        .collect()
+    }
+
+    fn has_weak_signature(&self) -> bool {
+        let name = self.signature.to_ascii_lowercase();
+        name.contains("sha1") || name.contains("md5") || name.contains("md2")
+    }
+
+    fn host_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter(|(kind, _)| *kind == "DNS").map(|(_, name)| name.as_str())
+    }
+}
+
+/// Names that no public authority may certify.
+fn is_internal(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let internal = ["local", "internal", "corp", "lan", "home", "localhost", "intranet", "private"];
+    host.rsplit('.').next().is_some_and(|last| !host.contains('.') || internal.contains(&last))
+}
+
+/// As OpenSSL prints it: two upper-case digits a byte, no leading zero byte, `-` before a negative.
+fn serial(der: &[u8]) -> String {
+    let negative = der.first().is_some_and(|first| first & 0x80 != 0);
+    let mut bytes = der.to_vec();
+    if negative {
+        let mut carry = true;
+        for byte in bytes.iter_mut().rev() {
+            let (value, overflow) = (!*byte).overflowing_add(u8::from(carry));
+            (*byte, carry) = (value, overflow);
+        }
+    }
+    let zeros =
+        bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len().saturating_sub(1));
+    let digits = hex(&bytes[zeros..]).to_ascii_uppercase();
+    let digits = if digits.is_empty() { "00".to_owned() } else { digits };
+    if negative { format!("-{digits}") } else { digits }
+}
+
+fn alternative_names(parsed: &X509Certificate<'_>) -> (Vec<(&'static str, String)>, usize) {
+    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return (Vec::new(), 0) };
+    let all = &extension.value.general_names;
+    let names = all.iter().take(MAX_NAMES).map(name::general).collect();
+    (names, all.len().saturating_sub(MAX_NAMES))
+}
+
+fn key(info: &SubjectPublicKeyInfo<'_>) -> (String, Option<usize>) {
+    match info.parsed() {
+        Ok(PublicKey::RSA(rsa)) => ("RSA".to_owned(), Some(bits(rsa.modulus))),
+        Ok(PublicKey::DSA(value)) => ("DSA".to_owned(), Some(bits(value))),
+        Ok(PublicKey::EC(point)) => {
+            let curve = info.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+            let known = curve.and_then(|curve| name::curve_bits(&curve));
+            ("EC".to_owned(), Some(known.unwrap_or_else(|| point.key_size())))
+        }
+        _ => name::key_algorithm(&info.algorithm.algorithm),
+    }
+}
+
+/// Bits of an unsigned integer.
+fn bits(integer: &[u8]) -> usize {
+    let digits = integer.iter().position(|byte| *byte != 0).map_or(&[][..], |at| &integer[at..]);
+    digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize)
+}
+
+/// The DER of every block of PEM in `text`, or why one cannot be read. Line lengths, line ends and
+/// text between blocks do not matter.
+fn blocks(text: &str) -> impl Iterator<Item = Result<Vec<u8>, String>> {
+    text.split("-----BEGIN ").skip(1).map(|block| {
+        let (label, rest) = block.split_once("-----").ok_or("the first line of PEM has no end")?;
+        if !label.ends_with("CERTIFICATE") {
+            return Err(format!("PEM of something else: {}", label.escape_default()));
+        }
+        let (body, _) = rest.split_once("-----END").ok_or("the PEM has no last line")?;
+        let body: String = body.split_whitespace().collect();
+        BASE64.decode(body.as_bytes()).map_err(|cause| format!("not Base64: {cause}"))
+    })
+}

@@ -1,0 +1,293 @@
+//! Elastic Common Schema 9.x, as Elastic's own CloudTrail integration lays it out, so that existing
+//! rules and dashboards find their fields. What ECS has no field for stands under `aws.`.
+//! Source: elastic/integrations, `packages/aws/data_stream/cloudtrail`; ECS 9.5.0.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::finding::Severity;
+use super::format::View;
+use super::json::{self, Node};
+use super::object::{Object, Tree, array};
+use super::{date, unmapped};
+
+/// Longest text that Elasticsearch's `flattened` and `keyword` types index.
+const MAX_TEXT: usize = 32_766;
+
+/// The event as an ECS document.
+pub(super) fn object(view: &View<'_>) -> Value {
+    let mut tree = Tree::default();
+    event(view, &mut tree);
+    users(view, &mut tree);
+    network(view, &mut tree);
+    cloudtrail(view, &mut tree);
+    parameters(view, &mut tree);
+    findings(view, &mut tree);
+    certificates(view, &mut tree);
+    tree.put("aws.cloudtrail.unmapped", unmapped::object(view));
+    tree.into()
+}
+
+fn texts<'t>(items: impl IntoIterator<Item = Option<&'t str>>) -> Option<Value> {
+    let mut texts: Vec<&str> = items.into_iter().flatten().collect();
+    texts.sort_unstable();
+    texts.dedup();
+    array(texts.into_iter().map(Value::from).collect())
+}
+
+fn event(view: &View<'_>, tree: &mut Tree) {
+    let (root, event) = (view.root, view.event);
+    let time = root.take_text("eventTime");
+    if event.fields.time.is_none() {
+        tree.put("aws.cloudtrail.event_time", time);
+    }
+    if root.text("eventID") == Some(&event.id) {
+        root.take_text("eventID");
+    }
+    let alert = event.fields.severity >= Severity::Medium;
+    tree.put("@timestamp", date::rfc3339(view.time()));
+    tree.put("ecs.version", Some("9.5.0"));
+    tree.put("message", Some(view.message()));
+    tree.put("event.kind", Some(if alert { "alert" } else { "event" }));
+    tree.put("event.provider", root.take_text("eventSource"));
+    tree.put("event.action", root.take_text("eventName"));
+    tree.put("event.id", Some(event.id.as_str()));
+    tree.put("event.outcome", Some(event.fields.outcome.as_str()));
+    tree.put("event.created", date::rfc3339(event.seen));
+    tree.put("event.severity", Some(event.fields.severity.id()));
+    let (category, kinds) = category(&event.fields.name);
+    tree.put("event.category", category.map(|category| vec![category]));
+    tree.put("event.type", Some(kinds));
+    tree.put("log.file.path", Some(event.origin.to_string()));
+    tree.put("error.code", root.text("errorCode"));
+    tree.put("error.message", root.text("errorMessage"));
+    tree.put("tags", (event.lane == super::Lane::Inline).then(|| vec!["lane:inline"]));
+}
+
+/// `event.category` and `event.type`. Elastic's table has none of the twelve; these follow its
+/// neighbours (access keys, SSH keys, key pairs).
+pub(super) fn category(operation: &str) -> (Option<&'static str>, Vec<&'static str>) {
+    let kinds = match operation {
+        "UploadSigningCertificate" | "UpdateSigningCertificate" | "DeleteSigningCertificate" => {
+            ["user", "change"]
+        }
+        "ListSigningCertificates" => ["user", "info"],
+        "UploadServerCertificate" => ["admin", "creation"],
+        "UpdateServerCertificate" | "TagServerCertificate" | "UntagServerCertificate" => {
+            ["admin", "change"]
+        }
+        "DeleteServerCertificate" => ["admin", "deletion"],
+        "GetServerCertificate" | "ListServerCertificates" | "ListServerCertificateTags" => {
+            ["admin", "info"]
+        }
+        _ => return (None, vec!["info"]),
+    };
+    (Some("iam"), kinds.to_vec())
+}
+
+/// `user` is the role where a role acts; the role is what rules group by.
+fn users(view: &View<'_>, tree: &mut Tree) {
+    let identity = |path: &str| view.root.text(&format!("userIdentity.{path}"));
+    let target = view.target.user.as_ref();
+    let own = identity("userName");
+    tree.put("user.id", identity("principalId"));
+    tree.put("user.name", view.caller.name().or(own));
+    tree.put("user.target.name", target.map(|user| user.name.as_str()));
+    tree.put("user.target.id", target.and_then(|user| user.arn.as_deref()));
+    tree.put("related.user", texts([own, target.map(|user| user.name.as_str())]));
+    let certificate = view.target.server_certificate.as_ref();
+    tree.put(
+        "related.entity",
+        texts([
+            identity("arn"),
+            identity("principalId"),
+            identity("sessionContext.sessionIssuer.arn"),
+            certificate.and_then(|certificate| certificate.arn.as_deref()),
+            target.and_then(|user| user.arn.as_deref()),
+        ]),
+    );
+}
+
+fn network(view: &View<'_>, tree: &mut Tree) {
+    let root = view.root;
+    let source = root.take_text("sourceIPAddress");
+    let address = source.filter(|source| source.parse::<IpAddr>().is_ok());
+    tree.put("source.address", source);
+    tree.put("source.ip", address);
+    tree.put("related.ip", texts([address]));
+    tree.put("user_agent.original", root.take_text("userAgent"));
+    tree.put("cloud.provider", Some("aws"));
+    tree.put("cloud.region", root.take_text("awsRegion"));
+    tree.put(
+        "cloud.account.id",
+        root.text("userIdentity.accountId").or(view.event.fields.account.as_deref()),
+    );
+    if let Some((protocol, version)) =
+        root.text("tlsDetails.tlsVersion").and_then(|text| text.split_once('v'))
+    {
+        root.take_text("tlsDetails.tlsVersion");
+        tree.put("tls.version_protocol", Some(protocol.to_ascii_lowercase()));
+        tree.put("tls.version", Some(version));
+    }
+    tree.put("tls.cipher", root.take_text("tlsDetails.cipherSuite"));
+    tree.put("tls.client.server_name", root.take_text("tlsDetails.clientProvidedHostHeader"));
+}
+
+/// Texts that Elastic keeps under `aws.cloudtrail`, by its names.
+const TEXTS: [(&str, &str); 20] = [
+    ("event_version", "eventVersion"),
+    ("event_type", "eventType"),
+    ("event_category", "eventCategory"),
+    ("error_code", "errorCode"),
+    ("error_message", "errorMessage"),
+    ("request_id", "requestID"),
+    ("recipient_account_id", "recipientAccountId"),
+    ("api_version", "apiVersion"),
+    ("shared_event_id", "sharedEventID"),
+    ("vpc_endpoint_id", "vpcEndpointId"),
+    ("user_identity.type", "userIdentity.type"),
+    ("user_identity.arn", "userIdentity.arn"),
+    ("user_identity.principal_id", "userIdentity.principalId"),
+    ("user_identity.account_id", "userIdentity.accountId"),
+    ("user_identity.user_name", "userIdentity.userName"),
+    ("user_identity.access_key_id", "userIdentity.accessKeyId"),
+    ("user_identity.invoked_by", "userIdentity.invokedBy"),
+    (
+        "user_identity.session_context.creation_date",
+        "userIdentity.sessionContext.attributes.creationDate",
+    ),
+    (
+        "user_identity.session_context.mfa_authenticated",
+        "userIdentity.sessionContext.attributes.mfaAuthenticated",
+    ),
+    ("session_credential_from_console", "sessionCredentialFromConsole"),
+];
+
+/// What Elastic keeps of the session's issuer.
+const ISSUER: [(&str, &str); 5] = [
+    ("type", "type"),
+    ("principal_id", "principalId"),
+    ("arn", "arn"),
+    ("account_id", "accountId"),
+    ("user_name", "userName"),
+];
+
+fn cloudtrail(view: &View<'_>, tree: &mut Tree) {
+    let root = view.root;
+    for (ours, theirs) in TEXTS {
+        tree.put(&format!("aws.cloudtrail.{ours}"), root.take_text(theirs));
+    }
+    for (ours, theirs) in ISSUER {
+        let path = format!("aws.cloudtrail.user_identity.session_context.session_issuer.{ours}");
+        tree.put(
+            &path,
+            root.take_text(&format!("userIdentity.sessionContext.sessionIssuer.{theirs}")),
+        );
+    }
+    tree.put("aws.cloudtrail.read_only", root.take_flag("readOnly"));
+    tree.put("aws.cloudtrail.management_event", root.take_flag("managementEvent"));
+}
+
+/// Parameters as text, and as an object for the type `flattened`: its leaves are strings there, which
+/// also keeps numbers as they were written.
+fn parameters(view: &View<'_>, tree: &mut Tree) {
+    for (ours, theirs) in [
+        ("request_parameters", "requestParameters"),
+        ("response_elements", "responseElements"),
+        ("additional_eventdata", "additionalEventData"),
+    ] {
+        let node = view.root.at(theirs).filter(|node| !node.is_nothing());
+        let flat = node
+            .filter(|node| !node.members().is_empty() && node.span.len() < MAX_TEXT)
+            .map(flattened);
+        tree.put(&format!("aws.cloudtrail.flattened.{ours}"), flat);
+        tree.put(&format!("aws.cloudtrail.{ours}"), view.take_source(theirs));
+    }
+}
+
+fn flattened(node: &Node<'_>) -> Value {
+    match &node.value {
+        json::Value::Null => Value::Null,
+        json::Value::Bool(flag) => flag.to_string().into(),
+        json::Value::Number(text) => (*text).into(),
+        json::Value::Text(text) => text.as_ref().into(),
+        json::Value::Array(items) => {
+            items.iter().filter(|item| !item.is_nothing()).map(flattened).collect()
+        }
+        json::Value::Object(members) => {
+            let said = members.iter().filter(|member| !member.node.is_nothing());
+            Value::Object(
+                said.map(|member| (member.name.to_string(), flattened(&member.node))).collect(),
+            )
+        }
+    }
+}
+
+fn findings(view: &View<'_>, tree: &mut Tree) {
+    let findings = &view.event.fields.findings;
+    let Some(gravest) = findings.first() else { return };
+    tree.put("event.reason", Some(gravest.reason.as_str()));
+    tree.put("rule.id", Some(gravest.rule.id));
+    tree.put("rule.name", Some(gravest.rule.title));
+    tree.put("rule.ruleset", Some("certrelay"));
+    let attack = || findings.iter().flat_map(|finding| finding.rule.attack);
+    if attack().next().is_some() {
+        tree.put("threat.framework", Some("MITRE ATT&CK"));
+    }
+    let parent = |id: &'static str| id.split('.').next();
+    tree.put("threat.tactic.id", texts(attack().map(|one| Some(one.tactic_id))));
+    tree.put("threat.tactic.name", texts(attack().map(|one| Some(one.tactic))));
+    tree.put("threat.technique.id", texts(attack().map(|one| parent(one.id))));
+    let below = || attack().filter(|one| one.parent.is_some());
+    tree.put("threat.technique.name", texts(attack().map(|one| one.parent.or(Some(one.name)))));
+    tree.put("threat.technique.subtechnique.id", texts(below().map(|one| Some(one.id))));
+    tree.put("threat.technique.subtechnique.name", texts(below().map(|one| Some(one.name))));
+    let all = findings.iter().map(|finding| {
+        Object::default()
+            .set("id", finding.rule.id)
+            .set("title", finding.rule.title)
+            .set("severity", finding.severity.as_str())
+            .set("reason", finding.reason.as_str())
+            .with("because", texts(finding.because.iter().map(|why| Some(why.as_str()))))
+            .into()
+    });
+    tree.put("aws.iam.findings", array(all.collect()));
+}
+
+fn certificates(view: &View<'_>, tree: &mut Tree) {
+    let redacted = view.redactions.iter().map(|redaction| Some(redaction.path.as_str()));
+    tree.put("aws.iam.redacted", texts(redacted));
+    let target = view.target.server_certificate.as_ref();
+    tree.put("aws.iam.certificate.name", target.map(|target| target.name.as_str()));
+    tree.put("aws.iam.certificate.arn", target.and_then(|target| target.arn.as_deref()));
+    let new = target.and_then(|target| target.renamed.as_ref());
+    tree.put("aws.iam.certificate.new_name", new.map(|new| new.name.as_str()));
+    tree.put("aws.iam.certificate.new_arn", new.and_then(|new| new.arn.as_deref()));
+    tree.put("aws.iam.target_from_message", view.target.from_message.then_some(true));
+    let body = view.certificates.iter().find(|found| found.is_body());
+    let Some(found) = body else { return };
+    tree.put("aws.iam.certificate.pem_sha256", Some(found.sha256.as_str()));
+    let certificate = match found.chain.certificates.first() {
+        Some(Ok(certificate)) => certificate,
+        Some(Err(why)) => {
+            return tree.put("aws.iam.certificate.x509_parse_error", Some(why.as_str()));
+        }
+        None => return,
+    };
+    let flags = certificate.flags(view.time());
+    let mut put =
+        |name: &str, value: Option<Value>| tree.put(&format!("aws.iam.certificate.{name}"), value);
+    put("subject", Some(certificate.subject.as_str().into()));
+    put("issuer", Some(certificate.issuer.as_str().into()));
+    put("serial_number", Some(certificate.serial.as_str().into()));
+    put("not_before", certificate.not_before.and_then(date::rfc3339).map(Value::from));
+    put("not_after", certificate.not_after.and_then(date::rfc3339).map(Value::from));
+    put("public_key_algorithm", Some(certificate.key_type.as_str().into()));
+    put("public_key_size", certificate.key_bits.map(Value::from));
+    put("signature_algorithm", Some(certificate.signature.as_str().into()));
+    put("alternative_names", texts(certificate.names.iter().map(|(_, name)| Some(name.as_str()))));
+    put("hash.sha256", Some(certificate.sha256.as_str().into()));
+    put("hash.sha1", Some(certificate.sha1.as_str().into()));
+    put("flags", texts(flags.iter().map(|flag| Some(flag.as_str()))));
+}

@@ -1,0 +1,371 @@
+//! Stories: what attackers do must be named, what everyday work does must not shout.
+
+use certrelay::config::{EventOptions, Network, Pattern};
+use certrelay::event::Severity::{self, Critical, High, Informational, Low, Medium};
+use serde_json::{Value, json};
+
+use crate::event_fixtures::{PEM, read_with, record, role};
+
+/// A record: an operation in a shape, with some values replaced by pointer.
+fn call(operation: &str, shape: &str, changes: &[(&str, Value)]) -> String {
+    let mut record: Value = serde_json::from_str(&record(operation, shape)).expect("JSON");
+    for (pointer, value) in changes {
+        let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+        record.pointer_mut(parent).expect("a parent")[name] = value.clone();
+    }
+    record.to_string()
+}
+
+fn ok(operation: &str, changes: &[(&str, Value)]) -> String {
+    call(operation, "success", changes)
+}
+
+fn options() -> EventOptions {
+    let arn = "arn:aws:iam::444455556666:role/ci/cert-rotation";
+    EventOptions {
+        expected_principals: vec![Pattern::new(arn).expect("a pattern")],
+        known_networks: vec![Network::new("203.0.113.0/24").expect("a network")],
+        ..EventOptions::default()
+    }
+}
+
+/// The findings of a record, and its severity.
+fn judged(record: &str) -> (Vec<&'static str>, Severity, Vec<String>) {
+    let fields = read_with(record, options()).expect("a record").fields;
+    let because = fields.findings.iter().flat_map(|finding| finding.because.clone()).collect();
+    (fields.findings.iter().map(|finding| finding.rule.id).collect(), fields.severity, because)
+}
+
+fn root() -> Value {
+    json!({ "type": "Root", "principalId": "111122223333", "accountId": "111122223333",
+            "arn": "arn:aws:iam::111122223333:root", "accessKeyId": "ASIAEXAMPLEROOT00001",
+            "sessionContext": { "attributes": { "creationDate": "2026-02-22T16:00:01Z", "mfaAuthenticated": "false" } } })
+}
+
+fn assumed_root() -> Value {
+    let mut identity = root();
+    identity["sessionContext"]["assumedRoot"] = "true".into();
+    identity
+}
+
+fn stranger() -> Value {
+    let mut identity = role();
+    identity["arn"] = "arn:aws:sts::777788889999:assumed-role/cert-rotation/deploy-42".into();
+    identity["accountId"] = "777788889999".into();
+    identity["sessionContext"]["sessionIssuer"]["arn"] =
+        "arn:aws:iam::777788889999:role/ci/cert-rotation".into();
+    identity["sessionContext"]["sessionIssuer"]["accountId"] = "777788889999".into();
+    identity
+}
+
+/// Alice with a long-term key and no session, as a script has it.
+fn script() -> Value {
+    json!({ "type": "IAMUser", "principalId": "AIDAEXAMPLEALICE00001", "arn": "arn:aws:iam::111122223333:user/ops/alice",
+            "accountId": "111122223333", "accessKeyId": "AKIAEXAMPLEALICE0001", "userName": "alice" })
+}
+
+/// A role of the account itself that nobody declared as expected.
+fn own_role() -> Value {
+    json!({ "type": "AssumedRole", "principalId": "AROAEXAMPLEOPS0000001:alice", "accountId": "111122223333",
+            "arn": "arn:aws:sts::111122223333:assumed-role/ops/alice", "accessKeyId": "ASIAEXAMPLEOPS000001",
+            "sessionContext": { "sessionIssuer": { "type": "Role", "arn": "arn:aws:iam::111122223333:role/ops", "userName": "ops" },
+                                "attributes": { "mfaAuthenticated": "true" } } })
+}
+
+const WHO: &str = "/userIdentity";
+const USER: &str = "/requestParameters/userName";
+
+#[test]
+fn every_attack_is_named() {
+    let no_response = ("/responseElements", Value::Null);
+    let attacks: Vec<(&str, String, &str, Severity)> = vec![
+        (
+            "a signing certificate for root, by root",
+            ok(
+                "UploadSigningCertificate",
+                &[(WHO, root()), (USER, Value::Null), no_response.clone()],
+            ),
+            "signing-certificate-root",
+            Critical,
+        ),
+        (
+            "a signing certificate for root, by centrally assumed root",
+            ok(
+                "UploadSigningCertificate",
+                &[(WHO, assumed_root()), (USER, Value::Null), no_response.clone()],
+            ),
+            "signing-certificate-root",
+            Critical,
+        ),
+        (
+            "root's signing certificate made active again",
+            ok(
+                "UpdateSigningCertificate",
+                &[
+                    (WHO, root()),
+                    (USER, Value::Null),
+                    ("/requestParameters/status", "Active".into()),
+                ],
+            ),
+            "signing-certificate-root",
+            Critical,
+        ),
+        (
+            "a signing certificate for another user",
+            ok("UploadSigningCertificate", &[]),
+            "signing-certificate-other-user",
+            High,
+        ),
+        (
+            "the same with a stolen long-term key",
+            ok("UploadSigningCertificate", &[(WHO, script())]),
+            "signing-certificate-other-user",
+            Critical,
+        ),
+        (
+            "the same by a role of another account",
+            ok("UploadSigningCertificate", &[(WHO, stranger())]),
+            "signing-certificate-other-user",
+            Critical,
+        ),
+        (
+            "the same from an unknown network",
+            ok("UploadSigningCertificate", &[("/sourceIPAddress", "198.51.100.7".into())]),
+            "signing-certificate-other-user",
+            Critical,
+        ),
+        (
+            "persistence for oneself with a stolen key",
+            ok(
+                "UploadSigningCertificate",
+                &[
+                    (WHO, script()),
+                    (USER, "alice".into()),
+                    ("/responseElements/certificate/userName", "alice".into()),
+                ],
+            ),
+            "signing-certificate-own",
+            High,
+        ),
+        (
+            "an old signing certificate of another user made active again",
+            ok("UpdateSigningCertificate", &[("/requestParameters/status", "Active".into())]),
+            "signing-certificate-reactivated",
+            Medium,
+        ),
+        (
+            "another user's signing certificate switched off",
+            ok("UpdateSigningCertificate", &[]),
+            "signing-certificate-removed",
+            Medium,
+        ),
+        (
+            "another user's signing certificate deleted after use",
+            ok("DeleteSigningCertificate", &[(USER, "bob".into())]),
+            "signing-certificate-removed",
+            Medium,
+        ),
+        (
+            "a self-signed server certificate where CloudFront looks",
+            ok("UploadServerCertificate", &[]),
+            "weak-certificate",
+            High,
+        ),
+        (
+            "a server certificate uploaded with a script's key",
+            ok("UploadServerCertificate", &[(WHO, script())]),
+            "server-certificate-uploaded",
+            High,
+        ),
+        (
+            "a server certificate uploaded by a role of another account",
+            ok("UploadServerCertificate", &[(WHO, stranger())]),
+            "server-certificate-uploaded",
+            High,
+        ),
+        (
+            "a server certificate swapped by rename",
+            ok("UpdateServerCertificate", &[(WHO, script())]),
+            "server-certificate-renamed",
+            Medium,
+        ),
+        (
+            "a server certificate deleted",
+            ok("DeleteServerCertificate", &[(WHO, own_role())]),
+            "server-certificate-deleted",
+            Medium,
+        ),
+        (
+            "deletion of a server certificate in use",
+            call("DeleteServerCertificate", "other error", &[]),
+            "server-certificate-deletion-in-use",
+            Low,
+        ),
+        (
+            "tags changed to get past a policy",
+            ok("TagServerCertificate", &[(WHO, stranger())]),
+            "server-certificate-tags",
+            Medium,
+        ),
+        (
+            "denied probing of the inventory",
+            call("ListServerCertificates", "denied", &[]),
+            "denied",
+            Low,
+        ),
+        (
+            "a denied signing certificate for another user",
+            call("UploadSigningCertificate", "denied", &[]),
+            "denied",
+            Medium,
+        ),
+        (
+            "the trail stopped before the rest",
+            ok(
+                "GetServerCertificate",
+                &[
+                    ("/eventSource", "cloudtrail.amazonaws.com".into()),
+                    ("/eventName", "StopLogging".into()),
+                    ("/requestParameters", json!({ "name": "org-trail" })),
+                    ("/readOnly", false.into()),
+                    (WHO, own_role()),
+                ],
+            ),
+            "trail-silenced",
+            High,
+        ),
+    ];
+    assert!(attacks.len() >= 15);
+    for (story, record, finding, severity) in attacks {
+        let (findings, judged, because) = judged(&record);
+        assert!(findings.contains(&finding), "{story}: {findings:?}");
+        assert_eq!(judged, severity, "{story}: {because:?}");
+    }
+}
+
+#[test]
+fn nothing_that_is_everyday_work_is_above_low() {
+    let benign: Vec<(&str, String)> = vec![
+        ("Terraform applies: upload", ok("UploadServerCertificate", &[(WHO, role())])),
+        ("Terraform applies: tags", ok("TagServerCertificate", &[(WHO, role())])),
+        ("Terraform plans: read", ok("GetServerCertificate", &[(WHO, role())])),
+        ("Terraform plans: tags read", ok("ListServerCertificateTags", &[(WHO, role())])),
+        ("Terraform destroys: delete", ok("DeleteServerCertificate", &[(WHO, role())])),
+        (
+            "Terraform destroys a user: lists its signing certificates",
+            ok("ListSigningCertificates", &[(WHO, role())]),
+        ),
+        (
+            "Terraform destroys a user: deletes its signing certificate",
+            ok("DeleteSigningCertificate", &[(WHO, role()), (USER, "bob".into())]),
+        ),
+        (
+            "ACME renewal: upload of the new one",
+            ok(
+                "UploadServerCertificate",
+                &[(WHO, role()), ("/requestParameters/serverCertificateName", "web-2".into())],
+            ),
+        ),
+        ("ACME renewal: old one deleted", ok("DeleteServerCertificate", &[(WHO, role())])),
+        (
+            "ACME renewal: old one still in use",
+            call("DeleteServerCertificate", "other error", &[(WHO, role())]),
+        ),
+        ("a scanner lists server certificates", ok("ListServerCertificates", &[(WHO, script())])),
+        ("a scanner lists signing certificates", ok("ListSigningCertificates", &[(WHO, script())])),
+        ("a scanner of another account reads", ok("GetServerCertificate", &[(WHO, stranger())])),
+        ("a scanner may not read", call("GetServerCertificate", "denied", &[(WHO, own_role())])),
+        ("somebody browses the console", ok("ListServerCertificates", &[])),
+        (
+            "somebody looks at a certificate that is gone",
+            call("GetServerCertificate", "other error", &[]),
+        ),
+        (
+            "central root clean-up deletes root's signing certificate",
+            ok("DeleteSigningCertificate", &[(WHO, assumed_root())]),
+        ),
+        (
+            "central root clean-up switches it off",
+            ok("UpdateSigningCertificate", &[(WHO, assumed_root()), (USER, Value::Null)]),
+        ),
+        ("a user deletes its own signing certificate", ok("DeleteSigningCertificate", &[])),
+        ("a user switches its own off", ok("UpdateSigningCertificate", &[(USER, "alice".into())])),
+        (
+            "a malformed upload",
+            call("UploadServerCertificate", "other error", &[(WHO, own_role())]),
+        ),
+        ("a person renames a certificate", ok("UpdateServerCertificate", &[(WHO, own_role())])),
+        ("a person tags a certificate", ok("UntagServerCertificate", &[])),
+    ];
+    assert!(benign.len() >= 15);
+    for (story, record) in benign {
+        let (findings, severity, because) = judged(&record);
+        assert!(severity <= Low, "{story}: {severity:?} by {findings:?}, {because:?}");
+    }
+}
+
+#[test]
+fn successful_reads_have_no_finding() {
+    for operation in [
+        "GetServerCertificate",
+        "ListServerCertificates",
+        "ListServerCertificateTags",
+        "ListSigningCertificates",
+    ] {
+        for who in [role(), script(), stranger(), root(), own_role()] {
+            assert_eq!(judged(&ok(operation, &[(WHO, who)])).0.len(), 0, "{operation}");
+        }
+        assert_eq!(judged(&ok(operation, &[])).1, Informational);
+    }
+}
+
+#[test]
+fn an_expected_principal_lowers_a_finding_and_says_so() {
+    let (findings, severity, because) = judged(&ok("UploadServerCertificate", &[(WHO, role())]));
+    assert_eq!((findings.len(), severity), (2, Low));
+    assert!(
+        because.iter().all(|why| why
+            .starts_with("lowered: arn:aws:iam::444455556666:role/ci/cert-rotation is expected")),
+        "{because:?}"
+    );
+    let imposter = judged(&ok("UploadServerCertificate", &[(WHO, stranger())]));
+    assert!(imposter.1 > Low, "a role of the same name in another account is not the expected one");
+    let (_, severity, _) = judged(&ok("UploadSigningCertificate", &[(WHO, role())]));
+    assert_eq!(severity, Medium, "a signing certificate for another user is never lowered away");
+}
+
+#[test]
+fn a_wildcard_for_the_account_is_warned_about() {
+    let with = |arn: &str| {
+        EventOptions {
+            expected_principals: vec![Pattern::new(arn).expect("a pattern")],
+            ..EventOptions::default()
+        }
+        .warnings()
+    };
+    assert!(with("arn:aws:iam::111122223333:role/ci/*").is_empty());
+    for arn in ["arn:aws:iam::*:role/ci", "*", "arn:aws:iam::1111*:role/ci"] {
+        assert_eq!(with(arn).len(), 1, "{arn}");
+    }
+}
+
+#[test]
+fn a_weak_certificate_says_what_is_weak_about_it() {
+    let late = ok(
+        "UploadServerCertificate",
+        &[
+            ("/eventTime", "2026-07-01T00:00:00Z".into()),
+            ("/requestParameters/certificateBody", PEM.into()),
+        ],
+    );
+    let fields = read_with(&late, options()).expect("a record").fields;
+    let weak = fields
+        .findings
+        .iter()
+        .find(|finding| finding.rule.id == "weak-certificate")
+        .expect("named");
+    assert_eq!(
+        weak.reason,
+        "server certificate web.example.com for CN=web.example.com,O=Example AB,C=SE is expired, self signed"
+    );
+}
