@@ -9,7 +9,7 @@ use crate::event_fixtures::{read_with, record, rendered, role};
 use crate::event_samples::{fixtures, samples, shared, skip};
 
 /// The Python that has the validators' packages.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real/venv/bin/python");
     let found = if own.exists() {
         Some(own)

@@ -5,6 +5,7 @@ mod conformance;
 mod deploy;
 mod event_fixtures;
 mod event_golden;
+mod event_remedies;
 mod event_samples;
 mod event_stories;
 mod event_validators;
