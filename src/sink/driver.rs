@@ -21,6 +21,7 @@ use crate::telemetry::{BySinkAndReason, Metrics};
 
 /// Work that the driver waits for: a request, or the late outcome of some of its events.
 enum Done {
+    Begun,
     Sent(Vec<Item>, Sent),
     Late(Vec<Item>, Outcome),
 }
@@ -82,6 +83,11 @@ impl<T: Transmit> Driver<T> {
 
     /// Runs until `stop` is cancelled and everything handed over is answered.
     pub(super) async fn run(mut self) {
+        let (transmit, stop) = (self.transmit.clone(), self.stop.clone());
+        self.work.push(Box::pin(async move {
+            stop.run_until_cancelled(transmit.begin()).await;
+            Done::Begun
+        }));
         loop {
             self.take_what_waits();
             self.start();
@@ -137,6 +143,7 @@ impl<T: Transmit> Driver<T> {
     /// Answers what is final and keeps the rest for another try.
     fn settle(&mut self, done: Done) {
         match done {
+            Done::Begun => {}
             Done::Sent(items, Sent { outcomes, late, wait, paused }) => {
                 self.requests -= 1;
                 let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();

@@ -28,6 +28,11 @@ pub(super) trait Transmit: Send + Sync + 'static {
     /// the end of the process.
     fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent>;
 
+    /// The driver has started: look at the destination, if only to warn early. Events do not wait for it.
+    fn begin(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// Everything was answered and nothing will follow: flush and let go.
     fn finish(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})

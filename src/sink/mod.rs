@@ -82,3 +82,15 @@ pub fn build(
         SinkKind::File(file) => file::build(config, file, metrics, stop),
     }
 }
+
+/// Tries the destination that `config` describes without sending an event, for `check --connect`.
+///
+/// # Errors
+/// Why events would not be accepted: no answer, a refused login, a missing topic.
+pub async fn probe(config: &SinkConfig) -> Result<(), Why> {
+    match &config.kind {
+        SinkKind::Kafka(own) => kafka::probe(&config.name, own).await,
+        SinkKind::SplunkHec(own) => splunk::probe(config, own).await,
+        SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
+    }
+}

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::Built;
+use super::{Built, SinkState};
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
 use crate::event::{Arrival, Event, Lane};
+use crate::outcome::Why;
 use crate::telemetry::Metrics;
 
 /// An event with this `eventID`, one second after the other.
@@ -67,6 +68,17 @@ impl Running {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(built.driver);
         Self { built: built.sink, stop, metrics, tasks }
+    }
+
+    /// Waits until the sink is in trouble. What happens is on sockets and on other threads, so this looks again
+    /// and again.
+    pub(super) async fn trouble(&self) -> Why {
+        loop {
+            match self.built.state() {
+                SinkState::Up => tokio::time::sleep(Duration::from_millis(5)).await,
+                SinkState::Degraded(why) | SinkState::Paused(why) => return why,
+            }
+        }
     }
 
     /// Stops the driver and waits for its end, at most a minute.

@@ -30,6 +30,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, SET_COOKIE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use acks::Acks;
@@ -55,6 +56,7 @@ struct State {
 pub(crate) struct HecStandIn {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
+    news: Arc<Notify>,
     _server: JoinSet<()>,
 }
 
@@ -72,8 +74,9 @@ impl HecStandIn {
             healthy: true,
         }));
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, state.clone()));
-        Ok(Self { address, state, _server: server })
+        let news = Arc::new(Notify::new());
+        server.spawn(accept(listener, state.clone(), news.clone()));
+        Ok(Self { address, state, news, _server: server })
     }
 
     /// `http://127.0.0.1:port`.
@@ -89,6 +92,17 @@ impl HecStandIn {
     /// Every request so far, in order.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         lock(&self.state).requests.clone()
+    }
+
+    /// Waits until there were this many requests.
+    pub(crate) async fn wait_for_requests(&self, count: usize) {
+        loop {
+            let news = self.news.notified();
+            if lock(&self.state).requests.len() >= count {
+                return;
+            }
+            news.await;
+        }
     }
 
     /// The next requests for events are answered like this, one each.
@@ -116,12 +130,12 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, news: Arc<Notify>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
-            connections.spawn(serve(stream, state.clone()));
+            connections.spawn(serve(stream, state.clone(), news.clone()));
         }
     }
 }
@@ -138,8 +152,8 @@ impl std::fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
-    let service = hyper::service::service_fn(|request| answer(request, state.clone()));
+async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, news: Arc<Notify>) {
+    let service = hyper::service::service_fn(|request| answer(request, &state, &news));
     let io = hyper_util::rt::TokioIo::new(stream);
     // A client that went away ends its connection; that is no fault of ours.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
@@ -147,7 +161,8 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
 
 async fn answer(
     request: Request<hyper::body::Incoming>,
-    state: Arc<Mutex<State>>,
+    state: &Mutex<State>,
+    news: &Notify,
 ) -> Result<Response<Body>, Cut> {
     let (head, body) = request.into_parts();
     let stored = axum::body::to_bytes(Body::new(body), MOST_BODY).await.map_err(|_| Cut)?;
@@ -161,8 +176,9 @@ async fn answer(
         body: body.clone().unwrap_or_default(),
     };
     let (reply, fault) = {
-        let mut state = lock(&state);
+        let mut state = lock(state);
         state.requests.push(seen.clone());
+        news.notify_waiters();
         let for_events = is_event_path(&seen.path) && head.method == Method::POST;
         let fault = if for_events { state.script.pop_front() } else { None };
         let acts = fault.as_ref().is_none_or(|fault| fault.after_indexing);
@@ -265,7 +281,7 @@ impl State {
                 false => page(413, "Content-Length too large"),
             };
         }
-        let (indexed, fault) = objects::read(&body, &token.indexes, &channel);
+        let (indexed, fault) = objects::read(&body, &token.indexes, &self.options.reject, &channel);
         let receipt = (token.use_ack && !(indexed.is_empty() && fault.is_some()))
             .then(|| self.acks.issue(&channel));
         self.indexed.extend(indexed);

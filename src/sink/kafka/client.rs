@@ -44,6 +44,11 @@ impl Client {
         Ok(Self { sink: sink.to_owned(), own: own.clone(), live: Mutex::new(None) })
     }
 
+    /// What producers are made of.
+    pub(super) fn settings(&self) -> &KafkaConfig {
+        &self.own
+    }
+
     /// The producer, made now if there is none.
     ///
     /// # Errors
@@ -102,8 +107,8 @@ pub(super) struct Cause {
 
 impl Live {
     fn new(sink: &str, own: &KafkaConfig) -> Result<Self, Why> {
-        let properties = settings::properties(sink, own)?;
-        let ears = Ears { sink: sink.to_owned(), heard: Arc::default() };
+        let properties = settings::of_producer(sink, own)?;
+        let ears = Ears::new(sink);
         let producer = FutureProducer::from_config_and_context(&properties, ears.clone()).map_err(
             |fault| Why::new("sink_setting", format!("sink.{sink}: {}", refusal(&fault))),
         )?;
@@ -124,25 +129,28 @@ impl Live {
     /// Why a record failed with `code`: librdkafka often says only that its time was up, or that the producer
     /// is useless, and has said the reason elsewhere.
     pub(super) fn cause_of(&self, code: RDKafkaErrorCode) -> Cause {
-        let (own_blame, reason) = blame(code);
-        let said = format!("{code} ({code:?})");
-        if own_blame != Blame::Time {
-            return Cause { code, text: said };
-        }
-        let heard = if reason == "kafka_fatal" { self.fatal() } else { self.ears.trouble() };
-        match heard {
-            None => Cause { code, text: said },
-            Some(heard) => {
-                let text = format!("{said}, because of: {}", heard.text);
-                let code = if blame(heard.code).0 == Blame::Operator { heard.code } else { code };
-                Cause { code, text }
-            }
+        match self.fatal() {
+            Some(fatal) if blame(code).1 == "kafka_fatal" => explained(code, Some(fatal)),
+            _ => self.ears.explain(code),
         }
     }
 
     /// All is well: what was heard before explains nothing that comes.
     pub(super) fn forget_trouble(&self) {
         self.ears.heard.lock().unwrap_or_else(PoisonError::into_inner).trouble = None;
+    }
+}
+
+/// `code`, and what is behind it. A reason that needs an operator is what is judged by.
+fn explained(code: RDKafkaErrorCode, behind: Option<Cause>) -> Cause {
+    let said = format!("{code} ({code:?})");
+    match behind {
+        None => Cause { code, text: said },
+        Some(behind) => {
+            let text = format!("{said}, because of: {}", behind.text);
+            let code = if blame(behind.code).0 == Blame::Operator { behind.code } else { code };
+            Cause { code, text }
+        }
     }
 }
 
@@ -172,8 +180,14 @@ struct Heard {
 }
 
 impl Ears {
-    fn trouble(&self) -> Option<Cause> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    pub(super) fn new(sink: &str) -> Self {
+        Self { sink: sink.to_owned(), heard: Arc::default() }
+    }
+
+    /// `code`, with the last trouble heard of where it says nothing by itself.
+    pub(super) fn explain(&self, code: RDKafkaErrorCode) -> Cause {
+        let heard = || self.heard.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone();
+        explained(code, if blame(code).0 == Blame::Time { heard() } else { None })
     }
 
     /// How many lines of this kind were held back since the last one, or `None` to hold this one back, too.

@@ -5,6 +5,7 @@
 
 mod client;
 mod errors;
+mod probe;
 mod record;
 mod settings;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 use client::{Client, Live};
 use errors::Blame;
+pub(super) use probe::probe;
 
 /// Two batches overlap, so that the broker is not idle while we render.
 const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, pending: 10_000 };
@@ -199,6 +201,19 @@ impl Transmit for Kafka {
                 wait: None,
                 paused: true,
             })
+        })
+    }
+
+    fn begin(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Err(why) = probe(&self.name, self.client.settings()).await {
+                tracing::warn!(
+                    sink = self.name,
+                    code = why.code,
+                    "before the first event: {}",
+                    why.text
+                );
+            }
         })
     }
 

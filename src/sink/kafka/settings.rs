@@ -36,18 +36,40 @@ const OURS: [&str; 19] = [
 ///
 /// # Errors
 /// An option is one of ours, or the password cannot be read.
-pub(super) fn properties(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Why> {
+pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Why> {
+    let mut config = of_connection(sink, own)?;
+    let ours = [
+        ("enable.idempotence", "true".to_owned()),
+        ("acks", "all".to_owned()),
+        ("message.timeout.ms", own.timeout.as_millis().max(1).to_string()),
+    ];
+    let defaults = [
+        ("compression.type", "zstd"),
+        // Java's partitioner: the same key meets the records of other producers in the same partition.
+        ("partitioner", "murmur2_random"),
+        ("linger.ms", "5"),
+    ];
+    for (key, value) in ours {
+        config.set(key, value);
+    }
+    for (key, value) in defaults {
+        if config.get(key).is_none() {
+            config.set(key, value);
+        }
+    }
+    set_queue(&mut config);
+    Ok(config)
+}
+
+/// The properties of any client: where to, how to log in, and the operator's options.
+///
+/// # Errors
+/// As [`of_producer`].
+pub(super) fn of_connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Why> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", own.brokers.join(","))
         .set("client.id", "certrelay")
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("compression.type", "zstd")
-        // Java's partitioner: the same key meets the records of other producers in the same partition.
-        .set("partitioner", "murmur2_random")
-        .set("linger.ms", "5")
-        .set("message.timeout.ms", own.timeout.as_millis().max(1).to_string())
         .set("statistics.interval.ms", "0")
         .set("log.connection.close", "false")
         // A NAT gateway forgets an idle connection after 350 s.
@@ -62,7 +84,6 @@ pub(super) fn properties(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, 
         }
         config.set(key, value);
     }
-    set_queue(&mut config);
     set_auth(&mut config, &own.auth, own.tls.is_some())?;
     if let Some(tls) = &own.tls {
         set_tls(&mut config, tls);
@@ -141,7 +162,7 @@ mod tests {
     }
 
     fn get(own: &KafkaConfig, keys: &[&str]) -> Vec<String> {
-        let config = properties("lake", own).unwrap();
+        let config = of_producer("lake", own).unwrap();
         keys.iter().map(|key| config.get(key).unwrap_or("-").to_owned()).collect()
     }
 
@@ -188,7 +209,7 @@ mod tests {
         for key in
             ["acks", "sasl.password", "enable.idempotence", "bootstrap.servers", "ssl.ca.pem"]
         {
-            let why = properties("lake", &with(key, "x")).err().unwrap();
+            let why = of_producer("lake", &with(key, "x")).err().unwrap();
             assert!(why.text.contains(&format!("sink.lake.options.{key}")), "{why}");
         }
     }

@@ -91,15 +91,9 @@ async fn deliver_through_trouble(
     mend: impl FnOnce(),
 ) -> (Vec<Outcome>, Why) {
     let watch = async {
-        loop {
-            match running.built.state() {
-                SinkState::Up => tokio::time::sleep(Duration::from_millis(5)).await,
-                SinkState::Degraded(why) | SinkState::Paused(why) => {
-                    mend();
-                    break why;
-                }
-            }
-        }
+        let why = running.trouble().await;
+        mend();
+        why
     };
     futures_util::future::join(running.built.deliver(events), watch).await
 }
@@ -264,4 +258,19 @@ fn settings_that_librdkafka_refuses_are_named_and_their_values_are_not() {
     let conflict = with_options(settings(&cluster), &[("max.in.flight", "100")]);
     let why = Client::new("lake", &conflict).err().unwrap();
     assert!(why.text.contains("sink.lake") && why.text.contains("max.in.flight"), "{why}");
+}
+
+#[tokio::test]
+async fn a_probe_finds_the_topic_or_says_what_is_wrong_and_creates_nothing() {
+    let cluster = cluster();
+    assert_eq!(probe("lake", &settings(&cluster)).await, Ok(()));
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.topic_error(TOPIC, denied).unwrap();
+    let why = probe("lake", &settings(&cluster)).await.unwrap_err();
+    assert_eq!(why.code, "kafka_auth", "{why}");
+    cluster.broker_down(-1).unwrap();
+    let hasty = KafkaConfig { timeout: Duration::from_millis(500), ..settings(&cluster) };
+    let why = probe("lake", &hasty).await.unwrap_err();
+    assert_eq!(why.code, "kafka_transport", "{why}");
+    assert!(why.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{why}");
 }

@@ -9,6 +9,7 @@ mod deliver;
 mod endpoints;
 mod envelope;
 mod http;
+mod probe;
 mod response;
 mod session;
 #[cfg(test)]
@@ -51,6 +52,16 @@ pub(super) fn build(
 ) -> Result<Built, Why> {
     let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
     Ok(handle::start(config, splunk, BOUNDS, metrics, stop))
+}
+
+/// Asks every endpoint whether it would take events with this token; sends none.
+///
+/// # Errors
+/// The first endpoint's answer that says no, or a setting that cannot be used.
+pub(super) async fn probe(config: &SinkConfig, own: &SplunkConfig) -> Result<(), Why> {
+    let metrics = Arc::new(Metrics::new());
+    let render = crate::event::render;
+    Splunk::new(config, own, &metrics, render, Patience::DEFAULT)?.look().await
 }
 
 /// Everything that one try needs.

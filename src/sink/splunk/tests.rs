@@ -1,7 +1,9 @@
 //! The whole sink over loopback, against the stand-in for HEC.
 
+mod acks;
 #[path = "../../../tests/support/hec.rs"]
 mod hec;
+mod matrix;
 
 use hec::{Fault, HecStandIn, Options};
 
@@ -223,9 +225,7 @@ async fn a_refused_token_pauses_the_sink_until_its_secret_is_changed() {
     let hec = stand_in().await;
     let running = run(SplunkConfig { token: Secret::File(path.clone()), ..settings(&hec) });
     let mend = async {
-        while posts(&hec) < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        hec.wait_for_requests(2).await;
         let during = running.built.state();
         std::fs::write(&path, "stand-in-token").unwrap();
         during
@@ -246,9 +246,7 @@ async fn an_index_that_the_token_may_not_write_to_is_a_setting_and_refuses_no_ev
     hec.change(|options| options.tokens[0].indexes = vec!["main".to_owned()]);
     let running = run(SplunkConfig { index: Some("security".to_owned()), ..settings(&hec) });
     let mend = async {
-        while posts(&hec) < 1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        hec.wait_for_requests(1).await;
         hec.change(|options| options.tokens[0].indexes.push("security".to_owned()));
     };
     let deliver = running.built.deliver((0..3).map(event).collect());
@@ -301,9 +299,7 @@ async fn stop_during_an_outage_hands_everything_back() {
     let slow = Fault { headers: vec![("retry-after", "180".to_owned())], ..Fault::code(503, 9) };
     hec.script([slow]);
     let stop = async {
-        while running.built.state() == SinkState::Up {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        running.trouble().await;
         running.stop.cancel();
     };
     let deliver = running.built.deliver(vec![event(0), event(1)]);
@@ -329,4 +325,22 @@ async fn an_unreadable_secret_or_ca_file_is_named_at_the_start() {
         why.text.contains("sink.soc.tls.ca_file") && why.text.contains("/nowhere/ca.pem"),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn a_probe_tries_the_token_and_sends_no_event() {
+    let hec = stand_in().await;
+    let own = settings(&hec);
+    let config = config("soc", SinkKind::SplunkHec(own.clone()));
+    assert_eq!(probe(&config, &own).await, Ok(()));
+    assert_eq!((posts(&hec), ids(&hec).len()), (1, 0));
+    let wrong = SplunkConfig { token: Secret::Literal(Arc::new("canary".into())), ..own.clone() };
+    let why = probe(&config, &wrong).await.unwrap_err();
+    assert_eq!(why.code, "splunk_token");
+    assert!(!why.text.contains("canary"), "{why}");
+    let elsewhere = format!("{}/en-US", hec.url()).parse().unwrap();
+    let why =
+        probe(&config, &SplunkConfig { endpoints: vec![elsewhere], ..own }).await.unwrap_err();
+    assert_eq!(why.code, "splunk_endpoint");
+    assert!(why.text.contains("really HEC"), "{why}");
 }

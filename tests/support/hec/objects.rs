@@ -60,18 +60,23 @@ enum Fate {
     Bad(i64),
 }
 
-/// Reads a body of objects one after the other; `indexes` are those that may be written to (empty: all).
+/// Reads a body of objects one after the other; `indexes` are those that may be written to (empty: all), `reject` says
+/// which texts make an event bad.
 pub(super) fn read(
     body: &[u8],
     indexes: &[String],
+    reject: &[(String, i64)],
     channel: &str,
 ) -> (Vec<Indexed>, Option<Fault>) {
     let mut indexed = Vec::new();
-    let objects =
-        serde_json::Deserializer::from_slice(body).into_iter::<BTreeMap<String, Box<RawValue>>>();
+    let objects = serde_json::Deserializer::from_slice(body);
+    let objects = objects.into_iter::<BTreeMap<String, Box<RawValue>>>();
     for (place, object) in objects.enumerate() {
         let fate = match &object {
-            Ok(object) => judge(object, indexes, channel),
+            Ok(object) => match rejected(object, reject) {
+                Some(code) => Fate::Bad(code),
+                None => judge(object, indexes, channel),
+            },
             Err(_) => Fate::Bad(6),
         };
         match fate {
@@ -87,6 +92,11 @@ pub(super) fn read(
     let nothing = indexed.is_empty() && !has_fields_only(body);
     let fault = nothing.then_some(Fault { code: 5, number: None });
     (indexed, fault)
+}
+
+fn rejected(object: &BTreeMap<String, Box<RawValue>>, reject: &[(String, i64)]) -> Option<i64> {
+    let event = object.get("event")?.get();
+    reject.iter().find(|(text, _)| event.contains(text.as_str())).map(|(_, code)| *code)
 }
 
 /// An object with `fields` and no `event` is skipped, and that is a success.

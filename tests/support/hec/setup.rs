@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) max_content_length: usize,
     /// A larger body is answered as Splunk Cloud does: code 6 at event 0, not 413.
     pub(crate) disguise_too_large: bool,
+    /// Events that contain this text are bad, with this code.
+    pub(crate) reject: Vec<(String, i64)>,
     /// A session cookie that a balancer in front would set.
     pub(crate) cookie: Option<String>,
 }
@@ -27,6 +29,7 @@ impl Default for Options {
             tokens: vec![Token::new("stand-in-token")],
             max_content_length: 838_860_800,
             disguise_too_large: false,
+            reject: Vec::new(),
             cookie: None,
         }
     }

@@ -205,3 +205,14 @@ async fn a_script_answers_before_or_after_the_events_count() {
     assert_eq!(seen, [(Some(503), 0), (Some(503), 1), (None, 1), (None, 2), (Some(200), 3)]);
     assert!(hec.url().starts_with("http://127.0.0.1:"));
 }
+
+#[tokio::test]
+async fn events_can_be_made_bad_at_will_and_requests_waited_for() {
+    let hec = start(|options| options.reject = vec![("needle".to_owned(), 7)]).await;
+    let (sent, ()) = futures_util::future::join(
+        send(&hec, r#"{"event":"a"}{"event":"a needle"}{"event":"b"}"#),
+        hec.wait_for_requests(1),
+    )
+    .await;
+    assert_eq!(sent, (400, 7, Some(2), vec![r#""a""#.to_owned()]));
+}
