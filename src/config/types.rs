@@ -19,6 +19,8 @@ pub struct Config {
     pub decode: Decode,
     /// `[events]`: which records are ours.
     pub events: Vec<EventRule>,
+    /// `[events]`, `[privacy]` and `[format]`: how events are read and rendered.
+    pub options: EventOptions,
     /// `[aws]`.
     pub aws: Aws,
     /// `[[route]]`, in order, ending in a catch-all.

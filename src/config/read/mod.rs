@@ -13,7 +13,7 @@ mod splunk;
 
 use toml::de::DeTable;
 
-use super::Config;
+use super::{Config, EventOptions};
 use super::cursor::{Reader, Section};
 
 /// The whole file. `None` only where a mistake was noted.
@@ -43,6 +43,7 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
         delivery,
         decode,
         events,
+        options: EventOptions::default(),
         aws,
         routes: routes.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
         sinks: sinks.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
