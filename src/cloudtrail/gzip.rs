@@ -191,7 +191,9 @@ impl Header {
     /// Takes the next byte and says whether the header is complete with it.
     pub(super) fn take(&mut self, byte: u8) -> Result<bool, &'static str> {
         let sum = self.crc.sum();
-        self.crc.update(&[byte]);
+        if self.flags & HEADER_CRC != 0 {
+            self.crc.update(&[byte]);
+        }
         self.field = match self.field {
             Field::FirstMagic if byte == MAGIC[0] => Field::SecondMagic,
             Field::SecondMagic if byte == MAGIC[1] => Field::Method,
@@ -200,6 +202,7 @@ impl Header {
             Field::Method => return Err("the compression method is not deflate"),
             Field::Flags if byte & RESERVED == 0 => {
                 self.flags = byte;
+                self.crc.update(&[MAGIC[0], MAGIC[1], 8, byte]);
                 Field::Skipped(6)
             }
             Field::Flags => return Err("a reserved flag is set in the header"),

@@ -13,6 +13,7 @@ mod key;
 mod nesting;
 #[cfg(feature = "fast-inflate")]
 mod one_shot;
+mod outline;
 mod prefilter;
 mod selection;
 mod simd;
