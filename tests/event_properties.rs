@@ -101,7 +101,7 @@ fn read(text: &str, options: EventOptions) -> Event {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn any_object_becomes_bounded_valid_json_that_leaks_nothing(record in records(), old in any::<bool>()) {
