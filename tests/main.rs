@@ -2,6 +2,7 @@
 
 mod config;
 mod conformance;
+mod decode;
 mod deploy;
 mod event_explain;
 mod event_fixtures;

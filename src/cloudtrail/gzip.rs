@@ -108,15 +108,17 @@ impl Gunzip {
         let mut written = 0;
         loop {
             let (read_before, wrote_before) = (self.inflate.total_in(), self.inflate.total_out());
-            let status = self
-                .inflate
-                .decompress(stored, &mut output[written..], FlushDecompress::None)
-                .map_err(|cause| self.damage(cause.message().unwrap_or("invalid deflate data")))?;
+            let status =
+                self.inflate.decompress(stored, &mut output[written..], FlushDecompress::None);
             let read = (self.inflate.total_in() - read_before) as usize;
             let wrote = (self.inflate.total_out() - wrote_before) as usize;
             self.crc.update(&output[written..written + wrote]);
             self.advance(stored, read);
             written += wrote;
+            // What the library says of it depends on how the bytes came in.
+            let Ok(status) = status else {
+                return Err(self.damage("the compressed data is invalid"));
+            };
             match status {
                 Status::StreamEnd => {
                     self.part = Part::Trailer { bytes: [0; 8], have: 0 };

@@ -20,6 +20,10 @@ const TRAILER: usize = 8;
 /// More than this times its packed size nothing can be that is packed by deflate.
 const DENSEST: usize = 1032;
 
+/// Room after the document: without it libdeflate takes its last half KiB byte by byte.
+const SLACK: usize = 1 << 10;
+
+/// libdeflate and its buffer.
 pub(super) struct OneShot {
     decompressor: Decompressor,
     output: Vec<u8>,
@@ -52,10 +56,10 @@ impl OneShot {
         if self.start.find(packed).is_some() {
             return None;
         }
-        if self.output.len() < size {
-            self.output.resize(size, 0);
+        if self.output.len() < size + SLACK {
+            self.output.resize(size + SLACK, 0);
         }
-        let output = &mut self.output[..size];
+        let output = &mut self.output[..size + SLACK];
         let written = self.decompressor.deflate_decompress(packed, output).ok()?;
         (written == size).then_some((&self.output[..size], u32::from_le_bytes([c0, c1, c2, c3])))
     }

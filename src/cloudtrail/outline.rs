@@ -129,6 +129,11 @@ impl Outline {
     /// Whether an escape that matters is in the value at `start..end`. Values come in order.
     #[inline]
     pub(super) fn escape_within(&mut self, window: &[u8], start: usize, end: usize) -> bool {
+        // A value that was read key by key may not be drawn yet; its brackets are done with.
+        while self.drawn < end {
+            self.next = self.count;
+            self.draw(window);
+        }
         while let Some(&place) = self.escapes.get(self.next_escape) {
             let place = place as usize;
             if place >= end {
@@ -153,12 +158,16 @@ impl Outline {
     /// Draws the next stretch.
     fn draw(&mut self, window: &[u8]) {
         let end = window.len().min(self.drawn + STRETCH);
+        self.draw_with(&window[..end], &simd::draw);
+    }
+
+    pub(super) fn draw_with(&mut self, text: &[u8], draw: &dyn Fn(&mut Self, &[u8])) {
         (self.count, self.next) = (0, 0);
         self.stretch = self.drawn;
         self.escapes.drain(..self.next_escape);
         self.next_escape = 0;
-        simd::draw(self, &window[..end]);
-        self.drawn = end;
+        draw(self, text);
+        self.drawn = text.len();
     }
 
     /// Draws from where the outline ends to the end of `text`, by these ways to find the bytes that
@@ -195,6 +204,18 @@ impl Outline {
         }
         self.pen = pen;
         self.count = count;
+    }
+
+    /// What the last stretch named.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> Vec<usize> {
+        self.brackets[..self.count].iter().map(|place| self.stretch + usize::from(*place)).collect()
+    }
+
+    /// The escapes that are noted.
+    #[cfg(test)]
+    pub(super) fn escapes(&self) -> impl Iterator<Item = usize> {
+        self.escapes.iter().map(|place| *place as usize)
     }
 
     /// Notes backslashes that may start an escape that matters. What the block does not show is

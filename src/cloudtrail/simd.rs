@@ -177,3 +177,74 @@ mod avx2 {
         _mm_cvtsi128_si64(product).cast_unsigned()
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_oneof};
+    use proptest::sample::select;
+    use proptest::test_runner::{Config, TestRunner};
+
+    use super::super::outline::{self, Outline};
+
+    /// Every place that an outline names, drawn piece by piece.
+    fn drawn(text: &[u8], piece: usize, draw: &dyn Fn(&mut Outline, &[u8])) -> Vec<usize> {
+        let mut outline = Outline::default();
+        outline.reset(0xff);
+        let mut places = Vec::new();
+        for end in (0..text.len()).step_by(piece).skip(1).chain([text.len()]) {
+            outline.draw_with(&text[..end], draw);
+            places.extend(outline.taken());
+        }
+        places.push(usize::MAX);
+        places.extend(outline.escapes());
+        places
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "calls the code for each set of instructions by itself")]
+    fn wide_and_plain_instructions_draw_the_same() {
+        let text = vec(prop_oneof![select(br#""\\"{}[]Yy_u0"#.to_vec()), any::<u8>()], 0..400);
+        let mut runner =
+            TestRunner::new(Config { cases: 3000, failure_persistence: None, ..Config::default() });
+        let (mut compared, features) = (0, features());
+        runner
+            .run(&(text, 1..130_usize), |(text, piece)| {
+                let plain = drawn(&text, piece, &|outline, text| {
+                    outline.draw_by(text, &outline::masks, &outline::between, &outline::note);
+                });
+                if features.0 {
+                    // SAFETY: the processor has the instructions.
+                    let draw = |outline: &mut Outline, text: &[u8]| unsafe {
+                        super::avx2::draw(outline, text)
+                    };
+                    assert_eq!(drawn(&text, piece, &draw), plain);
+                }
+                if features.1 {
+                    // SAFETY: the processor has the instructions.
+                    let draw = |outline: &mut Outline, text: &[u8]| unsafe {
+                        super::avx512::draw(outline, text)
+                    };
+                    assert_eq!(drawn(&text, piece, &draw), plain);
+                }
+                Ok(())
+            })
+            .expect("they are equal");
+        compared += u32::from(features.0) + u32::from(features.1);
+        eprintln!("{compared} sets of wide instructions compared");
+    }
+
+    fn features() -> (bool, bool) {
+        let wide = is_x86_feature_detected!("pclmulqdq") && is_x86_feature_detected!("bmi2");
+        let avx2 = wide && is_x86_feature_detected!("avx2");
+        (avx2, avx2 && is_x86_feature_detected!("avx512vbmi2"))
+    }
+
+    #[test]
+    fn strings_hide_brackets_and_backslashes_hide_quotes() {
+        let text = br#"{"a\"]":"\\","b":[1]}"#;
+        let places = drawn(text, 64, &super::draw);
+        let found: Vec<u8> = places.iter().map_while(|place| text.get(*place)).copied().collect();
+        assert_eq!(found, b"{[]}");
+    }
+}
