@@ -3,6 +3,7 @@
 mod config;
 mod conformance;
 mod deploy;
+mod e2e;
 mod event_fixtures;
 mod event_golden;
 mod event_samples;
