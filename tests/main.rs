@@ -4,6 +4,7 @@ mod config;
 mod conformance;
 mod decode;
 mod deploy;
+mod e2e;
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
