@@ -203,11 +203,23 @@ impl HandedOver {
     }
 }
 
-/// Hands each sink its events, in a task that no message can cancel.
+/// Hands each sink its events, in a task that no message can cancel. A best-effort sink holds no
+/// place in the gates: what does not fit in its own room is dropped, and counted.
 fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
     for (sink, pairs) in claimed {
-        let (wire, keep) = (Arc::clone(wire), keep.clone());
-        let tracker = wire.deliveries.clone();
+        let post = &wire.posts[usize::from(sink)];
+        let hold = match post.admit(pairs.len(), keep) {
+            Some(hold) => hold,
+            None => {
+                tracing::warn!(sink = post.name, events = pairs.len(), "dropped: its room is full");
+                for (_, ticket) in pairs {
+                    post.count(&wire.metrics.sink_dropped);
+                    ticket.settle();
+                }
+                continue;
+            }
+        };
+        let (wire, tracker) = (Arc::clone(wire), wire.deliveries.clone());
         tracker.spawn(async move {
             let (events, tickets): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
             let post = &wire.posts[usize::from(sink)];
@@ -215,7 +227,7 @@ fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
             for ((event, ticket), outcome) in events.iter().zip(tickets).zip(outcomes) {
                 conclude(&wire, sink, event, ticket, outcome).await;
             }
-            drop(keep);
+            drop(hold);
         });
     }
 }

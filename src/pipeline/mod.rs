@@ -137,8 +137,8 @@ fn assemble(
     };
     let mut posts = Vec::new();
     for built in parts.sinks {
+        posts.push(Post::new(&built));
         drivers.spawn(built.driver);
-        posts.push(Post { name: built.name, required: built.required, sink: built.sink });
     }
     let mut sources = Vec::new();
     for source in parts.sources {

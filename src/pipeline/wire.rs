@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,11 +14,12 @@ use super::dead_letter::{Graveyard, KeepBytes, Letter};
 use super::decode::DecodeStage;
 use super::gates::Gates;
 use super::ledger::Ledger;
+use super::message::Keep;
 use crate::config::{EventOptions, FaultPolicy};
 use crate::outcome::{Verdict, Why};
 use crate::queue::{LeaseKeeper, Queue, Settler};
 use crate::route::Router;
-use crate::sink::Sink;
+use crate::sink::{Built, Sink};
 use crate::store::Store;
 use crate::telemetry::{ByReason, BySink, Health, Metrics};
 
@@ -68,14 +70,44 @@ pub(super) struct RunningSource {
     pub(super) settler: Settler,
 }
 
+/// Events that a best-effort sink may have in hand before more are dropped.
+const SPARE_ROOM: usize = 10_000;
+
 /// A sink as the wire sees it.
 pub(super) struct Post {
     pub(super) name: String,
     pub(super) required: bool,
     pub(super) sink: Arc<dyn Sink>,
+    spare: Arc<Semaphore>,
+}
+
+/// What a delivery holds until the sink has answered; given back when dropped.
+pub(super) enum Hold {
+    /// Its message's place and memory: a required sink is waited for.
+    Place(Keep),
+    /// Places in a best-effort sink's own room.
+    Spare(OwnedSemaphorePermit),
 }
 
 impl Post {
+    pub(super) fn new(built: &Built) -> Self {
+        Self {
+            name: built.name.clone(),
+            required: built.required,
+            sink: Arc::clone(&built.sink),
+            spare: Arc::new(Semaphore::new(SPARE_ROOM)),
+        }
+    }
+
+    /// What a delivery of so many events holds; `None` if a best-effort sink has no room for them.
+    pub(super) fn admit(&self, events: usize, keep: &Keep) -> Option<Hold> {
+        if self.required {
+            return Some(Hold::Place(keep.clone()));
+        }
+        let events = u32::try_from(events).ok()?;
+        Arc::clone(&self.spare).try_acquire_many_owned(events).ok().map(Hold::Spare)
+    }
+
     /// Adds one to this sink's counter of `family`.
     pub(super) fn count(&self, family: &Family<BySink, Counter>) {
         family.get_or_create(&BySink::new(&self.name)).inc();
