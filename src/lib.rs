@@ -1,4 +1,4 @@
-//! certrelay.
+#![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
 pub mod cli;

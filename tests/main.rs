@@ -1,4 +1,10 @@
-//! The one integration binary.
+//! The one integration-test binary: everything that needs more than one room.
+
+mod config;
+mod conformance;
+mod decode;
+mod deploy;
+mod e2e;
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
@@ -9,3 +15,19 @@ mod event_samples;
 mod event_semantics;
 mod event_stories;
 mod event_validators;
+mod first_run;
+mod pipeline;
+mod readme;
+mod real_smoke;
+mod samples;
+mod shutdown;
+#[expect(unreachable_pub, reason = "pub is for the tests beside it")]
+#[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
+mod sim;
+#[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
+mod simulation;
+mod skip;
+mod standins;
+#[expect(unreachable_pub, reason = "pub is for the tests beside it")]
+mod support;
+mod tidy;

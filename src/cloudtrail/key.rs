@@ -1,4 +1,5 @@
-//! What an object's key says about it, by CloudTrail's naming.
+//! What an object's key says about it, by CloudTrail's naming, so that a digest, an insight list or
+//! another service's file in the same bucket costs no download.
 
 /// What kind of object a key names. Told apart by path segment, never by substring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,163 @@ impl KeyKind {
     /// Reads a decoded key: plain, organisation (`o-…`) and Control Tower layouts.
     /// Source: AWS CloudTrail User Guide, "Finding your CloudTrail log files".
     #[must_use]
-    pub fn of(_key: &str) -> Self {
-        todo!("cloudtrail helper")
+    pub fn of(key: &str) -> Self {
+        if key.ends_with('/') {
+            return Self::Folder;
+        }
+        let segments: Vec<&str> = key.split('/').collect();
+        // A custom prefix may hold anything, `AWSLogs` included; the layout is what comes last.
+        let layout = (0..segments.len()).rev().find_map(|at| layout(&segments[at..]));
+        let Some((account, service, rest)) = layout else { return Self::Unknown };
+        match service {
+            "CloudTrail" => log_key(account, rest).map_or(Self::Unknown, Self::Log),
+            "CloudTrail-Digest" => log_key(account, rest).map_or(Self::Unknown, Self::Digest),
+            "CloudTrail-Insight" => Self::Insight,
+            other => Self::OtherService(other.to_owned()),
+        }
+    }
+}
+
+/// `AWSLogs/[o-…/]<account>/<service>/…`: the account, the service, and what follows.
+fn layout<'k, 's>(segments: &'s [&'k str]) -> Option<(&'k str, &'k str, &'s [&'k str])> {
+    let (&"AWSLogs", rest) = segments.split_first()? else { return None };
+    let rest = match rest.split_first()? {
+        (organisation, rest) if is_organisation(organisation) => rest,
+        _ => rest,
+    };
+    match rest {
+        [account, service, rest @ ..] if is_account(account) && !rest.is_empty() => {
+            Some((account, service, rest))
+        }
+        _ => None,
+    }
+}
+
+/// `<region>/YYYY/MM/DD/<file>`.
+fn log_key(account: &str, rest: &[&str]) -> Option<LogKey> {
+    let [region, year, month, day, file] = rest else { return None };
+    let numeric = |text: &str, digits| text.len() == digits && is_digits(text);
+    let dated = numeric(year, 4) && numeric(month, 2) && numeric(day, 2);
+    (is_region(region) && dated && !file.is_empty())
+        .then(|| LogKey { account: account.to_owned(), region: (*region).to_owned() })
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_account(segment: &str) -> bool {
+    segment.len() == 12 && is_digits(segment)
+}
+
+/// `o-` and 10 to 32 lower-case letters or digits.
+/// Source: AWS Organizations API Reference, `Organization`, field `Id`.
+fn is_organisation(segment: &str) -> bool {
+    segment.strip_prefix("o-").is_some_and(|id| {
+        (10..=32).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+}
+
+fn is_region(segment: &str) -> bool {
+    segment.contains('-')
+        && segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "111122223333_CloudTrail_us-east-1_20260801T0000Z_abc.json.gz";
+
+    fn log() -> KeyKind {
+        KeyKind::Log(LogKey { account: "111122223333".into(), region: "us-east-1".into() })
+    }
+
+    #[test]
+    fn log_files_are_known_in_every_layout_that_aws_writes() {
+        for prefix in [
+            "AWSLogs/111122223333",
+            "trails/prod/AWSLogs/111122223333",
+            "AWSLogs/o-exampleorg1/111122223333",
+            "my-prefix/AWSLogs/o-exampleorg1/111122223333",
+            "o-exampleorg1/AWSLogs/o-exampleorg1/111122223333",
+            "o-exampleorg1/AWSLogs/111122223333",
+            // Traps: what looks like the layout, inside a custom prefix.
+            "CloudTrail/AWSLogs/111122223333",
+            "CloudTrail-Digest/AWSLogs/111122223333",
+            "AWSLogs/AWSLogs/111122223333",
+            "AWSLogs/444455556666/Config/AWSLogs/111122223333",
+        ] {
+            let key = format!("{prefix}/CloudTrail/us-east-1/2026/08/01/{FILE}");
+            assert_eq!(KeyKind::of(&key), log(), "{key}");
+        }
+    }
+
+    #[test]
+    fn digests_and_insights_and_other_services_are_told_apart_by_segment() {
+        let digest = LogKey { account: "111122223333".into(), region: "us-gov-west-1".into() };
+        let table = [
+            (
+                "AWSLogs/111122223333/CloudTrail-Digest/us-gov-west-1/2026/08/01/d.json.gz",
+                KeyKind::Digest(digest.clone()),
+            ),
+            (
+                "p/AWSLogs/o-exampleorg1/111122223333/CloudTrail-Digest/us-gov-west-1/2026/08/01/CloudTrail",
+                KeyKind::Digest(digest),
+            ),
+            (
+                "AWSLogs/111122223333/CloudTrail-Insight/us-east-1/2026/08/01/i.json.gz",
+                KeyKind::Insight,
+            ),
+            (
+                "AWSLogs/111122223333/Config/us-east-1/2026/8/1/ConfigHistory/c.json.gz",
+                KeyKind::OtherService("Config".into()),
+            ),
+            (
+                "CloudTrail/AWSLogs/111122223333/elasticloadbalancing/us-east-1/2026/08/01/e.log",
+                KeyKind::OtherService("elasticloadbalancing".into()),
+            ),
+            (
+                "AWSLogs/111122223333/CloudTrail-Aggregated/us-east-1/2026/08/01/a.json.gz",
+                KeyKind::OtherService("CloudTrail-Aggregated".into()),
+            ),
+        ];
+        for (key, kind) in table {
+            assert_eq!(KeyKind::of(key), kind, "{key}");
+        }
+    }
+
+    #[test]
+    fn folders_need_no_look_inside_and_unknown_keys_get_one() {
+        for key in ["AWSLogs/111122223333/CloudTrail/", "a/", "/"] {
+            assert_eq!(KeyKind::of(key), KeyKind::Folder, "{key}");
+        }
+        for key in [
+            "",
+            "copy.json.gz",
+            "AWSLogs",
+            "AWSLogs/111122223333",
+            "AWSLogs/111122223333/CloudTrail",
+            "AWSLogs/111122223333/CloudTrail/file.json.gz",
+            "AWSLogs/11112222333/CloudTrail/us-east-1/2026/08/01/f.json.gz",
+            "AWSLogs/o-EXAMPLEORG1/111122223333/CloudTrail/us-east-1/2026/08/01/f.json.gz",
+            "awslogs/111122223333/CloudTrail/us-east-1/2026/08/01/f.json.gz",
+            "AWSLogs/111122223333/CloudTrail/us-east-1/2026/8/1/f.json.gz",
+            "AWSLogs/111122223333/CloudTrail/US/2026/08/01/f.json.gz",
+        ] {
+            assert_eq!(KeyKind::of(key), KeyKind::Unknown, "{key}");
+        }
+    }
+
+    #[test]
+    fn regions_of_all_partitions_are_read() {
+        for region in
+            ["us-east-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1"]
+        {
+            let key = format!("AWSLogs/111122223333/CloudTrail/{region}/2026/08/01/f.json.gz");
+            let KeyKind::Log(log) = KeyKind::of(&key) else { panic!("{key}") };
+            assert_eq!(log.region, region);
+        }
     }
 }

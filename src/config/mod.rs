@@ -4,17 +4,29 @@
 //! its line, a caret and, for a misspelt name, a "did you mean". `${NAME}` and `${NAME:-default}` are
 //! expanded in values after parsing, so that no value can change the structure.
 
+mod cursor;
+mod defaults;
+mod expand;
 mod groups;
+mod item;
 mod load;
 mod network;
+mod problem;
 mod read;
 mod secret;
+mod secrets_in_text;
+mod suggest;
+mod summary;
 mod types;
+mod units;
 mod when;
 
-pub use groups::{GROUPS, IAM_EVENT_SOURCE};
-pub use load::{ConfigError, Problem, load, parse};
+pub use cursor::Keys;
+pub use expand::Lookup;
+pub use groups::{AUDIT_TRAIL, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES};
+pub use load::{load, parse, parse_with, walk};
 pub use network::Network;
+pub use problem::{ConfigError, Problem, Severity};
 pub use secret::Secret;
 pub use types::*;
-pub use when::{Pattern, When};
+pub use when::{Condition, Pattern, When};

@@ -51,3 +51,35 @@ impl fmt::Debug for Secret {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literal(text: &str) -> Secret {
+        Secret::Literal(Arc::new(SecretString::from(text.to_owned())))
+    }
+
+    #[test]
+    fn a_file_s_line_ends_are_cut_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, " to ken \r\n\n").unwrap();
+        assert_eq!(Secret::File(path).read().unwrap().expose_secret(), " to ken ");
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_names_its_place() {
+        let absent = Secret::File("/nowhere/token".into()).read().unwrap_err();
+        assert!(absent.text.contains("/nowhere/token"), "{absent}");
+        let unset = Secret::Env("CERTRELAY_TEST_UNSET".to_owned()).read().unwrap_err();
+        assert!(unset.text.contains("CERTRELAY_TEST_UNSET"), "{unset}");
+        assert_eq!(literal("\n").read().unwrap_err().code, "secret_unreadable");
+    }
+
+    #[test]
+    fn debug_shows_the_place_and_never_the_value() {
+        assert_eq!(format!("{:?}", literal("hunter2")), "[redacted]");
+        assert_eq!(format!("{:?}", Secret::Env("HEC_TOKEN".to_owned())), "env HEC_TOKEN");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Network, Pattern, Secret, When};
+use super::{Network, Pattern, Problem, Secret, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub decode: Decode,
     /// `[events]`: which records are ours.
     pub events: Vec<EventRule>,
+    /// `[events]`, `[privacy]` and `[format]`: how events are read and rendered.
+    pub options: EventOptions,
     /// `[aws]`.
     pub aws: Aws,
     /// `[[route]]`, in order, ending in a catch-all.
@@ -31,6 +33,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// `[log]`.
     pub log: LogConfig,
+    /// What works and should be looked at; `run` logs them, `check` shows them.
+    pub warnings: Vec<Problem>,
 }
 
 /// One place that events come from.
@@ -98,6 +102,10 @@ pub struct Decode {
     pub max_decompressed: u64,
     /// Bytes of one record.
     pub max_record: u64,
+    /// Records of one object.
+    pub max_records: u64,
+    /// Brackets open at once, those around the records included; at most 120.
+    pub max_nesting: u32,
     /// Uncompressed ÷ stored bytes, looked at after the first MiB.
     pub max_ratio: u64,
     /// Parse every record, not only candidates.
@@ -128,6 +136,19 @@ pub enum OutputFormat {
     Raw,
 }
 
+impl OutputFormat {
+    /// The name in the configuration, in headers and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Cim => "cim",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// `[format.ocsf] version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OcsfVersion {
@@ -136,6 +157,17 @@ pub enum OcsfVersion {
     V1_8,
     /// 1.5.0, as AWS's own mapping and Security Lake have it.
     V1_5,
+}
+
+impl OcsfVersion {
+    /// As OCSF writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_8 => "1.8.0",
+            Self::V1_5 => "1.5.0",
+        }
+    }
 }
 
 /// What the operator may say about how events are read: `[events]`, `[privacy]` and `[format]`. The
@@ -158,12 +190,8 @@ impl EventOptions {
     /// name in anybody's account pass as expected.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let of_any_account = |pattern: &&Pattern| {
-            let account = pattern.as_str().split(':').nth(4);
-            !account
-                .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        let patterns = self.expected_principals.iter().filter(of_any_account);
+        let patterns =
+            self.expected_principals.iter().filter(|pattern| !names_one_account(pattern));
         patterns
             .map(|pattern| {
                 format!(
@@ -173,6 +201,12 @@ impl EventOptions {
             })
             .collect()
     }
+}
+
+/// Whether a principal's pattern is of one account, written out.
+pub(super) fn names_one_account(principal: &Pattern) -> bool {
+    let account = principal.as_str().split(':').nth(4);
+    account.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `[aws]`: what all AWS clients share. Credentials and region come from the default chain.
@@ -200,14 +234,24 @@ pub struct RouteConfig {
 /// One sink of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteTarget {
-    /// Name under `[sink.*]`.
+    /// The [`SinkConfig::name`] that the event is handed to.
     pub sink: String,
+    /// Its name under `[sink.*]`: an event goes to each of these at most once, whatever the topic.
+    pub of: String,
+}
+
+impl RouteTarget {
+    /// The sink as it is configured.
+    #[must_use]
+    pub fn new(sink: &str) -> Self {
+        Self { sink: sink.to_owned(), of: sink.to_owned() }
+    }
 }
 
 /// `[sink.NAME]`.
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
-    /// NAME.
+    /// NAME; or `NAME:TOPIC`, `NAME:INDEX` for the same sink with what a route says of its own.
     pub name: String,
     /// `false`: best effort, never holds a message.
     pub required: bool,

@@ -1,1 +1,218 @@
-//! The wire: gates, ledger, dead letter, drain. The only room that spawns.
+//! The wire: gates, ledger, dead letter, drain. The only place where the rooms meet, and the only
+//! one that spawns.
+//!
+//! One message is one future: fetch, decode, verify, route, hand over, await the outcomes, settle.
+//! That is the acknowledgement tree. Work that messages share belongs to drivers (a lease keeper and a
+//! settler per queue, one per sink), so that dropping a message never cancels another's request.
+
+mod build;
+mod dead_letter;
+mod decode;
+mod deliver;
+mod gates;
+mod ledger;
+mod message;
+mod object;
+mod receive;
+mod wire;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cloudtrail::DecoderSettings;
+use crate::config::{Delivery, EventOptions};
+use crate::queue::{LeaseKeeper, LeaseSettings, MAX_BATCH, Settler};
+use crate::route::Router;
+use crate::sink::{Built, SinkState};
+use crate::telemetry::{Health, Metrics, SourceHealth};
+
+use decode::DecodeStage;
+use gates::Gates;
+use ledger::Ledger;
+use receive::Receiver;
+use wire::{Post, RunningSource, Wire};
+
+pub use build::build;
+pub use dead_letter::{DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter};
+pub use decode::Executor;
+pub use wire::{Bodies, Now, Source, SourcePolicy};
+
+/// Kept back from the drain deadline for settling, flushing and ending the drivers.
+const SETTLE_MARGIN: Duration = Duration::from_secs(10);
+
+/// How often the pipeline's own loop shows that it turns.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// SQS's cap on one receive's visibility. Source: Amazon SQS Developer Guide, "Visibility timeout".
+const LEASE_CAP: Duration = Duration::from_secs(12 * 3600);
+
+/// Everything that a pipeline is made of: real clients, or honest fakes.
+pub struct Parts {
+    /// At least one.
+    pub sources: Vec<Source>,
+    /// In the order of the configuration.
+    pub sinks: Vec<Built>,
+    /// Cancelled to end the sinks' drivers, which were built with it.
+    pub sinks_stop: CancellationToken,
+    /// How events are read and rendered.
+    pub options: Arc<EventOptions>,
+    /// The routes.
+    pub router: Router,
+    /// Where poison goes.
+    pub graveyard: Graveyard,
+    /// `[delivery]`.
+    pub delivery: Delivery,
+    /// Selection and limits.
+    pub decoder: DecoderSettings,
+    /// Where larger objects are decoded.
+    pub executor: Executor,
+    /// The wall clock.
+    pub now: Now,
+    /// Seed of the jitter.
+    pub seed: u64,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Probes.
+    pub health: Arc<Health>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Deliveries that were still in hand when the process let go; their messages come again.
+    pub abandoned: usize,
+    /// Drivers that did not end in time.
+    pub late: usize,
+}
+
+/// Runs until `stop`, then drains under `[delivery] drain`.
+pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
+    let drain = parts.delivery.drain;
+    let sinks_stop = parts.sinks_stop.clone();
+    let queues_stop = CancellationToken::new();
+    let mut drivers = JoinSet::new();
+    let (wire, sources) = assemble(parts, &queues_stop, &mut drivers);
+    let batch = (wire.gates.work_size() / (2 * sources.len().max(1))).clamp(1, MAX_BATCH);
+    let mut receivers = JoinSet::new();
+    for source in sources {
+        receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
+    }
+    beat_until(&stop, &wire.health, &mut drivers).await;
+
+    wire.health.drain();
+    let deadline = Instant::now() + drain;
+    tracing::info!(drain_seconds = drain.as_secs(), "stopping: no message is received any more");
+    let finished = join_all(&mut receivers, deadline - SETTLE_MARGIN.min(drain / 2)).await;
+    if !finished {
+        wire.expire.cancel();
+        join_all(&mut receivers, deadline - SETTLE_MARGIN.min(drain / 2) / 2).await;
+    }
+    let abandoned = wire.deliveries.len();
+    sinks_stop.cancel();
+    wire.deliveries.close();
+    let _ = tokio::time::timeout_at(deadline, wire.deliveries.wait()).await;
+    queues_stop.cancel();
+    join_all(&mut drivers, deadline).await;
+    let late = drivers.len();
+    drivers.abort_all();
+    tracing::info!(abandoned, late, "stopped");
+    Ended { abandoned, late }
+}
+
+/// Wires the rooms together and spawns every driver.
+fn assemble(
+    parts: Parts,
+    queues_stop: &CancellationToken,
+    drivers: &mut JoinSet<()>,
+) -> (Arc<Wire>, Vec<Arc<RunningSource>>) {
+    let lease = LeaseSettings {
+        visibility: parts.delivery.visibility,
+        renew_before: parts.delivery.visibility / 2,
+        cap: LEASE_CAP,
+    };
+    let mut posts = Vec::new();
+    for built in parts.sinks {
+        drivers.spawn(built.driver);
+        posts.push(Post { name: built.name, required: built.required, sink: built.sink });
+    }
+    let mut sources = Vec::new();
+    for source in parts.sources {
+        parts.health.source(source.queue.name(), SourceHealth::Starting);
+        let (keeper, keeping) =
+            LeaseKeeper::new(Arc::clone(&source.queue), lease, queues_stop.clone());
+        let (settler, settling) = Settler::new(Arc::clone(&source.queue), queues_stop.clone());
+        drivers.spawn(keeping);
+        drivers.spawn(settling);
+        let Source { queue, store, policy } = source;
+        sources.push(Arc::new(RunningSource { queue, store, policy, keeper, settler }));
+    }
+    let wire = Arc::new(Wire {
+        gates: Gates::new(&parts.delivery),
+        stage: Arc::new(DecodeStage::new(parts.decoder, parts.executor)),
+        options: parts.options,
+        router: parts.router,
+        posts,
+        ledger: Ledger::new(parts.delivery.ledger),
+        graveyard: parts.graveyard,
+        metrics: parts.metrics,
+        health: parts.health,
+        now: parts.now,
+        jitter: Mutex::new(fastrand::Rng::with_seed(parts.seed)),
+        patience: parts.delivery.patience,
+        deliveries: TaskTracker::new(),
+        expire: CancellationToken::new(),
+    });
+    connect_probes(&wire);
+    (wire, sources)
+}
+
+/// Lets the probes see sinks and gauges without keeping the wire alive.
+fn connect_probes(wire: &Arc<Wire>) {
+    let weak = Arc::downgrade(wire);
+    wire.health.watch_sinks(Box::new(move || {
+        let Some(wire) = weak.upgrade() else { return Vec::new() };
+        let state = |post: &Post| match post.sink.state() {
+            SinkState::Up => Ok("up".to_owned()),
+            SinkState::Degraded(why) => Ok(format!("degraded: {why}")),
+            SinkState::Paused(why) => Err(why),
+        };
+        wire.posts.iter().map(|post| (post.name.clone(), post.required, state(post))).collect()
+    }));
+    let weak = Arc::downgrade(wire);
+    wire.health.before_metrics(Box::new(move || {
+        let Some(wire) = weak.upgrade() else { return };
+        let (work, unacknowledged, memory) = wire.gates.in_use();
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        wire.metrics.work_in_use.set(gauge(work as u64));
+        wire.metrics.unacknowledged_in_use.set(gauge(unacknowledged as u64));
+        wire.metrics.memory_in_use.set(gauge(memory));
+        wire.metrics.ledger_entries.set(gauge(wire.ledger.len() as u64));
+    }));
+}
+
+/// Shows a sign of life until `stop`; names a driver that ends before its time.
+async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut JoinSet<()>) {
+    let mut beat = tokio::time::interval(BEAT);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            Some(ended) = drivers.join_next() => match ended {
+                Ok(()) => tracing::error!("a driver ended before the pipeline"),
+                Err(cause) => tracing::error!(%cause, "a driver failed; restart the service"),
+            },
+            _ = beat.tick() => health.beat(),
+        }
+    }
+}
+
+/// Waits for all tasks of `set`; `false` if the deadline came first.
+async fn join_all(set: &mut JoinSet<()>, deadline: Instant) -> bool {
+    let all = async { while set.join_next().await.is_some() {} };
+    tokio::time::timeout_at(deadline, all).await.is_ok()
+}

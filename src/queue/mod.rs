@@ -6,7 +6,9 @@
 //! [`Settlement::Delete`]: crate::outcome::Settlement::Delete
 
 mod directory;
+mod facts;
 mod lease;
+mod region;
 mod settle;
 mod sqs;
 
@@ -19,7 +21,9 @@ use tokio::time::Instant;
 use crate::outcome::Why;
 
 pub use directory::DirectoryQueue;
+pub use facts::{QueueFacts, Redrive, warnings};
 pub use lease::{Lease, LeaseKeeper, LeaseSettings};
+pub use region::region_of;
 pub use settle::Settler;
 pub use sqs::SqsQueue;
 

@@ -7,18 +7,25 @@
 //!
 //! To add one: a file here, and a line in [`build`].
 
+mod answers;
+mod backoff;
+mod driver;
 mod file;
 mod handle;
 mod kafka;
+mod lines;
 mod splunk;
+mod status;
 mod stdout;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{SinkConfig, SinkKind};
+use crate::config::{OutputFormat, SinkConfig, SinkKind};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::Metrics;
@@ -43,6 +50,9 @@ pub enum SinkState {
     /// Nothing is sent until an operator acts (a refused token, a missing topic); it resumes by itself.
     Paused(Why),
 }
+
+/// How an event becomes bytes: [`crate::event::render`], but in the sinks' own tests.
+type Render = fn(&Event, OutputFormat, &mut Vec<u8>);
 
 /// A sink and the task that does its work, to be spawned by the pipeline.
 pub struct Built {
@@ -70,5 +80,17 @@ pub fn build(
         SinkKind::SplunkHec(splunk) => splunk::build(config, splunk, metrics, stop),
         SinkKind::Stdout(stdout) => Ok(stdout::build(config, stdout, metrics, stop)),
         SinkKind::File(file) => file::build(config, file, metrics, stop),
+    }
+}
+
+/// Tries the destination that `config` describes without sending an event, for `check --connect`.
+///
+/// # Errors
+/// Why events would not be accepted: no answer, a refused login, a missing topic.
+pub async fn probe(config: &SinkConfig) -> Result<(), Why> {
+    match &config.kind {
+        SinkKind::Kafka(own) => kafka::probe(&config.name, own).await,
+        SinkKind::SplunkHec(own) => splunk::probe(config, own).await,
+        SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
     }
 }

@@ -1,19 +1,73 @@
-//! The stdout sink.
+//! The stdout sink: one event a line, for pipes and for looking at. Standard output carries nothing else.
 
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Built;
+use super::lines::{BOUNDS, Lines, WriteLines};
+use super::{Built, handle};
 use crate::config::{SinkConfig, StdoutConfig};
+use crate::outcome::Why;
 use crate::telemetry::Metrics;
 
 /// Makes the sink.
 pub(super) fn build(
-    _config: &SinkConfig,
+    config: &SinkConfig,
     _own: &StdoutConfig,
-    _metrics: &Arc<Metrics>,
-    _stop: CancellationToken,
+    metrics: &Arc<Metrics>,
+    stop: CancellationToken,
 ) -> Built {
-    todo!("sink helper")
+    let lines = Lines {
+        name: config.name.clone(),
+        format: config.format,
+        render: crate::event::render,
+        metrics: metrics.clone(),
+        writer: Arc::new(Mutex::new(Stream(io::stdout()))),
+    };
+    handle::start(config, lines, BOUNDS, metrics, stop)
+}
+
+/// A stream that cannot be taken back from: after a failure a reader may see a line twice.
+struct Stream<W>(W);
+
+impl WriteLines for Stream<io::Stdout> {
+    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Why> {
+        // Locked for the whole batch, so that two such sinks never mix their lines.
+        write_stream(&mut self.0.lock(), lines)
+    }
+}
+
+fn write_stream(stream: &mut impl Write, lines: &[u8]) -> Result<(), Why> {
+    stream.write_all(lines).and_then(|()| stream.flush()).map_err(|fault| match fault.kind() {
+        io::ErrorKind::BrokenPipe => {
+            Why::new("stdout_closed", "standard output was closed by its reader; start it again")
+        }
+        _ => Why::new("stdout_failed", format!("cannot write to standard output: {fault}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails with this kind.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_told_apart_from_other_faults() {
+        let code = |kind| write_stream(&mut Broken(kind), b"x\n").unwrap_err().code;
+        assert_eq!(code(io::ErrorKind::BrokenPipe), "stdout_closed");
+        assert_eq!(code(io::ErrorKind::StorageFull), "stdout_failed");
+        assert_eq!(write_stream(&mut Vec::new(), b"x\n"), Ok(()));
+    }
 }

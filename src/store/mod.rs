@@ -3,6 +3,7 @@
 //! [`notification`] turns a message body, in any of the formats AWS uses, into [`ObjectRef`]s;
 //! a [`Store`] turns one of those into bytes. Nothing here knows what is in the bytes.
 
+mod classify;
 mod files;
 pub mod notification;
 mod s3;

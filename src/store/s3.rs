@@ -1,26 +1,294 @@
 //! The real store: the only file that names `aws_sdk_s3`.
 
-use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{Body, ObjectRef, Store, StoreError};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Region, ResponseChecksumValidation, StalledStreamProtectionConfig};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::classify::classify;
+use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
+
+/// Clients kept, and bucket regions remembered, at most; beyond it the memory starts afresh.
+const REMEMBERED: usize = 64;
+
+/// S3 must begin to answer, and a body must go on, within this time.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// How often a body that broke is taken up again where it broke.
+const RESUMES: u32 = 3;
 
 /// S3 over the AWS SDK, with a client per region.
-pub struct S3Store {}
+pub struct S3Store {
+    config: aws_config::SdkConfig,
+    endpoint: Option<String>,
+    /// By region; empty for the configuration's own.
+    clients: Mutex<BTreeMap<String, Client>>,
+    /// Regions that buckets were found in when a notification named none, or a wrong one.
+    found: Mutex<BTreeMap<String, String>>,
+}
 
 impl S3Store {
-    /// A store; connects to nothing yet.
+    /// A store; connects to nothing yet. With an `endpoint`, buckets are addressed by path.
     #[must_use]
-    pub fn new(_config: &aws_config::SdkConfig, _endpoint: Option<&str>) -> Self {
-        Self {}
+    pub fn new(config: &aws_config::SdkConfig, endpoint: Option<&str>) -> Self {
+        Self {
+            config: config.clone(),
+            endpoint: endpoint.map(str::to_owned),
+            clients: Mutex::default(),
+            found: Mutex::default(),
+        }
+    }
+
+    fn client(&self, region: &str) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(region) {
+            return client.clone();
+        }
+        let client = self.build(region);
+        remember(&mut clients, region, client.clone());
+        client
+    }
+
+    fn build(&self, region: &str) -> Client {
+        let timeouts = self.config.timeout_config().map(TimeoutConfig::to_builder);
+        let mut builder = aws_sdk_s3::config::Builder::from(&self.config)
+            .timeout_config(timeouts.unwrap_or_default().read_timeout(IDLE_TIME).build())
+            // A log file's gzip trailer (CRC and length) is checked by whoever decodes it; a second
+            // checksum over the same bytes buys no integrity, only CPU.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // It counts a reader that is not polled as a stalled download (awslabs/aws-sdk-rust
+            // #1146, #1202). `IDLE_TIME` is measured only while bytes are waited for.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if !region.is_empty() {
+            builder = builder.region(Region::new(region.to_owned()));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint_url(endpoint).force_path_style(true);
+        }
+        Client::from_conf(builder.build())
+    }
+
+    /// The bucket's region as S3 told us, else as the notification has it, else the configuration's.
+    fn region_of(&self, bucket: &str, named: Option<&str>) -> String {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(bucket).map(String::as_str).or(named).unwrap_or_default().to_owned()
+    }
+
+    async fn get(&self, object: &ObjectRef, if_match: Option<&str>) -> Result<Body, StoreError> {
+        let Location::S3 { bucket, key, version } = &object.location else {
+            let text = format!("{} is not in S3; this source reads S3 only", object.location);
+            return Err(StoreError { kind: StoreErrorKind::Other, text });
+        };
+        let region = self.region_of(bucket, object.region.as_deref());
+        let mut request = Request {
+            client: self.client(&region),
+            bucket: bucket.clone(),
+            key: key.clone(),
+            version: version.clone(),
+            if_match: if_match.map(str::to_owned),
+            name: object.location.to_string(),
+        };
+        let output = match request.send(None).await {
+            Ok(output) => output,
+            Err(error) => match bucket_region(&error).filter(|found| *found != region) {
+                Some(found) => {
+                    request.client = self.client(&found);
+                    remember(
+                        &mut self.found.lock().unwrap_or_else(PoisonError::into_inner),
+                        bucket,
+                        found,
+                    );
+                    request.send(None).await.map_err(|error| request.failed(&error))?
+                }
+                None => return Err(request.failed(&error)),
+            },
+        };
+        Ok(body(request, output))
     }
 }
 
 impl Store for S3Store {
     fn open<'a>(
         &'a self,
-        _object: &'a ObjectRef,
-        _if_match: Option<&'a str>,
+        object: &'a ObjectRef,
+        if_match: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Body, StoreError>> {
-        todo!("source helper")
+        Box::pin(self.get(object, if_match))
     }
 }
+
+fn remember<V>(map: &mut BTreeMap<String, V>, name: &str, value: V) {
+    if map.len() >= REMEMBERED {
+        map.clear();
+    }
+    map.insert(name.to_owned(), value);
+}
+
+/// One object to get, now or from where it broke.
+struct Request {
+    client: Client,
+    bucket: String,
+    key: String,
+    version: Option<String>,
+    /// Without quotes.
+    if_match: Option<String>,
+    /// For errors.
+    name: String,
+}
+
+type GetError = SdkError<GetObjectError>;
+
+impl Request {
+    async fn send(&self, from: Option<u64>) -> Result<GetObjectOutput, GetError> {
+        self.client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .set_version_id(self.version.clone())
+            .set_if_match(self.if_match.as_ref().map(|etag| format!("\"{etag}\"")))
+            .set_range(from.map(|byte| format!("bytes={byte}-")))
+            .send()
+            .await
+    }
+
+    fn failed(&self, error: &GetError) -> StoreError {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let kind = match error {
+            SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                StoreErrorKind::Other
+            }
+            _ => classify(error.code(), error.message(), status),
+        };
+        let mut text = format!("cannot get {}: ", self.name);
+        match (error.code(), error.message()) {
+            (Some(code), message) => {
+                let _ = write!(text, "{code}: {}", message.unwrap_or("no message"));
+            }
+            (None, _) => text.push_str(&causes(error)),
+        }
+        let request_id = error.request_id().unwrap_or("none");
+        let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let _ = write!(text, " (HTTP status {status}, request id {request_id})");
+        StoreError { kind, text }
+    }
+
+    fn broken(&self, kind: StoreErrorKind, how: &str) -> StoreError {
+        StoreError { kind, text: format!("the body of {} {how}", self.name) }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &GetError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// The region that S3 names when a request went to another one (301, or 400 for the signature's).
+fn bucket_region(error: &GetError) -> Option<String> {
+    let response = error.raw_response()?;
+    let redirected = matches!(response.status().as_u16(), 301 | 307 | 400);
+    let region = response.headers().get("x-amz-bucket-region").filter(|_| redirected)?;
+    Some(region.to_owned())
+}
+
+fn body(mut request: Request, output: GetObjectOutput) -> Body {
+    let etag = output.e_tag().map(|etag| etag.trim_matches('"').to_owned());
+    let length = output.content_length().and_then(|length| u64::try_from(length).ok());
+    let last_modified = output.last_modified().map(aws_sdk_s3::primitives::DateTime::secs);
+    let request_id = output.request_id().map(str::to_owned);
+    request.if_match.clone_from(&etag);
+    let reading =
+        Reading { request: Arc::new(request), body: output.body, at: 0, length, resumes: RESUMES };
+    Body { etag, length, last_modified, request_id, chunks: reading.chunks() }
+}
+
+/// A body under way.
+struct Reading {
+    request: Arc<Request>,
+    body: ByteStream,
+    /// Bytes handed on so far.
+    at: u64,
+    length: Option<u64>,
+    resumes: u32,
+}
+
+impl Reading {
+    fn chunks(self) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        stream::unfold(Some(self), |reading| async move {
+            let mut reading = reading?;
+            match reading.next().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(reading))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+
+    /// The next bytes; a body that breaks, stalls or ends short is taken up again where it broke.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        loop {
+            let broken = match tokio::time::timeout(IDLE_TIME, self.body.next()).await {
+                Ok(Some(Ok(bytes))) => {
+                    self.at += bytes.len() as u64;
+                    return Ok(Some(bytes));
+                }
+                Ok(None) if self.length.is_none_or(|length| length == self.at) => return Ok(None),
+                // Everything announced is here; how the connection ended is of no matter.
+                _ if self.length == Some(self.at) => return Ok(None),
+                Ok(None) => self.short("ended early"),
+                Ok(Some(Err(error))) => self.short(&format!("broke: {error}")),
+                Err(_) => {
+                    let how = format!("stalled for {} s at byte {}", IDLE_TIME.as_secs(), self.at);
+                    self.request.broken(StoreErrorKind::Timeout, &how)
+                }
+            };
+            self.resume(broken).await?;
+        }
+    }
+
+    fn short(&self, how: &str) -> StoreError {
+        let of = self.length.map_or_else(String::new, |length| format!(" of {length}"));
+        self.request.broken(StoreErrorKind::ShortBody, &format!("{how} at byte {}{of}", self.at))
+    }
+
+    /// Asks for the rest, if it still is the same object; `broken` is the answer when that is over.
+    async fn resume(&mut self, broken: StoreError) -> Result<(), StoreError> {
+        let left = self.length.is_none_or(|length| self.at < length);
+        if self.resumes == 0 || self.request.if_match.is_none() || !left {
+            return Err(broken);
+        }
+        self.resumes -= 1;
+        let output =
+            self.request.send(Some(self.at)).await.map_err(|error| self.request.failed(&error))?;
+        // A server that knows no ranges starts over; its bytes would be counted twice.
+        let from = format!("bytes {}-", self.at);
+        if !output.content_range().is_some_and(|range| range.starts_with(&from)) {
+            return Err(broken);
+        }
+        self.body = output.body;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,74 +1,179 @@
-//! What is counted. Names are documented in `docs/operations.md`; a tidy test compares.
+//! What is counted. Every name here is explained in `docs/operations.md`; a tidy test compares.
+//!
+//! Two identities hold after quiescence, and a test proves both. Per object: `records_read =
+//! filtered + bad + duplicate + discarded + routed`. Per sink: `sink_routed = delivered +
+//! dead_lettered + dropped + failed` where `failed` pairs went back to the queue.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
-/// Label set of counters by sink.
+/// Label: a sink's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BySink {
     /// Name under `[sink.*]`.
     pub sink: String,
 }
 
-/// Label set of counters by sink and reason.
+impl BySink {
+    /// The label of the sink `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { sink: name.to_owned() }
+    }
+}
+
+/// Labels: a sink's name, and the code of a [`Why`](crate::outcome::Why).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BySinkAndReason {
     /// Name under `[sink.*]`.
     pub sink: String,
-    /// A [`Why`](crate::outcome::Why)'s code.
+    /// The code.
     pub reason: String,
 }
 
-/// Label set of counters by reason.
+/// Label: the code of a [`Why`](crate::outcome::Why).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByReason {
-    /// A [`Why`](crate::outcome::Why)'s code.
+    /// The code.
     pub reason: String,
+}
+
+impl ByReason {
+    /// The label of `code`.
+    #[must_use]
+    pub fn new(code: &str) -> Self {
+        Self { reason: code.to_owned() }
+    }
+}
+
+/// Label: a route's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRoute {
+    /// `[[route]] name`.
+    pub route: String,
+}
+
+type Counted<L> = Family<L, Counter>;
+type Lag = Family<BySink, Histogram, fn() -> Histogram>;
+
+/// Seconds from the call to its delivery: CloudTrail itself takes minutes.
+fn lag_buckets() -> Histogram {
+    Histogram::new([1.0, 5.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 86_400.0])
 }
 
 /// All metrics of a process. Cheap to share; a fresh one per test.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the registry's help text below is the documentation")]
 pub struct Metrics {
     registry: Registry,
-    /// Requests or batches a sink made that failed, by reason.
-    pub sink_errors: Family<BySinkAndReason, Counter>,
-    /// Bytes sent to a sink, as serialised.
-    pub sink_bytes: Family<BySink, Counter>,
-    /// Events handed over to a sink and not answered yet.
+    pub messages_received: Counter,
+    pub messages_settled: Counted<ByReason>,
+    pub messages_retried: Counted<ByReason>,
+    pub messages_without_objects: Counted<ByReason>,
+    pub messages_panicked: Counter,
+    pub receive_errors: Counted<ByReason>,
+    pub objects_read: Counter,
+    pub objects_skipped: Counted<ByReason>,
+    pub objects_failed: Counted<ByReason>,
+    pub object_bytes: Counter,
+    pub records_read: Counter,
+    pub records_filtered: Counter,
+    pub records_bad: Counter,
+    pub events_duplicate: Counter,
+    pub events_discarded: Counter,
+    pub events_routed: Counter,
+    pub route_matched: Counted<ByRoute>,
+    pub dead_letters: Counted<ByReason>,
+    pub dead_letter_errors: Counter,
+    pub sink_routed: Counted<BySink>,
+    pub sink_delivered: Counted<BySink>,
+    pub sink_dead_lettered: Counted<BySink>,
+    pub sink_dropped: Counted<BySink>,
+    pub sink_failed: Counted<BySink>,
+    pub sink_errors: Counted<BySinkAndReason>,
+    pub sink_bytes: Counted<BySink>,
     pub sink_pending: Family<BySink, Gauge>,
+    pub sink_lag: Lag,
+    pub work_in_use: Gauge,
+    pub unacknowledged_in_use: Gauge,
+    pub memory_in_use: Gauge,
+    pub ledger_entries: Gauge,
+}
+
+/// Registers a metric and hands it back, so that name, help and field stand in one line.
+macro_rules! register {
+    ($registry:ident, $name:literal, $help:literal) => {{
+        let metric = Default::default();
+        register!($registry, $name, $help, metric)
+    }};
+    ($registry:ident, $name:literal, $help:literal, $metric:expr) => {{
+        let metric = $metric;
+        $registry.register($name, $help, Clone::clone(&metric));
+        metric
+    }};
 }
 
 impl Metrics {
     /// Fresh counters.
     #[must_use]
+    #[rustfmt::skip] // a table: one metric a line
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("certrelay");
-        let sink_errors = Family::default();
-        let sink_bytes = Family::default();
-        let sink_pending = Family::default();
-        registry.register(
-            "sink_errors",
-            "Failed requests of a sink, by reason",
-            sink_errors.clone(),
+        let mut r = Registry::with_prefix("certrelay");
+        let sink_lag: Lag = Family::new_with_constructor(lag_buckets);
+        r.register_with_unit(
+            "sink_lag",
+            "From the API call to its delivery",
+            Unit::Seconds,
+            sink_lag.clone(),
         );
-        registry.register("sink_bytes", "Bytes sent to a sink", sink_bytes.clone());
-        registry.register(
-            "sink_pending_events",
-            "Events handed over and not answered",
-            sink_pending.clone(),
-        );
-        Self { registry, sink_errors, sink_bytes, sink_pending }
+        Self {
+            messages_received: register!(r, "messages_received", "Messages received from the queues"),
+            messages_settled: register!(r, "messages_settled", "Messages by how they ended: deleted, released, lease_lost, unsettled"),
+            messages_retried: register!(r, "messages_retried", "Messages released for a later attempt, by reason"),
+            messages_without_objects: register!(r, "messages_without_objects", "Messages that announce nothing to fetch, by kind"),
+            messages_panicked: register!(r, "messages_panicked", "Messages whose handling panicked; they are redelivered"),
+            receive_errors: register!(r, "receive_errors", "Failed ReceiveMessage calls, by reason"),
+            objects_read: register!(r, "objects_read", "Objects read to their end, checks passed"),
+            objects_skipped: register!(r, "objects_skipped", "Objects not fetched because their key says there is nothing for us, by reason"),
+            objects_failed: register!(r, "objects_failed", "Objects that could not be read, by reason"),
+            object_bytes: register!(r, "object_bytes", "Stored bytes of the objects read"),
+            records_read: register!(r, "records_read", "Records in the objects read"),
+            records_filtered: register!(r, "records_filtered", "Records that no event selection names"),
+            records_bad: register!(r, "records_bad", "Records that could not be read; each is dead-lettered"),
+            events_duplicate: register!(r, "events_duplicate", "Selected records already at, or on their way to, all their sinks"),
+            events_discarded: register!(r, "events_discarded", "Selected records whose route says discard"),
+            events_routed: register!(r, "events_routed", "Selected records handed to at least one sink"),
+            route_matched: register!(r, "route_matched", "Events by the route that took them"),
+            dead_letters: register!(r, "dead_letters", "Dead letters written, by reason"),
+            dead_letter_errors: register!(r, "dead_letter_errors", "Dead letters that could not be written; their messages are kept"),
+            sink_routed: register!(r, "sink_routed", "Events routed to a sink, each counted once"),
+            sink_delivered: register!(r, "sink_delivered", "Events a sink has accepted"),
+            sink_dead_lettered: register!(r, "sink_dead_lettered", "Events a sink refused for good and the dead letter has"),
+            sink_dropped: register!(r, "sink_dropped", "Events dropped at a best-effort sink"),
+            sink_failed: register!(r, "sink_failed", "Deliveries given up for now; their messages are released"),
+            sink_errors: register!(r, "sink_errors", "Failed requests of a sink, by reason"),
+            sink_bytes: register!(r, "sink_bytes", "Serialised bytes sent to a sink, before compression"),
+            sink_pending: register!(r, "sink_pending_events", "Events handed over to a sink and not answered"),
+            sink_lag,
+            work_in_use: register!(r, "work_in_use", "Messages being fetched and decoded"),
+            unacknowledged_in_use: register!(r, "unacknowledged_in_use", "Messages received and not settled"),
+            memory_in_use: register!(r, "memory_in_use_bytes", "Bytes reserved for objects and held events"),
+            ledger_entries: register!(r, "ledger_entries", "Pairs of event and sink remembered"),
+            registry: r,
+        }
     }
 
     /// The Prometheus text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)
-            .unwrap_or_else(|_| text.clear());
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
         text
     }
 }
@@ -76,5 +181,23 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_format_names_what_was_counted() {
+        let metrics = Metrics::new();
+        metrics.sink_delivered.get_or_create(&BySink::new("soc")).inc();
+        metrics.sink_lag.get_or_create(&BySink::new("soc")).observe(42.0);
+        let text = metrics.encode();
+        assert!(text.contains("certrelay_sink_delivered_total{sink=\"soc\"} 1"), "{text}");
+        assert!(
+            text.contains("certrelay_sink_lag_seconds_bucket{le=\"60.0\",sink=\"soc\"} 1"),
+            "{text}"
+        );
     }
 }

@@ -1,5 +1,9 @@
-//! Logs, metrics, health: what the operator sees.
+//! Logs, metrics and health: what the operator sees.
 
+mod health;
+mod log;
 mod metrics;
 
-pub use metrics::Metrics;
+pub use health::{Health, SourceHealth, serve};
+pub use log::{escape, init};
+pub use metrics::{ByReason, ByRoute, BySink, BySinkAndReason, Metrics};

@@ -1,20 +1,164 @@
-//! The Splunk HEC sink.
+//! The Splunk HTTP Event Collector sink.
+//!
+//! `envelope` writes the objects, `deliver` cuts them into requests and takes each answer apart with what
+//! `response` knows of HEC's codes, `endpoints` chooses where to post, `session` and `acks` keep the receipts of
+//! indexer acknowledgement, and `http` alone knows the client.
+
+mod acks;
+mod deliver;
+mod endpoints;
+mod envelope;
+mod http;
+mod probe;
+mod response;
+mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::Built;
+use super::handle::{Bounds, Sent, Transmit};
+use super::{Built, Render, handle};
 use crate::config::{SinkConfig, SplunkConfig};
+use crate::event::Event;
 use crate::outcome::Why;
-use crate::telemetry::Metrics;
+use crate::telemetry::{BySink, Metrics};
+use acks::{Acks, Patience};
+use deliver::Delivery;
+use endpoints::{Endpoint, Endpoints};
+use envelope::Envelopes;
+use http::Http;
+use response::{Reply, Verdict};
+use session::Ticket;
+
+/// One request at a time: at 1 MB each that is more than IAM will ever say.
+const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, pending: 10_000 };
+/// Below this no answer makes requests any smaller.
+const SMALLEST_LIMIT: usize = 64 * 1024;
 
 /// Makes the sink.
+///
+/// # Errors
+/// A TLS file or the token cannot be read.
 pub(super) fn build(
-    _config: &SinkConfig,
-    _own: &SplunkConfig,
-    _metrics: &Arc<Metrics>,
-    _stop: CancellationToken,
+    config: &SinkConfig,
+    own: &SplunkConfig,
+    metrics: &Arc<Metrics>,
+    stop: CancellationToken,
 ) -> Result<Built, Why> {
-    todo!("sink helper")
+    let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
+    Ok(handle::start(config, splunk, BOUNDS, metrics, stop))
+}
+
+/// Asks every endpoint whether it would take events with this token; sends none.
+///
+/// # Errors
+/// The first endpoint's answer that says no, or a setting that cannot be used.
+pub(super) async fn probe(config: &SinkConfig, own: &SplunkConfig) -> Result<(), Why> {
+    let metrics = Arc::new(Metrics::new());
+    let render = crate::event::render;
+    Splunk::new(config, own, &metrics, render, Patience::DEFAULT)?.look().await
+}
+
+/// Everything that one try needs.
+struct Splunk {
+    name: String,
+    envelopes: Envelopes,
+    endpoints: Arc<Endpoints>,
+    http: Arc<Http>,
+    /// `None`: a request is believed when it is answered.
+    acks: Option<Arc<Acks>>,
+    max_batch_bytes: usize,
+    /// What the collector was seen to accept, where that is less.
+    learned_limit: AtomicUsize,
+    metrics: Arc<Metrics>,
+}
+
+/// An answer, and whose.
+struct Posted<'a> {
+    endpoint: &'a Endpoint,
+    ticket: Ticket,
+    reply: Reply,
+}
+
+impl Splunk {
+    fn new(
+        config: &SinkConfig,
+        own: &SplunkConfig,
+        metrics: &Arc<Metrics>,
+        render: Render,
+        patience: Patience,
+    ) -> Result<Self, Why> {
+        let name = config.name.clone();
+        if own.tls.insecure {
+            tracing::warn!(
+                sink = name,
+                "tls.insecure: whoever answers is sent the token and the events"
+            );
+        }
+        let endpoints = Arc::new(Endpoints::new(&name, &own.endpoints)?);
+        let http = Arc::new(Http::new(&name, own)?);
+        let acks = own.ack.then(|| Acks::new(http.clone(), endpoints.clone(), patience));
+        Ok(Self {
+            envelopes: Envelopes::new(own, config.format, render),
+            endpoints,
+            http,
+            acks,
+            max_batch_bytes: own.max_batch_bytes,
+            learned_limit: AtomicUsize::new(usize::MAX),
+            metrics: metrics.clone(),
+            name,
+        })
+    }
+
+    /// Uncompressed bytes that a request is filled to.
+    fn most_bytes(&self) -> usize {
+        self.max_batch_bytes.min(self.learned_limit.load(Ordering::Relaxed))
+    }
+
+    /// A request of this size was too large: make the next ones half of it.
+    fn learn_limit(&self, bytes: usize) {
+        self.learned_limit.fetch_min((bytes / 2).max(SMALLEST_LIMIT), Ordering::Relaxed);
+    }
+
+    async fn post(&self, body: &[u8]) -> Result<Posted<'_>, Why> {
+        let endpoint = self.endpoints.choose(&self.http).await;
+        let ticket = endpoint.session.ticket();
+        let reply = self.http.post(&endpoint.event_url, &ticket, body).await;
+        self.endpoints.judge(endpoint, reply.as_ref().is_ok_and(|reply| reply.status < 500));
+        let labels = BySink { sink: self.name.clone() };
+        self.metrics.sink_bytes.get_or_create(&labels).inc_by(body.len() as u64);
+        let reply = reply?;
+        if self.acks.is_some() {
+            endpoint.session.hear(&reply.cookies);
+        }
+        Ok(Posted { endpoint, ticket, reply })
+    }
+
+    /// What an operator is told about an answer.
+    fn why(&self, verdict: &Verdict) -> Why {
+        let todo = match verdict.reason {
+            "splunk_token" => "; put a valid token into its secret, it is read again by itself",
+            "splunk_ack_disabled" => {
+                "; turn indexer acknowledgement on for the token, or off for the sink"
+            }
+            "splunk_index" => "; allow the index on the token, or change the sink's index",
+            "splunk_redirect" | "splunk_endpoint" => "; is the endpoint really HEC (port 8088)?",
+            _ => "",
+        };
+        Why::new(
+            verdict.reason,
+            format!("sink.{}: Splunk answered {}{todo}", self.name, verdict.text),
+        )
+    }
+}
+
+impl Transmit for Splunk {
+    fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
+        Box::pin(async move { Delivery::new(self, &events).run().await })
+    }
 }

@@ -1,0 +1,41 @@
+# The two commands that matter: `make demo` and `make test`. Both look after their own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help doctor demo test lint bench clean
+
+TOOLS      := target/tools
+DENY_VER   := 0.20.2
+CARGO_DENY := $(TOOLS)/cargo-deny-$(DENY_VER)/bin/cargo-deny
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+doctor: ## what is missing on this machine, and how to get it
+	@tests/doctor
+
+demo: ## the whole path in one process: queue, bucket, Kafka and Splunk stand-ins on loopback
+	@tests/run demo
+
+test: ## every tier of tests that this machine can run; the last lines say which
+	@tests/run test
+
+lint: $(CARGO_DENY) ## format, clippy, docs, dependencies, shell scripts
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	tests/lint $(CARGO_DENY)
+
+bench: ## what docs/performance.md quotes (release build)
+	cargo bench --locked
+
+clean: ## remove everything that was built or installed here
+	rm -rf target
+	cargo clean
+
+# Built once from source, without its optional features: nothing on a new machine has it.
+$(CARGO_DENY):
+	@echo "lint: building cargo-deny $(DENY_VER) into $(TOOLS), once (about a minute on 2 cores)"
+	CARGO_TARGET_DIR=$(TOOLS)/build CARGO_PROFILE_DEV_DEBUG=0 \
+	  cargo install cargo-deny --version $(DENY_VER) --locked --debug --no-default-features --root $(TOOLS)/cargo-deny-$(DENY_VER)
+	@rm -rf $(TOOLS)/build

@@ -1,0 +1,42 @@
+//! `healthcheck`: asks `/livez`, because a minimal image has no curl. Never asks about destinations: an
+//! orchestrator that restarts tasks while Splunk is down only makes it worse.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// More than a live process needs, less than any orchestrator's own limit.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The address in `[http] listen`
+    #[arg(long, default_value = "127.0.0.1:9600")]
+    address: SocketAddr,
+}
+
+pub(super) fn healthcheck(args: &Args) -> ExitCode {
+    match status_line(args.address) {
+        Ok(line) if line.contains(" 200 ") => ExitCode::SUCCESS,
+        Ok(line) => {
+            eprintln!("certrelay: http://{}/livez answered {line}", args.address);
+            ExitCode::FAILURE
+        }
+        Err(cause) => {
+            eprintln!("certrelay: http://{}/livez: {cause}", args.address);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn status_line(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    write!(stream, "GET /livez HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(4096).read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,99 @@
+//! `run`: the service, from start to SIGTERM.
+
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{WithConfig, configuration, failed};
+use crate::config::Config;
+use crate::outcome::Why;
+use crate::pipeline;
+use crate::telemetry;
+
+pub(super) fn run(place: &WithConfig) -> ExitCode {
+    let config = match configuration(place) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if let Err(why) = telemetry::init(&config.log) {
+        return failed(&why);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return failed(&Why::new("runtime", format!("no runtime: {cause}"))),
+    };
+    match runtime.block_on(serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => failed(&why),
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Why> {
+    for warning in &config.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+    let stop = stop_on_signal()?;
+    let listen = config.http;
+    let parts = pipeline::build(config, None).await?;
+    let probes_stop = CancellationToken::new();
+    let probes = match listen {
+        None => None,
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.map_err(|cause| {
+                Why::new("http_listen", format!("[http] listen = \"{address}\": {cause}"))
+            })?;
+            tracing::info!(address = ?listener.local_addr().ok(), "answering /livez /readyz /metrics");
+            let health = std::sync::Arc::clone(&parts.health);
+            Some(telemetry::serve(listener, health, probes_stop.clone()))
+        }
+    };
+    let work = async {
+        let ended = pipeline::run(parts, stop).await;
+        probes_stop.cancel();
+        ended
+    };
+    let answer = async {
+        if let Some(probes) = probes {
+            probes.await;
+        }
+    };
+    let (ended, ()) = tokio::join!(work, answer);
+    tracing::debug!(?ended, "end");
+    Ok(())
+}
+
+/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once: safe at any
+/// moment, because what is not settled is redelivered.
+fn stop_on_signal() -> Result<CancellationToken, Why> {
+    let listen = |kind| {
+        signal(kind).map_err(|cause| Why::new("signals", format!("no signal handler: {cause}")))
+    };
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn({
+            let handle = tokio::runtime::Handle::current();
+            move || {
+                handle.block_on(async move {
+                    next(&mut term, &mut int).await;
+                    cancel.cancel();
+                    next(&mut term, &mut int).await;
+                    tracing::warn!("second signal: ending at once; unsettled messages come again");
+                    std::process::exit(0);
+                });
+            }
+        })
+        .map_err(|cause| Why::new("signals", format!("no signal thread: {cause}")))?;
+    Ok(stop)
+}
+
+async fn next(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

@@ -1,0 +1,133 @@
+//! `scan`: the same decode → event path over local files, to NDJSON on stdout.
+//!
+//! Never deduplicates, goes past a bad file, and prints matches of a huge file before its end has
+//! proven it; the summary says so if the file then fails.
+
+mod files;
+mod work;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::config::OutputFormat;
+use crate::telemetry::escape;
+use work::{Ended, News};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// CloudTrail files or folders: .json, .json.gz, NDJSON, bare arrays, single records; - is stdin
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// What is printed for each event
+    #[arg(long, value_enum, default_value_t = Format::Ocsf)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// OCSF 1.8.0, class API Activity
+    Ocsf,
+    /// The record as CloudTrail wrote it, secrets redacted
+    Raw,
+}
+
+impl From<Format> for OutputFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Ocsf => Self::Ocsf,
+            Format::Raw => Self::Raw,
+        }
+    }
+}
+
+/// The last line on stderr.
+#[derive(Debug, Default)]
+struct Summary {
+    objects: u64,
+    records: u64,
+    events: u64,
+    bad: u64,
+    damaged: u64,
+}
+
+pub(super) fn scan(args: &Args) -> ExitCode {
+    let mut summary = Summary::default();
+    let (files, missing) = files::list(&args.paths);
+    for (path, cause) in missing {
+        eprintln!("certrelay: {}: {cause}", escape(&path.display().to_string()));
+        summary.damaged += 1;
+    }
+    let bar = progress(files.iter().map(|file| file.size).sum());
+    let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
+    let printed = work::each(files, args.format.into(), |news| match news {
+        News::Lines(lines) => out.write_all(&lines),
+        News::Progress(bytes) => {
+            bar.inc(bytes);
+            Ok(())
+        }
+        News::BadRecord(text) => {
+            bar.suspend(|| eprintln!("certrelay: {text}"));
+            Ok(())
+        }
+        News::End(path, ended) => {
+            summary.add(&bar, &path, ended);
+            Ok(())
+        }
+    });
+    let printed = printed.and_then(|()| out.flush());
+    bar.finish_and_clear();
+    eprintln!("{summary}");
+    match printed {
+        // Whoever read us (head, less) has enough.
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(cause) => {
+            eprintln!("certrelay: stdout: {cause}");
+            ExitCode::FAILURE
+        }
+        Ok(()) if summary.bad + summary.damaged > 0 => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
+    }
+}
+
+/// A bar on stderr when a person watches.
+fn progress(bytes: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let style =
+        ProgressStyle::with_template("{bytes}/{total_bytes} {wide_bar} {bytes_per_sec} {eta}");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+impl Summary {
+    fn add(&mut self, bar: &ProgressBar, path: &std::path::Path, ended: Ended) {
+        self.events += ended.events;
+        self.bad += ended.bad;
+        match ended.result {
+            Ok(tally) => {
+                self.objects += 1;
+                self.records += tally.read;
+            }
+            Err(text) => {
+                self.damaged += 1;
+                let unproven = match ended.events {
+                    0 => String::new(),
+                    printed => format!(" ({printed} events of it were printed unproven)"),
+                };
+                let path = escape(&path.display().to_string());
+                bar.suspend(|| eprintln!("certrelay: {path}: {text}{unproven}"));
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { objects, records, events, bad, damaged } = self;
+        write!(f, "objects={objects} records={records} events={events} bad={bad} damaged={damaged}")
+    }
+}

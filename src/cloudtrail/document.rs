@@ -1,0 +1,536 @@
+//! Walks a document and picks the selected records: the structure of CloudTrail's files.
+//!
+//! A document is one JSON value or several after one another: `{"Records":[…]}` (the key anywhere in
+//! the object), an array of records, or records (one, or one a line). It comes in windows. Whatever
+//! is not finished at a window's end is kept and comes again at the front of the next one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::gzip::MAGIC;
+use super::nesting::{Broken, DEEPEST, Nesting};
+use super::outline::Outline;
+use super::prefilter::Search;
+use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
+use crate::config::Decode;
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// A document, walked window by window.
+pub(super) struct Document {
+    selection: Arc<Selection>,
+    limits: Decode,
+    place: Place,
+    nesting: Nesting,
+    outline: Outline,
+    search: Search,
+    /// Offset in the document of the window's first byte.
+    base: u64,
+    /// The next byte of the window to look at.
+    at: usize,
+    /// First byte of the window that is still needed, if it is before `at`.
+    hold: Option<usize>,
+    /// Inside an array that is itself a top-level value, not that of `Records`.
+    bare_array: bool,
+    /// What the first value was: records one after another, or anything else.
+    lines: Option<bool>,
+    object: Object,
+    tally: Tally,
+}
+
+/// What the keys of a top-level object said so far.
+#[derive(Default)]
+struct Object {
+    records: bool,
+    event: bool,
+    digest: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    /// Between top-level values.
+    Top,
+    /// In a top-level object.
+    Key {
+        first: bool,
+    },
+    Colon {
+        records: bool,
+    },
+    Value {
+        records: bool,
+    },
+    Skipped,
+    AfterMember,
+    /// In an array of records.
+    Gap(Gap),
+    /// In an element of it: an object, or an array where an object belongs.
+    Element {
+        object: bool,
+    },
+    /// In a record that is a top-level value.
+    Line,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    First,
+    AfterElement,
+    AfterComma,
+}
+
+/// Whether a step got anywhere.
+enum Step {
+    Done,
+    /// More of the document is needed.
+    More,
+}
+
+impl Document {
+    pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
+        let mut document = Self {
+            selection,
+            limits,
+            place: Place::Start,
+            nesting: Nesting::new(0),
+            outline: Outline::default(),
+            search: Search::default(),
+            base: 0,
+            at: 0,
+            hold: None,
+            bare_array: false,
+            lines: None,
+            object: Object::default(),
+            tally: Tally::default(),
+        };
+        document.reset();
+        document
+    }
+
+    /// Forgets everything but the buffers.
+    pub(super) fn reset(&mut self) {
+        self.place = Place::Start;
+        self.outline.reset(self.selection.prefilter().digits());
+        self.search.reset(self.selection.prefilter());
+        self.base = 0;
+        self.at = 0;
+        self.hold = None;
+        self.lines = None;
+        self.object = Object::default();
+        self.tally = Tally::default();
+    }
+
+    /// Walks on through a window: what the last call left of the window before, and what follows.
+    /// Answers how many bytes at its front are done with. `last`: nothing follows.
+    pub(super) fn walk(
+        &mut self,
+        window: &[u8],
+        last: bool,
+        found: &mut Vec<Found>,
+    ) -> Result<usize, Damage> {
+        while let Step::Done = self.step(window, last, found)? {}
+        let done = self.hold.unwrap_or(self.at);
+        if (window.len() - done) as u64 > self.limits.max_record {
+            return Err(self.record_too_long());
+        }
+        self.base += done as u64;
+        self.at -= done;
+        self.hold = self.hold.map(|_| 0);
+        self.outline.shift(done);
+        self.search.shift(done);
+        Ok(done)
+    }
+
+    /// Ends the document, of which the last window has been walked through.
+    pub(super) fn finish(&mut self) -> Result<Tally, Damage> {
+        match self.place {
+            Place::Start => Err(Damage::Empty),
+            Place::Top if self.lines.is_none() => Err(Damage::Empty),
+            Place::Top => Ok(std::mem::take(&mut self.tally)),
+            _ => Err(self.damage(self.at, "the document ends inside a value")),
+        }
+    }
+
+    fn step(&mut self, window: &[u8], last: bool, found: &mut Vec<Found>) -> Result<Step, Damage> {
+        match self.place {
+            Place::Start => return Ok(self.start(window, last)),
+            Place::Element { .. } | Place::Line | Place::Skipped => {
+                return self.bracketed(window, found);
+            }
+            _ => {}
+        }
+        let blank = window[self.at..].iter().take_while(|byte| is_blank(**byte)).count();
+        self.at += blank;
+        let Some(&byte) = window.get(self.at) else { return Ok(Step::More) };
+        match self.place {
+            Place::Top => self.top(byte, window, last),
+            Place::Key { first } => self.key(byte, first, window, found),
+            Place::Colon { records } if byte == b':' => self.go(1, Place::Value { records }),
+            Place::Value { records } => self.value(byte, records, window, last),
+            Place::AfterMember if byte == b',' => self.go(1, Place::Key { first: false }),
+            Place::AfterMember if byte == b'}' => self.end_object(window, found),
+            Place::Gap(gap) => self.gap(byte, gap, window, last, found),
+            Place::Colon { .. } => Err(self.damage(self.at, "expected a colon")),
+            _ => Err(self.damage(self.at, "expected a comma or a closing brace")),
+        }
+    }
+
+    fn go(&mut self, by: usize, place: Place) -> Result<Step, Damage> {
+        self.at += by;
+        self.place = place;
+        Ok(Step::Done)
+    }
+
+    fn start(&mut self, window: &[u8], last: bool) -> Step {
+        let front = &window[..window.len().min(BYTE_ORDER_MARK.len())];
+        if front.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(front) && !last {
+            return Step::More;
+        }
+        if front == BYTE_ORDER_MARK {
+            self.at = BYTE_ORDER_MARK.len();
+        }
+        self.place = Place::Top;
+        Step::Done
+    }
+
+    /// At the first byte of a top-level value.
+    fn top(&mut self, byte: u8, window: &[u8], last: bool) -> Result<Step, Damage> {
+        const ENVELOPE: &[u8] = br#"{"Records""#;
+        let rest = &window[self.at..];
+        match byte {
+            b'{' if self.lines == Some(true) && !rest.starts_with(ENVELOPE) => {
+                if rest.len() < ENVELOPE.len() && ENVELOPE.starts_with(rest) && !last {
+                    return Ok(Step::More);
+                }
+                self.hold = Some(self.at);
+                self.open(window, 0, Place::Line)
+            }
+            b'{' => {
+                self.hold = Some(self.at);
+                self.object = Object::default();
+                self.go(1, Place::Key { first: true })
+            }
+            b'[' => {
+                self.lines.get_or_insert(false);
+                self.bare_array = true;
+                self.go(1, Place::Gap(Gap::First))
+            }
+            _ if self.lines.is_some() => {
+                Err(self.damage(self.at, "expected another record or the end"))
+            }
+            _ if rest.starts_with(&MAGIC) => {
+                Err(Damage::NotCloudTrail("it is gzip inside gzip".to_owned()))
+            }
+            _ => Err(Damage::NotCloudTrail(format!(
+                "it starts with byte 0x{byte:02x}, which is neither gzip nor a JSON object or array"
+            ))),
+        }
+    }
+
+    /// Where the next key of a top-level object, or its end, belongs.
+    fn key(
+        &mut self,
+        byte: u8,
+        first: bool,
+        window: &[u8],
+        found: &mut Vec<Found>,
+    ) -> Result<Step, Damage> {
+        if byte == b'}' && first {
+            return self.end_object(window, found);
+        }
+        if byte != b'"' {
+            return Err(self.damage(self.at, "expected a key"));
+        }
+        let Some(end) = string_end(window, self.at) else { return Ok(Step::More) };
+        let key = head::string(&window[self.at..end])
+            .map_err(|reason| self.damage(self.at, &format!("a key cannot be read: {reason}")))?;
+        self.object.event |= key == "eventName" || key == "eventSource";
+        self.object.digest |= key.starts_with("digest");
+        let records = key == "Records";
+        self.at = end;
+        self.place = Place::Colon { records };
+        Ok(Step::Done)
+    }
+
+    /// At the first byte of a value in a top-level object.
+    fn value(
+        &mut self,
+        byte: u8,
+        records: bool,
+        window: &[u8],
+        last: bool,
+    ) -> Result<Step, Damage> {
+        if records && byte == b'[' {
+            self.hold = None;
+            self.object.records = true;
+            self.bare_array = false;
+            self.lines.get_or_insert(false);
+            return self.go(1, Place::Gap(Gap::First));
+        }
+        if records {
+            return Err(Damage::NotCloudTrail("its Records is not an array".to_owned()));
+        }
+        if matches!(byte, b'{' | b'[') {
+            return self.open(window, 1, Place::Skipped);
+        }
+        let Some(end) = scalar_end(byte, window, self.at, last) else { return Ok(Step::More) };
+        head::check(&window[self.at..end])
+            .map_err(|reason| self.damage(self.at, &format!("a value cannot be read: {reason}")))?;
+        self.at = end;
+        self.place = Place::AfterMember;
+        Ok(Step::Done)
+    }
+
+    /// At the closing brace of a top-level object.
+    fn end_object(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
+        self.at += 1;
+        self.place = Place::Top;
+        let start = self.hold.take();
+        if self.object.records {
+            return Ok(Step::Done);
+        }
+        let single = self.object.event || self.lines.is_some();
+        match start {
+            Some(start) if single => {
+                self.lines.get_or_insert(true);
+                self.record(window, start, self.at, found)?;
+                Ok(Step::Done)
+            }
+            _ if self.object.digest => Err(Damage::NotCloudTrail("it is a digest file".to_owned())),
+            _ => Err(Damage::NotCloudTrail(
+                "it is an object with neither Records nor the fields of a record".to_owned(),
+            )),
+        }
+    }
+
+    /// Between the elements of an array of records.
+    fn gap(
+        &mut self,
+        byte: u8,
+        gap: Gap,
+        window: &[u8],
+        last: bool,
+        found: &mut Vec<Found>,
+    ) -> Result<Step, Damage> {
+        match (gap, byte) {
+            (Gap::AfterElement, b',') => {
+                self.at += 1;
+                self.place = Place::Gap(Gap::AfterComma);
+                // As CloudTrail writes it, the next record follows at once.
+                if window.get(self.at) == Some(&b'{') {
+                    self.element(b'{', window)
+                } else {
+                    Ok(Step::Done)
+                }
+            }
+            (Gap::AfterElement | Gap::First, b']') => {
+                self.go(1, if self.bare_array { Place::Top } else { Place::AfterMember })
+            }
+            (Gap::AfterElement, _) => {
+                Err(self.damage(self.at, "expected a comma or the end of the array"))
+            }
+            (_, b',' | b']' | b'}' | b':') => Err(self.damage(self.at, "expected a record")),
+            (_, b'{' | b'[') => self.element(byte, window),
+            _ => {
+                let Some(end) = scalar_end(byte, window, self.at, last) else {
+                    return Ok(Step::More);
+                };
+                self.count(self.at, end)?;
+                self.bad(window, self.at, end, NO_OBJECT.to_owned(), found);
+                self.at = end;
+                self.place = Place::Gap(Gap::AfterElement);
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    /// At the opening bracket of an element.
+    fn element(&mut self, byte: u8, window: &[u8]) -> Result<Step, Damage> {
+        let depth = if self.bare_array { 1 } else { 2 };
+        self.hold = Some(self.at);
+        self.open(window, depth, Place::Element { object: byte == b'{' })
+    }
+
+    /// At the opening bracket of a value.
+    fn open(&mut self, window: &[u8], depth: u32, place: Place) -> Result<Step, Damage> {
+        if !self.outline.seek(window, self.at) {
+            return Err(self.damage(self.at, "a quote before this place has no partner"));
+        }
+        self.nesting = Nesting::new(self.nesting_left(depth));
+        self.place = place;
+        Ok(Step::Done)
+    }
+
+    /// In a value in brackets.
+    fn bracketed(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
+        let Some(end) = self.close(window)? else {
+            self.at = window.len();
+            return Ok(Step::More);
+        };
+        self.at = end;
+        let start = self.hold.take().unwrap_or(end);
+        self.place = match self.place {
+            Place::Skipped => {
+                self.hold = Some(start).filter(|_| !self.object.records);
+                Place::AfterMember
+            }
+            Place::Element { object: false } => {
+                self.count(start, end)?;
+                self.bad(window, start, end, NO_OBJECT.to_owned(), found);
+                Place::Gap(Gap::AfterElement)
+            }
+            place => {
+                self.record(window, start, end, found)?;
+                if place == Place::Line { Place::Top } else { Place::Gap(Gap::AfterElement) }
+            }
+        };
+        Ok(Step::Done)
+    }
+
+    fn close(&mut self, window: &[u8]) -> Result<Option<usize>, Damage> {
+        self.nesting.close(&mut self.outline, window).map_err(|broken| match broken {
+            Broken::TooDeep => {
+                let limit = u64::from(self.nesting_left(0));
+                Damage::OverLimit { name: "max_nesting", limit }
+            }
+            Broken::Mismatch => {
+                self.damage(self.at, "in this value a bracket closes one of another kind")
+            }
+        })
+    }
+
+    /// A whole record: counted, and read if it may be wanted.
+    fn record(
+        &mut self,
+        window: &[u8],
+        start: usize,
+        end: usize,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Damage> {
+        self.count(start, end)?;
+        let candidate = self.search.candidate(self.selection.prefilter(), window, start, end)
+            || self.outline.escape_within(window, start, end);
+        if candidate {
+            self.judge(window, start, end, found)
+        } else {
+            if self.limits.strict
+                && let Err(reason) = head::check(&window[start..end])
+            {
+                self.bad(window, start, end, reason, found);
+            }
+            Ok(())
+        }
+    }
+
+    fn judge(
+        &mut self,
+        window: &[u8],
+        start: usize,
+        end: usize,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Damage> {
+        let record = &window[start..end];
+        let head = match head::read(record) {
+            Ok(head) => head,
+            Err(reason) => {
+                self.bad(window, start, end, reason, found);
+                return Ok(());
+            }
+        };
+        if head.has_records && self.place == Place::Line {
+            return Err(self.damage(start, "a document of records where a record belongs"));
+        }
+        let wanted = match (&head.source, &head.name) {
+            (Some(source), Some(name)) => self.selection.wants(source, name),
+            _ => self.selection.is_everything(),
+        };
+        if wanted {
+            self.tally.selected += 1;
+            found.push(Found::Record(Record {
+                bytes: Bytes::copy_from_slice(record),
+                index: self.tally.read - 1,
+                offset: self.base + start as u64,
+            }));
+        }
+        Ok(())
+    }
+
+    fn bad(
+        &mut self,
+        window: &[u8],
+        start: usize,
+        end: usize,
+        reason: String,
+        found: &mut Vec<Found>,
+    ) {
+        let bytes = &window[start..end];
+        self.tally.bad += 1;
+        found.push(Found::Bad(BadRecord {
+            index: self.tally.read - 1,
+            offset: self.base + start as u64,
+            sha256: hexadecimal(&Sha256::digest(bytes)),
+            reason,
+            bytes: Bytes::copy_from_slice(bytes),
+        }));
+    }
+
+    fn count(&mut self, start: usize, end: usize) -> Result<(), Damage> {
+        self.tally.read += 1;
+        if self.tally.read > self.limits.max_records {
+            return Err(Damage::OverLimit { name: "max_records", limit: self.limits.max_records });
+        }
+        if (end - start) as u64 > self.limits.max_record {
+            return Err(self.record_too_long());
+        }
+        Ok(())
+    }
+
+    fn nesting_left(&self, depth: u32) -> u32 {
+        self.limits.max_nesting.min(DEEPEST).saturating_sub(depth)
+    }
+
+    fn record_too_long(&self) -> Damage {
+        Damage::OverLimit { name: "max_record", limit: self.limits.max_record }
+    }
+
+    fn damage(&self, at: usize, reason: &str) -> Damage {
+        Damage::Json { at: self.base + at as u64, reason: reason.to_owned() }
+    }
+}
+
+const NO_OBJECT: &str = "a record must be a JSON object";
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// The index after the string that starts at `start`, if it ends in the window.
+fn string_end(window: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', window.get(at..)?)?;
+        if window[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The index after the value without brackets that starts at `start`, if it ends in the window.
+fn scalar_end(first: u8, window: &[u8], start: usize, last: bool) -> Option<usize> {
+    if first == b'"' {
+        return string_end(window, start);
+    }
+    let ends = |byte: &u8| is_blank(*byte) || matches!(byte, b',' | b']' | b'}');
+    match window[start..].iter().position(ends) {
+        Some(length) => Some(start + length),
+        None => last.then_some(window.len()),
+    }
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

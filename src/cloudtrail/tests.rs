@@ -1,0 +1,199 @@
+//! What every form of file becomes, and what every kind of damage is called.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::{Damage, Decoder, DecoderSettings, Found, Selection, Tally};
+use crate::config::{Decode, EventRule, GROUPS, Pattern};
+
+const WANTED: &str =
+    r#"{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","eventID":"a"}"#;
+const OTHER: &str = r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject","policy":"UploadServerCertificate"}"#;
+
+fn limits() -> Decode {
+    Decode {
+        max_decompressed: 1 << 30,
+        max_record: 1 << 20,
+        max_records: 1_000_000,
+        max_nesting: 64,
+        max_ratio: 200,
+        strict: false,
+        hash: false,
+    }
+}
+
+fn certificates() -> Selection {
+    let rules = GROUPS.iter().flat_map(|(_, source, names)| {
+        names.iter().map(|name| EventRule {
+            source: (*source).to_owned(),
+            name: Pattern::new(name).unwrap(),
+        })
+    });
+    Selection::new(rules.collect())
+}
+
+fn decode_with(limits: Decode, stored: &[u8]) -> Result<(Vec<Found>, Tally), Damage> {
+    let mut decoder = Decoder::new(DecoderSettings { selection: Arc::new(certificates()), limits });
+    let mut found = Vec::new();
+    let tally = decoder.decode(stored, &mut found)?;
+    Ok((found, tally))
+}
+
+fn decode(stored: &[u8]) -> Result<(Vec<Found>, Tally), Damage> {
+    decode_with(limits(), stored)
+}
+
+fn gzip(document: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+    encoder.write_all(document).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Each record found: its index, its offset and its bytes.
+fn records(found: &[Found]) -> Vec<(u64, u64, String)> {
+    let parts = |found: &Found| match found {
+        Found::Record(record) => {
+            let text = String::from_utf8(record.bytes.to_vec()).unwrap();
+            (record.index, record.offset, text)
+        }
+        Found::Bad(bad) => panic!("{bad:?}"),
+    };
+    found.iter().map(parts).collect()
+}
+
+/// The only record that is found: its index, its offset and its bytes.
+fn only(index: u64, document: &str) -> Vec<(u64, u64, String)> {
+    vec![(index, document.find(WANTED).unwrap() as u64, WANTED.to_owned())]
+}
+
+#[test]
+fn a_log_file_gives_its_selected_record_as_written() {
+    let document = format!(r#"{{"Records":[{OTHER},{WANTED},{OTHER}]}}"#);
+    let (found, tally) = decode(&gzip(document.as_bytes())).unwrap();
+    assert_eq!(records(&found), only(1, &document));
+    assert_eq!((tally.read, tally.selected, tally.bad, tally.filtered()), (3, 1, 0, 2));
+    assert_eq!(tally.bytes, document.len() as u64);
+}
+
+#[test]
+fn every_form_gives_the_same_records() {
+    for document in [
+        format!(r#"{{"Records":[{OTHER},{WANTED}]}}"#),
+        format!(
+            "\u{feff} {{ \"v\" : [1,{{}}], \"Records\" : [ {OTHER} ,\n{WANTED} ] , \"x\":\"}}\" }} \n"
+        ),
+        format!("[{OTHER},{WANTED}]"),
+        format!("{OTHER}\n{WANTED}\n"),
+        format!("{OTHER}\r\n\r\n{WANTED}"),
+        format!(r#"{{"Records":[{OTHER}]}}{{"Records":[{WANTED}]}}"#),
+        format!("{OTHER}\n{{\"Records\":[{WANTED}]}}"),
+        format!("[{OTHER}]\n{WANTED}"),
+    ] {
+        for stored in [document.clone().into_bytes(), gzip(document.as_bytes())] {
+            let (found, tally) = decode(&stored).expect(&document);
+            assert_eq!(records(&found), only(1, &document), "{document}");
+            assert_eq!((tally.read, tally.selected), (2, 1), "{document}");
+        }
+    }
+}
+
+#[test]
+fn a_single_record_is_one_only_if_it_looks_like_one() {
+    assert_eq!(decode(WANTED.as_bytes()).unwrap().1.selected, 1);
+    for other in [r#"{"a":1}"#, "{}", r#"{"digestS3Bucket":"b","logFiles":[]}"#, r#"{"Records":1}"#]
+    {
+        assert!(matches!(decode(other.as_bytes()), Err(Damage::NotCloudTrail(_))), "{other}");
+    }
+}
+
+#[test]
+fn no_bytes_and_no_records_are_not_the_same() {
+    assert_eq!(decode(b""), Err(Damage::Empty));
+    assert_eq!(decode(&gzip(b"")), Err(Damage::Empty));
+    assert_eq!(decode(b" \n"), Err(Damage::Empty));
+    assert_eq!(decode(br#"{"Records":[]}"#).unwrap().1.read, 0);
+}
+
+#[test]
+fn a_bad_record_is_named_and_the_rest_goes_on() {
+    let bad = r#"{"eventName":"UploadServerCertificate",}"#;
+    let document = format!(r#"{{"Records":[{bad},7,{WANTED}]}}"#);
+    let (found, tally) = decode(document.as_bytes()).unwrap();
+    assert_eq!((tally.read, tally.selected, tally.bad), (3, 1, 2));
+    let Found::Bad(first) = &found[0] else { panic!("{found:?}") };
+    assert_eq!((first.index, first.offset, &first.bytes[..]), (0, 12, bad.as_bytes()));
+    assert_eq!(first.sha256.len(), 64);
+}
+
+#[test]
+fn damaged_structure_is_damage() {
+    for document in [
+        format!(r#"{{"Records":[{WANTED}]"#),
+        format!(r#"{{"Records":[{WANTED}"#),
+        format!(r#"{{"Records":[{WANTED}]}}x"#),
+        format!(r#"{{"Records":[{WANTED},]}}"#),
+        format!(r#"{{"Records":[{WANTED}{WANTED}]}}"#),
+        format!(r#"{{"Records":[{WANTED}}}]}}"#),
+        format!(r#"{{"Records":[[{{]}},{WANTED}]}}"#),
+        format!(r#"{{"Records":[{WANTED}"]}}"#),
+        format!(r#"{{"Records" [{WANTED}]}}"#),
+        format!(r#"{{"Records":[{WANTED}],}}"#),
+    ] {
+        let damage = decode(document.as_bytes()).expect_err(&document);
+        assert_eq!(damage.code(), "corrupt_json", "{document}: {damage}");
+    }
+}
+
+#[test]
+fn a_file_of_several_members_is_read_to_its_end() {
+    let document = format!(r#"{{"Records":[{OTHER},{WANTED}]}}"#);
+    let (front, back) = document.split_at(40);
+    let stored = [gzip(front.as_bytes()), gzip(b""), gzip(back.as_bytes())].concat();
+    assert_eq!(decode(&stored).unwrap().1.selected, 1);
+    for end in [&b"\0"[..], b"x", &[0; 512], &MAGIC_ONLY] {
+        let damage = decode(&[&stored[..], end].concat()).unwrap_err();
+        assert_eq!(damage.code(), "corrupt_gzip");
+    }
+    let twice = decode(&gzip(&stored)).unwrap_err();
+    assert_eq!(twice, Damage::NotCloudTrail("it is gzip inside gzip".to_owned()));
+}
+
+const MAGIC_ONLY: [u8; 2] = [0x1f, 0x8b];
+
+#[test]
+fn every_truncation_is_an_error() {
+    let stored = gzip(format!(r#"{{"Records":[{OTHER},{WANTED}]}}"#).as_bytes());
+    for length in 1..stored.len() {
+        assert_eq!(decode(&stored[..length]).unwrap_err().code(), "corrupt_gzip", "{length}");
+    }
+}
+
+#[test]
+fn every_limit_names_itself() {
+    let many = format!(r#"{{"Records":[{}]}}"#, vec![OTHER; 20_000].join(","));
+    for (name, limits, document) in [
+        ("max_decompressed", Decode { max_decompressed: 100, ..limits() }, many.clone()),
+        ("max_records", Decode { max_records: 19_999, ..limits() }, many.clone()),
+        ("max_record", Decode { max_record: 50, ..limits() }, many.clone()),
+        ("max_ratio", Decode { max_ratio: 5, ..limits() }, many),
+        ("max_nesting", limits(), format!("[{{\"a\":{}{}}}]", "[".repeat(64), "]".repeat(64))),
+    ] {
+        match decode_with(limits, &gzip(document.as_bytes())) {
+            Err(Damage::OverLimit { name: named, .. }) => assert_eq!(named, name),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_hash_is_that_of_the_unpacked_document() {
+    let (_, tally) =
+        decode_with(Decode { hash: true, ..limits() }, &gzip(br#"{"Records":[]}"#)).unwrap();
+    assert_eq!(
+        tally.sha256.as_deref(),
+        Some("26a792db36a3afba23b1dd277fcc9f15a7313c4a92e4e4cc0494846af345ecff")
+    );
+}

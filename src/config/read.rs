@@ -1,1 +1,0 @@
-//! Walks the spanned TOML tree.

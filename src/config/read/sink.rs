@@ -1,0 +1,112 @@
+//! `[sink.NAME]`: what all sinks have, and the plain ones.
+
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+use super::super::cursor::Section;
+use super::super::item::Item;
+use super::super::{FileConfig, OutputFormat, SinkConfig, SinkKind, StdoutConfig, Tls, defaults};
+use super::{kafka, splunk};
+
+/// A sink and where it stands.
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) config: Option<SinkConfig>,
+    /// Its header.
+    pub(super) span: Range<usize>,
+}
+
+pub(super) const FORMATS: [(&str, OutputFormat); 4] = [
+    ("ocsf", OutputFormat::Ocsf),
+    ("ecs", OutputFormat::Ecs),
+    ("cim", OutputFormat::Cim),
+    ("raw", OutputFormat::Raw),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Kafka,
+    SplunkHec,
+    Stdout,
+    File,
+}
+
+const KINDS: [(&str, (&str, Kind)); 4] = [
+    ("kafka", ("kafka", Kind::Kafka)),
+    ("splunk_hec", ("splunk_hec", Kind::SplunkHec)),
+    ("stdout", ("stdout", Kind::Stdout)),
+    ("file", ("file", Kind::File)),
+];
+
+pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
+    let Some(sinks) = top.table("sink", "[sink]") else {
+        top.mistake("there is no [sink.NAME]; write at least one, with its `type`");
+        return Vec::new();
+    };
+    sinks.entries().into_iter().filter_map(|(name, item)| one(name, &item)).collect()
+}
+
+fn one(name: String, item: &Item<'_>) -> Option<Draft> {
+    if !matches!(item.value(), DeValue::Table(_)) {
+        item.reader.mask(item.span());
+        item.mistake("[sink] holds sinks by name: write [sink.NAME] with a `type`");
+        return None;
+    }
+    let mut table = item.table(&format!("[sink.{}]", name.escape_debug()))?;
+    let span = table.span.clone();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name == "discard" {
+        item.reader.mistake(
+            item.key_span.clone(),
+            "a sink's name is up to 64 letters, digits, `-` and `_`, and not `discard`",
+        );
+    }
+    let kind = table.required("type", "\"kafka\"").and_then(|item| item.choice(&KINDS));
+    // Without its type nothing of a sink can be judged.
+    let Some((word, kind)) = kind else { return Some(Draft { name, config: None, span }) };
+    table.set_kind(format!("[sink.NAME] of type {word}"));
+
+    let required = table.flag("required", true);
+    let format = table.item("format");
+    let plain =
+        || format.as_ref().and_then(|item| item.choice(&FORMATS)).unwrap_or(defaults::FORMAT);
+    let (kind, format) = match kind {
+        Kind::Kafka => (kafka::read(&table).map(SinkKind::Kafka), plain()),
+        Kind::SplunkHec => {
+            let (hec, format) = splunk::read(&table, format.as_ref());
+            (hec.map(SinkKind::SplunkHec), format)
+        }
+        Kind::Stdout => (Some(SinkKind::Stdout(StdoutConfig {})), plain()),
+        Kind::File => (file(&table).map(SinkKind::File), plain()),
+    };
+    table.finish();
+    let config = kind.map(|kind| SinkConfig { name: name.clone(), required, format, kind });
+    Some(Draft { name, config, span })
+}
+
+fn file(table: &Section<'_>) -> Option<FileConfig> {
+    let path = table.required("path", "\"events.ndjson\"").and_then(|item| item.path());
+    let fsync = table.flag("fsync", true);
+    Some(FileConfig { path: path?, fsync })
+}
+
+/// `tls = { … }`.
+pub(super) fn tls(item: &Item<'_>) -> Option<Tls> {
+    let table = item.table("`tls`")?;
+    let path = |key| table.item(key).and_then(|item| item.path());
+    let tls = Tls {
+        ca_file: path("ca_file"),
+        cert_file: path("cert_file"),
+        key_file: path("key_file"),
+        insecure: table.flag("insecure", false),
+    };
+    if tls.cert_file.is_some() != tls.key_file.is_some() {
+        table.mistake("`cert_file` and `key_file` belong together: write both or none");
+    }
+    if tls.insecure {
+        item.warning("`insecure`: anyone on the way can read and change what is sent");
+    }
+    table.finish();
+    Some(tls)
+}

@@ -1,0 +1,99 @@
+//! What a configuration says, in a few lines: for `check` and the first lines of the log. Built
+//! from names and numbers only; a secret is shown as its place.
+
+use std::fmt::Write as _;
+
+use super::units::{show_duration, show_size};
+use super::{Config, DeadLetterConfig, RouteConfig, SinkConfig, SinkKind, SourceKind};
+
+impl Config {
+    /// One line a source, route and sink.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut out = String::new();
+        for source in &self.sources {
+            line(&mut out, &source_line(&source.kind, source.buckets.len()));
+        }
+        let names: Vec<&str> = self.events.iter().map(|rule| rule.name.as_str()).collect();
+        line(
+            &mut out,
+            &format!("events {}", counted(names.len(), "name or glob", "names and globs")),
+        );
+        for route in &self.routes {
+            line(&mut out, &route_line(route));
+        }
+        for sink in &self.sinks {
+            line(&mut out, &sink_line(sink));
+        }
+        line(&mut out, &dead_letter_line(&self.dead_letter));
+        let delivery = &self.delivery;
+        line(
+            &mut out,
+            &format!(
+                "delivery work {}, unacknowledged {}, memory {}, drain {}",
+                delivery.work,
+                delivery.unacknowledged,
+                show_size(delivery.memory),
+                show_duration(delivery.drain)
+            ),
+        );
+        match self.http {
+            Some(listen) => line(&mut out, &format!("http {listen}")),
+            None => line(&mut out, "http off"),
+        }
+        out
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn source_line(kind: &SourceKind, buckets: usize) -> String {
+    match kind {
+        SourceKind::Sqs { queue_url, region } => {
+            let buckets = counted(buckets, "bucket", "buckets");
+            format!("source sqs {queue_url} in {region}, {buckets}")
+        }
+        SourceKind::Directory(path) => format!("source directory {}", path.display()),
+    }
+}
+
+fn route_line(route: &RouteConfig) -> String {
+    let sinks: Vec<&str> = route.targets.iter().map(|target| target.sink.as_str()).collect();
+    let sinks = if sinks.is_empty() { "discard".to_owned() } else { sinks.join(", ") };
+    let goes_on = if route.goes_on { ", continue" } else { "" };
+    format!("route {} → {sinks}{goes_on}", route.name)
+}
+
+fn sink_line(sink: &SinkConfig) -> String {
+    let kind = match &sink.kind {
+        SinkKind::Kafka(kafka) => {
+            format!("kafka {}, topic {}", kafka.brokers.join(","), kafka.topic)
+        }
+        SinkKind::SplunkHec(hec) => {
+            let endpoints: Vec<&str> = hec.endpoints.iter().map(url::Url::as_str).collect();
+            format!("splunk_hec {}, token {:?}", endpoints.join(","), hec.token)
+        }
+        SinkKind::Stdout(_) => "stdout".to_owned(),
+        SinkKind::File(file) => format!("file {}", file.path.display()),
+    };
+    let format = sink.format.as_str();
+    let effort = if sink.required { "required" } else { "best effort" };
+    format!("sink {} {kind}, {format}, {effort}", sink.name)
+}
+
+fn dead_letter_line(dead_letter: &DeadLetterConfig) -> String {
+    match dead_letter {
+        DeadLetterConfig::Directory { path, keep_bytes } => {
+            let bytes = if *keep_bytes { ", with bytes" } else { "" };
+            format!("dead_letter directory {}{bytes}", path.display())
+        }
+        DeadLetterConfig::Redrive => "dead_letter redrive".to_owned(),
+    }
+}

@@ -1,0 +1,294 @@
+//! Events → their sinks → one verdict.
+//!
+//! A delivery belongs to the pipeline, not to the message that asked for it: when the message is gone
+//! (its lease lost, its patience spent) the sink's answer still reaches the ledger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::dead_letter::{self, Graveyard};
+use super::ledger::{Claim, SinkIndex, Ticket, Watch};
+use super::message::Keep;
+use super::wire::Wire;
+use crate::cloudtrail::{BadRecord, Found, Origin, Tally};
+use crate::event::{Arrival, Event, Lane};
+use crate::outcome::{Outcome, Verdict, Why};
+use crate::store::{Location, ObjectRef};
+use crate::telemetry::{ByRoute, BySink};
+
+/// The accounting of one object: `read = filtered + bad + duplicate + discarded + routed`.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    tally: Option<Tally>,
+    bad: u64,
+    duplicate: u64,
+    discarded: u64,
+    routed: u64,
+}
+
+impl Account {
+    /// Notes what the decoder counted; every pass over an object counts the same.
+    pub(super) fn read(&mut self, tally: &Tally) {
+        self.tally = Some(tally.clone());
+    }
+
+    /// Adds the object to the metrics, once all its matches are handed over.
+    pub(super) fn commit(&self, wire: &Wire) {
+        let metrics = &wire.metrics;
+        if let Some(tally) = &self.tally {
+            metrics.objects_read.inc();
+            metrics.object_bytes.inc_by(tally.stored_bytes);
+            metrics.records_read.inc_by(tally.read);
+            metrics.records_filtered.inc_by(tally.filtered());
+        }
+        metrics.records_bad.inc_by(self.bad);
+        metrics.events_duplicate.inc_by(self.duplicate);
+        metrics.events_discarded.inc_by(self.discarded);
+        metrics.events_routed.inc_by(self.routed);
+    }
+}
+
+/// Matches of one verified object.
+pub(super) struct Batch<'o> {
+    pub(super) found: Vec<Found>,
+    pub(super) delivered: Option<OffsetDateTime>,
+    pub(super) object: &'o ObjectRef,
+}
+
+/// What was handed over and must become final before the message may be deleted.
+pub(super) struct HandedOver {
+    pairs: Vec<Pair>,
+    verdict: Verdict,
+    keep: Keep,
+}
+
+struct Pair {
+    event: Arc<Event>,
+    sink: SinkIndex,
+    watch: Watch,
+    mine: bool,
+}
+
+/// Claimed pairs on their way to each sink.
+type Claimed = BTreeMap<SinkIndex, Vec<(Arc<Event>, Ticket)>>;
+
+/// Reads, routes and claims the matches and starts their deliveries; bad records are dead-lettered.
+pub(super) async fn hand_over(
+    wire: &Arc<Wire>,
+    batch: Batch<'_>,
+    keep: Keep,
+    account: &mut Account,
+) -> HandedOver {
+    let mut handed = HandedOver { pairs: Vec::new(), verdict: Verdict::Done, keep };
+    let mut claimed = Claimed::new();
+    let seen = (wire.now)();
+    for found in batch.found {
+        let read = match found {
+            Found::Bad(bad) => Err(bad),
+            Found::Record(record) => {
+                let origin = origin(batch.object, record.index);
+                let arrival =
+                    Arrival { origin, lane: Lane::File, seen, delivered: batch.delivered };
+                Event::read_with(record, arrival, &wire.options)
+            }
+        };
+        match read {
+            Ok(event) => handed.route(wire, Arc::new(event), &mut claimed, account),
+            Err(bad) => {
+                account.bad += 1;
+                let verdict = bury_record(wire, batch.object, &bad).await;
+                handed.verdict = handed.verdict.and(verdict);
+            }
+        }
+    }
+    start(wire, claimed, &handed.keep);
+    handed
+}
+
+impl HandedOver {
+    fn route(
+        &mut self,
+        wire: &Wire,
+        event: Arc<Event>,
+        claimed: &mut Claimed,
+        account: &mut Account,
+    ) {
+        let decision = wire.router.decide(&event);
+        for route in &decision.routes {
+            wire.metrics.route_matched.get_or_create(&ByRoute { route: (*route).to_owned() }).inc();
+        }
+        if decision.targets.is_empty() {
+            account.discarded += 1;
+            return;
+        }
+        let mut claimed_any = false;
+        for target in decision.targets {
+            let Some(sink) = wire.posts.iter().position(|post| post.name == target.sink) else {
+                continue; // The checked configuration has no such route.
+            };
+            let sink = SinkIndex::try_from(sink).unwrap_or(SinkIndex::MAX);
+            claimed_any |= self.claim(wire, &event, sink, claimed);
+        }
+        if claimed_any {
+            account.routed += 1;
+        } else {
+            account.duplicate += 1;
+        }
+    }
+
+    /// Claims one pair; answers whether the delivery is ours to make.
+    fn claim(
+        &mut self,
+        wire: &Wire,
+        event: &Arc<Event>,
+        sink: SinkIndex,
+        claimed: &mut Claimed,
+    ) -> bool {
+        let (watch, mine) = match wire.ledger.claim(event.key, sink, Instant::now()) {
+            Claim::Final => return false,
+            Claim::Theirs(watch) => (watch, false),
+            Claim::Mine(ticket, watch) => {
+                if ticket.first {
+                    wire.posts[usize::from(sink)].count(&wire.metrics.sink_routed);
+                }
+                claimed.entry(sink).or_default().push((Arc::clone(event), ticket));
+                (watch, true)
+            }
+        };
+        if wire.posts[usize::from(sink)].required {
+            self.pairs.push(Pair { event: Arc::clone(event), sink, watch, mine });
+        }
+        mine
+    }
+
+    /// Waits until every required pair is final, taking over once those that another message gave up.
+    pub(super) async fn outcomes(mut self, wire: &Arc<Wire>) -> Verdict {
+        let patience = tokio::time::sleep(wire.patience);
+        tokio::pin!(patience);
+        let waited = tokio::select! {
+            biased;
+            verdict = self.all_final(wire) => verdict,
+            () = &mut patience => Verdict::Retry(Why::new(
+                "patience",
+                "a sink did not answer within [delivery] patience",
+            )),
+        };
+        self.verdict.and(waited)
+    }
+
+    async fn all_final(&mut self, wire: &Arc<Wire>) -> Verdict {
+        let mut given_up = Vec::new();
+        let mut verdict = Verdict::Done;
+        for mut pair in self.pairs.drain(..) {
+            match pair.watch.outcome().await {
+                Ok(()) => {}
+                Err(why) if pair.mine => verdict = verdict.and(Verdict::Retry(why)),
+                Err(_) => given_up.push(pair),
+            }
+        }
+        let mut claimed = Claimed::new();
+        for pair in given_up {
+            self.claim(wire, &pair.event, pair.sink, &mut claimed);
+        }
+        start(wire, claimed, &self.keep);
+        for mut pair in self.pairs.drain(..) {
+            if let Err(why) = pair.watch.outcome().await {
+                verdict = verdict.and(Verdict::Retry(why));
+            }
+        }
+        verdict
+    }
+}
+
+/// Hands each sink its events, in a task that no message can cancel.
+fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
+    for (sink, pairs) in claimed {
+        let (wire, keep) = (Arc::clone(wire), keep.clone());
+        let tracker = wire.deliveries.clone();
+        tracker.spawn(async move {
+            let (events, tickets): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            let post = &wire.posts[usize::from(sink)];
+            let outcomes = post.sink.deliver(events.clone()).await;
+            for ((event, ticket), outcome) in events.iter().zip(tickets).zip(outcomes) {
+                conclude(&wire, sink, event, ticket, outcome).await;
+            }
+            drop(keep);
+        });
+    }
+}
+
+/// Makes a sink's answer about one event final, or gives the pair back.
+async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, outcome: Outcome) {
+    let post = &wire.posts[usize::from(sink)];
+    match outcome {
+        Outcome::Delivered => {
+            post.count(&wire.metrics.sink_delivered);
+            if let Some(time) = event.fields.time {
+                let lag = ((wire.now)() - time).as_seconds_f64();
+                wire.metrics.sink_lag.get_or_create(&BySink::new(&post.name)).observe(lag);
+            }
+            ticket.settle();
+        }
+        Outcome::Refused(why) | Outcome::Retry(why) if !post.required => {
+            post.count(&wire.metrics.sink_dropped);
+            tracing::warn!(
+                sink = post.name,
+                code = why.code,
+                event_id = event.id,
+                "dropped: {why}"
+            );
+            ticket.settle();
+        }
+        Outcome::Refused(why) => {
+            tracing::error!(
+                sink = post.name,
+                code = why.code,
+                event_id = event.id,
+                "refused: {why}"
+            );
+            let now = (wire.now)();
+            let name = &post.name;
+            let buried = wire.bury(why, |_, why| dead_letter::event(event, name, why, now)).await;
+            match buried {
+                Verdict::Done => {
+                    post.count(&wire.metrics.sink_dead_lettered);
+                    ticket.settle();
+                }
+                Verdict::Poison(why) | Verdict::Retry(why) => {
+                    post.count(&wire.metrics.sink_failed);
+                    ticket.fail(why);
+                }
+            }
+        }
+        Outcome::Retry(why) => {
+            post.count(&wire.metrics.sink_failed);
+            ticket.fail(why);
+        }
+    }
+}
+
+async fn bury_record(wire: &Wire, object: &ObjectRef, bad: &BadRecord) -> Verdict {
+    let origin = origin(object, bad.index);
+    tracing::error!(code = "bad_record", %origin, offset = bad.offset, sha256 = bad.sha256, "{}", bad.reason);
+    if matches!(wire.graveyard, Graveyard::Redrive) {
+        return Verdict::Poison(Why::new("bad_record", format!("{origin}: {}", bad.reason)));
+    }
+    let why = Why::new("bad_record", bad.reason.clone());
+    let now = (wire.now)();
+    wire.bury(why, |keep, _| dead_letter::record(&origin, bad, keep, now)).await
+}
+
+fn origin(object: &ObjectRef, index: u64) -> Origin {
+    match &object.location {
+        Location::S3 { bucket, key, version } => Origin::Object {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            version: version.clone(),
+            index,
+        },
+        Location::File(path) => Origin::File { path: path.clone(), index },
+    }
+}

@@ -1,0 +1,182 @@
+//! The two gates and the memory budget: what bounds everything in flight.
+//!
+//! `work` counts messages being fetched and decoded, `unacknowledged` those and the ones waiting for
+//! sinks. Receiving needs room in both, and nothing else stops receiving. Memory is reserved once per
+//! object before its GET and never while another reservation is held, so that no two waits can form a ring.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Delivery;
+
+/// The budget is counted in units of this many bytes.
+const UNIT: u64 = 4096;
+
+/// Stored bytes up to which an object is buffered whole and decoded where it is.
+pub(super) const SMALL_OBJECT: usize = 64 * 1024;
+
+/// What reading one object may keep resident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    /// Bytes reserved from the budget.
+    pub(super) reserve: u64,
+    /// Of those, bytes of selected records held until the file is verified.
+    pub(super) held_cap: usize,
+}
+
+/// A tiny object, as nearly all are: its stored bytes, and matches of up to half a MiB.
+const SMALL: Share = Share { reserve: 1 << 20, held_cap: 512 << 10 };
+
+/// Any other object: stream buffers, the open record, and matches of up to 8 MiB.
+const LARGE: Share = Share { reserve: 12 << 20, held_cap: 8 << 20 };
+
+/// The gates of one process, shared by all its sources.
+#[derive(Debug)]
+pub(super) struct Gates {
+    work: Arc<Semaphore>,
+    unacknowledged: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
+    budget: u64,
+    sizes: (usize, usize),
+}
+
+/// One message's place in both gates.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Given back when the message starts to wait for sinks.
+    pub(super) work: OwnedSemaphorePermit,
+    /// Given back when the message is settled and no sink holds its events any more.
+    pub(super) unacknowledged: Arc<OwnedSemaphorePermit>,
+}
+
+/// Memory reserved for one object; shrinks to what is really held, and is given back when dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    permit: OwnedSemaphorePermit,
+    /// What may be held under it.
+    pub(super) share: Share,
+}
+
+impl Gates {
+    pub(super) fn new(delivery: &Delivery) -> Self {
+        let units = usize::try_from(delivery.memory / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
+        let units = units.clamp(1, u32::MAX as usize);
+        Self {
+            work: Arc::new(Semaphore::new(delivery.work)),
+            unacknowledged: Arc::new(Semaphore::new(delivery.unacknowledged)),
+            memory: Arc::new(Semaphore::new(units)),
+            budget: units as u64 * UNIT,
+            sizes: (delivery.work, delivery.unacknowledged),
+        }
+    }
+
+    /// Waits for room for one message in both gates, then takes what else is free up to `most`.
+    /// `None` if the gates are closed, which they never are while the pipeline runs.
+    pub(super) async fn slots(&self, most: usize) -> Option<Vec<Slot>> {
+        let unacknowledged = Arc::clone(&self.unacknowledged).acquire_owned().await.ok()?;
+        let work = Arc::clone(&self.work).acquire_owned().await.ok()?;
+        let mut slots = vec![Slot { work, unacknowledged: Arc::new(unacknowledged) }];
+        while slots.len() < most {
+            let Some(slot) = self.try_slot() else { break };
+            slots.push(slot);
+        }
+        Some(slots)
+    }
+
+    fn try_slot(&self) -> Option<Slot> {
+        let unacknowledged = Arc::clone(&self.unacknowledged).try_acquire_owned().ok()?;
+        let work = Arc::clone(&self.work).try_acquire_owned().ok()?;
+        Some(Slot { work, unacknowledged: Arc::new(unacknowledged) })
+    }
+
+    /// Waits for a place in the work gate: for a message that waited for sinks and has more objects.
+    pub(super) async fn work(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.work).acquire_owned().await.ok()
+    }
+
+    /// Waits for memory for one object: a small share if its announced size is small and nothing
+    /// has shown otherwise, else a large one. A share is never larger than the whole budget.
+    pub(super) async fn reserve(&self, announced: Option<u64>, large: bool) -> Option<Reservation> {
+        let small = !large && announced.is_none_or(|size| size <= SMALL_OBJECT as u64);
+        let share = if small { SMALL } else { LARGE }.within(self.budget);
+        let units = u32::try_from(share.reserve / UNIT).unwrap_or(u32::MAX).max(1);
+        let permit = Arc::clone(&self.memory).acquire_many_owned(units).await.ok()?;
+        Some(Reservation { permit, share })
+    }
+
+    /// Places in the work gate, taken or not.
+    pub(super) fn work_size(&self) -> usize {
+        self.sizes.0
+    }
+
+    /// Messages in the work gate, messages not yet acknowledged, bytes reserved.
+    pub(super) fn in_use(&self) -> (usize, usize, u64) {
+        (
+            self.sizes.0 - self.work.available_permits(),
+            self.sizes.1 - self.unacknowledged.available_permits(),
+            self.budget - self.memory.available_permits() as u64 * UNIT,
+        )
+    }
+}
+
+impl Share {
+    fn within(self, budget: u64) -> Self {
+        if self.reserve <= budget {
+            return self;
+        }
+        let held_cap = usize::try_from(budget / 2).unwrap_or(self.held_cap);
+        Self { reserve: budget, held_cap: held_cap.min(self.held_cap) }
+    }
+}
+
+impl Reservation {
+    /// Gives back all but what `held` bytes need: the object is read, only its events are resident.
+    pub(super) fn shrink(&mut self, held: usize) {
+        let keep = (held as u64).div_ceil(UNIT);
+        let have = self.permit.num_permits();
+        let spare = have.saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+        drop(self.permit.split(spare));
+    }
+
+    /// Whether a larger share could hold more.
+    pub(super) fn is_small(&self) -> bool {
+        self.share == SMALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gates(work: usize, unacknowledged: usize, memory: u64) -> Gates {
+        Gates::new(&Delivery { work, unacknowledged, memory, ..Delivery::default() })
+    }
+
+    #[tokio::test]
+    async fn a_batch_never_takes_more_slots_than_both_gates_have() {
+        let gates = gates(3, 2, 1 << 20);
+        let slots = gates.slots(10).await.expect("open");
+        assert_eq!(slots.len(), 2);
+        assert_eq!(gates.in_use().0, 2, "the work permit without its twin went back");
+    }
+
+    #[tokio::test]
+    async fn a_reservation_shrinks_to_what_is_held() {
+        let gates = gates(1, 1, 64 << 20);
+        let mut reservation = gates.reserve(Some(2000), false).await.expect("open");
+        assert_eq!(gates.in_use().2, 1 << 20);
+        reservation.shrink(5000);
+        assert_eq!(gates.in_use().2, 8192);
+        drop(reservation);
+        assert_eq!(gates.in_use().2, 0);
+    }
+
+    #[tokio::test]
+    async fn a_tiny_budget_still_admits_one_object_of_any_size() {
+        let gates = gates(1, 1, 64 << 10);
+        let reservation = gates.reserve(Some(1 << 40), false).await.expect("open");
+        assert_eq!(gates.in_use().2, 64 << 10);
+        assert_eq!(reservation.share.held_cap, 32 << 10);
+    }
+}

@@ -1,0 +1,222 @@
+//! The ledger: what became of each (event, sink) pair.
+//!
+//! One bounded map is at once the duplicate window, the memory of what each sink already has (so
+//! that a healthy sink is not sent twice while a sick one is retried) and the meeting point of the
+//! two lanes. Only a sink's answer, or a confirmed dead letter, makes an entry final, even when the
+//! message that asked is gone.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::event::EventKey;
+use crate::outcome::Why;
+
+/// Most final entries remembered, whatever the window says: about 100 bytes each.
+const MAX_FINAL: usize = 500_000;
+
+/// Place of a sink in the configuration.
+pub(super) type SinkIndex = u16;
+
+type PairKey = (EventKey, SinkIndex);
+
+/// Where a pair stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Handed over, not answered.
+    Pending,
+    /// Final, one way or the other.
+    Final,
+    /// The attempt failed; whoever still wants it may claim the pair again.
+    Failed(Why),
+}
+
+/// The answer to "I want this event at this sink".
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// Nobody is at it: the caller must deliver, and tell through the ticket.
+    Mine(Ticket, Watch),
+    /// Somebody is: await their outcome.
+    Theirs(Watch),
+    /// The sink has it (or its dead letter is confirmed).
+    Final,
+}
+
+/// The duty to say what became of a claimed pair. Dropped without a word, the pair counts as failed.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    standing: watch::Sender<Standing>,
+    /// Whether this is the pair's first claim in the window: the accounting counts it once.
+    pub(super) first: bool,
+}
+
+/// A view of a pair that is being delivered.
+#[derive(Debug, Clone)]
+pub(super) struct Watch(watch::Receiver<Standing>);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    window: Duration,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    pairs: BTreeMap<PairKey, watch::Receiver<Standing>>,
+    /// Claims in order of time; an entry leaves the map when it is final and older than the window.
+    order: VecDeque<(Instant, PairKey)>,
+}
+
+impl Ledger {
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window, inner: Mutex::default() }
+    }
+
+    /// Asks for `event` at `sink`.
+    pub(super) fn claim(&self, event: EventKey, sink: SinkIndex, now: Instant) -> Claim {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.expire(now, self.window);
+        let key = (event, sink);
+        if let Some(pair) = inner.pairs.get(&key) {
+            // A sender that is gone without a final word has failed.
+            let standing = pair.borrow().clone();
+            match standing {
+                Standing::Final => return Claim::Final,
+                Standing::Pending if pair.has_changed().is_ok() => {
+                    return Claim::Theirs(Watch(pair.clone()));
+                }
+                Standing::Pending | Standing::Failed(_) => {}
+            }
+        }
+        let (standing, view) = watch::channel(Standing::Pending);
+        let first = inner.pairs.insert(key, view.clone()).is_none();
+        if first {
+            inner.order.push_back((now, key));
+        }
+        Claim::Mine(Ticket { standing, first }, Watch(view))
+    }
+
+    /// Pairs remembered.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).pairs.len()
+    }
+}
+
+impl Inner {
+    /// Forgets final pairs that are older than the window, or the oldest beyond the bound. Pairs
+    /// that are not final stay, and are looked at again when their turn comes round.
+    fn expire(&mut self, now: Instant, window: Duration) {
+        for _ in 0..self.order.len() {
+            let Some(&(claimed, key)) = self.order.front() else { return };
+            let old = now.saturating_duration_since(claimed) >= window;
+            if !old && self.order.len() <= MAX_FINAL {
+                return;
+            }
+            self.order.pop_front();
+            let in_hand = self.pairs.get(&key).is_some_and(|pair| {
+                *pair.borrow() == Standing::Pending && pair.has_changed().is_ok()
+            });
+            if in_hand {
+                self.order.push_back((now, key));
+                if !old {
+                    return;
+                }
+            } else {
+                self.pairs.remove(&key);
+            }
+        }
+    }
+}
+
+impl Ticket {
+    /// Makes the pair final.
+    pub(super) fn settle(self) {
+        self.standing.send_replace(Standing::Final);
+    }
+
+    /// Gives the pair up: the next who wants it may try.
+    pub(super) fn fail(self, why: Why) {
+        self.standing.send_replace(Standing::Failed(why));
+    }
+}
+
+impl Watch {
+    /// Waits for the attempt's end: `Ok` when final. Cancel-safe.
+    pub(super) async fn outcome(&mut self) -> Result<(), Why> {
+        let ended = self.0.wait_for(|standing| *standing != Standing::Pending).await;
+        match ended.as_deref() {
+            Ok(Standing::Final) => Ok(()),
+            Ok(Standing::Failed(why)) => Err(why.clone()),
+            Ok(Standing::Pending) | Err(_) => {
+                Err(Why::new("delivery_lost", "the delivery ended without an answer"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str) -> EventKey {
+        EventKey::new([id, "111122223333", "UploadSigningCertificate", "2026-01-01T00:00:00Z"])
+    }
+
+    fn ledger() -> Ledger {
+        Ledger::new(Duration::from_secs(3600))
+    }
+
+    fn mine(claim: Claim) -> (Ticket, Watch) {
+        match claim {
+            Claim::Mine(ticket, watch) => (ticket, watch),
+            other => panic!("expected Mine, got {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_second_arrival_waits_for_the_first_and_takes_over_on_failure() {
+        let (ledger, now) = (ledger(), Instant::now());
+        let (first, _) = mine(ledger.claim(key("a"), 0, now));
+        assert!(first.first);
+        let Claim::Theirs(mut watch) = ledger.claim(key("a"), 0, now) else { panic!("not theirs") };
+        first.fail(Why::new("sink_stopped", "x"));
+        assert_eq!(watch.outcome().await.unwrap_err().code, "sink_stopped");
+        let (second, mut watch) = mine(ledger.claim(key("a"), 0, now));
+        assert!(!second.first, "a take-over is not counted twice");
+        second.settle();
+        assert_eq!(watch.outcome().await, Ok(()));
+        assert!(matches!(ledger.claim(key("a"), 0, now), Claim::Final));
+    }
+
+    #[tokio::test]
+    async fn a_ticket_dropped_without_a_word_is_a_failure() {
+        let (ledger, now) = (ledger(), Instant::now());
+        let (ticket, mut watch) = mine(ledger.claim(key("a"), 0, now));
+        drop(ticket);
+        assert_eq!(watch.outcome().await.unwrap_err().code, "delivery_lost");
+        mine(ledger.claim(key("a"), 0, now));
+    }
+
+    #[tokio::test]
+    async fn sinks_are_remembered_one_by_one() {
+        let (ledger, now) = (ledger(), Instant::now());
+        mine(ledger.claim(key("a"), 0, now)).0.settle();
+        mine(ledger.claim(key("a"), 1, now));
+        assert!(matches!(ledger.claim(key("a"), 0, now), Claim::Final));
+    }
+
+    #[tokio::test]
+    async fn final_entries_leave_after_the_window_and_pending_ones_stay() {
+        let (ledger, now) = (ledger(), Instant::now());
+        mine(ledger.claim(key("done"), 0, now)).0.settle();
+        let (_pending, _) = mine(ledger.claim(key("pending"), 0, now));
+        let later = now + Duration::from_secs(3601);
+        mine(ledger.claim(key("done"), 0, later));
+        assert!(matches!(ledger.claim(key("pending"), 0, later), Claim::Theirs(_)));
+        assert_eq!(ledger.len(), 2);
+    }
+}

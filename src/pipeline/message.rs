@@ -1,0 +1,197 @@
+//! One message, from its body to its settlement: the whole story on one screen.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::dead_letter;
+use super::gates::{Reservation, Slot};
+use super::object;
+use super::wire::{Bodies, RunningSource, Wire};
+use crate::outcome::{Settlement, Verdict, Why};
+use crate::queue::Message;
+use crate::store::notification::{self, Notification};
+use crate::store::{Location, ObjectRef};
+use crate::telemetry::ByReason;
+
+/// How a message ended: each is a metric label and a line of the runbook in `docs/delivery.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Everything in it is final, and the queue was told.
+    Deleted,
+    /// Given back for a later attempt.
+    Released,
+    /// The lease ran out or was lost; the queue offers the message to somebody again.
+    LeaseLost,
+    /// The queue did not take the settlement; it offers the message again.
+    Unsettled,
+}
+
+impl Fate {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Released => "released",
+            Self::LeaseLost => "lease_lost",
+            Self::Unsettled => "unsettled",
+        }
+    }
+}
+
+/// A message's place in the gates.
+pub(super) struct Place {
+    work: Option<OwnedSemaphorePermit>,
+    unacknowledged: Arc<OwnedSemaphorePermit>,
+}
+
+/// What keeps an object's share of memory, and its message's place, while any sink has its events.
+#[derive(Clone)]
+pub(super) struct Keep {
+    _reservation: Arc<Reservation>,
+    _unacknowledged: Arc<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    fn new(slot: Slot) -> Self {
+        Self { work: Some(slot.work), unacknowledged: slot.unacknowledged }
+    }
+
+    /// Waits for a place in the work gate, unless there is one already.
+    pub(super) async fn enter_work(&mut self, wire: &Wire) {
+        if self.work.is_none() {
+            self.work = wire.gates.work().await;
+        }
+    }
+
+    /// From here on the message only waits for sinks.
+    pub(super) fn leave_work(&mut self) {
+        self.work = None;
+    }
+
+    pub(super) fn keep(&self, reservation: Reservation) -> Keep {
+        Keep {
+            _reservation: Arc::new(reservation),
+            _unacknowledged: Arc::clone(&self.unacknowledged),
+        }
+    }
+}
+
+/// Takes `message` to its end. Dropped at any point it settles nothing, and the queue redelivers:
+/// doing nothing is the safe path.
+pub(super) async fn handle(
+    wire: Arc<Wire>,
+    source: Arc<RunningSource>,
+    message: Message,
+    slot: Slot,
+) -> Fate {
+    let lease = source.keeper.hold(message.receipt.handle(), message.received_at);
+    let mut place = Place::new(slot);
+    let (id, attempt, receipt) = (message.id, message.receive_count, message.receipt);
+    let settlement = tokio::select! {
+        biased;
+        verdict = forward(&wire, &source, &id, &message.body, &mut place) => {
+            note(&wire, &source, &id, attempt, &verdict);
+            verdict.settlement(attempt, wire.jitter())
+        }
+        () = lease.lost() => return lost(&source, &id),
+        () = wire.expire.cancelled() => {
+            tracing::warn!(queue = source.queue.name(), message_id = id, "not finished at the drain deadline; released");
+            Settlement::Release { after: Duration::ZERO }
+        }
+    };
+    // Deleting what is final is right even late; releasing what somebody else has now is not.
+    if lease.is_lost() && settlement != Settlement::Delete {
+        return lost(&source, &id);
+    }
+    match source.settler.settle(receipt, settlement).await {
+        Ok(()) if settlement == Settlement::Delete => Fate::Deleted,
+        Ok(()) => Fate::Released,
+        Err(why) => {
+            tracing::warn!(queue = source.queue.name(), message_id = id, code = why.code, "{why}");
+            Fate::Unsettled
+        }
+    }
+}
+
+/// Every object of the body, one at a time; the worst verdict counts.
+async fn forward(
+    wire: &Arc<Wire>,
+    source: &RunningSource,
+    id: &str,
+    body: &str,
+    place: &mut Place,
+) -> Verdict {
+    let objects = match announced(source.policy.bodies, body) {
+        Ok(Notification::Objects(objects)) => objects,
+        Ok(Notification::Inline(_)) => {
+            let text = "the body holds a CloudTrail record itself (EventBridge); this source reads \
+                        files only, point the rule at another queue";
+            return unreadable(wire, source, id, body, Why::new("inline_not_enabled", text)).await;
+        }
+        Ok(Notification::Nothing(nothing)) => {
+            wire.metrics
+                .messages_without_objects
+                .get_or_create(&ByReason::new(nothing.code()))
+                .inc();
+            return Verdict::Done;
+        }
+        Err(why) => return unreadable(wire, source, id, body, why).await,
+    };
+    let mut verdict = Verdict::Done;
+    for object in &objects {
+        verdict = verdict.and(object::process(wire, source, object, place).await);
+    }
+    verdict
+}
+
+/// A body that can never be processed: logged once and dead-lettered whole.
+async fn unreadable(
+    wire: &Wire,
+    source: &RunningSource,
+    id: &str,
+    body: &str,
+    why: Why,
+) -> Verdict {
+    let queue = source.queue.name();
+    tracing::error!(queue, message_id = id, code = why.code, "{why}");
+    let now = (wire.now)();
+    wire.bury(why, |_, why| dead_letter::message(queue, id, body, why, now)).await
+}
+
+fn announced(bodies: Bodies, body: &str) -> Result<Notification, Why> {
+    match bodies {
+        Bodies::Notifications => notification::parse(body),
+        Bodies::Paths => Ok(Notification::Objects(vec![ObjectRef {
+            location: Location::File(PathBuf::from(body)),
+            region: None,
+            size: None,
+            etag: None,
+        }])),
+    }
+}
+
+/// Logs and counts a message that is not done, once.
+fn note(wire: &Wire, source: &RunningSource, id: &str, attempt: u32, verdict: &Verdict) {
+    if let Verdict::Poison(why) | Verdict::Retry(why) = verdict {
+        wire.metrics.messages_retried.get_or_create(&ByReason::new(why.code)).inc();
+        let queue = source.queue.name();
+        tracing::warn!(
+            queue,
+            message_id = id,
+            attempt,
+            code = why.code,
+            "released for a later attempt: {why}"
+        );
+    }
+}
+
+fn lost(source: &RunningSource, id: &str) -> Fate {
+    tracing::warn!(
+        queue = source.queue.name(),
+        message_id = id,
+        "the lease was lost; the queue offers the message again"
+    );
+    Fate::LeaseLost
+}

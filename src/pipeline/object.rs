@@ -1,0 +1,205 @@
+//! One object, from reference to the outcomes of its events.
+//!
+//! Verify before deliver: matches are held until the file's end has proven it. Where they do not
+//! fit, the object is read again with `If-Match` for the next hold-full, so that no S3 body ever waits
+//! for a sink and no event of a damaged file is ever sent.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::dead_letter;
+use super::decode::{Fault, Hold, Verified};
+use super::deliver::{self, Account, Batch};
+use super::message::Place;
+use super::wire::{Bodies, RunningSource, Wire};
+use crate::cloudtrail::{Damage, KeyKind};
+use crate::config::FaultPolicy;
+use crate::outcome::{Verdict, Why};
+use crate::store::{Location, ObjectRef, StoreErrorKind};
+use crate::telemetry::{ByReason, escape};
+
+/// What became of one attempt to read.
+enum Read {
+    /// Sound; these are its matches.
+    Verified(Verified, Facts),
+    /// Settled without events.
+    Ended(Verdict),
+    /// Read it again from the start, once.
+    Again,
+}
+
+/// What the store said of the object.
+struct Facts {
+    etag: Option<String>,
+    delivered: Option<OffsetDateTime>,
+}
+
+/// Takes `object` through fetch, decode, verify, route and delivery, and answers when every required
+/// pair is final or has failed for now.
+pub(super) async fn process(
+    wire: &Arc<Wire>,
+    source: &RunningSource,
+    object: &ObjectRef,
+    place: &mut Place,
+) -> Verdict {
+    match admit(source, object) {
+        Admission::Fetch => {}
+        Admission::Skip(reason) => {
+            wire.metrics.objects_skipped.get_or_create(&ByReason::new(reason)).inc();
+            return Verdict::Done;
+        }
+        Admission::Poison(why) => return condemn(wire, object, why).await,
+    }
+    let mut account = Account::default();
+    let mut verdict = Verdict::Done;
+    let (mut from, mut etag, mut large, mut second_look) = (0, None::<String>, false, false);
+    loop {
+        place.enter_work(wire).await;
+        let Some(mut reservation) = wire.gates.reserve(object.size, large).await else {
+            return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
+        };
+        let hold = Hold::new(reservation.share.held_cap, from);
+        let (verified, facts) =
+            match read(wire, source, object, etag.as_deref(), hold, second_look).await {
+                Read::Verified(verified, facts) => (verified, facts),
+                Read::Ended(ended) => return verdict.and(ended),
+                Read::Again => {
+                    second_look = true;
+                    continue;
+                }
+            };
+        if verified.next.is_some() && reservation.is_small() {
+            large = true;
+            continue;
+        }
+        reservation.shrink(verified.held);
+        place.leave_work();
+        account.read(&verified.tally);
+        let batch = Batch { found: verified.found, delivered: facts.delivered, object };
+        let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
+        from = verified.next.unwrap_or(0);
+        if verified.next.is_none() {
+            account.commit(wire);
+        }
+        verdict = verdict.and(handed.outcomes(wire).await);
+        if verified.next.is_none() {
+            return verdict;
+        }
+        etag = facts.etag;
+    }
+}
+
+enum Admission {
+    Fetch,
+    Skip(&'static str),
+    Poison(Why),
+}
+
+/// What can be said of an object before any request.
+fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
+    let Location::S3 { bucket, key, .. } = &object.location else {
+        return match source.policy.bodies {
+            Bodies::Paths => Admission::Fetch,
+            Bodies::Notifications => {
+                Admission::Poison(Why::new("not_an_object", "a queue may not name local files"))
+            }
+        };
+    };
+    if !source.policy.buckets.iter().any(|allowed| allowed == bucket) {
+        let text = format!(
+            "{} lies in a bucket that [[source]] buckets does not allow",
+            escape(&object.location.to_string())
+        );
+        return Admission::Poison(Why::new("bucket_not_allowed", text));
+    }
+    let regions = &source.policy.regions;
+    match KeyKind::of(key) {
+        KeyKind::Digest(_) => Admission::Skip("digest"),
+        KeyKind::Insight => Admission::Skip("insight"),
+        KeyKind::Folder => Admission::Skip("folder"),
+        KeyKind::OtherService(_) => Admission::Skip("other_service"),
+        KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
+            Admission::Skip("region")
+        }
+        KeyKind::Log(_) | KeyKind::Unknown if object.size == Some(0) => Admission::Skip("empty"),
+        KeyKind::Log(_) | KeyKind::Unknown => Admission::Fetch,
+    }
+}
+
+async fn read(
+    wire: &Arc<Wire>,
+    source: &RunningSource,
+    object: &ObjectRef,
+    if_match: Option<&str>,
+    hold: Hold,
+    second_look: bool,
+) -> Read {
+    let place = || escape(&object.location.to_string());
+    let body = match source.store.open(object, if_match).await {
+        Ok(body) => body,
+        Err(cause) => {
+            return Read::Ended(failed(wire, source, object, cause.kind, cause.text).await);
+        }
+    };
+    let request_id = body.request_id.clone().unwrap_or_default();
+    let facts = Facts {
+        etag: body.etag.clone(),
+        delivered: body.last_modified.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
+    };
+    match wire.stage.read(body, hold).await {
+        Ok(verified) => Read::Verified(verified, facts),
+        Err(Fault::Store(cause)) => {
+            Read::Ended(failed(wire, source, object, cause.kind, cause.text).await)
+        }
+        Err(Fault::Damage(Damage::Empty)) => {
+            wire.metrics.objects_skipped.get_or_create(&ByReason::new("empty")).inc();
+            Read::Ended(Verdict::Done)
+        }
+        Err(Fault::Damage(Damage::Gzip { .. } | Damage::Json { .. })) if !second_look => {
+            Read::Again
+        }
+        Err(Fault::Damage(damage)) => {
+            let text = format!("{}: {damage} (request id {request_id})", place());
+            Read::Ended(condemn(wire, object, Why::new(damage.code(), text)).await)
+        }
+    }
+}
+
+/// An object whose bytes did not come: what that means is policy, kind by kind.
+async fn failed(
+    wire: &Wire,
+    source: &RunningSource,
+    object: &ObjectRef,
+    kind: StoreErrorKind,
+    text: String,
+) -> Verdict {
+    let why = Why::new(kind.code(), text);
+    let policy = match kind {
+        StoreErrorKind::Missing => source.policy.on_missing,
+        StoreErrorKind::Forbidden => source.policy.on_forbidden,
+        StoreErrorKind::Archived => FaultPolicy::DeadLetter,
+        StoreErrorKind::KmsDenied
+        | StoreErrorKind::Changed
+        | StoreErrorKind::Throttled
+        | StoreErrorKind::Server
+        | StoreErrorKind::ShortBody
+        | StoreErrorKind::Timeout
+        | StoreErrorKind::Other => FaultPolicy::Retry,
+    };
+    match policy {
+        FaultPolicy::DeadLetter => condemn(wire, object, why).await,
+        FaultPolicy::Retry => {
+            wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
+            Verdict::Retry(why)
+        }
+    }
+}
+
+/// An object that can never be read: logged once, counted, dead-lettered by reference.
+async fn condemn(wire: &Wire, object: &ObjectRef, why: Why) -> Verdict {
+    wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
+    tracing::error!(code = why.code, object = %escape(&object.location.to_string()), "{why}");
+    let now = (wire.now)();
+    wire.bury(why, |_, why| dead_letter::object(&object.location, why, now)).await
+}

@@ -1,0 +1,136 @@
+//! What every message in flight shares: the rooms, met in one place.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::dead_letter::{Graveyard, KeepBytes, Letter};
+use super::decode::DecodeStage;
+use super::gates::Gates;
+use super::ledger::Ledger;
+use crate::config::{EventOptions, FaultPolicy};
+use crate::outcome::{Verdict, Why};
+use crate::queue::{LeaseKeeper, Queue, Settler};
+use crate::route::Router;
+use crate::sink::Sink;
+use crate::store::Store;
+use crate::telemetry::{ByReason, BySink, Health, Metrics};
+
+/// The wall clock, handed in so that a simulation replays.
+pub type Now = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// How a source's message bodies are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// As notifications, in any of AWS's formats. Never as a path: whoever can send to a queue must
+    /// not be able to make us read our own files.
+    Notifications,
+    /// As paths of local files, from a folder queue.
+    Paths,
+}
+
+/// A source's checked policy.
+#[derive(Debug, Clone)]
+pub struct SourcePolicy {
+    /// How bodies are read.
+    pub bodies: Bodies,
+    /// Buckets that objects may come from.
+    pub buckets: Vec<String>,
+    /// CloudTrail regions that are fetched; empty: all.
+    pub regions: Vec<String>,
+    /// What a 404 becomes.
+    pub on_missing: FaultPolicy,
+    /// What a 403 becomes.
+    pub on_forbidden: FaultPolicy,
+}
+
+/// A source, before the pipeline runs it.
+pub struct Source {
+    /// Its queue.
+    pub queue: Arc<dyn Queue>,
+    /// Where its objects lie.
+    pub store: Arc<dyn Store>,
+    /// Its policy.
+    pub policy: SourcePolicy,
+}
+
+/// A source that runs: its queue's two drivers are up.
+pub(super) struct RunningSource {
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) policy: SourcePolicy,
+    pub(super) keeper: LeaseKeeper,
+    pub(super) settler: Settler,
+}
+
+/// A sink as the wire sees it.
+pub(super) struct Post {
+    pub(super) name: String,
+    pub(super) required: bool,
+    pub(super) sink: Arc<dyn Sink>,
+}
+
+impl Post {
+    /// Adds one to this sink's counter of `family`.
+    pub(super) fn count(&self, family: &Family<BySink, Counter>) {
+        family.get_or_create(&BySink::new(&self.name)).inc();
+    }
+}
+
+/// See the module.
+pub(super) struct Wire {
+    pub(super) gates: Gates,
+    pub(super) stage: Arc<DecodeStage>,
+    pub(super) options: Arc<EventOptions>,
+    pub(super) router: Router,
+    pub(super) posts: Vec<Post>,
+    pub(super) ledger: Ledger,
+    pub(super) graveyard: Graveyard,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
+    pub(super) now: Now,
+    pub(super) jitter: Mutex<fastrand::Rng>,
+    pub(super) patience: Duration,
+    /// Deliveries in hand: they outlive the message that asked.
+    pub(super) deliveries: TaskTracker,
+    /// The drain deadline has come: settle what can be settled and let go of the rest.
+    pub(super) expire: CancellationToken,
+}
+
+impl Wire {
+    /// A draw in `0.0..1.0`, from the seeded generator.
+    pub(super) fn jitter(&self) -> f64 {
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
+    /// Poison: a confirmed letter makes it `Done`, a failed one `Retry`; under `redrive` it stays
+    /// `Poison`, for the queue to move.
+    pub(super) async fn bury(
+        &self,
+        why: Why,
+        letter: impl FnOnce(KeepBytes, &Why) -> Letter,
+    ) -> Verdict {
+        let (letters, keep) = match &self.graveyard {
+            Graveyard::Redrive => return Verdict::Poison(why),
+            Graveyard::Letters(letters, keep) => (letters, *keep),
+        };
+        let letter = letter(keep, &why);
+        let code = letter.code;
+        match letters.put(letter).await {
+            Ok(()) => {
+                self.metrics.dead_letters.get_or_create(&ByReason::new(code)).inc();
+                Verdict::Done
+            }
+            Err(failed) => {
+                self.metrics.dead_letter_errors.inc();
+                tracing::error!(code = failed.code, "{failed}; the message is kept");
+                Verdict::Retry(failed)
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The loop behind every sink: it batches, tries, backs off, tries again, and answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::SinkState;
+use super::answers::{Answers, Item, stopped};
+use super::backoff::Backoff;
+use super::handle::{Bounds, Job, Sent, Transmit};
+use super::status::Status;
+use crate::outcome::{Outcome, Why};
+use crate::telemetry::{BySinkAndReason, Metrics};
+
+/// Work that the driver waits for: a request, or the late outcome of some of its events.
+enum Done {
+    Begun,
+    Sent(Vec<Item>, Sent),
+    Late(Vec<Item>, Outcome),
+}
+
+type Work = FuturesUnordered<BoxFuture<'static, Done>>;
+
+/// Owns every event from hand-over to answer.
+pub(super) struct Driver<T> {
+    transmit: Arc<T>,
+    bounds: Bounds,
+    queue: mpsc::Receiver<Job>,
+    room: Arc<Semaphore>,
+    status: Arc<Status>,
+    answers: Answers,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    waiting: VecDeque<Item>,
+    work: Work,
+    /// Requests among `work`; the rest are late outcomes.
+    requests: usize,
+    backoff: Backoff,
+    not_before: Option<Instant>,
+    failing: bool,
+    stopping: bool,
+    closed: bool,
+}
+
+impl<T: Transmit> Driver<T> {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has each of them by name")]
+    pub(super) fn new(
+        transmit: T,
+        bounds: Bounds,
+        queue: mpsc::Receiver<Job>,
+        room: Arc<Semaphore>,
+        status: Arc<Status>,
+        answers: Answers,
+        metrics: &Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            transmit: Arc::new(transmit),
+            bounds,
+            queue,
+            room,
+            status,
+            answers,
+            metrics: metrics.clone(),
+            stop,
+            waiting: VecDeque::new(),
+            work: Work::new(),
+            requests: 0,
+            backoff: Backoff::default(),
+            not_before: None,
+            failing: false,
+            stopping: false,
+            closed: false,
+        }
+    }
+
+    /// Runs until `stop` is cancelled and everything handed over is answered.
+    pub(super) async fn run(mut self) {
+        let (transmit, stop) = (self.transmit.clone(), self.stop.clone());
+        self.work.push(Box::pin(async move {
+            stop.run_until_cancelled(transmit.begin()).await;
+            Done::Begun
+        }));
+        loop {
+            self.take_what_waits();
+            self.start();
+            if self.closed && self.waiting.is_empty() && self.work.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(done) = self.work.next(), if !self.work.is_empty() => self.settle(done),
+                () = self.stop.cancelled(), if !self.stopping => self.begin_stop(),
+                job = self.queue.recv(), if !self.closed && self.waiting.len() < self.bounds.batch => {
+                    match job {
+                        Some(job) => self.waiting.extend(self.answers.open(job)),
+                        None => self.closed = true,
+                    }
+                }
+                () = until(self.not_before), if self.not_before.is_some() => self.not_before = None,
+            }
+        }
+        self.transmit.finish().await;
+    }
+
+    /// Group commit: everything that has arrived joins the next batch.
+    fn take_what_waits(&mut self) {
+        while self.waiting.len() < self.bounds.batch
+            && let Ok(job) = self.queue.try_recv()
+        {
+            self.waiting.extend(self.answers.open(job));
+        }
+    }
+
+    /// Starts as many requests as may run now.
+    fn start(&mut self) {
+        if self.stopping && self.failing {
+            for item in std::mem::take(&mut self.waiting) {
+                self.answers.close(&item, stopped());
+            }
+        }
+        let parallel = if self.failing { 1 } else { self.bounds.parallel };
+        while self.not_before.is_none() && self.requests < parallel && !self.waiting.is_empty() {
+            let count = self.waiting.len().min(self.bounds.batch);
+            let items: Vec<Item> = self.waiting.drain(..count).collect();
+            let transmit = self.transmit.clone();
+            self.requests += 1;
+            self.work.push(Box::pin(async move {
+                let events = items.iter().map(|item| item.event.clone()).collect();
+                let sent = transmit.send(events).await;
+                Done::Sent(items, sent)
+            }));
+        }
+    }
+
+    /// Answers what is final and keeps the rest for another try.
+    fn settle(&mut self, done: Done) {
+        match done {
+            Done::Begun => {}
+            Done::Sent(items, Sent { outcomes, late, wait, paused }) => {
+                self.requests -= 1;
+                let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();
+                for late in late {
+                    let taken = late.places.iter().filter_map(|at| slots.get_mut(*at)?.take());
+                    let items: Vec<Item> = taken.collect();
+                    let outcome = late.outcome;
+                    self.work.push(Box::pin(async move { Done::Late(items, outcome.await) }));
+                }
+                let mut outcomes = outcomes.into_iter();
+                let known = slots.into_iter().map(|item| {
+                    let outcome = outcomes.next().unwrap_or_else(unanswered);
+                    item.map(|item| (item, outcome))
+                });
+                let known: Vec<(Item, Outcome)> = known.flatten().collect();
+                let cause = self.close(known);
+                self.judge(cause, wait, paused);
+            }
+            Done::Late(items, outcome) => {
+                let known = items.into_iter().map(|item| (item, outcome.clone())).collect();
+                if let Some(cause) = self.close(known) {
+                    self.judge(Some(cause), None, false);
+                }
+            }
+        }
+    }
+
+    /// Answers final outcomes; events to be tried again go to the front, in order. Why, if there are any.
+    fn close(&mut self, known: Vec<(Item, Outcome)>) -> Option<Why> {
+        let mut again = Vec::new();
+        let mut cause = None;
+        for (item, outcome) in known {
+            if let Outcome::Retry(why) = &outcome {
+                cause.get_or_insert_with(|| why.clone());
+                if !self.stopping {
+                    again.push(item);
+                    continue;
+                }
+            }
+            self.answers.close(&item, outcome);
+        }
+        for item in again.into_iter().rev() {
+            self.waiting.push_front(item);
+        }
+        cause
+    }
+
+    /// Sets the state, and when the next request may go out.
+    fn judge(&mut self, cause: Option<Why>, wait: Option<Duration>, paused: bool) {
+        self.failing = cause.is_some();
+        let wait = match cause {
+            None => {
+                self.backoff.reset();
+                self.status.set(SinkState::Up);
+                wait
+            }
+            Some(why) => {
+                self.count(why.code);
+                let state = if paused { SinkState::Paused(why) } else { SinkState::Degraded(why) };
+                self.status.set(state);
+                Some(self.backoff.after_failure(fastrand::f64()).max(wait.unwrap_or_default()))
+            }
+        };
+        // A stopping sink does not sit out what the destination asked for: it has a deadline.
+        self.not_before = wait.filter(|_| !self.stopping).map(|wait| Instant::now() + wait);
+    }
+
+    fn count(&self, reason: &str) {
+        let sink = self.answers.sink().to_owned();
+        let labels = BySinkAndReason { sink, reason: reason.to_owned() };
+        self.metrics.sink_errors.get_or_create(&labels).inc();
+    }
+
+    /// Takes no more; a wait for better times is over.
+    fn begin_stop(&mut self) {
+        self.stopping = true;
+        self.not_before = None;
+        self.room.close();
+        self.queue.close();
+    }
+}
+
+impl<T> Drop for Driver<T> {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+fn unanswered() -> Outcome {
+    Outcome::Retry(Why::new("sink_fault", "the sink answered fewer outcomes than events"))
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

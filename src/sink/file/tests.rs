@@ -1,0 +1,91 @@
+use super::*;
+use crate::config::SinkKind;
+use crate::outcome::Outcome;
+use crate::sink::testing::{Running, config, event, event_with, render_record};
+
+fn settings(path: &Path) -> FileConfig {
+    FileConfig { path: path.to_owned(), fsync: true }
+}
+
+fn run(path: &Path) -> Running {
+    let own = settings(path);
+    let config = config("archive", SinkKind::File(own.clone()));
+    Running::start(|metrics, stop| {
+        let lines = Lines {
+            name: config.name.clone(),
+            format: config.format,
+            render: render_record,
+            metrics: metrics.clone(),
+            writer: Arc::new(Mutex::new(Append::open("archive", &own).unwrap())),
+        };
+        handle::start(&config, lines, BOUNDS, metrics, stop)
+    })
+}
+
+#[tokio::test]
+async fn events_are_appended_one_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.ndjson");
+    for _ in 0..2 {
+        let running = run(&path);
+        let outcomes = running.built.deliver(vec![event(1), event(2)]).await;
+        assert_eq!(outcomes, vec![Outcome::Delivered; 2]);
+        running.finish().await;
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let ids: Vec<String> = text.lines().map(id_of).collect();
+    assert_eq!(ids, ["event-1", "event-2", "event-1", "event-2"]);
+}
+
+fn id_of(line: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(line).unwrap();
+    event["eventID"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_record_of_several_lines_becomes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.ndjson");
+    let running = run(&path);
+    let mut spread = (*event_with("spread", "")).clone();
+    spread.record.bytes = "{\r\n \"eventID\": \"spread\"\n}".into();
+    running.built.deliver(vec![Arc::new(spread)]).await;
+    running.finish().await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{   \"eventID\": \"spread\" }\n");
+}
+
+#[test]
+fn a_half_line_is_removed_a_whole_one_is_ended_and_what_is_not_ours_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.ndjson");
+    for (before, after) in [
+        ("", ""),
+        ("{\"a\":1}\n", "{\"a\":1}\n"),
+        ("{\"a\":1}\n{\"b\":", "{\"a\":1}\n"),
+        ("{\"b\":", ""),
+        ("{\"a\":1}\n{\"b\":2}", "{\"a\":1}\n{\"b\":2}\n"),
+        ("notes by hand", "notes by hand\n"),
+    ] {
+        std::fs::write(&path, before).unwrap();
+        let opened = Append::open("archive", &settings(&path)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), after, "from {before:?}");
+        assert_eq!(opened.length, Some(after.len() as u64), "from {before:?}");
+    }
+}
+
+#[test]
+fn a_device_is_written_to_and_neither_mended_nor_synced() {
+    let mut full = Append::open("archive", &settings(Path::new("/dev/full"))).unwrap();
+    assert_eq!(full.length, None);
+    let why = full.write_lines(b"x\n").unwrap_err();
+    assert_eq!(why.code, "file_failed");
+    assert!(why.text.contains("sink.archive.path") && why.text.contains("/dev/full"), "{why}");
+    let mut null = Append::open("archive", &settings(Path::new("/dev/null"))).unwrap();
+    assert_eq!(null.write_lines(b"x\n"), Ok(()));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let why = Append::open("archive", &settings(Path::new("/nowhere/x"))).err().unwrap();
+    assert!(why.text.contains("cannot open /nowhere/x"), "{why}");
+}

@@ -1,0 +1,223 @@
+//! The Kafka sink: an idempotent producer whose every delivery report is awaited.
+//!
+//! `settings` maps the configuration to librdkafka's properties, `client` owns the producer and replaces one that
+//! is beyond repair, `record` says what of an event becomes key and headers, `errors` what a failure means.
+
+mod client;
+mod errors;
+mod probe;
+mod record;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryFuture, FutureRecord};
+use tokio_util::sync::CancellationToken;
+
+use super::handle::{Bounds, Sent, Transmit};
+use super::{Built, Render, handle};
+use crate::config::{KafkaConfig, KafkaKey, OutputFormat, SinkConfig};
+use crate::event::Event;
+use crate::outcome::{Outcome, Why};
+use crate::telemetry::{BySink, Metrics};
+use client::{Client, Live};
+use errors::Blame;
+pub(super) use probe::probe;
+
+/// Two batches overlap, so that the broker is not idle while we render.
+const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, pending: 10_000 };
+/// How long a full queue is left alone if nothing of ours is in it.
+const QUEUE_FULL: Duration = Duration::from_millis(20);
+
+/// Makes the sink.
+///
+/// # Errors
+/// librdkafka refuses the settings, or the password cannot be read.
+pub(super) fn build(
+    config: &SinkConfig,
+    own: &KafkaConfig,
+    metrics: &Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<Built, Why> {
+    let kafka = Kafka::new(config, own, metrics, crate::event::render)?;
+    Ok(handle::start(config, kafka, BOUNDS, metrics, stop))
+}
+
+/// Everything that one try needs.
+struct Kafka {
+    name: String,
+    topic: String,
+    key: KafkaKey,
+    format: OutputFormat,
+    render: Render,
+    client: Client,
+    metrics: Arc<Metrics>,
+}
+
+/// What became of one record.
+type Report = Result<(), RDKafkaErrorCode>;
+
+/// A record that librdkafka has taken, by its place in the batch.
+type Pending = VecDeque<(usize, DeliveryFuture)>;
+
+impl Kafka {
+    fn new(
+        config: &SinkConfig,
+        own: &KafkaConfig,
+        metrics: &Arc<Metrics>,
+        render: Render,
+    ) -> Result<Self, Why> {
+        Ok(Self {
+            name: config.name.clone(),
+            topic: own.topic.clone(),
+            key: own.key,
+            format: config.format,
+            render,
+            client: Client::new(&config.name, own)?,
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// Queues every record, then awaits every report: never one after the other.
+    async fn produce(&self, live: &Live, events: &[Arc<Event>]) -> Vec<Report> {
+        let mut reports = vec![Err(RDKafkaErrorCode::Unknown); events.len()];
+        let mut pending = Pending::new();
+        for (at, event) in events.iter().enumerate() {
+            match self.queue(live, event, &mut pending, &mut reports).await {
+                Ok(delivery) => pending.push_back((at, delivery)),
+                Err(code) => reports[at] = Err(code),
+            }
+        }
+        while await_oldest(&mut pending, &mut reports).await {}
+        reports
+    }
+
+    /// Gives a record to librdkafka. A full queue is no failure: it has room again when a report comes in.
+    async fn queue(
+        &self,
+        live: &Live,
+        event: &Event,
+        pending: &mut Pending,
+        reports: &mut [Report],
+    ) -> Result<DeliveryFuture, RDKafkaErrorCode> {
+        let mut payload = Vec::with_capacity(2048);
+        (self.render)(event, self.format, &mut payload);
+        let labels = BySink { sink: self.name.clone() };
+        self.metrics.sink_bytes.get_or_create(&labels).inc_by(payload.len() as u64);
+        let mut record = FutureRecord::to(&self.topic)
+            .key(record::key(event, self.key))
+            .payload(&payload)
+            .headers(record::headers(event, self.format));
+        loop {
+            match live.producer().send_result(record) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    if !await_oldest(pending, reports).await {
+                        tokio::time::sleep(QUEUE_FULL).await;
+                    }
+                }
+                Err((fault, _)) => return Err(code_of(&fault)),
+            }
+        }
+    }
+
+    /// Sends each record that a broker blamed once more, alone: brokers judge batches, and a batch that is too
+    /// large, or has one invalid record, takes innocent neighbours down with it.
+    async fn isolate(&self, live: &Live, events: &[Arc<Event>], reports: &mut [Report]) {
+        for (at, report) in reports.iter_mut().enumerate() {
+            if matches!(report, Err(code) if errors::blame(*code).0 == Blame::Record) {
+                let alone = self.produce(live, &events[at..=at]).await;
+                *report = alone.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::Unknown));
+            }
+        }
+    }
+
+    async fn deliver(&self, events: &[Arc<Event>]) -> Result<Sent, Why> {
+        let live = self.client.live()?;
+        let mut reports = self.produce(&live, events).await;
+        self.isolate(&live, events, &mut reports).await;
+        let mut paused = false;
+        let mut outcomes = Vec::with_capacity(reports.len());
+        for report in reports {
+            let (outcome, operator) = self.judge(&live, report);
+            paused |= operator;
+            outcomes.push(outcome);
+        }
+        let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Retry(_)));
+        if failed && (paused || live.fatal().is_some()) {
+            // A fatal error never heals; a login is made anew with the secret as it is then.
+            self.client.discard(&live);
+        } else if !failed {
+            live.forget_trouble();
+        }
+        self.client.release(live);
+        Ok(Sent { outcomes, late: Vec::new(), wait: None, paused })
+    }
+
+    /// The outcome of a report, and whether an operator has to act.
+    fn judge(&self, live: &Live, report: Report) -> (Outcome, bool) {
+        let Err(code) = report else { return (Outcome::Delivered, false) };
+        let cause = live.cause_of(code);
+        let (blame, reason) = errors::blame(cause.code);
+        let text = format!("sink.{}: Kafka topic {}: {}", self.name, self.topic, cause.text);
+        let why = Why::new(reason, text);
+        match blame {
+            Blame::Record => (Outcome::Refused(why), false),
+            Blame::Operator => (Outcome::Retry(why), true),
+            Blame::Time => (Outcome::Retry(why), false),
+        }
+    }
+}
+
+/// Awaits the first report that is due; `false`: none is.
+async fn await_oldest(pending: &mut Pending, reports: &mut [Report]) -> bool {
+    let Some((at, delivery)) = pending.pop_front() else { return false };
+    reports[at] = match delivery.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((fault, _))) => Err(code_of(&fault)),
+        // The producer was dropped with the record in it.
+        Err(_) => Err(RDKafkaErrorCode::PurgeQueue),
+    };
+    true
+}
+
+fn code_of(fault: &KafkaError) -> RDKafkaErrorCode {
+    fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
+}
+
+impl Transmit for Kafka {
+    fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
+        Box::pin(async move {
+            self.deliver(&events).await.unwrap_or_else(|why| Sent {
+                outcomes: vec![Outcome::Retry(why); events.len()],
+                late: Vec::new(),
+                wait: None,
+                paused: true,
+            })
+        })
+    }
+
+    fn begin(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Err(why) = probe(&self.name, self.client.settings()).await {
+                tracing::warn!(
+                    sink = self.name,
+                    code = why.code,
+                    "before the first event: {}",
+                    why.text
+                );
+            }
+        })
+    }
+
+    fn finish(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.client.close())
+    }
+}

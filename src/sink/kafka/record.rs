@@ -1,0 +1,34 @@
+//! What of an event becomes a record's key and headers.
+
+use rdkafka::message::{Header, OwnedHeaders};
+
+use crate::config::{KafkaKey, OutputFormat};
+use crate::event::Event;
+
+/// The key. An event without an account is keyed by its id.
+pub(super) fn key(event: &Event, key: KafkaKey) -> &str {
+    match key {
+        KafkaKey::Account => event.fields.account.as_deref().unwrap_or(&event.id),
+        KafkaKey::EventId => &event.id,
+    }
+}
+
+/// Facts of ours beside the payload, so that a consumer can fold duplicates and choose without parsing it.
+pub(super) fn headers(event: &Event, format: OutputFormat) -> OwnedHeaders {
+    let schema_version = match (format, event.options.ocsf) {
+        (OutputFormat::Ocsf, version) => Some(version.as_str()),
+        (OutputFormat::Ecs | OutputFormat::Cim | OutputFormat::Raw, _) => None,
+    };
+    let pairs = [
+        ("event_id", Some(event.id.as_str())),
+        ("event_name", Some(event.fields.name.as_str())),
+        ("format", Some(format.as_str())),
+        ("content_type", Some("application/json")),
+        ("schema_version", schema_version),
+        ("lane", Some(event.lane.as_str())),
+    ];
+    let said = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    said.fold(OwnedHeaders::new_with_capacity(pairs.len()), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(value) })
+    })
+}

@@ -1,0 +1,243 @@
+//! One try at delivering a list of events: cut into requests, each answer taken apart event by event.
+//!
+//! HEC indexes the objects of a request up to the first bad one and nothing after it, so a refusal is
+//! neither "all" nor "nothing": what stands before the bad event is delivered, it alone is refused, the
+//! rest is sent again. Where the answer does not say which one it was, halves are tried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::response::{Class, Verdict, classify};
+use super::{Posted, Splunk};
+use crate::event::Event;
+use crate::outcome::{Outcome, Why};
+use crate::sink::handle::{Late, Sent};
+
+/// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5 MB). Nothing
+/// is indexed then, so halving costs a few requests and no duplicate, and an event that really is bad is found
+/// as well. Above this size the next requests are made smaller, too.
+const DISGUISE: usize = 1_000_000;
+/// The pause that a collector near its limits gets.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The state of one try.
+pub(super) struct Delivery<'a> {
+    splunk: &'a Splunk,
+    events: &'a [Arc<Event>],
+    /// `None`: not known yet.
+    outcomes: Vec<Option<Outcome>>,
+    /// Lists of places in `events` still to be sent; the last one is next.
+    work: Vec<Vec<usize>>,
+    late: Vec<Late>,
+    slow: bool,
+}
+
+/// One request, not yet sent.
+struct Chunk {
+    body: Vec<u8>,
+    /// The places in `events` of its objects, in order.
+    events: Vec<usize>,
+}
+
+/// Why a try ends early: the destination has to change before anything more is sent.
+struct Halt {
+    why: Why,
+    wait: Option<Duration>,
+    paused: bool,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(splunk: &'a Splunk, events: &'a [Arc<Event>]) -> Self {
+        let work = vec![(0..events.len()).collect()];
+        Self {
+            splunk,
+            events,
+            outcomes: vec![None; events.len()],
+            work,
+            late: Vec::new(),
+            slow: false,
+        }
+    }
+
+    /// Sends until every event is answered or the destination stops accepting.
+    pub(super) async fn run(mut self) -> Sent {
+        let mut halt = None;
+        while halt.is_none()
+            && let Some(todo) = self.work.pop()
+        {
+            let chunk = self.pack(todo);
+            if !chunk.events.is_empty() {
+                halt = self.offer(chunk).await.err();
+            }
+        }
+        self.finish(halt)
+    }
+
+    fn finish(self, halt: Option<Halt>) -> Sent {
+        let slow = self.slow.then_some(SLOW);
+        let (why, wait, paused) = match halt {
+            Some(Halt { why, wait, paused }) => (why, wait.or(slow), paused),
+            None => (Why::new("sink_fault", "the event was not sent"), slow, false),
+        };
+        let outcome = |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(why.clone()));
+        Sent {
+            outcomes: self.outcomes.into_iter().map(outcome).collect(),
+            late: self.late,
+            wait,
+            paused,
+        }
+    }
+
+    /// Renders events until the request is full; what does not fit goes back to the work.
+    fn pack(&mut self, todo: Vec<usize>) -> Chunk {
+        let most = self.splunk.most_bytes();
+        let mut chunk = Chunk { body: Vec::new(), events: Vec::new() };
+        for (position, &at) in todo.iter().enumerate() {
+            match self.splunk.envelopes.wrap(&self.events[at]) {
+                Err(why) => self.refuse(at, why),
+                Ok(object) if object.len() > self.splunk.max_batch_bytes => {
+                    self.refuse(at, self.over_limit(object.len()));
+                }
+                Ok(object) if chunk.events.is_empty() || chunk.body.len() + object.len() < most => {
+                    chunk.body.extend_from_slice(&object);
+                    chunk.body.push(b'\n');
+                    chunk.events.push(at);
+                }
+                Ok(_) => {
+                    self.work.push(todo[position..].to_vec());
+                    break;
+                }
+            }
+        }
+        chunk
+    }
+
+    async fn offer(&mut self, chunk: Chunk) -> Result<(), Halt> {
+        let posted = self.splunk.post(&chunk.body).await.map_err(|why| {
+            // No answer heals by itself; a secret or a certificate does not.
+            let paused = matches!(why.code, "secret_unreadable" | "sink_setting" | "splunk_tls");
+            Halt { why, wait: None, paused }
+        })?;
+        let verdict = classify(&posted.reply);
+        self.judge(chunk, &posted, verdict)
+    }
+
+    fn judge(&mut self, chunk: Chunk, posted: &Posted<'_>, verdict: Verdict) -> Result<(), Halt> {
+        let why = self.splunk.why(&verdict);
+        let halt = |paused| Halt { why: why.clone(), wait: posted.reply.retry_after, paused };
+        match verdict.class {
+            Class::Accepted { slow_down, ack_id } => {
+                self.slow |= slow_down;
+                self.taken_in(chunk.events, posted, ack_id)
+            }
+            Class::TooLarge => {
+                self.splunk.learn_limit(chunk.body.len());
+                self.split(chunk.events, why);
+                Ok(())
+            }
+            Class::BadEvent { number: Some(0), .. } if verdict.code == Some(6) => {
+                if chunk.body.len() > DISGUISE {
+                    self.splunk.learn_limit(chunk.body.len());
+                }
+                self.split(chunk.events, why);
+                Ok(())
+            }
+            Class::BadEvent { number, ack_id } => {
+                match number.filter(|number| *number < chunk.events.len()) {
+                    Some(number) => self.isolate(chunk.events, number, why, posted, ack_id),
+                    None => {
+                        self.split(chunk.events, why);
+                        Ok(())
+                    }
+                }
+            }
+            // The index is the setting of an operator, not a property of the event.
+            Class::WrongIndex { number, ack_id } => {
+                let mut before = chunk.events;
+                before.truncate(number.unwrap_or(0));
+                self.taken_in(before, posted, ack_id)?;
+                Err(halt(true))
+            }
+            Class::Busy => Err(halt(false)),
+            Class::Setting { token } => {
+                if token {
+                    self.splunk.http.forget_token();
+                }
+                Err(halt(true))
+            }
+        }
+    }
+
+    /// Before the bad one: indexed. The bad one: refused. After it: sent again.
+    fn isolate(
+        &mut self,
+        mut events: Vec<usize>,
+        bad: usize,
+        why: Why,
+        posted: &Posted<'_>,
+        ack_id: Option<u64>,
+    ) -> Result<(), Halt> {
+        let after = events.split_off(bad + 1);
+        if let Some(bad) = events.pop() {
+            self.refuse(bad, why);
+        }
+        if !after.is_empty() {
+            self.work.push(after);
+        }
+        self.taken_in(events, posted, ack_id)
+    }
+
+    /// Tries each half; of a single event the answer is believed.
+    fn split(&mut self, mut events: Vec<usize>, why: Why) {
+        if let [only] = events[..] {
+            return self.refuse(only, why);
+        }
+        let second = events.split_off(events.len() / 2);
+        self.work.push(second);
+        self.work.push(events);
+    }
+
+    /// Events that Splunk took in: delivered, or, with indexer acknowledgement, delivered when it says so. Where it
+    /// is asked for and gives no receipt, nothing is taken for delivered.
+    fn taken_in(
+        &mut self,
+        events: Vec<usize>,
+        posted: &Posted<'_>,
+        ack_id: Option<u64>,
+    ) -> Result<(), Halt> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        match (&self.splunk.acks, ack_id) {
+            (None, _) => {
+                for at in events {
+                    self.outcomes[at] = Some(Outcome::Delivered);
+                }
+            }
+            (Some(acks), Some(id)) => {
+                let outcome = acks.outcome(posted.endpoint, &posted.ticket, id);
+                self.late.push(Late { places: events, outcome: Box::pin(outcome) });
+            }
+            (Some(_), None) => return Err(self.no_receipt()),
+        }
+        Ok(())
+    }
+
+    fn no_receipt(&self) -> Halt {
+        let text = format!(
+            "sink.{}: Splunk took events in without a receipt; turn indexer acknowledgement on for the token, or set ack = false",
+            self.splunk.name
+        );
+        Halt { why: Why::new("splunk_ack_disabled", text), wait: None, paused: true }
+    }
+
+    fn refuse(&mut self, at: usize, why: Why) {
+        self.outcomes[at] = Some(Outcome::Refused(why));
+    }
+
+    fn over_limit(&self, bytes: usize) -> Why {
+        let (sink, most) = (&self.splunk.name, self.splunk.max_batch_bytes);
+        let text = format!("the event has {bytes} bytes, sink.{sink}.max_batch_bytes is {most}");
+        Why::new("splunk_too_large", text)
+    }
+}

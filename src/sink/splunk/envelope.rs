@@ -1,0 +1,259 @@
+//! The JSON object around an event. Always from a struct: of an object with a key that Splunk does not know, Splunk
+//! indexes nothing, nor anything after it, and answers 200.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::config::{OutputFormat, SplunkConfig, SplunkMode};
+use crate::event::{CallOutcome, Event};
+use crate::outcome::Why;
+use crate::sink::Render;
+
+/// What is the same for all events of a sink.
+pub(super) struct Envelopes {
+    index: Option<String>,
+    source: Option<String>,
+    sourcetype: String,
+    host: Option<String>,
+    mode: SplunkMode,
+    format: OutputFormat,
+    render: Render,
+}
+
+/// One object of a request: exactly the keys that HEC knows.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    source: &'a str,
+    sourcetype: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<&'a str>,
+    event: &'a RawValue,
+    fields: Indexed<'a>,
+}
+
+/// Fields that are indexed beside the event: strings and lists of strings only, none of them empty.
+#[derive(Serialize)]
+struct Indexed<'a> {
+    event_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    finding: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<&'static str>,
+}
+
+impl Envelopes {
+    /// As the configuration says. `only` sends the record itself, whatever the format.
+    pub(super) fn new(own: &SplunkConfig, format: OutputFormat, render: Render) -> Self {
+        let (sourcetype, format) = match own.mode {
+            SplunkMode::Beside => ("certrelay:event", format),
+            SplunkMode::Only => ("aws:cloudtrail", OutputFormat::Raw),
+        };
+        Self {
+            index: own.index.clone(),
+            source: own.source.clone(),
+            sourcetype: own.sourcetype.clone().unwrap_or_else(|| sourcetype.to_owned()),
+            host: own.host.clone(),
+            mode: own.mode,
+            format,
+            render,
+        }
+    }
+
+    /// One object, without anything after it: HEC reads objects one after the other.
+    ///
+    /// # Errors
+    /// The event's rendering is no JSON; it can never be sent.
+    pub(super) fn wrap(&self, event: &Event) -> Result<Vec<u8>, Why> {
+        let mut rendered = Vec::with_capacity(2048);
+        (self.render)(event, self.format, &mut rendered);
+        let payload: &RawValue =
+            serde_json::from_slice(&rendered).map_err(|fault| not_json(&fault))?;
+        let time = time_of(event).and_then(|time| RawValue::from_string(time).ok());
+        let origin = origin_of(event);
+        let envelope = Envelope {
+            time: time.as_deref(),
+            host: self.host.as_deref().or(event.fields.account.as_deref()),
+            source: self.source.as_deref().unwrap_or(&origin),
+            sourcetype: &self.sourcetype,
+            index: self.index.as_deref(),
+            event: payload,
+            fields: self.indexed(event),
+        };
+        serde_json::to_vec(&envelope).map_err(|fault| not_json(&fault))
+    }
+
+    /// With the add-on's own sourcetype only the id: its searches find everything else themselves,
+    /// and a second value of `region` would only confuse them.
+    fn indexed<'a>(&self, event: &'a Event) -> Indexed<'a> {
+        let beside = self.mode == SplunkMode::Beside;
+        let if_beside = |value: &'a str| Some(value).filter(|value| beside && !value.is_empty());
+        let fields = &event.fields;
+        Indexed {
+            event_id: &event.id,
+            event_name: if_beside(&fields.name),
+            event_source: if_beside(&fields.source),
+            account: fields.account.as_deref().and_then(if_beside),
+            region: fields.region.as_deref().and_then(if_beside),
+            outcome: beside.then_some(match fields.outcome {
+                CallOutcome::Success => "success",
+                CallOutcome::Failure => "failure",
+            }),
+            severity: beside.then(|| fields.severity.as_str()),
+            finding: match beside {
+                true => fields.findings.iter().map(|finding| finding.rule.id).collect(),
+                false => Vec::new(),
+            },
+            lane: beside.then(|| event.lane.as_str()),
+        }
+    }
+}
+
+/// `eventTime` in plain decimal seconds: exponents are refused (code 15), and so is null.
+fn time_of(event: &Event) -> Option<String> {
+    let time = event.fields.time?;
+    let seconds = time.unix_timestamp();
+    (seconds >= 0).then(|| format!("{seconds}.{:03}", time.millisecond()))
+}
+
+/// The file, without the record's place in it: `source` is one of the few values Splunk keeps per
+/// bucket, and the file is also what the AWS add-on calls it.
+fn origin_of(event: &Event) -> String {
+    let origin = event.origin.to_string();
+    match origin.rsplit_once('#') {
+        Some((file, _)) => file.to_owned(),
+        None => origin,
+    }
+}
+
+fn not_json(fault: &serde_json::Error) -> Why {
+    Why::new("splunk_not_json", format!("the event cannot be written as JSON: {fault}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::{Secret, Tls};
+    use crate::sink::testing::{event, render_record};
+
+    fn settings(mode: SplunkMode) -> SplunkConfig {
+        SplunkConfig {
+            endpoints: Vec::new(),
+            token: Secret::Env("HEC_TOKEN".to_owned()),
+            mode,
+            index: None,
+            source: None,
+            sourcetype: None,
+            host: None,
+            ack: false,
+            tls: Tls::default(),
+            max_batch_bytes: 1_000_000,
+            timeout: std::time::Duration::from_secs(60),
+        }
+    }
+
+    fn wrap(own: &SplunkConfig, event: &Event) -> Value {
+        let envelopes = Envelopes::new(own, OutputFormat::Ocsf, render_record);
+        serde_json::from_slice(&envelopes.wrap(event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn beside_another_feed_the_event_has_our_sourcetype_and_fields_to_join_on() {
+        let given = event(1);
+        let wrapped = wrap(&settings(SplunkMode::Beside), &given);
+        let findings: Vec<&str> =
+            given.fields.findings.iter().map(|finding| finding.rule.id).collect();
+        assert!(!findings.is_empty(), "the upload of a certificate is worth a look");
+        let record: Value = serde_json::from_slice(&event(1).record.bytes).unwrap();
+        let expected = json!({
+            "time": 1_790_000_000.0, "host": "111122223333", "source": "s3://audit-logs/AWSLogs/file.json.gz",
+            "sourcetype": "certrelay:event", "event": record,
+            "fields": {
+                "event_id": "event-1", "event_name": "UploadServerCertificate",
+                "event_source": "iam.amazonaws.com", "account": "111122223333",
+                "region": "us-east-1", "outcome": "success", "lane": "file",
+                "severity": given.fields.severity.as_str(), "finding": findings,
+            },
+        });
+        assert_eq!(wrapped, expected);
+    }
+
+    #[test]
+    fn as_the_only_feed_it_looks_like_the_add_ons_own() {
+        fn by_format(_: &Event, format: OutputFormat, out: &mut Vec<u8>) {
+            out.extend_from_slice(format!(r#"{{"f":"{format:?}"}}"#).as_bytes());
+        }
+        let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Ocsf, by_format);
+        let wrapped: Value = serde_json::from_slice(&envelopes.wrap(&event(1)).unwrap()).unwrap();
+        assert_eq!(wrapped["sourcetype"], "aws:cloudtrail");
+        assert_eq!(wrapped["event"]["f"], "Raw");
+        assert_eq!(wrapped["fields"], json!({ "event_id": "event-1" }));
+    }
+
+    #[test]
+    fn settings_replace_what_the_event_would_say() {
+        let mut own = settings(SplunkMode::Only);
+        own.index = Some("security".to_owned());
+        own.source = Some("certrelay".to_owned());
+        own.sourcetype = Some("my:type".to_owned());
+        own.host = Some("relay-1".to_owned());
+        let wrapped = wrap(&own, &event(1));
+        let said = ["index", "source", "sourcetype", "host"].map(|key| wrapped[key].clone());
+        assert_eq!(said, ["security", "certrelay", "my:type", "relay-1"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_and_never_null_or_empty() {
+        let mut bare = (*event(1)).clone();
+        bare.fields.time = None;
+        bare.fields.account = None;
+        bare.fields.region = Some(String::new());
+        let wrapped = wrap(&settings(SplunkMode::Beside), &bare);
+        for absent in ["time", "host", "index"] {
+            assert_eq!(wrapped.get(absent), None, "{absent}");
+        }
+        assert_eq!(wrapped["fields"].get("account"), None);
+        assert_eq!(wrapped["fields"].get("region"), None);
+    }
+
+    #[test]
+    fn the_time_is_plain_decimal_with_milliseconds() {
+        let mut late = (*event(1)).clone();
+        let written = |event: &Event| {
+            let envelopes =
+                Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
+            String::from_utf8(envelopes.wrap(event).unwrap()).unwrap()
+        };
+        assert!(written(&late).starts_with(r#"{"time":1790000000.000,"#));
+        late.fields.time = late.fields.time.map(|time| time + time::Duration::milliseconds(7));
+        assert!(written(&late).starts_with(r#"{"time":1790000000.007,"#));
+        late.fields.time = time::OffsetDateTime::from_unix_timestamp(-5).ok();
+        assert!(written(&late).starts_with(r#"{"host":"#), "before the epoch: left out");
+    }
+
+    #[test]
+    fn a_rendering_that_is_no_json_is_refused() {
+        fn broken(_: &Event, _: OutputFormat, out: &mut Vec<u8>) {
+            out.extend_from_slice(b"{");
+        }
+        let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, broken);
+        assert_eq!(envelopes.wrap(&event(1)).unwrap_err().code, "splunk_not_json");
+    }
+}

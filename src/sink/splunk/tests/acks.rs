@@ -1,0 +1,145 @@
+//! Indexer acknowledgement, over loopback.
+
+use super::*;
+
+async fn with_acks(change: impl FnOnce(&mut Options)) -> HecStandIn {
+    let mut options = Options::default();
+    options.tokens[0].use_ack = true;
+    change(&mut options);
+    HecStandIn::start(options).await.unwrap()
+}
+
+fn acknowledged(hec: &HecStandIn) -> SplunkConfig {
+    SplunkConfig { ack: true, ..settings(hec) }
+}
+
+fn channels(hec: &HecStandIn) -> Vec<String> {
+    let mut channels: Vec<String> = hec.indexed().into_iter().map(|event| event.channel).collect();
+    channels.dedup();
+    channels
+}
+
+#[tokio::test]
+async fn events_are_delivered_when_the_indexer_says_so_and_not_before() {
+    let hec = with_acks(|_| {}).await;
+    hec.hold_acks(true);
+    let running = run(SplunkConfig { ack: true, ..settings(&hec) });
+    let later = async {
+        // Two events of two calls, taken in and asked about: requests go on meanwhile.
+        hec.wait_for_requests(4).await;
+        let pending = running.metrics.encode();
+        hec.hold_acks(false);
+        pending
+    };
+    let first = running.built.deliver(vec![event(0)]);
+    let second = async {
+        hec.wait_for_requests(1).await;
+        running.built.deliver(vec![event(1)]).await
+    };
+    let (first, second, pending) = futures_util::future::join3(first, second, later).await;
+    assert_eq!((first, second), (vec![Outcome::Delivered], vec![Outcome::Delivered]));
+    assert!(pending.contains(r#"sink_pending_events{sink="soc"} 2"#), "{pending}");
+    assert_eq!(ids(&hec), ["event-0", "event-1"]);
+    assert_eq!(channels(&hec).len(), 1);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_does_not_come_means_that_the_events_are_sent_again() {
+    let hec = with_acks(|_| {}).await;
+    hec.hold_acks(true);
+    let running = run(acknowledged(&hec));
+    let mend = async {
+        let why = running.trouble().await;
+        hec.hold_acks(false);
+        why
+    };
+    let deliver = running.built.deliver(vec![event(0)]);
+    let (outcomes, why) = futures_util::future::join(deliver, mend).await;
+    assert_eq!(outcomes, [Outcome::Delivered]);
+    assert_eq!(why.code, "splunk_ack_lost");
+    assert_eq!(ids(&hec), ["event-0", "event-0"]);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_without_acknowledgement_confirms_nothing() {
+    let hec = with_acks(|options| options.tokens[0].use_ack = false).await;
+    let running = run(acknowledged(&hec));
+    let mend = async {
+        let why = running.trouble().await;
+        assert!(matches!(running.built.state(), SinkState::Paused(_)));
+        hec.change(|options| options.tokens[0].use_ack = true);
+        why
+    };
+    let deliver = running.built.deliver(vec![event(0)]);
+    let (outcomes, why) = futures_util::future::join(deliver, mend).await;
+    assert_eq!(outcomes, [Outcome::Delivered]);
+    assert_eq!(why.code, "splunk_ack_disabled");
+    assert!(why.text.contains("ack = false"), "{why}");
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_confirms_nothing() {
+    let hec = with_acks(|_| {}).await;
+    let running = run(acknowledged(&hec));
+    hec.hold_acks(true);
+    let meddle = async {
+        hec.wait_for_requests(1).await;
+        // Now `/ack` answers 400 with code 14: what a balancer's other half would say.
+        hec.change(|options| options.tokens[0].use_ack = false);
+        hec.hold_acks(false);
+        let why = running.trouble().await;
+        hec.change(|options| options.tokens[0].use_ack = true);
+        why.code
+    };
+    let deliver = running.built.deliver(vec![event(0)]);
+    let (outcomes, code) = futures_util::future::join(deliver, meddle).await;
+    assert_eq!((outcomes, code), (vec![Outcome::Delivered], "splunk_ack_lost"));
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn another_indexer_behind_a_balancer_means_a_new_channel_and_a_second_sending() {
+    let hec = with_acks(|options| options.cookie = Some("indexer=a; Path=/".to_owned())).await;
+    hec.hold_acks(true);
+    let running = run(acknowledged(&hec));
+    let move_on = async {
+        hec.wait_for_requests(2).await;
+        hec.change(|options| options.cookie = Some("indexer=b; Path=/".to_owned()));
+        for seen in 3.. {
+            if posts(&hec) == 2 {
+                break;
+            }
+            hec.wait_for_requests(seen).await;
+        }
+        hec.hold_acks(false);
+    };
+    let deliver = running.built.deliver(vec![event(0)]);
+    let (outcomes, ()) = futures_util::future::join(deliver, move_on).await;
+    assert_eq!(outcomes, [Outcome::Delivered]);
+    assert_eq!((ids(&hec).len(), channels(&hec).len()), (2, 2));
+    let cookies: Vec<_> =
+        hec.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
+    assert_eq!(cookies[..2], [None, Some("indexer=a".to_owned())]);
+    assert_eq!(cookies.last(), Some(&Some("indexer=b".to_owned())));
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn what_stands_before_a_bad_event_waits_for_its_own_receipt() {
+    let hec = with_acks(|options| options.reject = vec![("event-2".to_owned(), 13)]).await;
+    hec.hold_acks(true);
+    let running = run(acknowledged(&hec));
+    let release = async {
+        hec.wait_for_requests(3).await;
+        hec.hold_acks(false);
+    };
+    let deliver = running.built.deliver((0..5).map(event).collect());
+    let (outcomes, ()) = futures_util::future::join(deliver, release).await;
+    assert!(matches!(&outcomes[2], Outcome::Refused(_)), "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 4);
+    assert_eq!(ids(&hec), ["event-0", "event-1", "event-3", "event-4"]);
+    running.finish().await;
+}

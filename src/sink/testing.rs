@@ -1,0 +1,90 @@
+//! Events and configurations for the sinks' own tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::{Built, SinkState};
+use crate::cloudtrail::{Origin, Record};
+use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
+use crate::event::{Arrival, Event, Lane};
+use crate::outcome::Why;
+use crate::telemetry::Metrics;
+
+/// An event with this `eventID`, one second after the other.
+pub(super) fn event(n: usize) -> Arc<Event> {
+    event_with(&format!("event-{n}"), "")
+}
+
+/// An event with this `eventID` and a record that carries `padding`.
+pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
+    let text = format!(
+        r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-09-21T14:13:20Z","recipientAccountId":"111122223333","awsRegion":"us-east-1","p":"{padding}"}}"#
+    );
+    let origin = Origin::Object {
+        bucket: "audit-logs".to_owned(),
+        key: "AWSLogs/file.json.gz".to_owned(),
+        version: None,
+        index: 3,
+    };
+    let seen = OffsetDateTime::UNIX_EPOCH;
+    let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
+    let record = Record { bytes: Bytes::from(text), index: 3, offset: 12 };
+    Arc::new(Event::read(record, arrival).expect("a record"))
+}
+
+/// The record's own bytes, whatever the format: what is sent can be compared with what was given.
+pub(super) fn render_record(event: &Event, _format: OutputFormat, out: &mut Vec<u8>) {
+    out.extend_from_slice(&event.record.bytes);
+}
+
+/// A sink of this name and kind.
+pub(super) fn config(name: &str, kind: SinkKind) -> SinkConfig {
+    SinkConfig { name: name.to_owned(), required: true, format: OutputFormat::Raw, kind }
+}
+
+/// Any sink.
+pub(super) fn any_config() -> SinkConfig {
+    config("any", SinkKind::Stdout(StdoutConfig::default()))
+}
+
+/// A sink whose driver runs until it is stopped.
+pub(super) struct Running {
+    pub(super) built: Arc<dyn super::Sink>,
+    pub(super) stop: CancellationToken,
+    pub(super) metrics: Arc<Metrics>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Running {
+    /// Starts what `build` makes.
+    pub(super) fn start(build: impl FnOnce(&Arc<Metrics>, CancellationToken) -> Built) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let stop = CancellationToken::new();
+        let built = build(&metrics, stop.clone());
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(built.driver);
+        Self { built: built.sink, stop, metrics, tasks }
+    }
+
+    /// Waits until the sink is in trouble. What happens is on sockets and on other threads, so this looks again
+    /// and again.
+    pub(super) async fn trouble(&self) -> Why {
+        loop {
+            match self.built.state() {
+                SinkState::Up => tokio::time::sleep(Duration::from_millis(5)).await,
+                SinkState::Degraded(why) | SinkState::Paused(why) => return why,
+            }
+        }
+    }
+
+    /// Stops the driver and waits for its end, at most a minute.
+    pub(super) async fn finish(mut self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.tasks.join_next()).await;
+        ended.expect("the driver ends after stop").expect("one task").expect("no panic");
+    }
+}

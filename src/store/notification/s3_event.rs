@@ -1,0 +1,136 @@
+//! S3's own event notification: `{"Records":[{"eventName":…,"s3":{…}}]}`, direct or through SNS.
+//! Source: Amazon S3 User Guide, "Event message structure".
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Nothing, Notification, announced, etag, place, poison, size, string};
+use crate::outcome::Why;
+use crate::store::{Location, ObjectRef};
+
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(borrow, rename = "eventVersion")]
+    version: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eventName")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eventID")]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "awsRegion")]
+    region: Option<&'a RawValue>,
+    #[serde(borrow)]
+    s3: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Entity<'a> {
+    #[serde(borrow)]
+    bucket: Bucket<'a>,
+    #[serde(borrow)]
+    object: Object<'a>,
+}
+
+#[derive(Deserialize)]
+struct Bucket<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    size: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eTag")]
+    etag: Option<&'a RawValue>,
+    #[serde(borrow, rename = "versionId")]
+    version: Option<&'a RawValue>,
+}
+
+/// Reads `Records`, all of them. One unreadable record makes the whole body poison: it goes to the
+/// dead letter as it came, and nothing of it is lost between two fates.
+pub(super) fn parse(records: &RawValue) -> Result<Notification, Why> {
+    let records: Vec<&RawValue> =
+        serde_json::from_str(records.get()).map_err(|_| poison("Records is not a list"))?;
+    if records.is_empty() {
+        return Ok(Notification::Nothing(Nothing::NoRecords));
+    }
+    let mut objects = Vec::with_capacity(records.len());
+    for (index, record) in records.into_iter().enumerate() {
+        if let Some(object) =
+            read(record).map_err(|seen| poison(format!("Records[{index}] {seen}")))?
+        {
+            objects.push(object);
+        }
+    }
+    Ok(announced(objects, Nothing::NotCreated))
+}
+
+/// One record: an object, or nothing if it announces something else; or what is wrong with it.
+fn read(record: &RawValue) -> Result<Option<ObjectRef>, String> {
+    let record: Record<'_> = serde_json::from_str(record.get())
+        .map_err(|e| format!("is not an event record {}", place(&e)))?;
+    let Some(s3) = record.s3.filter(|raw| raw.get().starts_with('{')) else {
+        return Err(match record.event_id {
+            Some(_) => {
+                "has no s3 but an eventID: this looks like a CloudTrail log file, not like a \
+                        notification about one"
+                    .to_owned()
+            }
+            None => "has no s3".to_owned(),
+        });
+    };
+    let Some(name) = string(record.name) else { return Err("has no eventName".to_owned()) };
+    if !name.strip_prefix("s3:").unwrap_or(&name).starts_with("ObjectCreated:") {
+        return Ok(None);
+    }
+    check_version(string(record.version).as_deref())?;
+    let entity: Entity<'_> = serde_json::from_str(s3.get())
+        .map_err(|_| "has an s3 without bucket and object".to_owned())?;
+    let bucket = string(entity.bucket.name).filter(|name| !name.is_empty());
+    let key = string(entity.object.key).filter(|key| !key.is_empty());
+    let (Some(bucket), Some(key)) = (bucket, key) else {
+        return Err("has no bucket name or no key".to_owned());
+    };
+    Ok(Some(ObjectRef {
+        location: Location::S3 {
+            bucket,
+            key: decode_key(&key)?,
+            version: string(entity.object.version).filter(|version| !version.is_empty()),
+        },
+        region: string(record.region).filter(|region| !region.is_empty()),
+        size: size(entity.object.size),
+        etag: etag(entity.object.etag),
+    }))
+}
+
+/// Only the major version decides: a minor one only adds members (2.1, 2.2 and 2.3 are all live).
+/// A forwarder that leaves it out is taken at its word.
+fn check_version(version: Option<&str>) -> Result<(), String> {
+    match version.map(|version| version.split('.').next().unwrap_or(version)) {
+        None | Some("2") => Ok(()),
+        Some(_) => Err("has an eventVersion of another major than 2".to_owned()),
+    }
+}
+
+/// `application/x-www-form-urlencoded`, exactly once: `+` is a space and `%xx` a byte.
+fn decode_key(key: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(rest.next())
+                .zip(hex(rest.next()))
+                .map(|(high, low)| high << 4 | low)
+                .ok_or("has a key with a % that no two hexadecimal digits follow")?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| "has a key that does not decode to UTF-8".to_owned())
+}
+
+fn hex(byte: Option<u8>) -> Option<u8> {
+    char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}

@@ -1,0 +1,6 @@
+//! Every kind of mistake, as the operator reads it.
+
+mod routes;
+mod sinks;
+mod sources;
+mod values;

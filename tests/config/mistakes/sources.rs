@@ -1,0 +1,186 @@
+//! Mistakes about sources and dead letters.
+
+use super::super::{mistakes, sound_with};
+
+#[test]
+fn a_source_is_a_queue_with_buckets_or_a_folder() {
+    let said = mistakes(&sound_with(
+        r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+directory = "logs"
+[[source]]
+region = "us-east-1"
+[[source]]
+queue_url = "https://queue.example.com/111122223333/objects"
+buckets = ["s3://audit-logs/AWSLogs"]
+[dead_letter]
+redrive = true
+keep_bytes = false
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:1:1: mistake: an SQS source needs `buckets`, for example `buckets = ["audit-logs"]`: whoever can send to the queue must not choose which objects are read
+       |
+     1 | [[source]]
+       | ^^^^^^^^^^
+
+    certrelay.toml:3:13: mistake: a source has `queue_url` or `directory`, not both
+       |
+     3 | directory = "logs"
+       |             ^^^^^^
+
+    certrelay.toml:4:1: mistake: [[source]] needs `queue_url` (and `buckets`), or `directory`
+       |
+     4 | [[source]]
+       | ^^^^^^^^^^
+
+    certrelay.toml:7:13: mistake: this URL does not tell its region; add `region = "us-east-1"`
+       |
+     7 | queue_url = "https://queue.example.com/111122223333/objects"
+       |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:8:12: mistake: a bucket is its bare name, without `s3://`, ARN, prefix or `*`
+       |
+     8 | buckets = ["s3://audit-logs/AWSLogs"]
+       |            ^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:9:1: mistake: a folder has no redrive policy; write `directory = "…"`
+       |
+     9 | [dead_letter]
+       | ^^^^^^^^^^^^^
+
+    certrelay.toml:11:14: mistake: `keep_bytes` means nothing with `redrive`; remove it
+        |
+     11 | keep_bytes = false
+        |              ^^^^^
+
+    certrelay.toml: 7 mistakes
+    "#);
+}
+
+#[test]
+fn a_queue_s_url_region_and_policies_are_checked() {
+    let said = mistakes(&sound_with(
+        r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/"
+buckets = []
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+region = "eu-west-1"
+buckets = ["audit-logs"]
+on_missing = "retri"
+role = "arn:aws:iam::444455556666:role/reader"
+[[source]]
+directory = "logs"
+buckets = ["audit-logs"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:2:13: mistake: a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME
+       |
+     2 | queue_url = "https://sqs.us-east-1.amazonaws.com/"
+       |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:3:11: mistake: `buckets` must not be empty
+       |
+     3 | buckets = []
+       |           ^^
+
+    certrelay.toml:6:10: mistake: `region` differs from the region in `queue_url`; remove it
+       |
+     6 | region = "eu-west-1"
+       |          ^^^^^^^^^^^
+
+    certrelay.toml:8:14: mistake: `on_missing` must be "retry" or "dead_letter"; did you mean `retry`?
+       |
+     8 | on_missing = "retri"
+       |              ^^^^^^^
+
+    certrelay.toml:9:1: mistake: `role` in [[source]] is not supported yet; remove it
+       |
+     9 | role = "arn:aws:iam::444455556666:role/reader"
+       | ^^^^
+
+    certrelay.toml:12:11: mistake: `buckets` means nothing beside `directory`; remove it
+        |
+     12 | buckets = ["audit-logs"]
+        |           ^^^^^^^^^^^^^^
+
+    certrelay.toml:14:1: mistake: an earlier [[source]] reads the same
+        |
+     14 | [[source]]
+        | ^^^^^^^^^^
+
+    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `directory = "…"`, or `redrive = true` to leave it to the queue's own redrive policy
+
+    certrelay.toml: 8 mistakes
+    "#);
+}
+
+#[test]
+fn a_queue_needs_a_dead_letter_and_is_read_once() {
+    let said = mistakes(&sound_with(
+        r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+buckets = ["audit-logs"]
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+buckets = ["other-logs"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:4:1: mistake: an earlier [[source]] reads the same
+       |
+     4 | [[source]]
+       | ^^^^^^^^^^
+
+    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `directory = "…"`, or `redrive = true` to leave it to the queue's own redrive policy
+
+    certrelay.toml: 2 mistakes
+    "#);
+}
+
+#[test]
+fn redrive_is_a_queue_s_and_needs_no_bytes() {
+    let said = mistakes(&sound_with(
+        r#"
+[dead_letter]
+redrive = true
+keep_bytes = true
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:1:1: mistake: a folder has no redrive policy; write `directory = "…"`
+       |
+     1 | [dead_letter]
+       | ^^^^^^^^^^^^^
+
+    certrelay.toml:3:14: mistake: `keep_bytes` means nothing with `redrive`; remove it
+       |
+     3 | keep_bytes = true
+       |              ^^^^
+
+    certrelay.toml: 2 mistakes
+    "#);
+}
+
+#[test]
+fn dead_letters_to_s3_are_not_supported_yet() {
+    let said = mistakes(&sound_with(
+        r#"
+[dead_letter]
+s3 = "s3://audit-dead-letters/"
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:2:1: mistake: `s3` in [dead_letter] is not supported yet; remove it
+       |
+     2 | s3 = "s3://audit-dead-letters/"
+       | ^^
+
+    certrelay.toml: 1 mistake
+    "#);
+}

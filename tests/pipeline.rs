@@ -1,0 +1,227 @@
+//! Every kind of input × every kind of answer → the settlement the design's table says.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use certrelay::config::Delivery;
+use tokio::time::Instant;
+
+use crate::sim::world::{DEAD, QUEUE, events_in};
+use crate::sim::{SinkFaults, World, WorldSettings};
+use crate::support::samples::{self, SampleObject, gzip};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn world() -> World {
+    World::new(WorldSettings::default())
+}
+
+fn object(key: &str, bytes: &[u8]) -> SampleObject {
+    let key = format!("AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/{key}.json.gz");
+    SampleObject { key, gzip: bytes.to_vec() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_faults_every_event_arrives_once_and_the_accounting_adds_up() {
+    let (world, samples) = (world(), samples::generate(7, 30, 20));
+    world.deliver_all(&samples);
+    let metrics = world.run_until_empty(HOUR).await.expect("the queue is emptied");
+    let expected: BTreeSet<_> = samples.expected.keys().cloned().collect();
+    assert!(expected.len() > 100);
+    for sink in &world.sinks {
+        assert_eq!(sink.ids(), expected);
+        assert_eq!(sink.duplicates(), 0);
+    }
+    let routed = expected.len() as u64;
+    assert_eq!(metrics.records_read.get(), samples.records as u64);
+    assert_eq!(metrics.events_routed.get(), routed);
+    assert_eq!(metrics.records_filtered.get(), samples.records as u64 - routed);
+    assert_eq!(world.early.lock().unwrap().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_notification_delivers_nothing_twice() {
+    let (world, samples) = (world(), samples::generate(8, 3, 20));
+    for object in &samples.objects {
+        world.deliver(object, events_in(object, &samples), 3);
+    }
+    let metrics = world.run_until_empty(HOUR).await.expect("the queue is emptied");
+    assert!(world.sinks.iter().all(|sink| sink.duplicates() == 0));
+    assert_eq!(metrics.events_duplicate.get(), 2 * samples.expected.len() as u64);
+}
+
+/// What a bad object must become: a dead letter with this reason, and the message deleted.
+async fn becomes(bytes: &[u8], reason: &str) {
+    let world = world();
+    world.deliver(&object("bad", bytes), BTreeSet::new(), 1);
+    world.run_until_empty(HOUR).await.expect("poison is settled");
+    let letters = world.letters.of("object");
+    assert_eq!(letters.len(), 1, "{reason}");
+    assert_eq!(letters[0].code, reason);
+    assert!(world.sinks.iter().all(|sink| sink.ids().is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn damaged_objects_are_dead_lettered_and_deliver_nothing() {
+    let sample = &samples::generate(9, 1, 50).objects[0];
+    becomes(&sample.gzip[..sample.gzip.len() - 9], "corrupt_gzip").await;
+    becomes(b"neither gzip nor JSON", "not_cloudtrail").await;
+    becomes(&gzip(b"{\"Records\":[{\"eventName\":"), "corrupt_json").await;
+    becomes(
+        &gzip(b"{\"awsAccountId\":\"111122223333\",\"digestS3Bucket\":\"x\"}"),
+        "not_cloudtrail",
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_object_is_read_once_more_before_it_counts_as_poison() {
+    let (world, samples) = (world(), samples::generate(9, 1, 50));
+    let bad = object("bad", &samples.objects[0].gzip[..100]);
+    world.deliver(&bad, BTreeSet::new(), 1);
+    world.run_until_empty(HOUR).await.expect("settled");
+    assert_eq!(world.store.opens.lock().unwrap()[&bad.key], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_nothing_for_us_is_done_without_a_request() {
+    let world = world();
+    for key in [
+        "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/03/01/x.json.gz",
+        "AWSLogs/111122223333/CloudTrail-Insight/us-east-1/2026/03/01/x.json.gz",
+        "AWSLogs/111122223333/CloudTrail/us-east-1/",
+    ] {
+        world.announce(&[key], BTreeSet::new());
+    }
+    world.announce(&[], BTreeSet::new());
+    world
+        .sqs
+        .send(QUEUE, r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"audit-logs"}"#)
+        .unwrap();
+    let metrics = world.run_until_empty(HOUR).await.expect("settled");
+    assert!(world.store.opens.lock().unwrap().is_empty());
+    assert_eq!(metrics.messages_received.get(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_body_and_a_foreign_bucket_are_dead_lettered() {
+    let world = world();
+    world.sqs.send(QUEUE, "no notification at all").unwrap();
+    let foreign = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put",
+        "s3":{"bucket":{"name":"evil"},"object":{"key":"AWSLogs/x.json.gz"}}}]}"#;
+    world.sqs.send(QUEUE, foreign).unwrap();
+    world.run_until_empty(HOUR).await.expect("settled");
+    assert_eq!(world.letters.of("message").len(), 1);
+    assert_eq!(world.letters.of("object")[0].code, "bucket_not_allowed");
+    assert!(world.store.opens.lock().unwrap().is_empty(), "nothing of theirs is fetched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_cannot_be_written_keeps_its_message() {
+    let world = world();
+    *world.letters.fail.lock().unwrap() = 2;
+    world.sqs.send(QUEUE, "no notification at all").unwrap();
+    let metrics = world.run_until_empty(HOUR).await.expect("settled in the end");
+    assert_eq!(metrics.dead_letter_errors.get(), 2);
+    assert_eq!(world.letters.of("message").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_redrive_poison_is_released_until_the_queue_moves_it() {
+    let settings =
+        WorldSettings { redrive: true, max_receive_count: 3, ..WorldSettings::default() };
+    let world = World::new(settings);
+    world.sqs.send(QUEUE, "no notification at all").unwrap();
+    world.run_until_empty(HOUR).await.expect("moved");
+    let dead = world.sqs.with(|core, _| core.peek(DEAD)).unwrap();
+    assert_eq!(dead.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_record_is_one_letter_and_the_rest_of_its_file_goes_on() {
+    let world = world();
+    let good = r#"{"eventVersion":"1.11","userIdentity":{"type":"Root","accountId":"111122223333"},"eventTime":"2026-03-01T09:00:00Z","eventSource":"iam.amazonaws.com","eventName":"ListSigningCertificates","awsRegion":"us-east-1","eventID":"good","recipientAccountId":"111122223333"}"#;
+    let text = format!(r#"{{"Records":[{good},"UploadSigningCertificate"]}}"#);
+    world.deliver(&object("mixed", &gzip(text.as_bytes())), BTreeSet::from(["good".to_owned()]), 1);
+    let metrics = world.run_until_empty(HOUR).await.expect("settled");
+    assert_eq!(world.sinks[0].ids(), BTreeSet::from(["good".to_owned()]));
+    assert_eq!(world.letters.of("record").len(), 1);
+    assert_eq!((metrics.records_read.get(), metrics.records_bad.get()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_event_is_dead_lettered_for_that_sink_alone() {
+    let (world, samples) = (world(), samples::generate(11, 2, 20));
+    let bad = samples.expected.keys().next().unwrap().clone();
+    world.sinks[0].faults.lock().unwrap().refuse.insert(bad.clone());
+    world.deliver_all(&samples);
+    world.run_until_empty(HOUR).await.expect("settled");
+    let letters = world.letters.of("event");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].body["event_id"], bad.as_str());
+    assert_eq!(letters[0].body["sinks"][0], "soc");
+    assert!(!world.sinks[0].ids().contains(&bad));
+    assert!(world.sinks[1].ids().contains(&bad));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_best_effort_sink_never_holds_a_message() {
+    let sinks = vec![("soc", true), ("spare", false)];
+    let world = World::new(WorldSettings { sinks, ..WorldSettings::default() });
+    let never = Instant::now() + 1000 * HOUR;
+    world.sinks[1].faults.lock().unwrap().down_until = Some(never);
+    let samples = samples::generate(12, 5, 20);
+    world.deliver_all(&samples);
+    world.run_until_empty(HOUR).await.expect("the messages are settled all the same");
+    assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
+}
+
+/// The queue is the buffer: what is in hand is held, nothing is received and released in a loop.
+#[tokio::test(start_paused = true)]
+async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
+    let delivery = Delivery {
+        unacknowledged: 20,
+        visibility: Duration::from_secs(300),
+        ..Delivery::default()
+    };
+    let world =
+        World::new(WorldSettings { delivery, max_receive_count: 3, ..WorldSettings::default() });
+    let back = Instant::now() + 4 * HOUR;
+    world.sinks[0].faults.lock().unwrap().down_until = Some(back);
+    let samples = samples::generate(13, 60, 10);
+    world.deliver_all(&samples);
+    world.run_until_empty(6 * HOUR).await.expect("all is delivered once the sink is back");
+    assert!(Instant::now() >= back, "nothing was settled before");
+    assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
+    let tally = world.sqs.with(|core, _| core.tally);
+    assert_eq!((tally.received_again, tally.redriven), (0, 0));
+    assert_eq!(world.sinks[1].duplicates(), 0, "the healthy sink is not sent twice");
+}
+
+/// Message A's sink fails while message B, with the same event, waits for A's outcome.
+#[tokio::test(start_paused = true)]
+async fn the_same_event_in_two_messages_survives_the_failure_of_the_first() {
+    let world = world();
+    let samples = samples::generate(14, 1, 5);
+    let faults = SinkFaults { retry: 0.9, slow_seconds: 30, ..SinkFaults::default() };
+    *world.sinks[0].faults.lock().unwrap() = faults;
+    world.deliver(&samples.objects[0], events_in(&samples.objects[0], &samples), 2);
+    world.run_until_empty(1000 * HOUR).await.expect("delivered in the end");
+    assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
+    assert!(world.early.lock().unwrap().is_empty());
+}
+
+/// Matches above the hold are delivered hold-full by hold-full, each after a whole verified read.
+#[tokio::test(start_paused = true)]
+async fn an_object_with_more_matches_than_may_be_held_is_read_again_for_the_rest() {
+    let delivery = Delivery { memory: 64 << 10, ..Delivery::default() };
+    let world = World::new(WorldSettings { delivery, ..WorldSettings::default() });
+    let samples = samples::generate(15, 1, 200);
+    let object = &samples.objects[0];
+    world.deliver(object, events_in(object, &samples), 1);
+    let metrics = world.run_until_empty(HOUR).await.expect("delivered");
+    assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
+    assert_eq!(world.sinks[0].duplicates(), 0);
+    assert!(world.store.opens.lock().unwrap()[&object.key] > 2);
+    assert_eq!(metrics.records_read.get(), 200, "an object is accounted for once");
+}

@@ -1,0 +1,74 @@
+//! Stopping: while idle, in the middle of work, with a sink that never answers.
+
+use std::time::Duration;
+
+use certrelay::config::Delivery;
+use tokio::time::Instant;
+
+use crate::sim::world::QUEUE;
+use crate::sim::{SinkFaults, World, WorldSettings};
+use crate::support::samples;
+
+fn world(drain: u64) -> World {
+    let delivery = Delivery {
+        drain: Duration::from_secs(drain),
+        visibility: Duration::from_secs(60),
+        ..Delivery::default()
+    };
+    World::new(WorldSettings { delivery, ..WorldSettings::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_process_stops_at_once_although_a_long_poll_is_open() {
+    let process = world(100).process(u64::MAX);
+    let stop = process.stop.clone();
+    let begin = Instant::now();
+    let stopper = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(process.run(), stopper);
+    assert_eq!(ended.map(|ended| ended.abandoned), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(7), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_in_hand_is_finished_and_settled_under_the_deadline() {
+    let world = world(100);
+    let samples = samples::generate(20, 10, 20);
+    world.deliver_all(&samples);
+    for sink in &world.sinks {
+        *sink.faults.lock().unwrap() = SinkFaults { slow_seconds: 60, ..SinkFaults::default() };
+    }
+    let process = world.process(u64::MAX);
+    let (stop, metrics) = (process.stop.clone(), process.metrics.clone());
+    let stopper = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stop.cancel();
+    };
+    tokio::join!(process.run(), stopper);
+    assert_eq!(metrics.messages_received.get(), 10);
+    assert_eq!(world.left(), 0, "everything received was finished");
+    assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_finished_is_released_at_the_deadline_and_visible_at_once() {
+    let world = world(30);
+    world.deliver_all(&samples::generate(21, 10, 20));
+    let never = Instant::now() + Duration::from_secs(1_000_000);
+    world.sinks[0].faults.lock().unwrap().down_until = Some(never);
+    let process = world.process(u64::MAX);
+    let stop = process.stop.clone();
+    let begin = Instant::now();
+    let stopper = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(process.run(), stopper);
+    assert!(ended.is_some_and(|ended| ended.abandoned > 0), "{ended:?}");
+    assert!(begin.elapsed() <= Duration::from_secs(2 + 30), "{:?}", begin.elapsed());
+    let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
+    assert_eq!(counts.ready, 10, "released, not left to their visibility time");
+    assert!(world.early.lock().unwrap().is_empty());
+}

@@ -1,0 +1,14 @@
+//! A world in memory for the whole pipeline: honest queue, store and sinks on a paused clock, with
+//! seeded faults and a crash between any two effects. One seed, one history.
+
+pub mod letters;
+pub mod sink;
+pub mod steps;
+pub mod store;
+pub mod world;
+
+pub use letters::MemoryLetters;
+pub use sink::{RecordingSink, SinkFaults};
+pub use steps::{SteppedQueue, Steps};
+pub use store::{MemoryStore, StoreFaults};
+pub use world::{World, WorldSettings};

@@ -1,0 +1,222 @@
+//! Seeded worlds full of faults and crashes; the invariants hold in every one.
+//!
+//! `CERTRELAY_SEEDS=10000` runs more of them, `CERTRELAY_SEED=n` one again: the same seed is the same
+//! history.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use certrelay::config::Delivery;
+use tokio::time::Instant;
+
+use crate::sim::world::{DEAD, events_in};
+use crate::sim::{SinkFaults, StoreFaults, World, WorldSettings};
+use crate::support::queue_core::Faults;
+use crate::support::samples::{self, Samples};
+
+/// Worlds in an ordinary test run.
+const SEEDS: u64 = 300;
+
+/// The world's time in which everything must be over once the faults end.
+const QUIET: Duration = Duration::from_secs(48 * 3600);
+
+fn seeds() -> Vec<u64> {
+    if let Some(seed) = number("CERTRELAY_SEED") {
+        return vec![seed];
+    }
+    (0..number("CERTRELAY_SEEDS").unwrap_or(SEEDS)).collect()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn in_every_seeded_world_nothing_is_lost_and_nothing_is_settled_early() {
+    let mut crashes = 0;
+    let mut duplicates = 0;
+    for seed in seeds() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let told = std::panic::AssertUnwindSafe(|| runtime.block_on(history(seed)));
+        match std::panic::catch_unwind(told) {
+            Ok(history) => {
+                crashes += history.crashes;
+                duplicates += history.duplicates;
+            }
+            Err(panic) => {
+                eprintln!("seed {seed} failed; again: CERTRELAY_SEED={seed} cargo test simulation");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    if seeds().len() > 50 {
+        assert!(crashes > 50 && duplicates > 0, "the worlds are too kind: {crashes}, {duplicates}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    let tell = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(history(4711))
+    };
+    assert_eq!(tell(), tell());
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct History {
+    crashes: u32,
+    duplicates: u32,
+    elapsed: Duration,
+    received: u64,
+}
+
+/// One world's life: processes run and die under faults, then one runs in peace until the queue is empty.
+async fn history(seed: u64) -> History {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let begin = Instant::now();
+    let world = World::new(settings(seed, &mut rng));
+    let samples = samples::generate(seed, rng.usize(1..12), rng.usize(1..20));
+    let damaged = populate(&world, &samples, &mut rng);
+    misbehave(&world, &samples, &mut rng);
+    let lives = rng.u32(0..5);
+    for _ in 0..lives {
+        let a_crash = if rng.bool() { rng.u64(1..400) } else { u64::MAX };
+        live(&world, a_crash, &mut rng).await;
+    }
+    world.sqs.with(|core, _| core.faults = Faults::default());
+    *world.store.faults.lock().unwrap() = StoreFaults::default();
+    for sink in &world.sinks {
+        let refuse = sink.faults.lock().unwrap().refuse.clone();
+        *sink.faults.lock().unwrap() = SinkFaults { refuse, ..SinkFaults::default() };
+    }
+    assert!(world.run_until_empty(QUIET).await.is_some(), "the queue is not empty after two days");
+    check(&world, &samples, &damaged);
+    History {
+        crashes: lives,
+        duplicates: world.sinks.iter().map(|sink| sink.duplicates()).sum(),
+        elapsed: begin.elapsed(),
+        received: world.sqs.with(|core, _| core.tally).received,
+    }
+}
+
+fn settings(seed: u64, rng: &mut fastrand::Rng) -> WorldSettings {
+    let delivery = Delivery {
+        work: rng.usize(1..20),
+        unacknowledged: rng.usize(1..40),
+        memory: 1 << rng.u32(14..26),
+        drain: Duration::from_secs(rng.u64(5..120)),
+        visibility: Duration::from_secs(rng.u64(30..300)),
+        patience: Duration::from_secs(rng.u64(60..40_000)),
+        ..Delivery::default()
+    };
+    WorldSettings { seed, delivery, ..WorldSettings::default() }
+}
+
+/// Puts and announces the objects, some twice, some together; some are damaged on the way.
+fn populate(world: &World, samples: &Samples, rng: &mut fastrand::Rng) -> BTreeSet<String> {
+    let mut damaged = BTreeSet::new();
+    let mut together = (Vec::new(), BTreeSet::new());
+    for object in &samples.objects {
+        let events = events_in(object, samples);
+        let mut object = object.clone();
+        if rng.u8(0..8) == 0 {
+            object.gzip.truncate(rng.usize(1..object.gzip.len()));
+            damaged.extend(events.iter().cloned());
+        }
+        let lost = !events.is_disjoint(&damaged);
+        let owed = if lost { BTreeSet::new() } else { events };
+        if rng.bool() {
+            world.store.put(&object.key, object.gzip.clone());
+            together.0.push(object.key.clone());
+            together.1.extend(owed);
+        } else {
+            world.deliver(&object, owed, rng.u32(1..3));
+        }
+    }
+    let keys: Vec<_> = together.0.iter().map(String::as_str).collect();
+    if !keys.is_empty() {
+        world.announce(&keys, together.1);
+    }
+    damaged
+}
+
+fn misbehave(world: &World, samples: &Samples, rng: &mut fastrand::Rng) {
+    let mut some = |most: f64| if rng.bool() { rng.f64() * most } else { 0.0 };
+    let faults = Faults {
+        entry_failure: some(0.3),
+        duplicate_delivery: some(0.2),
+        lost_delete: some(0.2),
+        short_receive: some(0.5),
+        shuffled: true,
+        sent_twice: some(0.2),
+        late_by: 90_000,
+    };
+    world.sqs.with(|core, _| core.faults = faults);
+    *world.store.faults.lock().unwrap() =
+        StoreFaults { refuse: some(0.4), cut: some(0.4), slow: some(0.3) };
+    for sink in &world.sinks {
+        let mut sink = sink.faults.lock().unwrap();
+        sink.retry = some(0.4);
+        sink.taken_but_retry = some(0.2);
+    }
+    for sink in &world.sinks {
+        let mut sink = sink.faults.lock().unwrap();
+        sink.slow_seconds = if rng.bool() { rng.u64(0..600) } else { 0 };
+        if rng.u8(0..4) == 0 {
+            sink.down_until = Some(Instant::now() + Duration::from_secs(rng.u64(0..20_000)));
+        }
+        if rng.u8(0..4) == 0 {
+            let number = rng.usize(0..samples.expected.len().max(1));
+            sink.refuse.extend(samples.expected.keys().nth(number).cloned());
+        }
+    }
+    *world.letters.fail.lock().unwrap() = rng.u32(0..3);
+}
+
+/// One process (or two at once) until it dies or is stopped.
+async fn live(world: &World, crash_at: u64, rng: &mut fastrand::Rng) {
+    let first = world.process(crash_at);
+    let second = rng.bool().then(|| world.process(u64::MAX));
+    let stops = [Some(first.stop.clone()), second.as_ref().map(|second| second.stop.clone())];
+    let life = Duration::from_secs(rng.u64(1..5000));
+    let stopper = async {
+        tokio::time::sleep(life).await;
+        stops.iter().flatten().for_each(tokio_util::sync::CancellationToken::cancel);
+    };
+    let second = async {
+        if let Some(second) = second {
+            second.run().await;
+        }
+    };
+    tokio::join!(first.run(), second, stopper);
+}
+
+fn check(world: &World, samples: &Samples, damaged: &BTreeSet<String>) {
+    assert_eq!(*world.early.lock().unwrap(), Vec::<String>::new(), "settled before it was final");
+    let dead = world.sqs.with(|core, _| core.peek(DEAD)).expect("the queue exists");
+    assert!(dead.is_empty(), "nothing is moved to the dead-letter queue behind our back");
+    let letters = world.letters.of("event");
+    for sink in world.required() {
+        let arrived = sink.ids();
+        for id in samples.expected.keys() {
+            let letter = letters.iter().any(|letter| {
+                letter.body["event_id"] == id.as_str()
+                    && letter.body["sinks"][0] == sink.name.as_str()
+            });
+            if damaged.contains(id) {
+                assert!(!arrived.contains(id), "{id} is of a damaged file");
+            } else {
+                assert!(arrived.contains(id) || letter, "{id} is lost at {}", sink.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Real servers: moto's SQS, S3 and SNS, and an Apache Kafka broker, each started once a test binary.
+//!
+//! Ports are free ones and every file lies in a temporary folder, so two clones can run their tests
+//! at once. A server ends with the test binary, however that ends (see [`super::leash`]).
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::util::Timeout;
+
+use super::leash::{self, Leashed};
+use super::tier;
+
+/// A small, quickly started JVM that logs warnings to standard error.
+const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+                   -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+
+/// Partitions of a topic that its first producer makes.
+const PARTITIONS: i32 = 3;
+
+/// A running `moto_server`.
+pub struct Moto {
+    /// `http://127.0.0.1:PORT`, the endpoint of every service.
+    pub url: String,
+    venv: PathBuf,
+    _server: Leashed,
+}
+
+/// A bucket of moto's whose puts reach a queue.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Wired {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The queue's URL, for `source.queue_url`.
+    pub queue_url: String,
+    /// Its dead-letter queue's URL.
+    pub dead_letter_url: String,
+    /// The topic between them, by the routes that have one.
+    pub topic_arn: Option<String>,
+}
+
+/// A running broker (and controller, in one process).
+pub struct Kafka {
+    /// `127.0.0.1:PORT`, for `bootstrap.servers`.
+    pub bootstrap: String,
+    jars: PathBuf,
+    _server: Leashed,
+}
+
+/// A record as Apache Kafka's own console consumer printed it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Consumed {
+    /// `name:value,name:value`, or `NO_HEADERS`.
+    pub headers: String,
+    /// The key, or `null`.
+    pub key: String,
+    /// The value.
+    pub value: String,
+}
+
+/// moto, started by whoever asks first; `None` where its tier cannot run (and has said so).
+pub fn moto() -> Option<&'static Moto> {
+    static MOTO: OnceLock<Option<Moto>> = OnceLock::new();
+    MOTO.get_or_init(|| tier::require("moto").map(|venv| start_moto(&venv))).as_ref()
+}
+
+/// Apache Kafka, started by whoever asks first; `None` where its tier cannot run (and has said so).
+pub fn kafka() -> Option<&'static Kafka> {
+    static KAFKA: OnceLock<Option<Kafka>> = OnceLock::new();
+    KAFKA.get_or_init(|| tier::require("kafka").map(start_kafka)).as_ref()
+}
+
+fn start_moto(venv: &Path) -> Moto {
+    let mut command = Command::new(venv.join("bin/python"));
+    command.arg(venv.join("bin/moto_server")).args(["-H", "127.0.0.1", "-p", "0"]);
+    let (server, lines) = Leashed::start("moto", &work_folder("moto"), &command);
+    let url = server.await_line(&lines, Duration::from_secs(60), |line| {
+        let (_, url) = line.split_once("Running on ")?;
+        Some(url.trim().to_owned())
+    });
+    Moto { url, venv: venv.to_owned(), _server: server }
+}
+
+impl Moto {
+    /// A new bucket that reaches a new queue by `route`, one of `tests/real/moto_wiring.py`.
+    /// Messages are hidden for `visibility` seconds, and dead-lettered after `receives`.
+    pub fn wire_with(&self, route: &str, visibility: u32, receives: u32) -> Wired {
+        let (visibility, receives) = (visibility.to_string(), receives.to_string());
+        let printed = self.wiring(
+            &["--route", route, "--visibility", &visibility, "--max-receive-count", &receives],
+            "",
+        );
+        serde_json::from_slice(&printed).expect("JSON")
+    }
+
+    /// As [`Self::wire_with`], with five receives.
+    pub fn wire(&self, route: &str, visibility: u32) -> Wired {
+        self.wire_with(route, visibility, 5)
+    }
+
+    /// Publishes each line of `messages` to a topic.
+    pub fn publish(&self, topic: &str, messages: &str) {
+        self.wiring(&["--publish", topic], messages);
+    }
+
+    fn wiring(&self, flags: &[&str], input: &str) -> Vec<u8> {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let stdin = home.path().join("stdin");
+        std::fs::write(&stdin, input).expect("the temporary folder can be written");
+        let mut command = Command::new(self.venv.join("bin/python"));
+        leash::clean(&mut command, home.path());
+        command.arg("-B").arg(tier::project().join("tests/real/moto_wiring.py"));
+        command.args(["--url", &self.url]).args(flags);
+        command.stdin(std::fs::File::open(&stdin).expect("it was written"));
+        let output = command.output().expect("python runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "moto_wiring.py failed: {errors}");
+        output.stdout
+    }
+}
+
+fn start_kafka(jars: PathBuf) -> Kafka {
+    let work = work_folder("kafka");
+    // Held until the last moment: a port is free once it was given to us, and hardly taken at once.
+    let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("loopback is there"));
+    let [broker, controller] =
+        ports.each_ref().map(|port| port.local_addr().expect("it is bound").to_string());
+    let properties = work.join("server.properties");
+    std::fs::write(&properties, broker_properties(&work, &broker, &controller))
+        .expect("the temporary folder can be written");
+    drop(ports);
+    // One process for both steps: format the storage, then serve from it.
+    let script = r#"java $JVM kafka.tools.StorageTool format -t certrelayTestCluster0w -c "$CONF" 1>&2 &&
+        exec java $JVM kafka.Kafka "$CONF""#;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .env("CONF", &properties)
+        .env("JVM", JVM)
+        .env("CLASSPATH", jars.join("*"));
+    let (mut server, _) = Leashed::start("kafka", &work, &command);
+    await_metadata(&broker, &mut server);
+    Kafka { bootstrap: broker, jars, _server: server }
+}
+
+impl Kafka {
+    /// Everything that `topic` holds, as Apache Kafka's console consumer reads it.
+    pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("log_level", "0")
+            .create()
+            .expect("a client");
+        let patience = Timeout::After(Duration::from_secs(30));
+        let ends = (0..PARTITIONS)
+            .map(|partition| client.fetch_watermarks(topic, partition, patience))
+            .map(|ends| ends.expect("the topic is there").1);
+        let count = usize::try_from(ends.sum::<i64>()).expect("not below zero");
+        let consumed = self.consume(topic, count);
+        assert_eq!(consumed.len(), count, "the consumer did not read {topic} to its end");
+        consumed
+    }
+
+    /// Reads `topic` from its beginning with Apache Kafka's console consumer, which shares no code
+    /// with our producer: up to `count` records, fewer if no further one comes for ten seconds.
+    pub fn consume(&self, topic: &str, count: usize) -> Vec<Consumed> {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new("java");
+        leash::clean(&mut command, home.path());
+        command.args(JVM.split(' ')).env("CLASSPATH", self.jars.join("*"));
+        command.arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
+        command.args(["--bootstrap-server", &self.bootstrap, "--topic", topic]);
+        command.args(["--from-beginning", "--timeout-ms", "10000"]);
+        command.args(["--max-messages", &count.to_string()]);
+        for property in ["print.headers=true", "print.key=true", "key.separator=\u{1f}"] {
+            command.args(["--formatter-property", property]);
+        }
+        let output = command.stdin(Stdio::null()).output().expect("java runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().filter_map(as_consumed).collect()
+    }
+}
+
+fn as_consumed(line: &str) -> Option<Consumed> {
+    let mut parts = line.splitn(3, '\u{1f}').map(str::to_owned);
+    Some(Consumed { headers: parts.next()?, key: parts.next()?, value: parts.next()? })
+}
+
+fn broker_properties(work: &Path, broker: &str, controller: &str) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@{controller}\n\
+         listeners=PLAINTEXT://{broker},CONTROLLER://{controller}\n\
+         advertised.listeners=PLAINTEXT://{broker}\n\
+         controller.listener.names=CONTROLLER\n\
+         log.dirs={}\n\
+         num.partitions={PARTITIONS}\n\
+         offsets.topic.num.partitions=1\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.num.partitions=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         log.index.size.max.bytes=1048576\n",
+        work.join("log").display()
+    )
+}
+
+/// Waits until the broker answers a metadata request, for at most a minute and a half.
+fn await_metadata(broker: &str, server: &mut Leashed) {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", broker)
+        .set("reconnect.backoff.max.ms", "200")
+        .set("log_level", "0")
+        .create()
+        .expect("a client");
+    for _ in 0..90 {
+        server.must_be_alive();
+        let metadata = client.fetch_metadata(None, Timeout::After(Duration::from_secs(1)));
+        if metadata.is_ok_and(|metadata| !metadata.brokers().is_empty()) {
+            return;
+        }
+    }
+    panic!("Apache Kafka did not answer in 90 s, see target/real/kafka.log");
+}
+
+/// A temporary folder that the leash removes.
+fn work_folder(name: &str) -> PathBuf {
+    let folder = tempfile::Builder::new().prefix(&format!("certrelay-{name}-")).tempdir();
+    folder.expect("a temporary folder").keep()
+}

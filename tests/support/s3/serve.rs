@@ -1,0 +1,56 @@
+//! The accept loop: one task a connection, all of them gone with the stand-in.
+
+use std::convert::Infallible;
+
+use hyper::header::HeaderValue;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use s3s::service::S3Service;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// Serves connections until it is dropped.
+pub async fn accept(listener: TcpListener, service: S3Service) {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                // Out of file descriptors, or the peer has left: the next one may work.
+                Err(_) => continue,
+            },
+            Some(_) = connections.join_next() => continue,
+        };
+        // Small answers to small calls: Nagle would add 40 ms to each.
+        let _ = stream.set_nodelay(true);
+        let service = service.clone();
+        let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(respond(&service, request).await) }
+        });
+        connections.spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new();
+            // An error here is a client gone, or a body cut on purpose.
+            let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+async fn respond(
+    service: &S3Service,
+    request: hyper::Request<hyper::body::Incoming>,
+) -> hyper::Response<s3s::Body> {
+    let mut response = match service.call(request.map(s3s::Body::from)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let mut response = hyper::Response::new(s3s::Body::empty());
+            *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    };
+    let id = format!("STANDIN{:016X}", fastrand::u64(..));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-amz-request-id", id);
+    }
+    response
+}

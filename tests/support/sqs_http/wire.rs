@@ -1,0 +1,131 @@
+//! Answers and errors in the shape AWS JSON 1.0 gives them.
+//!
+//! An error carries its name twice: `__type` in the body, and the older query protocol's code in
+//! `x-amzn-query-error`, which SDKs prefer. Source: Smithy, "AWS Query Compatible".
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use md5::{Digest, Md5};
+use serde_json::{Value, json};
+
+use crate::support::queue_core::QueueError;
+
+/// A call refused: status, `__type`, query code, text.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    shape: &'static str,
+    code: &'static str,
+    sender: bool,
+    text: String,
+}
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        let sender = error.sender_fault();
+        let status =
+            if sender { StatusCode::BAD_REQUEST } else { StatusCode::INTERNAL_SERVER_ERROR };
+        let text = error.to_string();
+        Self { status, shape: error.shape(), code: error.code(), sender, text }
+    }
+}
+
+pub fn unavailable() -> Refusal {
+    Refusal {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        shape: "ServiceUnavailable",
+        code: "ServiceUnavailable",
+        sender: false,
+        text: "Service is unable to handle request (scripted fault).".to_owned(),
+    }
+}
+
+pub fn throttled() -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        shape: "RequestThrottled",
+        code: "RequestThrottled",
+        sender: true,
+        text: "Request is throttled (scripted fault).".to_owned(),
+    }
+}
+
+pub fn denied(action: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::FORBIDDEN,
+        shape: "AccessDeniedException",
+        code: "AccessDenied",
+        sender: true,
+        text: format!("User is not authorized to perform: sqs:{action} (scripted fault)."),
+    }
+}
+
+pub fn unknown_operation(why: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        shape: "UnknownOperationException",
+        code: "InvalidAction",
+        sender: true,
+        text: format!("The SQS stand-in does not know this call: {why}"),
+    }
+}
+
+pub fn malformed(error: &serde_json::Error) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        shape: "SerializationException",
+        code: "MalformedInput",
+        sender: true,
+        text: error.to_string(),
+    }
+}
+
+pub fn missing(parameter: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        shape: "MissingRequiredParameterException",
+        code: "MissingParameter",
+        sender: true,
+        text: format!("The request must contain the parameter {parameter}."),
+    }
+}
+
+/// One entry of a batch answer's `Failed`.
+pub fn failed_entry(id: &str, error: &QueueError) -> Value {
+    json!({
+        "Id": id,
+        "Code": error.code(),
+        "SenderFault": error.sender_fault(),
+        "Message": error.to_string(),
+    })
+}
+
+pub fn refuse(refusal: &Refusal) -> Response {
+    let body = json!({
+        "__type": format!("com.amazonaws.sqs#{}", refusal.shape),
+        "message": refusal.text,
+    });
+    let fault = if refusal.sender { "Sender" } else { "Receiver" };
+    respond(refusal.status, Some(format!("{};{fault}", refusal.code)), &body)
+}
+
+pub fn respond(status: StatusCode, query_error: Option<String>, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    let id = format!("standin-{:016x}", fastrand::u64(..));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if let Some(Ok(value)) = query_error.map(|text| HeaderValue::from_str(&text)) {
+        headers.insert("x-amzn-query-error", value);
+    }
+    response
+}
+
+/// `MD5OfBody` and `MD5OfMessageBody`: SDKs may check them.
+pub fn md5_of(body: &str) -> String {
+    Md5::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,66 @@
+//! Which tiers of the tests can run here: those with real servers need what `tests/real/setup` fetches.
+//!
+//! A tier that cannot run says so, loudly, and is written to `target/real/skipped` for the summary of
+//! `make test`; with `CI=true` it is a failure, because a skip that nobody sees is a test that is gone.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The project's folder.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where `tests/real/setup` puts things.
+pub fn real_folder() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    project().join(target).join("real")
+}
+
+/// The folder of a tier's installation: `kafka` (jars), or `moto` and `validators` (the venv).
+///
+/// # Panics
+/// The tier cannot run and `CI=true`.
+pub fn require(tier: &str) -> Option<PathBuf> {
+    let (piece, list) = match tier {
+        "kafka" => ("kafka", include_str!("../real/pom.xml")),
+        "moto" | "validators" => ("venv", include_str!("../real/requirements.txt")),
+        other => panic!("no tier is called {other}"),
+    };
+    let real = real_folder();
+    // The stamp is the list it was installed from: an older installation does not count.
+    let installed = std::fs::read_to_string(real.join(format!("{piece}.stamp")));
+    let why = match missing(&real, tier) {
+        Some(why) => why,
+        None if installed.is_ok_and(|stamp| stamp == list) => return Some(real.join(piece)),
+        None => "tests/real/setup was not run".to_owned(),
+    };
+    skip(tier, &why);
+    None
+}
+
+/// Says that `tier` is skipped and why.
+///
+/// # Panics
+/// `CI=true`.
+pub fn skip(tier: &str, why: &str) {
+    eprintln!("SKIPPED {tier} tier: {why}; enable with make test");
+    let real = real_folder();
+    let skipped = std::fs::create_dir_all(&real)
+        .and_then(|()| OpenOptions::new().create(true).append(true).open(real.join("skipped")));
+    if let Ok(mut file) = skipped {
+        let _ = file.write_all(format!("{tier}: {why}\n").as_bytes());
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "with CI=true a skip is a failure: the {tier} tier cannot run ({why})"
+    );
+}
+
+/// What `tests/real/setup` found missing for a tier when it last ran.
+fn missing(real: &Path, tier: &str) -> Option<String> {
+    let missing = std::fs::read_to_string(real.join("missing")).ok()?;
+    let line = missing.lines().find_map(|line| line.strip_prefix(tier)?.strip_prefix(": "))?;
+    Some(line.to_owned())
+}

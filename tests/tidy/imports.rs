@@ -1,0 +1,195 @@
+//! Who may name whom: the rooms, the outside clients, and what a pure room does without.
+
+use super::tracked::sources;
+use super::{Source, assert_none, shipped};
+
+/// Each room and the `crate::…` it may name. Siblings meet only along the hand-over types.
+const MAY_NAME: [(&str, &[&str]); 9] = [
+    ("outcome", &[]),
+    ("config", &["outcome"]),
+    ("telemetry", &["outcome", "config"]),
+    ("queue", &["outcome", "config", "telemetry"]),
+    ("store", &["outcome", "config", "telemetry"]),
+    ("cloudtrail", &["outcome", "config"]),
+    ("event", &["cloudtrail", "outcome", "config"]),
+    ("route", &["event", "outcome", "config"]),
+    ("sink", &["event", "outcome", "config", "telemetry"]),
+];
+
+/// Rooms where all others meet.
+const MEETING_ROOMS: [&str; 2] = ["pipeline", "cli"];
+
+/// Outside clients, and the one place that names each.
+const CLIENTS: [(&str, &[&str]); 4] = [
+    ("aws_sdk_sqs", &["src/queue/sqs.rs"]),
+    ("aws_sdk_s3", &["src/store/s3.rs"]),
+    ("rdkafka", &["src/sink/kafka.rs", "src/sink/kafka/"]),
+    ("reqwest", &["src/sink/splunk/http.rs"]),
+];
+
+/// Rooms and files that do no I/O and know no time, chance or log.
+const PURE: [&str; 5] =
+    ["src/cloudtrail/", "src/event/", "src/route/", "src/outcome.rs", "src/store/notification"];
+
+/// What a pure room does without.
+const IMPURE: [&str; 9] = [
+    "async fn",
+    "tokio::",
+    "tracing::",
+    "std::fs",
+    "TcpStream",
+    "std::env",
+    "fastrand::",
+    "SystemTime::now",
+    "now_utc()",
+];
+
+/// `src/queue/sqs.rs` → `queue`; `src/outcome.rs` → `outcome`.
+fn room(path: &str) -> Option<&str> {
+    let first = path.strip_prefix("src/")?.split('/').next()?;
+    Some(first.strip_suffix(".rs").unwrap_or(first))
+}
+
+/// Whether `line` names `word` as a path segment of its own, followed by `::`.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let starts = before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':');
+        starts && line[at + word.len()..].starts_with("::")
+    })
+}
+
+/// The `x` of every `crate::x` and `crate::{x…, y…}` of a line of text.
+fn crate_names(text: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for (at, opening) in text.match_indices("crate::") {
+        let rest = &text[at + opening.len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0_usize;
+            let mut start = 0;
+            for (place, c) in group.char_indices() {
+                let ends = depth == 0 && (c == ',' || c == '}');
+                if ends {
+                    found.push(group[start..place].trim().split(|c| !is_word(c)).next());
+                    start = place + 1;
+                }
+                match c {
+                    '}' if depth == 0 => break,
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+            }
+        } else {
+            found.push(rest.split(|c| !is_word(c)).next());
+        }
+    }
+    found.into_iter().flatten().filter(|name| !name.is_empty()).collect()
+}
+
+fn import_rule(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for source in shipped(sources).into_iter().filter(|source| source.is_rust()) {
+        let Some(room) = room(&source.path) else { continue };
+        if MEETING_ROOMS.contains(&room) || ["main", "lib"].contains(&room) {
+            continue;
+        }
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(known, _)| *known == room) else {
+            complaints.push(format!("{}: a room that the import rule does not know", source.path));
+            continue;
+        };
+        let code: String = source.code().iter().map(|(_, line)| format!("{line}\n")).collect();
+        for name in crate_names(&code) {
+            let is_room = MAY_NAME.iter().any(|(known, _)| *known == name);
+            let other = is_room || MEETING_ROOMS.contains(&name);
+            if other && name != room && !allowed.contains(&name) {
+                complaints.push(format!("{}: {room} may not name crate::{name}", source.path));
+            }
+        }
+    }
+    complaints
+}
+
+fn client_rule(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for source in shipped(sources).into_iter().filter(|s| s.is_rust() && s.path.starts_with("src/"))
+    {
+        for (number, line) in source.code() {
+            for (client, places) in CLIENTS {
+                let at_home = places.iter().any(|place| source.path.starts_with(place));
+                if names(line, client) && !at_home {
+                    complaints.push(format!(
+                        "{}:{number}: only {} names {client}",
+                        source.path, places[0]
+                    ));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+fn purity_rule(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for source in shipped(sources).into_iter().filter(|source| source.is_rust()) {
+        if !PURE.iter().any(|place| source.path.starts_with(place)) {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if let Some(word) = IMPURE.iter().find(|word| line.contains(**word)) {
+                complaints
+                    .push(format!("{}:{number}: a pure room does without {word}", source.path));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn rooms_name_only_the_rooms_they_may() {
+    assert_none(&import_rule(&sources()));
+}
+
+#[test]
+fn outside_clients_are_named_in_one_place_each() {
+    assert_none(&client_rule(&sources()));
+}
+
+#[test]
+fn pure_rooms_do_no_io_and_know_no_time() {
+    assert_none(&purity_rule(&sources()));
+}
+
+#[test]
+fn a_sibling_import_is_found_however_it_is_written() {
+    for text in [
+        "use crate::store::ObjectRef;",
+        "use crate::{outcome::{Why, Verdict}, store};",
+        "fn f() { crate::store::open() }",
+        "use crate::{\n    outcome::Why,\n    store::ObjectRef,\n};",
+    ] {
+        assert_eq!(import_rule(&[Source::sample("src/queue/sqs.rs", text)]).len(), 1, "{text}");
+    }
+    let fine =
+        "// crate::store\nuse crate::{outcome::{Why, Verdict}, config};\nuse crate::queue::X;";
+    assert_none(&import_rule(&[Source::sample("src/queue/sqs.rs", fine)]));
+    assert_eq!(import_rule(&[Source::sample("src/utils/mod.rs", "")]).len(), 1);
+}
+
+#[test]
+fn a_client_outside_its_place_is_found() {
+    let text = "use rdkafka::config::ClientConfig;";
+    assert_eq!(client_rule(&[Source::sample("src/pipeline/mod.rs", text)]).len(), 1);
+    assert_none(&client_rule(&[Source::sample("src/sink/kafka.rs", text)]));
+    assert_none(&client_rule(&[Source::sample("src/config/read.rs", "let our_rdkafka = 1;")]));
+}
+
+#[test]
+fn a_clock_in_a_pure_room_is_found_but_not_in_its_tests() {
+    let text = "fn f() -> T { SystemTime::now() }";
+    assert_eq!(purity_rule(&[Source::sample("src/event/record.rs", text)]).len(), 1);
+    assert_none(&purity_rule(&[Source::sample("src/queue/mod.rs", text)]));
+    let tested = format!("fn g() {{}}\n#[cfg(test)]\nmod tests {{\n{text}\n}}");
+    assert_none(&purity_rule(&[Source::sample("src/event/record.rs", &tested)]));
+}
