@@ -71,6 +71,8 @@ pub(super) const LISTEN: SocketAddr =
 pub(super) const KAFKA_KEY: KafkaKey = KafkaKey::Account;
 /// `[sink.*] (kafka) timeout`: shorter than the drain; our own retries own the rest.
 pub(super) const KAFKA_TIMEOUT: Duration = Duration::from_secs(60);
+/// `[sink.*] (splunk_hec) format` in mode `beside`: what Splunk's own searches and data models read.
+pub(super) const SPLUNK_FORMAT: OutputFormat = OutputFormat::Cim;
 /// `[sink.*] (splunk_hec) mode`.
 pub(super) const SPLUNK_MODE: SplunkMode = SplunkMode::Beside;
 /// `[sink.*] (splunk_hec) max_batch_bytes`: what Splunk recommends for Cloud.

@@ -1,11 +1,15 @@
-//! Named groups of events for `[events] include`, so that nobody has to list the twelve by hand.
+//! Names that the operator may use: groups of events for `[events] include`, so that nobody has to
+//! list the twelve by hand, severities and findings for `when`.
 
 /// `eventSource` of IAM.
 pub const IAM_EVENT_SOURCE: &str = "iam.amazonaws.com";
 
-/// The groups: name, `eventSource`, and the event names it stands for.
+/// A group: its name, an `eventSource`, and the event names it stands for.
+pub type Group = (&'static str, &'static str, &'static [&'static str]);
+
+/// The groups that are included when nothing is said.
 /// Source: AWS IAM API Reference, actions on server certificates and signing certificates.
-pub const GROUPS: [(&str, &str, &[&str]); 2] = [
+pub const GROUPS: [Group; 2] = [
     (
         "server-certificate",
         IAM_EVENT_SOURCE,
@@ -30,4 +34,33 @@ pub const GROUPS: [(&str, &str, &[&str]); 2] = [
             "ListSigningCertificates",
         ],
     ),
+];
+
+/// Off by default: the calls that stop, delete or narrow a trail, because losing it is how everything
+/// else goes unseen. Not about certificates, so that it must be asked for.
+/// Source: AWS CloudTrail API Reference.
+pub const AUDIT_TRAIL: Group = (
+    "audit-trail",
+    "cloudtrail.amazonaws.com",
+    &["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"],
+);
+
+/// How grave an event can be, from nothing to the gravest: OCSF's words.
+pub const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
+
+/// The ids of all findings, for `when.finding`. A test of the router holds them to the rules.
+pub const FINDINGS: [&str; 13] = [
+    "signing-certificate-root",
+    "signing-certificate-other-user",
+    "signing-certificate-own",
+    "signing-certificate-reactivated",
+    "signing-certificate-removed",
+    "server-certificate-uploaded",
+    "weak-certificate",
+    "server-certificate-deleted",
+    "server-certificate-deletion-in-use",
+    "server-certificate-renamed",
+    "server-certificate-tags",
+    "denied",
+    "trail-silenced",
 ];

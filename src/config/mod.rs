@@ -23,10 +23,10 @@ mod when;
 
 pub use cursor::Keys;
 pub use expand::Lookup;
-pub use groups::{GROUPS, IAM_EVENT_SOURCE};
+pub use groups::{AUDIT_TRAIL, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES};
 pub use load::{load, parse, parse_with, walk};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};
 pub use secret::Secret;
 pub use types::*;
-pub use when::{Pattern, When};
+pub use when::{Condition, Pattern, When};

@@ -19,6 +19,8 @@ pub struct Config {
     pub decode: Decode,
     /// `[events]`: which records are ours.
     pub events: Vec<EventRule>,
+    /// `[events]`, `[privacy]` and `[format]`: how events are read and rendered.
+    pub options: EventOptions,
     /// `[aws]`.
     pub aws: Aws,
     /// `[[route]]`, in order, ending in a catch-all.
@@ -188,12 +190,8 @@ impl EventOptions {
     /// name in anybody's account pass as expected.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let of_any_account = |pattern: &&Pattern| {
-            let account = pattern.as_str().split(':').nth(4);
-            !account
-                .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        let patterns = self.expected_principals.iter().filter(of_any_account);
+        let patterns =
+            self.expected_principals.iter().filter(|pattern| !names_one_account(pattern));
         patterns
             .map(|pattern| {
                 format!(
@@ -203,6 +201,12 @@ impl EventOptions {
             })
             .collect()
     }
+}
+
+/// Whether a principal's pattern is of one account, written out.
+pub(super) fn names_one_account(principal: &Pattern) -> bool {
+    let account = principal.as_str().split(':').nth(4);
+    account.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `[aws]`: what all AWS clients share. Credentials and region come from the default chain.
@@ -230,14 +234,24 @@ pub struct RouteConfig {
 /// One sink of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteTarget {
-    /// Name under `[sink.*]`.
+    /// The [`SinkConfig::name`] that the event is handed to.
     pub sink: String,
+    /// Its name under `[sink.*]`: an event goes to each of these at most once, whatever the topic.
+    pub of: String,
+}
+
+impl RouteTarget {
+    /// The sink as it is configured.
+    #[must_use]
+    pub fn new(sink: &str) -> Self {
+        Self { sink: sink.to_owned(), of: sink.to_owned() }
+    }
 }
 
 /// `[sink.NAME]`.
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
-    /// NAME.
+    /// NAME; or `NAME:TOPIC`, `NAME:INDEX` for the same sink with what a route says of its own.
     pub name: String,
     /// `false`: best effort, never holds a message.
     pub required: bool,

@@ -15,16 +15,29 @@ use crate::config::OutputFormat;
 /// Every format is made from the redacted record. Rendering cannot fail: [`Event::read`] has made
 /// sure that the record can be read, and what else is missing is left out.
 pub fn render(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
+    match format {
+        OutputFormat::Raw => raw(event, out),
+        OutputFormat::Ocsf => with_view(event, |view| write(&ocsf::object(view), out)),
+        OutputFormat::Ecs => with_view(event, |view| write(&ecs::object(view), out)),
+        OutputFormat::Cim => with_view(event, |view| write(&cim::object(view), out)),
+    }
+}
+
+fn raw(event: &Event, out: &mut Vec<u8>) {
+    let bytes = &event.record.bytes;
+    let root = json::parse(bytes).unwrap_or_else(|_| nothing());
+    let redactions = redact::find(&root, bytes);
+    out.extend_from_slice(&redact::apply(bytes, &redactions, event.options.keep_pem));
+}
+
+/// Hands the event to `then`, with all that a format is made from.
+pub(super) fn with_view<T>(event: &Event, then: impl FnOnce(&View<'_>) -> T) -> T {
     let bytes = &event.record.bytes;
     let root = json::parse(bytes).unwrap_or_else(|_| nothing());
     let redactions = redact::find(&root, bytes);
     let clean = redact::apply(bytes, &redactions, event.options.keep_pem);
-    if format == OutputFormat::Raw {
-        out.extend_from_slice(&clean);
-        return;
-    }
     let root = json::parse(&clean).unwrap_or_else(|_| nothing());
-    let view = View {
+    then(&View {
         event,
         root: &root,
         bytes: &clean,
@@ -32,13 +45,7 @@ pub fn render(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
         target: &Target::of(&root, &event.fields),
         caller: &Caller::of(&root),
         certificates: &certificate::found(&redactions),
-    };
-    match format {
-        OutputFormat::Raw => {}
-        OutputFormat::Ocsf => write(&ocsf::object(&view), out),
-        OutputFormat::Ecs => write(&ecs::object(&view), out),
-        OutputFormat::Cim => write(&cim::object(&view), out),
-    }
+    })
 }
 
 /// All that a format is made from.

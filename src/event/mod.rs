@@ -5,10 +5,12 @@
 //! beside those bytes, never inside them.
 
 mod caller;
+mod catalogue;
 mod certificate;
 mod cim;
 mod date;
 mod ecs;
+mod explain;
 mod finding;
 mod format;
 mod id;
@@ -18,8 +20,10 @@ mod ocsf;
 mod record;
 mod redact;
 mod remedy;
+mod schema;
 mod target;
 mod unmapped;
+mod visible;
 
 use std::sync::Arc;
 
@@ -28,11 +32,15 @@ use time::OffsetDateTime;
 use crate::cloudtrail::{BadRecord, Origin, Record};
 use crate::config::EventOptions;
 
+pub use catalogue::{CATALOGUE, Operation, page as catalogue_page};
+pub use explain::explain;
 pub use finding::{Finding, RULES, Rule, Severity, Technique};
 pub use format::render;
 pub use id::EventKey;
 pub use record::Fields;
-pub use remedy::Remedy;
+pub use remedy::{Advice, Names, Remedy, WRONG_ADVICE};
+pub use schema::schema;
+pub use visible::visible;
 
 /// Which way a record reached us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,5 +139,11 @@ impl Event {
         options: &Arc<EventOptions>,
     ) -> Result<Self, BadRecord> {
         record::read(record, arrival, options)
+    }
+
+    /// The event's own names, for [`Remedy::advice`].
+    #[must_use]
+    pub fn names(&self) -> Names {
+        explain::names(self)
     }
 }

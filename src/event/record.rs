@@ -37,6 +37,9 @@ pub struct Fields {
     pub request_id: Option<String>,
     /// `userIdentity.arn`: who called.
     pub principal: Option<String>,
+    /// The caller's own ARN, for a session that of its role: what `when.principal` and
+    /// `events.expected_principals` are matched on.
+    pub caller: Option<String>,
     /// ARN of what the call acts on, built where the record does not state it.
     pub target: Option<String>,
     /// The gravest finding's severity.
@@ -99,15 +102,17 @@ fn judge(
     options: &EventOptions,
 ) {
     let target = Target::of(root, fields);
+    let caller = Caller::of(root);
     let findings = finding::assess(&Subject {
         root,
         fields,
         target: &target,
-        caller: &Caller::of(root),
+        caller: &caller,
         certificates: &certificate::found(redactions),
         options,
         now: fields.time.or(arrival.delivered).unwrap_or(arrival.seen),
     });
+    fields.caller = caller.principal;
     fields.target = target.arn();
     fields.severity = findings.iter().map(|finding| finding.severity).max().unwrap_or_default();
     fields.findings = findings;
@@ -137,6 +142,7 @@ fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
         error_code: owned("errorCode"),
         request_id: owned("requestID"),
         principal: owned("userIdentity.arn"),
+        caller: None,
         target: None,
         severity: Severity::default(),
         findings: Vec::new(),

@@ -39,6 +39,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
         sources,
         sinks,
         sinks_stop,
+        options: Arc::new(config.options),
         router: Router::new(config.routes),
         graveyard: graveyard(config.dead_letter),
         delivery: config.delivery,

@@ -92,7 +92,7 @@ pub(super) async fn hand_over(
                 let origin = origin(batch.object, record.index);
                 let arrival =
                     Arrival { origin, lane: Lane::File, seen, delivered: batch.delivered };
-                Event::read(record, arrival)
+                Event::read_with(record, arrival, &wire.options)
             }
         };
         match read {

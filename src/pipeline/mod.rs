@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cloudtrail::DecoderSettings;
-use crate::config::Delivery;
+use crate::config::{Delivery, EventOptions};
 use crate::queue::{LeaseKeeper, LeaseSettings, MAX_BATCH, Settler};
 use crate::route::Router;
 use crate::sink::{Built, SinkState};
@@ -59,6 +59,8 @@ pub struct Parts {
     pub sinks: Vec<Built>,
     /// Cancelled to end the sinks' drivers, which were built with it.
     pub sinks_stop: CancellationToken,
+    /// How events are read and rendered.
+    pub options: Arc<EventOptions>,
     /// The routes.
     pub router: Router,
     /// Where poison goes.
@@ -152,6 +154,7 @@ fn assemble(
     let wire = Arc::new(Wire {
         gates: Gates::new(&parts.delivery),
         stage: Arc::new(DecodeStage::new(parts.decoder, parts.executor)),
+        options: parts.options,
         router: parts.router,
         posts,
         ledger: Ledger::new(parts.delivery.ledger),

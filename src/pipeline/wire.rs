@@ -13,7 +13,7 @@ use super::dead_letter::{Graveyard, KeepBytes, Letter};
 use super::decode::DecodeStage;
 use super::gates::Gates;
 use super::ledger::Ledger;
-use crate::config::FaultPolicy;
+use crate::config::{EventOptions, FaultPolicy};
 use crate::outcome::{Verdict, Why};
 use crate::queue::{LeaseKeeper, Queue, Settler};
 use crate::route::Router;
@@ -86,6 +86,7 @@ impl Post {
 pub(super) struct Wire {
     pub(super) gates: Gates,
     pub(super) stage: Arc<DecodeStage>,
+    pub(super) options: Arc<EventOptions>,
     pub(super) router: Router,
     pub(super) posts: Vec<Post>,
     pub(super) ledger: Ledger,

@@ -1,6 +1,6 @@
 //! Room 5: event → the sinks it goes to. Pure: ordered rules, first match wins, nothing is implicit.
 
-use crate::config::{Pattern, RouteConfig, RouteTarget, When};
+use crate::config::{Condition, RouteConfig, RouteTarget, When};
 use crate::event::Event;
 
 /// The routes of a configuration, ready to be asked.
@@ -35,7 +35,7 @@ impl Router {
             }
             decision.routes.push(&route.name);
             for target in &route.targets {
-                if !decision.targets.iter().any(|seen| seen.sink == target.sink) {
+                if !decision.targets.iter().any(|seen| seen.of == target.of) {
                     decision.targets.push(target);
                 }
             }
@@ -50,13 +50,17 @@ impl Router {
 /// Whether all that `when` asks is true of `event`. A field that the record lacks matches as "".
 fn matches(when: &When, event: &Event) -> bool {
     let fields = &event.fields;
-    let any = |patterns: &[Pattern], value: &str| {
-        patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(value))
-    };
-    any(&when.event, &fields.name)
-        && any(&when.outcome, fields.outcome.as_str())
-        && any(&when.account, fields.account.as_deref().unwrap_or(""))
-        && any(&when.region, fields.region.as_deref().unwrap_or(""))
+    let is = |condition: &Condition, value: Option<&str>| condition.matches(value.unwrap_or(""));
+    let findings: Vec<&str> = fields.findings.iter().map(|finding| finding.rule.id).collect();
+    when.event.matches(&fields.name)
+        && when.outcome.matches(fields.outcome.as_str())
+        && when.severity.matches(fields.severity.as_str())
+        && when.finding.matches_among(&findings)
+        && is(&when.account, fields.account.as_deref())
+        && is(&when.region, fields.region.as_deref())
+        && is(&when.principal, fields.caller.as_deref())
+        && is(&when.target, fields.target.as_deref())
+        && when.lane.matches(event.lane.as_str())
 }
 
 #[cfg(test)]

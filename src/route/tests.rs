@@ -5,7 +5,9 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::cloudtrail::{Origin, Record};
+use crate::config::{FINDINGS, Pattern, SEVERITIES};
 use crate::event::{Arrival, CallOutcome, Lane};
+use crate::event::{RULES, Severity};
 
 /// An event read from a record, so that the router sees what it sees in service.
 fn event(name: &str, outcome: CallOutcome, account: Option<&str>) -> Event {
@@ -36,16 +38,28 @@ fn upload() -> Event {
     event("UploadServerCertificate", CallOutcome::Success, Some("111122223333"))
 }
 
-fn patterns(texts: &[&str]) -> Vec<Pattern> {
-    texts.iter().map(|text| Pattern::new(text).unwrap()).collect()
+/// As the configuration reads it: `!` excludes.
+fn condition(texts: &[&str]) -> Condition {
+    let (none, any): (Vec<&str>, Vec<&str>) = texts.iter().partition(|text| text.starts_with('!'));
+    let read = |list: Vec<&str>| {
+        let bare = list.into_iter().map(|text| text.trim_start_matches('!'));
+        bare.map(|text| Pattern::new(text).unwrap()).collect()
+    };
+    Condition { any: read(any), none: read(none) }
 }
 
 fn on_event(texts: &[&str]) -> When {
-    When { event: patterns(texts), ..When::default() }
+    When { event: condition(texts), ..When::default() }
+}
+
+/// Whether a route with this condition takes `event`.
+fn takes(when: When, event: &Event) -> bool {
+    let routes = [route("asked", when, &["soc"]), route("default", When::default(), &["lake"])];
+    decided(&routes, event).0 == words(&["asked"])
 }
 
 fn route(name: &str, when: When, sinks: &[&str]) -> RouteConfig {
-    let targets = sinks.iter().map(|sink| RouteTarget { sink: (*sink).to_owned() }).collect();
+    let targets = sinks.iter().map(|sink| RouteTarget::new(sink)).collect();
     RouteConfig { name: name.to_owned(), when, targets, goes_on: false }
 }
 
@@ -120,10 +134,11 @@ fn discard_matches_and_names_no_sink() {
 #[test]
 fn all_conditions_must_hold_and_one_pattern_of_each_is_enough() {
     let when = When {
-        event: patterns(&["Delete*", "Upload*"]),
-        outcome: patterns(&["failure"]),
-        account: patterns(&["1111*"]),
-        region: patterns(&["us-*", "eu-*"]),
+        event: condition(&["Delete*", "Upload*"]),
+        outcome: condition(&["failure"]),
+        account: condition(&["1111*"]),
+        region: condition(&["us-*", "eu-*"]),
+        ..When::default()
     };
     let routes = [route("denied", when, &["soc"]), route("default", When::default(), &["lake"])];
     let denied = event("UploadServerCertificate", CallOutcome::Failure, Some("111122223333"));
@@ -145,11 +160,7 @@ fn names_and_globs_match_whole_names_in_their_own_case() {
         ("upload*", false),
         ("?", false),
     ] {
-        let routes = [
-            route("asked", on_event(&[pattern]), &["soc"]),
-            route("default", When::default(), &["lake"]),
-        ];
-        assert_eq!(decided(&routes, &upload()).0 == words(&["asked"]), matches, "{pattern}");
+        assert_eq!(takes(on_event(&[pattern]), &upload()), matches, "{pattern}");
     }
 }
 
@@ -157,8 +168,90 @@ fn names_and_globs_match_whole_names_in_their_own_case() {
 fn a_record_without_an_account_matches_only_the_star() {
     let nameless = event("UploadServerCertificate", CallOutcome::Success, None);
     for (pattern, matches) in [("*", true), ("1111*", false), ("111122223333", false)] {
-        let when = When { account: patterns(&[pattern]), ..When::default() };
-        let routes = [route("asked", when, &["soc"]), route("default", When::default(), &["lake"])];
-        assert_eq!(decided(&routes, &nameless).0 == words(&["asked"]), matches, "{pattern}");
+        let when = When { account: condition(&[pattern]), ..When::default() };
+        assert_eq!(takes(when, &nameless), matches, "{pattern}");
     }
+}
+
+#[test]
+fn an_exclusion_takes_everything_else() {
+    assert!(takes(on_event(&["!Get*", "!List*"]), &upload()));
+    assert!(!takes(on_event(&["!Upload*"]), &upload()));
+    assert!(!takes(on_event(&["Upload*", "!*ServerCertificate"]), &upload()));
+}
+
+/// What a role's session did: made alice a signing certificate.
+fn persistence() -> Event {
+    let record = serde_json::json!({
+        "eventID": "e-2",
+        "eventName": "UploadSigningCertificate",
+        "eventSource": "iam.amazonaws.com",
+        "eventTime": "2026-01-02T03:04:05Z",
+        "awsRegion": "us-east-1",
+        "recipientAccountId": "111122223333",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": "arn:aws:sts::111122223333:assumed-role/deploy/session",
+            "accountId": "111122223333",
+            "sessionContext": { "sessionIssuer": {
+                "type": "Role",
+                "arn": "arn:aws:iam::111122223333:role/deploy",
+                "userName": "deploy",
+            } },
+        },
+        "requestParameters": { "userName": "alice" },
+        "responseElements": { "certificate": { "userName": "alice", "certificateId": "C1" } },
+    });
+    let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
+    let arrival = Arrival {
+        origin: Origin::Inline { message_id: "m-1".to_owned() },
+        lane: Lane::Inline,
+        seen: OffsetDateTime::UNIX_EPOCH,
+        delivered: None,
+    };
+    Event::read(record, arrival).expect("a sound record")
+}
+
+#[test]
+fn findings_severity_caller_target_and_lane_can_be_asked_for() {
+    let event = persistence();
+    let none = When::default;
+    for (when, matches) in [
+        (When { finding: condition(&["signing-certificate-other-user"]), ..none() }, true),
+        (When { finding: condition(&["!signing-certificate-*"]), ..none() }, false),
+        (When { finding: condition(&["denied"]), ..none() }, false),
+        (When { severity: condition(&["high", "critical"]), ..none() }, true),
+        (When { severity: condition(&["informational", "low"]), ..none() }, false),
+        (When { principal: condition(&["arn:aws:iam::*:role/deploy"]), ..none() }, true),
+        (When { principal: condition(&["*/session"]), ..none() }, false),
+        (When { target: condition(&["arn:aws:iam::111122223333:user/alice"]), ..none() }, true),
+        (When { target: condition(&["*:server-certificate/*"]), ..none() }, false),
+        (When { lane: condition(&["inline"]), ..none() }, true),
+        (When { lane: condition(&["!inline"]), ..none() }, false),
+    ] {
+        assert_eq!(takes(when.clone(), &event), matches, "{when:?} of {:?}", event.fields);
+    }
+}
+
+#[test]
+fn the_configuration_s_words_are_those_of_the_events() {
+    let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(ids, FINDINGS);
+    let scale = [
+        Severity::Informational,
+        Severity::Low,
+        Severity::Medium,
+        Severity::High,
+        Severity::Critical,
+    ];
+    assert_eq!(scale.map(Severity::as_str), SEVERITIES);
+}
+
+#[test]
+fn a_sink_with_another_topic_is_still_the_same_sink() {
+    let mut changes = going_on(route("changes", on_event(&["Upload*"]), &["lake"]));
+    changes.targets[0].sink = "lake:changes".to_owned();
+    let routes = [changes, route("default", When::default(), &["lake", "soc"])];
+    let expected = (words(&["changes", "default"]), words(&["lake:changes", "soc"]));
+    assert_eq!(decided(&routes, &upload()), expected);
 }

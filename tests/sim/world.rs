@@ -176,6 +176,7 @@ impl World {
             }],
             sinks: self.built(steps, &sinks_stop),
             sinks_stop,
+            options: Arc::default(),
             router: self.router(),
             graveyard: self.graveyard(steps),
             delivery: self.settings.delivery.clone(),
@@ -206,7 +207,7 @@ impl World {
 
     /// Everything to every sink.
     fn router(&self) -> Router {
-        let target = |(name, _): &(&str, bool)| RouteTarget { sink: (*name).to_owned() };
+        let target = |(name, _): &(&str, bool)| RouteTarget::new(name);
         Router::new(vec![RouteConfig {
             name: "default".to_owned(),
             when: When::default(),

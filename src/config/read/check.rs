@@ -53,6 +53,15 @@ pub(super) fn routes(top: &Section<'_>, routes: &[route::Draft<'_>], sinks: &[si
         if closed {
             let text = "never reached: an earlier route without `continue` takes every event";
             top.reader.mistake(route.span.clone(), text);
+        } else if let Some(earlier) = routes[..at].iter().find(|earlier| takes_all(earlier, route))
+        {
+            let name = earlier.name.as_ref().map_or("", |(name, _)| name);
+            let text = format!(
+                "never reached: route \"{}\" has no `continue` and takes every event that this one \
+                 asks for",
+                name.escape_debug()
+            );
+            top.reader.mistake(route.span.clone(), text);
         }
         closed |= route.is_catch_all && !route.goes_on;
         let names = routes[..at].iter().filter_map(|route| route.name.as_ref());
@@ -61,10 +70,10 @@ pub(super) fn routes(top: &Section<'_>, routes: &[route::Draft<'_>], sinks: &[si
         {
             item.mistake("an earlier [[route]] has this name");
         }
-        for (sink, item) in &route.sinks {
-            if !known().any(|known| known == sink) {
-                let hint = did_you_mean(sink, known());
-                item.mistake(format!("there is no [sink] of this name{hint}"));
+        for target in &route.targets {
+            if !known().any(|known| known == target.sink) {
+                let hint = did_you_mean(&target.sink, known());
+                target.place.mistake(format!("there is no [sink] of this name{hint}"));
             }
         }
     }
@@ -75,11 +84,17 @@ pub(super) fn routes(top: &Section<'_>, routes: &[route::Draft<'_>], sinks: &[si
     }
     for sink in sinks.iter().filter(|_| !routes.is_empty()) {
         let used =
-            routes.iter().any(|route| route.sinks.iter().any(|(name, _)| *name == sink.name));
+            routes.iter().any(|route| route.targets.iter().any(|target| target.sink == sink.name));
         if !used {
             top.reader.mistake(sink.span.clone(), "no [[route]] names this sink");
         }
     }
+}
+
+/// Whether `earlier` leaves nothing of what `later` asks for.
+fn takes_all(earlier: &route::Draft<'_>, later: &route::Draft<'_>) -> bool {
+    let (Some(own), Some(other)) = (&earlier.when, &later.when) else { return false };
+    !earlier.goes_on && own.covers(other)
 }
 
 /// `when.event` that no selected event can match. Where the route's other names can, and this one

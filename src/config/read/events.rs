@@ -1,21 +1,64 @@
-//! `[events] include`: groups, names and globs, spelled out to rules.
+//! `[events]`: groups, names and globs, spelled out to rules; and who is expected, from where.
 
 use toml::de::DeValue;
 
 use super::super::cursor::Section;
 use super::super::item::Item;
 use super::super::suggest::{did_you_mean, nearest};
-use super::super::{EventRule, GROUPS, IAM_EVENT_SOURCE, Pattern};
+use super::super::types::names_one_account;
+use super::super::{
+    AUDIT_TRAIL, EventOptions, EventRule, GROUPS, Group, IAM_EVENT_SOURCE, Network, Pattern,
+};
 
-pub(super) fn read(top: &Section<'_>) -> Vec<EventRule> {
+/// Which records are ours; who is expected, and from where, goes to `options`.
+pub(super) fn read(top: &Section<'_>, options: &mut EventOptions) -> Vec<EventRule> {
     let Some(table) = top.table("events", "[events]") else { return EventRule::defaults() };
     let rules = table.item("include").map(|item| {
         let entries = item.filled_list().unwrap_or_default();
         entries.iter().filter_map(rules).flatten().collect()
     });
-    table.not_yet("expected_principals");
+    options.expected_principals = each(&table, "expected_principals", principal);
+    options.known_networks = each(&table, "known_networks", network);
     table.finish();
     rules.unwrap_or_else(EventRule::defaults)
+}
+
+/// The items of a list that can be read; what cannot is a mistake already.
+fn each<T>(table: &Section<'_>, key: &'static str, read: fn(&Item<'_>) -> Option<T>) -> Vec<T> {
+    let items = table.item(key).and_then(|item| item.list()).unwrap_or_default();
+    items.iter().filter_map(read).collect()
+}
+
+/// An ARN or a glob of one. A wildcard for the account lets a role of the same name in anybody's
+/// account pass as expected, which is rarely meant.
+fn principal(item: &Item<'_>) -> Option<Pattern> {
+    let pattern = pattern(item).filter(|pattern| is_arn(pattern, item))?;
+    if !names_one_account(&pattern) {
+        item.warning("this does not name one account: a principal of any account may match");
+    }
+    Some(pattern)
+}
+
+/// Whether an ARN can look like this; anything else would never match.
+pub(super) fn is_arn(pattern: &Pattern, item: &Item<'_>) -> bool {
+    let text = pattern.as_str();
+    let possible = text.starts_with("arn:") || text.starts_with('*');
+    if !possible {
+        item.mistake(
+            "an ARN, or a glob of one, is expected, such as \"arn:aws:iam::111122223333:role/*\"",
+        );
+    }
+    possible
+}
+
+fn network(item: &Item<'_>) -> Option<Network> {
+    let network = Network::new(&item.text()?).ok();
+    if network.is_none() {
+        item.mistake(
+            "a network is written like \"203.0.113.0/24\" or \"2001:db8::/32\", or is one address",
+        );
+    }
+    network
 }
 
 /// What one entry stands for: a string is a group, or a name or glob of IAM's.
@@ -24,18 +67,13 @@ fn rules(item: &Item<'_>) -> Option<Vec<EventRule>> {
         return of_source(item);
     }
     let text = item.text()?;
-    if let Some((_, source, names)) = GROUPS.iter().find(|(group, ..)| *group == text) {
+    if let Some((_, source, names)) = groups().find(|(group, ..)| *group == text) {
         return Some(EventRule::exactly(source, names));
-    }
-    if text == "audit-trail" {
-        item.mistake("the group `audit-trail` is not supported yet; remove it");
-        return None;
     }
     // Event names start with a capital letter, groups do not.
     if text.starts_with(|first: char| first.is_ascii_lowercase()) {
-        let groups = GROUPS.iter().map(|(group, ..)| *group);
-        let hint = did_you_mean(&text, groups.clone().chain(known_names()));
-        let groups: Vec<&str> = groups.collect();
+        let groups: Vec<&str> = groups().map(|(group, ..)| *group).collect();
+        let hint = did_you_mean(&text, groups.iter().copied().chain(known_names()));
         item.mistake(format!("neither a group ({}) nor an event's name{hint}", groups.join(", ")));
         return None;
     }
@@ -73,7 +111,12 @@ fn rule(source: &str, item: &Item<'_>) -> Option<EventRule> {
 
 /// A name or a glob.
 pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
-    let pattern = Pattern::new(&item.text()?);
+    pattern_of(&item.text()?, item)
+}
+
+/// A name or a glob that is a part of `item`.
+pub(super) fn pattern_of(text: &str, item: &Item<'_>) -> Option<Pattern> {
+    let pattern = Pattern::new(text);
     pattern.map_err(|problem| item.mistake(format!("not a glob: {problem}"))).ok()
 }
 
@@ -82,7 +125,11 @@ pub(super) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{', '\\'])
 }
 
+fn groups() -> impl Iterator<Item = &'static Group> {
+    GROUPS.iter().chain([&AUDIT_TRAIL])
+}
+
 /// The names of all groups.
 pub(super) fn known_names() -> impl Iterator<Item = &'static str> {
-    GROUPS.iter().flat_map(|(_, _, names)| names.iter().copied())
+    groups().flat_map(|(_, _, names)| names.iter().copied())
 }

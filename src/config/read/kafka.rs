@@ -90,7 +90,7 @@ fn addresses(list: &Item<'_>) -> Option<Vec<String>> {
 }
 
 /// Kafka's rule: up to 249 of `[a-zA-Z0-9._-]`, and neither `.` nor `..`.
-fn topic_name(item: &Item<'_>) -> Option<String> {
+pub(super) fn topic_name(item: &Item<'_>) -> Option<String> {
     let topic = item.text()?;
     let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     if topic.len() > 249 || !topic.chars().all(legal) || topic == "." || topic == ".." {

@@ -10,11 +10,13 @@ mod service;
 mod sink;
 mod source;
 mod splunk;
+mod variants;
+mod when;
 
 use toml::de::DeTable;
 
-use super::Config;
 use super::cursor::{Reader, Section};
+use super::{Config, EventOptions};
 
 /// The whole file. `None` only where a mistake was noted.
 pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Option<Config> {
@@ -22,30 +24,34 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     let sources = source::read(&top);
     let delivery = delivery::read(&top);
     let decode = delivery::read_decode(&top);
-    let events = events::read(&top);
+    let mut options = EventOptions::default();
+    let events = events::read(&top, &mut options);
     let aws = service::aws(&top);
-    service::format(&top);
+    service::format(&top, &mut options);
+    service::privacy(&top, &mut options);
     let routes = route::read(&top);
     let sinks = sink::read(&top);
     let dead_letter = service::dead_letter(&top);
     let http = service::http(&top);
     let log = service::log(&top);
-    top.not_yet("privacy");
 
     check::sources(&top, &sources, dead_letter.as_ref());
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);
     check::timeouts(&top, &delivery, &sinks);
+    let spelled_out = variants::spell_out(routes, sinks);
     top.finish();
+    let (routes, sinks) = spelled_out?;
 
     Some(Config {
         sources: sources.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
         delivery,
         decode,
         events,
+        options,
         aws,
-        routes: routes.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
-        sinks: sinks.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
+        routes,
+        sinks,
         dead_letter: dead_letter?.config,
         http,
         log,

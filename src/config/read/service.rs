@@ -1,4 +1,4 @@
-//! The small tables: `[aws]`, `[format]`, `[dead_letter]`, `[http]`, `[log]`.
+//! The small tables: `[aws]`, `[format]`, `[privacy]`, `[dead_letter]`, `[http]`, `[log]`.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use url::Url;
 use super::super::cursor::Section;
 use super::super::item::{Item, is_loopback};
 use super::super::suggest::did_you_mean;
-use super::super::{Aws, DeadLetterConfig, LogConfig, defaults};
+use super::super::{Aws, DeadLetterConfig, EventOptions, LogConfig, OcsfVersion, defaults};
 
 /// The dead letter and where it stands; no place where it was not written.
 pub(super) struct DeadLetter {
@@ -34,13 +34,20 @@ fn endpoint(item: &Item<'_>) -> Option<Url> {
     Some(url)
 }
 
-/// `[format.ocsf]`: there is one version, and it must be the one that is written.
-pub(super) fn format(top: &Section<'_>) {
+/// `[format.ocsf]`.
+pub(super) fn format(top: &Section<'_>, options: &mut EventOptions) {
     let Some(table) = top.table("format", "[format]") else { return };
     if let Some(ocsf) = table.table("ocsf", "[format.ocsf]") {
-        ocsf.choice("version", (), &[("1.8.0", ())]);
+        let versions = [OcsfVersion::V1_8, OcsfVersion::V1_5].map(|one| (one.as_str(), one));
+        options.ocsf = ocsf.choice("version", options.ocsf, &versions);
         ocsf.finish();
     }
+    table.finish();
+}
+
+pub(super) fn privacy(top: &Section<'_>, options: &mut EventOptions) {
+    let Some(table) = top.table("privacy", "[privacy]") else { return };
+    options.keep_pem = table.flag("keep_pem", options.keep_pem);
     table.finish();
 }
 

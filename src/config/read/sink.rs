@@ -17,8 +17,12 @@ pub(super) struct Draft {
     pub(super) span: Range<usize>,
 }
 
-pub(super) const FORMATS: [(&str, OutputFormat); 2] =
-    [("ocsf", OutputFormat::Ocsf), ("raw", OutputFormat::Raw)];
+pub(super) const FORMATS: [(&str, OutputFormat); 4] = [
+    ("ocsf", OutputFormat::Ocsf),
+    ("ecs", OutputFormat::Ecs),
+    ("cim", OutputFormat::Cim),
+    ("raw", OutputFormat::Raw),
+];
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -28,9 +28,6 @@ fn settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig> {
     let [index, source, sourcetype, host] =
         ["index", "source", "sourcetype", "host"].map(|key| table.text(key));
     let ack = table.flag("ack", false);
-    if ack && let Some(item) = table.item("ack") {
-        item.mistake("indexer acknowledgement is not supported yet; remove `ack`");
-    }
     let tls_item = table.item("tls");
     let batch = table.size("max_batch_bytes", defaults::SPLUNK_BATCH, 64 << 10..=64 << 20);
     let second = Duration::from_secs(1);
@@ -57,14 +54,14 @@ fn settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig> {
 fn format_of(mode: SplunkMode, item: Option<&Item<'_>>) -> OutputFormat {
     let written = item.and_then(|item| item.choice(&sink::FORMATS));
     match (mode, written, item) {
-        (SplunkMode::Only, Some(OutputFormat::Ocsf), Some(item)) => {
+        (SplunkMode::Only, Some(written), Some(item)) if written != OutputFormat::Raw => {
             item.mistake(
                 "mode \"only\" sends raw records; remove `format`, or use mode \"beside\"",
             );
             OutputFormat::Raw
         }
         (SplunkMode::Only, ..) => OutputFormat::Raw,
-        (SplunkMode::Beside, written, _) => written.unwrap_or(defaults::FORMAT),
+        (SplunkMode::Beside, written, _) => written.unwrap_or(defaults::SPLUNK_FORMAT),
     }
 }
 

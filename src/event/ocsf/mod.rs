@@ -25,6 +25,12 @@ use crate::config::OcsfVersion;
 
 const CLASS: u64 = 6003;
 
+/// `activity_id` and `activity_name` of an operation.
+pub(super) fn activity(operation: &str) -> (u64, &'static str) {
+    let activity = Activity::of(operation, None);
+    (activity.id(), activity.caption())
+}
+
 /// The event as an OCSF object.
 pub(super) fn object(view: &View<'_>) -> Value {
     let event = view.event;

@@ -29,6 +29,7 @@ fn target(name: &str, rest: &serde_json::Value) -> Target {
         error_code: None,
         request_id: None,
         principal: root.text("userIdentity.arn").map(str::to_owned),
+        caller: None,
         target: None,
         severity: crate::event::Severity::default(),
         findings: Vec::new(),

@@ -1,0 +1,136 @@
+//! What to do about a finding, each as console path, AWS CLI and boto3, filled in with the event's own
+//! names. A command line here is pasted into a shell by somebody in a hurry: quoting is exact, and a
+//! hostile name stays one argument.
+
+mod account;
+mod names;
+mod policies;
+mod quote;
+mod server;
+mod signing;
+
+pub use names::Names;
+use quote::{python, shell};
+
+/// One remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// Make a signing certificate Inactive: stops it, keeps the evidence.
+    Deactivate,
+    /// Delete a signing certificate.
+    DeleteSigning,
+    /// Delete a server certificate that nothing uses.
+    DeleteServer,
+    /// Give a renamed or moved server certificate its old name and path.
+    RollBackRename,
+    /// Find the load balancers and distributions that use a server certificate.
+    FindUses,
+    /// Replace the caller's access key.
+    RotateKey,
+    /// List and require second factors.
+    Mfa,
+    /// The account's password policy: hygiene, stops no signing certificate.
+    PasswordPolicy,
+    /// CloudTrail on in all regions, with log-file validation.
+    Trail,
+    /// A service control policy that leaves uploads to named roles.
+    Guard,
+}
+
+/// A remedy for one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What it does, as an order.
+    pub title: &'static str,
+    /// Where to click.
+    pub console: &'static str,
+    /// Command lines as arguments after `aws`, in order.
+    pub cli: Vec<Vec<String>>,
+    /// The same with boto3.
+    pub boto3: String,
+    /// What goes wrong if one does not mind it.
+    pub mind: &'static str,
+}
+
+impl Advice {
+    /// The command lines for a POSIX shell.
+    #[must_use]
+    pub fn command_lines(&self) -> Vec<String> {
+        self.cli.iter().map(|arguments| shell(arguments)).collect()
+    }
+}
+
+impl Remedy {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 10] = [
+        Self::Deactivate,
+        Self::DeleteSigning,
+        Self::FindUses,
+        Self::DeleteServer,
+        Self::RollBackRename,
+        Self::RotateKey,
+        Self::Mfa,
+        Self::PasswordPolicy,
+        Self::Trail,
+        Self::Guard,
+    ];
+
+    /// The remedy for an event with these names.
+    #[must_use]
+    pub fn advice(self, names: &Names) -> Advice {
+        match self {
+            Self::Deactivate => signing::deactivate(names),
+            Self::DeleteSigning => signing::delete(names),
+            Self::FindUses => server::find_uses(names),
+            Self::DeleteServer => server::delete(names),
+            Self::RollBackRename => server::roll_back(names),
+            Self::RotateKey => account::rotate_key(names),
+            Self::Mfa => account::mfa(names),
+            Self::PasswordPolicy => policies::password(),
+            Self::Trail => policies::trail(names),
+            Self::Guard => policies::guard(names),
+        }
+    }
+}
+
+/// Advice that is often given and wrong, with the reason.
+pub const WRONG_ADVICE: [(&str, &str); 11] = [
+    (
+        "Detach the signing certificate from the role.",
+        "Roles have none: signing certificates belong to users and to root.",
+    ),
+    (
+        "Set a password policy with `update-login-profile`.",
+        "It changes one user's password; the policy is the account's, `update-account-password-policy`.",
+    ),
+    (
+        "Read the password with `get_login_profile`.",
+        "It returns the date and whether a reset is required, never a password.",
+    ),
+    (
+        "Turn on MFA with one call.",
+        "It takes a device and two consecutive codes from it; `enable-mfa-device` alone has neither.",
+    ),
+    (
+        "Look at `LastUsedDate` in `list_access_keys`.",
+        "It is not there; `get_access_key_last_used` has it, one key at a time.",
+    ),
+    (
+        "Compare `CreateDate` with `datetime.now()`.",
+        "One is aware of its time zone, the other is not: Python refuses. Use `datetime.now(timezone.utc)`.",
+    ),
+    (
+        "Call `list_users()` once.",
+        "It returns a page of at most 100 by default; use the paginator.",
+    ),
+    (
+        "Delete the old key when the new one is made.",
+        "What still uses it breaks. Make it Inactive, look at its last use, delete it later.",
+    ),
+    ("Tighten the password policy.", "Hygiene; a signing certificate needs no password."),
+    ("Require MFA.", "Hygiene; a signature with a certificate asks for no second factor."),
+    (
+        "Refuse TLS below 1.2.",
+        "AWS endpoints have refused it themselves since 2024; an old version in a record is history.",
+    ),
+];

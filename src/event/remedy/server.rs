@@ -1,0 +1,103 @@
+//! Remedies for server certificates.
+
+use super::names::words;
+use super::quote::{jmespath, option};
+use super::{Advice, Names, python};
+
+pub(super) fn find_uses(names: &Names) -> Advice {
+    let (arn, id) =
+        (jmespath(&names.server_certificate_arn), jmespath(&names.server_certificate_id));
+    let classic = format!(
+        "LoadBalancerDescriptions[?ListenerDescriptions[?Listener.SSLCertificateId=={arn}]].LoadBalancerName"
+    );
+    let listeners = format!("Listeners[?Certificates[?CertificateArn=={arn}]].ListenerArn");
+    let distributions =
+        format!("DistributionList.Items[?ViewerCertificate.IAMCertificateId=={id}].Id");
+    Advice {
+        title: "Find what uses the server certificate",
+        console: "EC2 → Load balancers → Listeners, in every region; CloudFront → Distributions → General → Custom SSL certificate",
+        cli: vec![
+            words(
+                ["iam", "get-server-certificate"],
+                vec![option("server-certificate-name", &names.server_certificate)],
+            ),
+            words(["elb", "describe-load-balancers"], vec![option("query", &classic)]),
+            words(
+                ["elbv2", "describe-load-balancers"],
+                vec![option("query", "LoadBalancers[].LoadBalancerArn")],
+            ),
+            words(
+                ["elbv2", "describe-listeners"],
+                vec![option("load-balancer-arn", "LOAD_BALANCER_ARN"), option("query", &listeners)],
+            ),
+            words(["cloudfront", "list-distributions"], vec![option("query", &distributions)]),
+        ],
+        boto3: format!(
+            "arn, id = {}, {}\n{FIND_USES}",
+            python(&names.server_certificate_arn),
+            python(&names.server_certificate_id),
+        ),
+        mind: "Load balancers are regional: ask in every region in use. CloudFront names the certificate by id, load balancers by ARN.",
+    }
+}
+
+const FIND_USES: &str = r#"regions = [region["RegionName"] for region in boto3.client("ec2").describe_regions()["Regions"]]
+for region in regions:
+    for page in boto3.client("elb", region_name=region).get_paginator("describe_load_balancers").paginate():
+        for balancer in page["LoadBalancerDescriptions"]:
+            for listener in balancer["ListenerDescriptions"]:
+                if listener["Listener"].get("SSLCertificateId") == arn:
+                    print(region, balancer["LoadBalancerName"], listener["Listener"]["LoadBalancerPort"])
+    elbv2 = boto3.client("elbv2", region_name=region)
+    for page in elbv2.get_paginator("describe_load_balancers").paginate():
+        for balancer in page["LoadBalancers"]:
+            for listeners in elbv2.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer["LoadBalancerArn"]):
+                for listener in listeners["Listeners"]:
+                    if any(one.get("CertificateArn") == arn for one in listener.get("Certificates", [])):
+                        print(region, balancer["LoadBalancerName"], listener["Port"])
+for page in boto3.client("cloudfront").get_paginator("list_distributions").paginate():
+    for distribution in page["DistributionList"].get("Items", []):
+        if distribution["ViewerCertificate"].get("IAMCertificateId") == id:
+            print("cloudfront", distribution["Id"], distribution["DomainName"])
+"#;
+
+pub(super) fn delete(names: &Names) -> Advice {
+    let name = || option("server-certificate-name", &names.server_certificate);
+    Advice {
+        title: "Delete the server certificate",
+        console: "None: the console does not manage server certificates in IAM",
+        cli: vec![
+            words(["iam", "get-server-certificate"], vec![name()]),
+            words(["iam", "delete-server-certificate"], vec![name()]),
+        ],
+        boto3: format!(
+            "iam = boto3.client(\"iam\")\n\
+             print(iam.get_server_certificate(ServerCertificateName={name}))\n\
+             iam.delete_server_certificate(ServerCertificateName={name})\n",
+            name = python(&names.server_certificate),
+        ),
+        mind: "Find and move its uses first. A certificate in use answers DeleteConflict where AWS knows of the use, and an outage where it does not.",
+    }
+}
+
+pub(super) fn roll_back(names: &Names) -> Advice {
+    let mut rest = vec![
+        option("server-certificate-name", &names.new_name),
+        option("new-server-certificate-name", &names.server_certificate),
+    ];
+    rest.extend(names.path.iter().map(|path| option("new-path", path)));
+    let path =
+        names.path.as_ref().map(|path| format!(", NewPath={}", python(path))).unwrap_or_default();
+    Advice {
+        title: "Give the server certificate its old name and path",
+        console: "None: the console does not manage server certificates in IAM",
+        cli: vec![words(["iam", "update-server-certificate"], rest)],
+        boto3: format!(
+            "iam = boto3.client(\"iam\")\n\
+             iam.update_server_certificate(ServerCertificateName={}, NewServerCertificateName={}{path})\n",
+            python(&names.new_name),
+            python(&names.server_certificate),
+        ),
+        mind: "The record does not state the old path: look it up in an earlier event of the same certificate. The id survives a rename, the ARN does not.",
+    }
+}
