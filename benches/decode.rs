@@ -41,6 +41,7 @@ fn main() {
 
 fn measure(name: &str, files: &[Vec<u8>]) {
     let mut variants = variants();
+    if let Ok(n) = std::env::var("ONLY") { variants.truncate(n.parse().unwrap()); }
     let stored: usize = files.iter().map(Vec::len).sum();
     let mut spent = vec![vec![Duration::ZERO; ROUNDS + 1]; variants.len()];
     let mut answers = vec![0; variants.len()];

@@ -27,12 +27,12 @@ const HOSTILE: [&str; 12] = [
 fn names(name: &str) -> Names {
     let text = || name.to_owned();
     Names {
-        user: text(),
+        user: Some(text()),
         certificate_id: text(),
         server_certificate: text(),
         server_certificate_id: text(),
         server_certificate_arn: text(),
-        path: text(),
+        path: Some(text()),
         new_name: text(),
         caller: text(),
         key: text(),
@@ -139,8 +139,12 @@ fn every_command_line_passes_awsclis_parser() {
         certificate_id: "TA7SMP42TDN5Z26OBPJE7EXAMPLE".to_owned(),
         ..Names::default()
     };
-    let dash =
-        Names { user: "-rf".to_owned(), server_certificate: "--help".to_owned(), ..advice.clone() };
+    let dash = Names {
+        user: Some("-rf".to_owned()),
+        server_certificate: "--help".to_owned(),
+        ..advice.clone()
+    };
+    let root = Names { user: None, path: None, ..advice.clone() };
     let lines: Vec<Vec<String>> = [advice, dash]
         .iter()
         .flat_map(|names| Remedy::ALL.iter().flat_map(|remedy| remedy.advice(names).cli))
@@ -201,7 +205,7 @@ print(len(cases["snippets"]), "snippets done")
 #[test]
 fn every_boto3_snippet_does_what_its_title_says() {
     let names = Names {
-        user: "bob".to_owned(),
+        user: Some("bob".to_owned()),
         certificate_id: "SIGNING_ID".to_owned(),
         server_certificate: "web".to_owned(),
         new_name: "web-old".to_owned(),

@@ -144,7 +144,7 @@ fn every_attack_is_named() {
                     ("/responseElements/certificate/userName", "alice".into()),
                 ],
             ),
-            "signing-certificate-own",
+            "signing-certificate-uploaded",
             High,
         ),
         (
@@ -332,6 +332,27 @@ fn an_expected_principal_lowers_a_finding_and_says_so() {
     assert!(imposter.1 > Low, "a role of the same name in another account is not the expected one");
     let (_, severity, _) = judged(&ok("UploadSigningCertificate", &[(WHO, role())]));
     assert_eq!(severity, Medium, "a signing certificate for another user is never lowered away");
+}
+
+#[test]
+fn nobody_is_expected_to_stop_the_trail() {
+    let stop = ok(
+        "GetServerCertificate",
+        &[
+            ("/eventSource", "cloudtrail.amazonaws.com".into()),
+            ("/eventName", "StopLogging".into()),
+            (WHO, role()),
+        ],
+    );
+    assert!(judged(&stop).1 >= High, "{:?}", judged(&stop));
+}
+
+#[test]
+fn a_role_whose_target_is_not_recorded_acts_on_somebody_else() {
+    let omitted = call("UploadSigningCertificate", "omitted", &[(WHO, own_role())]);
+    assert_eq!(judged(&omitted).0, ["signing-certificate-other-user"]);
+    let by_user = call("UploadSigningCertificate", "omitted", &[]);
+    assert_eq!(judged(&by_user).0, ["signing-certificate-uploaded"]);
 }
 
 #[test]

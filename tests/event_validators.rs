@@ -5,7 +5,7 @@ use std::process::Command;
 
 use certrelay::config::{EventOptions, OcsfVersion, OutputFormat};
 
-use crate::event_fixtures::{read_with, record, rendered, role};
+use crate::event_fixtures::{FORMATS, read_with, record, rendered, role};
 use crate::event_samples::{fixtures, samples, shared, skip};
 
 /// The Python that has the validators' packages.
@@ -127,4 +127,51 @@ fn cim_is_the_change_data_model() {
         "cim_validate.py",
         Some("splunk-cim-Change.json"),
     );
+}
+
+/// Our own schemas, read by somebody else's implementation of JSON Schema.
+const AGAINST_SCHEMA: &str = r#"
+import json, sys
+from jsonschema import Draft202012Validator
+schema = json.load(open(sys.argv[1]))
+Draft202012Validator.check_schema(schema)
+check = Draft202012Validator(schema)
+count = 0
+for line in open(sys.argv[2]):
+    for fault in check.iter_errors(json.loads(line)):
+        sys.exit("%s: %s" % ("/".join(map(str, fault.absolute_path)), fault.message[:300]))
+    count += 1
+print(count)
+"#;
+
+#[test]
+fn every_format_keeps_to_its_published_schema() {
+    let Some(python) = python() else { return };
+    for format in FORMATS {
+        let lines: Vec<String> = records()
+            .iter()
+            .map(|record| {
+                rendered(&read_with(record, EventOptions::default()).expect("a record"), format)
+            })
+            .filter(|line| !line.contains('\n'))
+            .collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (schema, events) =
+            (folder.path().join("schema.json"), folder.path().join("events.ndjson"));
+        std::fs::write(&schema, certrelay::event::schema(format)).expect("written");
+        std::fs::write(&events, lines.join("\n")).expect("written");
+        let answer = Command::new(&python)
+            .args(["-c", AGAINST_SCHEMA])
+            .arg(schema)
+            .arg(events)
+            .output()
+            .expect("python runs");
+        assert!(answer.status.success(), "{format:?}: {}", String::from_utf8_lossy(&answer.stderr));
+        assert_eq!(
+            String::from_utf8_lossy(&answer.stdout).trim(),
+            lines.len().to_string(),
+            "{format:?}"
+        );
+        assert!(lines.len() >= 60);
+    }
 }

@@ -14,6 +14,10 @@ use crate::config::Decode;
 /// Bytes that are unpacked and then walked through at a time: they stay in a core's second cache.
 const WINDOW: usize = 256 << 10;
 
+/// Bytes of a document in memory that are walked through at a time.
+#[cfg(feature = "fast-inflate")]
+const STEP: usize = 64 << 10;
+
 /// The ratio of an object is looked at from here on: short ones may be all white space.
 const RATIO_FROM: u64 = 1 << 20;
 
@@ -134,13 +138,30 @@ impl Decoder {
         stored: &[u8],
         found: &mut Vec<Found>,
     ) -> Option<Result<Tally, Damage>> {
-        let document = self.one_shot.unpack(stored)?;
+        let before = found.len();
+        let (document, promised) = self.one_shot.unpack(stored)?;
+        // In steps, so that what the checksum has read is still near when it is walked through.
+        let mut crc = libdeflater::Crc::new();
+        let mut walked = Ok(0);
+        let mut reached = 0;
+        while reached < document.len() {
+            let step = &document[reached..document.len().min(reached + STEP)];
+            crc.update(step);
+            if self.limits.hash {
+                self.hash.update(step);
+            }
+            reached += step.len();
+            walked = walked.and_then(|done| {
+                let last = reached == document.len();
+                Ok(done + self.document.walk(&document[done..reached], last, found)?)
+            });
+        }
+        if crc.sum() != promised {
+            found.truncate(before);
+            return None;
+        }
         self.stored = stored.len() as u64;
         self.unpacked = document.len() as u64;
-        if self.limits.hash {
-            self.hash.update(document);
-        }
-        let walked = self.document.walk(document, true, found);
         Some(self.check_size().and(walked).and_then(|_| self.account()))
     }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::gzip::MAGIC;
 use super::nesting::{Broken, DEEPEST, Nesting};
+use super::outline::Outline;
 use super::prefilter::Search;
 use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
 use crate::config::Decode;
@@ -23,6 +24,7 @@ pub(super) struct Document {
     limits: Decode,
     place: Place,
     nesting: Nesting,
+    outline: Outline,
     search: Search,
     /// Offset in the document of the window's first byte.
     base: u64,
@@ -93,7 +95,8 @@ impl Document {
             selection,
             limits,
             place: Place::Start,
-            nesting: Nesting::new(),
+            nesting: Nesting::new(0),
+            outline: Outline::default(),
             search: Search::default(),
             base: 0,
             at: 0,
@@ -110,6 +113,7 @@ impl Document {
     /// Forgets everything but the buffers.
     pub(super) fn reset(&mut self) {
         self.place = Place::Start;
+        self.outline.reset(self.selection.prefilter().digits());
         self.search.reset(self.selection.prefilter());
         self.base = 0;
         self.at = 0;
@@ -135,6 +139,7 @@ impl Document {
         self.base += done as u64;
         self.at -= done;
         self.hold = self.hold.map(|_| 0);
+        self.outline.shift(done);
         self.search.shift(done);
         Ok(done)
     }
@@ -200,8 +205,8 @@ impl Document {
                 if rest.len() < ENVELOPE.len() && ENVELOPE.starts_with(rest) && !last {
                     return Ok(Step::More);
                 }
-                self.open(self.at, 0, Place::Line);
-                Ok(Step::Done)
+                self.hold = Some(self.at);
+                self.open(window, 0, Place::Line)
             }
             b'{' => {
                 self.hold = Some(self.at);
@@ -269,9 +274,7 @@ impl Document {
             return Err(Damage::NotCloudTrail("its Records is not an array".to_owned()));
         }
         if matches!(byte, b'{' | b'[') {
-            self.nesting.begin(self.nesting_left(1));
-            self.place = Place::Skipped;
-            return Ok(Step::Done);
+            return self.open(window, 1, Place::Skipped);
         }
         let Some(end) = scalar_end(byte, window, self.at, last) else { return Ok(Step::More) };
         head::check(&window[self.at..end])
@@ -313,7 +316,16 @@ impl Document {
         found: &mut Vec<Found>,
     ) -> Result<Step, Damage> {
         match (gap, byte) {
-            (Gap::AfterElement, b',') => self.go(1, Place::Gap(Gap::AfterComma)),
+            (Gap::AfterElement, b',') => {
+                self.at += 1;
+                self.place = Place::Gap(Gap::AfterComma);
+                // As CloudTrail writes it, the next record follows at once.
+                if window.get(self.at) == Some(&b'{') {
+                    self.element(b'{', window)
+                } else {
+                    Ok(Step::Done)
+                }
+            }
             (Gap::AfterElement | Gap::First, b']') => {
                 self.go(1, if self.bare_array { Place::Top } else { Place::AfterMember })
             }
@@ -321,11 +333,7 @@ impl Document {
                 Err(self.damage(self.at, "expected a comma or the end of the array"))
             }
             (_, b',' | b']' | b'}' | b':') => Err(self.damage(self.at, "expected a record")),
-            (_, b'{' | b'[') => {
-                let depth = if self.bare_array { 1 } else { 2 };
-                self.open(self.at, depth, Place::Element { object: byte == b'{' });
-                Ok(Step::Done)
-            }
+            (_, b'{' | b'[') => self.element(byte, window),
             _ => {
                 let Some(end) = scalar_end(byte, window, self.at, last) else {
                     return Ok(Step::More);
@@ -339,46 +347,59 @@ impl Document {
         }
     }
 
-    fn open(&mut self, start: usize, depth: u32, place: Place) {
-        self.hold = Some(start);
-        self.nesting.begin(self.nesting_left(depth));
+    /// At the opening bracket of an element.
+    fn element(&mut self, byte: u8, window: &[u8]) -> Result<Step, Damage> {
+        let depth = if self.bare_array { 1 } else { 2 };
+        self.hold = Some(self.at);
+        self.open(window, depth, Place::Element { object: byte == b'{' })
+    }
+
+    /// At the opening bracket of a value.
+    fn open(&mut self, window: &[u8], depth: u32, place: Place) -> Result<Step, Damage> {
+        if !self.outline.seek(window, self.at) {
+            return Err(self.damage(self.at, "a quote before this place has no partner"));
+        }
+        self.nesting = Nesting::new(self.nesting_left(depth));
         self.place = place;
+        Ok(Step::Done)
     }
 
     /// In a value in brackets.
     fn bracketed(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
-        let end = match self.nesting.close(&window[self.at..]) {
-            Ok(Some(length)) => self.at + length,
-            Ok(None) => {
-                self.at = window.len();
-                return Ok(Step::More);
-            }
-            Err(Broken::TooDeep) => {
-                let limit = u64::from(self.nesting_left(0));
-                return Err(Damage::OverLimit { name: "max_nesting", limit });
-            }
-            Err(Broken::Mismatch) => {
-                return Err(
-                    self.damage(self.at, "in this value a bracket closes one of another kind")
-                );
-            }
+        let Some(end) = self.close(window)? else {
+            self.at = window.len();
+            return Ok(Step::More);
         };
         self.at = end;
-        if self.place == Place::Skipped {
-            self.place = Place::AfterMember;
-            return Ok(Step::Done);
-        }
         let start = self.hold.take().unwrap_or(end);
-        match self.place {
+        self.place = match self.place {
+            Place::Skipped => {
+                self.hold = Some(start).filter(|_| !self.object.records);
+                Place::AfterMember
+            }
             Place::Element { object: false } => {
                 self.count(start, end)?;
                 self.bad(window, start, end, NO_OBJECT.to_owned(), found);
+                Place::Gap(Gap::AfterElement)
             }
-            _ => self.record(window, start, end, found)?,
-        }
-        self.place =
-            if self.place == Place::Line { Place::Top } else { Place::Gap(Gap::AfterElement) };
+            place => {
+                self.record(window, start, end, found)?;
+                if place == Place::Line { Place::Top } else { Place::Gap(Gap::AfterElement) }
+            }
+        };
         Ok(Step::Done)
+    }
+
+    fn close(&mut self, window: &[u8]) -> Result<Option<usize>, Damage> {
+        self.nesting.close(&mut self.outline, window).map_err(|broken| match broken {
+            Broken::TooDeep => {
+                let limit = u64::from(self.nesting_left(0));
+                Damage::OverLimit { name: "max_nesting", limit }
+            }
+            Broken::Mismatch => {
+                self.damage(self.at, "in this value a bracket closes one of another kind")
+            }
+        })
     }
 
     /// A whole record: counted, and read if it may be wanted.
@@ -390,8 +411,9 @@ impl Document {
         found: &mut Vec<Found>,
     ) -> Result<(), Damage> {
         self.count(start, end)?;
-        let selection = Arc::clone(&self.selection);
-        if self.search.candidate(selection.prefilter(), window, start, end) {
+        let candidate = self.search.candidate(self.selection.prefilter(), window, start, end)
+            || self.outline.escape_within(window, start, end);
+        if candidate {
             self.judge(window, start, end, found)
         } else {
             if self.limits.strict

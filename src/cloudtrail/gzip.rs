@@ -108,15 +108,17 @@ impl Gunzip {
         let mut written = 0;
         loop {
             let (read_before, wrote_before) = (self.inflate.total_in(), self.inflate.total_out());
-            let status = self
-                .inflate
-                .decompress(stored, &mut output[written..], FlushDecompress::None)
-                .map_err(|cause| self.damage(cause.message().unwrap_or("invalid deflate data")))?;
+            let status =
+                self.inflate.decompress(stored, &mut output[written..], FlushDecompress::None);
             let read = (self.inflate.total_in() - read_before) as usize;
             let wrote = (self.inflate.total_out() - wrote_before) as usize;
             self.crc.update(&output[written..written + wrote]);
             self.advance(stored, read);
             written += wrote;
+            // What the library says of it depends on how the bytes came in.
+            let Ok(status) = status else {
+                return Err(self.damage("the compressed data is invalid"));
+            };
             match status {
                 Status::StreamEnd => {
                     self.part = Part::Trailer { bytes: [0; 8], have: 0 };
@@ -191,7 +193,9 @@ impl Header {
     /// Takes the next byte and says whether the header is complete with it.
     pub(super) fn take(&mut self, byte: u8) -> Result<bool, &'static str> {
         let sum = self.crc.sum();
-        self.crc.update(&[byte]);
+        if self.flags & HEADER_CRC != 0 {
+            self.crc.update(&[byte]);
+        }
         self.field = match self.field {
             Field::FirstMagic if byte == MAGIC[0] => Field::SecondMagic,
             Field::SecondMagic if byte == MAGIC[1] => Field::Method,
@@ -200,6 +204,7 @@ impl Header {
             Field::Method => return Err("the compression method is not deflate"),
             Field::Flags if byte & RESERVED == 0 => {
                 self.flags = byte;
+                self.crc.update(&[MAGIC[0], MAGIC[1], 8, byte]);
                 Field::Skipped(6)
             }
             Field::Flags => return Err("a reserved flag is set in the header"),

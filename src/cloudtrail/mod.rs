@@ -13,6 +13,7 @@ mod key;
 mod nesting;
 #[cfg(feature = "fast-inflate")]
 mod one_shot;
+mod outline;
 mod prefilter;
 mod selection;
 mod simd;
@@ -141,9 +142,9 @@ pub enum Damage {
     /// The gzip stream is broken: bad header, CRC, length, or it ends early.
     #[error("gzip is damaged at stored byte {at}: {reason}")]
     Gzip {
-        /// Stored bytes consumed before the fault.
+        /// Stored bytes consumed before the fault; within compressed data, give or take a few.
         at: u64,
-        /// The decoder's words.
+        /// What is wrong.
         reason: String,
     },
     /// The document is not JSON of the expected structure.

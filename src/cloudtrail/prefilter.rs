@@ -21,6 +21,8 @@ const LONGEST: usize = 512;
 pub(super) struct Prefilter {
     /// No rule: nothing is wanted. Or a rule without a needle: everything must be read.
     lanes: Vec<Lane>,
+    /// Which digits after `\u00` begin a character of a needle, a bit each.
+    digits: u8,
     every: bool,
     texts: Vec<Text>,
     /// A wanted text may hold quotes, slashes or control characters, which have escapes of their
@@ -31,8 +33,6 @@ pub(super) struct Prefilter {
 #[derive(Debug, Clone)]
 struct Lane {
     finder: memmem::Finder<'static>,
-    /// For the escape: which digits after `\u00` count, a bit each. Otherwise 0.
-    digits: u8,
 }
 
 /// What may stand between the quotes.
@@ -84,29 +84,25 @@ impl Prefilter {
             .iter()
             .flat_map(|needle| needle.bytes())
             .fold(0, |digits, byte| digits | 1 << (byte >> 4));
-        let mut lanes: Vec<Lane> = needles
-            .iter()
-            .map(|needle| Lane { finder: memmem::Finder::new(needle).into_owned(), digits: 0 })
-            .collect();
-        if !lanes.is_empty() {
-            lanes.push(Lane { finder: memmem::Finder::new(r"\u00").into_owned(), digits });
-        }
+        let lane = |needle: &String| Lane { finder: memmem::Finder::new(needle).into_owned() };
+        let lanes = needles.iter().map(lane).collect();
         let loose = texts.iter().any(Text::is_loose);
-        Self { lanes, every, texts, loose }
+        Self { lanes, digits, every, texts, loose }
     }
 
     /// A filter that skips nothing.
     pub(super) fn everything() -> Self {
-        Self { lanes: Vec::new(), every: true, texts: Vec::new(), loose: false }
+        Self { lanes: Vec::new(), digits: 0, every: true, texts: Vec::new(), loose: false }
+    }
+
+    /// Which escapes could hide a needle: the digits after `\u00`, a bit each.
+    pub(super) fn digits(&self) -> u8 {
+        self.digits
     }
 
     /// Whether what is found at `at` may make `record` a wanted one.
     fn fits(&self, lane: &Lane, record: &[u8], at: usize) -> bool {
         let after = at + lane.finder.needle().len();
-        if lane.digits != 0 {
-            let digit = record.get(after).map_or(0, |digit| digit.wrapping_sub(b'0'));
-            return digit < 8 && lane.digits & 1 << digit != 0;
-        }
         let front = &record[at.saturating_sub(LONGEST)..at];
         let back = &record[after..record.len().min(after + LONGEST)];
         let (Some(open), Some(close)) = (memchr::memrchr(b'"', front), memchr::memchr(b'"', back))

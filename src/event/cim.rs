@@ -123,6 +123,8 @@ fn actor(object: Object, view: &View<'_>) -> Object {
     let caller = view.caller.name().map_or_else(|| view.caller.phrase(), str::to_owned);
     let target = view.target.user.as_ref().map(|user| user.name.clone());
     let kind = root.take_text("userIdentity.type");
+    // `user` is the target where there is one; its type and id are then not the caller's.
+    let own = target.is_none().then_some(());
     let own_name = root.text("userIdentity.userName");
     if own_name == Some(&caller) {
         root.take_text("userIdentity.userName");
@@ -132,9 +134,9 @@ fn actor(object: Object, view: &View<'_>) -> Object {
         .set("user", target.unwrap_or_else(|| caller.clone()))
         .set("src_user", caller)
         .with("src_user_type", kind)
-        .with("user_type", kind)
+        .with("user_type", own.and(kind))
         .with("src_user_id", root.take_text("userIdentity.arn"))
-        .with("user_id", root.take_text("userIdentity.principalId"))
+        .with("user_id", own.and_then(|()| root.take_text("userIdentity.principalId")))
         .with("access_key_id", root.take_text("userIdentity.accessKeyId"))
         .with("src_account", root.take_text("userIdentity.accountId"))
         .with("mfa", view.caller.mfa.map(|mfa| mfa.to_string()))

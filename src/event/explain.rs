@@ -49,7 +49,8 @@ fn what(view: &View<'_>, page: &mut Page) {
     match catalogue::find(&fields.source, &fields.name) {
         Some(operation) => {
             page.line("ours", "yes: one of the twelve operations on IAM certificates");
-            page.line("meaning", operation.means);
+            let worked = fields.outcome == super::CallOutcome::Success;
+            page.line(if worked { "meaning" } else { "would mean" }, operation.means);
         }
         None => page.line("ours", "not one of the twelve operations on IAM certificates"),
     }

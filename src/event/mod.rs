@@ -20,6 +20,7 @@ mod ocsf;
 mod record;
 mod redact;
 mod remedy;
+mod schema;
 mod target;
 mod unmapped;
 mod visible;
@@ -38,6 +39,7 @@ pub use format::render;
 pub use id::EventKey;
 pub use record::Fields;
 pub use remedy::{Advice, Names, Remedy, WRONG_ADVICE};
+pub use schema::schema;
 pub use visible::visible;
 
 /// Which way a record reached us.

@@ -97,7 +97,7 @@ pub(super) async fn handle(
         }
         () = lease.lost() => return lost(&source, &id),
         () = wire.expire.cancelled() => {
-            tracing::warn!(queue = source.queue.name(), message = id, "not finished at the drain deadline; released");
+            tracing::warn!(queue = source.queue.name(), message_id = id, "not finished at the drain deadline; released");
             Settlement::Release { after: Duration::ZERO }
         }
     };
@@ -109,7 +109,7 @@ pub(super) async fn handle(
         Ok(()) if settlement == Settlement::Delete => Fate::Deleted,
         Ok(()) => Fate::Released,
         Err(why) => {
-            tracing::warn!(queue = source.queue.name(), message = id, code = why.code, "{why}");
+            tracing::warn!(queue = source.queue.name(), message_id = id, code = why.code, "{why}");
             Fate::Unsettled
         }
     }
@@ -155,7 +155,7 @@ async fn unreadable(
     why: Why,
 ) -> Verdict {
     let queue = source.queue.name();
-    tracing::error!(queue, message = id, code = why.code, "{why}");
+    tracing::error!(queue, message_id = id, code = why.code, "{why}");
     let now = (wire.now)();
     wire.bury(why, |_, why| dead_letter::message(queue, id, body, why, now)).await
 }
@@ -179,7 +179,7 @@ fn note(wire: &Wire, source: &RunningSource, id: &str, attempt: u32, verdict: &V
         let queue = source.queue.name();
         tracing::warn!(
             queue,
-            message = id,
+            message_id = id,
             attempt,
             code = why.code,
             "released for a later attempt: {why}"
@@ -190,7 +190,7 @@ fn note(wire: &Wire, source: &RunningSource, id: &str, attempt: u32, verdict: &V
 fn lost(source: &RunningSource, id: &str) -> Fate {
     tracing::warn!(
         queue = source.queue.name(),
-        message = id,
+        message_id = id,
         "the lease was lost; the queue offers the message again"
     );
     Fate::LeaseLost

@@ -111,7 +111,7 @@ impl Receiver {
             for message in messages {
                 let release = Settlement::Release { after: Duration::ZERO };
                 if let Err(why) = self.source.settler.settle(message.receipt, release).await {
-                    tracing::warn!(message = message.id, "not released: {why}");
+                    tracing::warn!(message_id = message.id, "not released: {why}");
                 }
             }
         }

@@ -89,6 +89,11 @@ impl HecStandIn {
         lock(&self.state).indexed.clone()
     }
 
+    /// How many events were indexed so far.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.state).indexed.len()
+    }
+
     /// Every request so far, in order.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         lock(&self.state).requests.clone()

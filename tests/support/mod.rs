@@ -16,4 +16,5 @@ pub mod samples;
 pub mod sqs;
 pub mod sqs_http;
 pub mod tier;
+pub mod wait;
 pub mod world;

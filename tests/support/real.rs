@@ -20,6 +20,9 @@ use super::tier;
 const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
                    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 
+/// Partitions of a topic that its first producer makes.
+const PARTITIONS: i32 = 3;
+
 /// A running `moto_server`.
 pub struct Moto {
     /// `http://127.0.0.1:PORT`, the endpoint of every service.
@@ -37,6 +40,8 @@ pub struct Wired {
     pub queue_url: String,
     /// Its dead-letter queue's URL.
     pub dead_letter_url: String,
+    /// The topic between them, by the routes that have one.
+    pub topic_arn: Option<String>,
 }
 
 /// A running broker (and controller, in one process).
@@ -82,19 +87,40 @@ fn start_moto(venv: &Path) -> Moto {
 }
 
 impl Moto {
-    /// A new bucket that reaches a new queue by `route`: `s3` (directly), `sns` or `eventbridge`.
-    /// Messages are hidden for `visibility` seconds, and dead-lettered after five receives.
+    /// A new bucket that reaches a new queue by `route`, one of `tests/real/moto_wiring.py`.
+    /// Messages are hidden for `visibility` seconds, and dead-lettered after `receives`.
+    pub fn wire_with(&self, route: &str, visibility: u32, receives: u32) -> Wired {
+        let (visibility, receives) = (visibility.to_string(), receives.to_string());
+        let printed = self.wiring(
+            &["--route", route, "--visibility", &visibility, "--max-receive-count", &receives],
+            "",
+        );
+        serde_json::from_slice(&printed).expect("JSON")
+    }
+
+    /// As [`Self::wire_with`], with five receives.
     pub fn wire(&self, route: &str, visibility: u32) -> Wired {
+        self.wire_with(route, visibility, 5)
+    }
+
+    /// Publishes each line of `messages` to a topic.
+    pub fn publish(&self, topic: &str, messages: &str) {
+        self.wiring(&["--publish", topic], messages);
+    }
+
+    fn wiring(&self, flags: &[&str], input: &str) -> Vec<u8> {
         let home = tempfile::tempdir().expect("a temporary folder");
+        let stdin = home.path().join("stdin");
+        std::fs::write(&stdin, input).expect("the temporary folder can be written");
         let mut command = Command::new(self.venv.join("bin/python"));
         leash::clean(&mut command, home.path());
         command.arg("-B").arg(tier::project().join("tests/real/moto_wiring.py"));
-        command.args(["--url", &self.url, "--route", route]);
-        command.args(["--visibility", &visibility.to_string()]);
-        let output = command.stdin(Stdio::null()).output().expect("python runs");
+        command.args(["--url", &self.url]).args(flags);
+        command.stdin(std::fs::File::open(&stdin).expect("it was written"));
+        let output = command.output().expect("python runs");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "moto_wiring.py failed: {errors}");
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        output.stdout
     }
 }
 
@@ -123,6 +149,23 @@ fn start_kafka(jars: PathBuf) -> Kafka {
 }
 
 impl Kafka {
+    /// Everything that `topic` holds, as Apache Kafka's console consumer reads it.
+    pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("log_level", "0")
+            .create()
+            .expect("a client");
+        let patience = Timeout::After(Duration::from_secs(30));
+        let ends = (0..PARTITIONS)
+            .map(|partition| client.fetch_watermarks(topic, partition, patience))
+            .map(|ends| ends.expect("the topic is there").1);
+        let count = usize::try_from(ends.sum::<i64>()).expect("not below zero");
+        let consumed = self.consume(topic, count);
+        assert_eq!(consumed.len(), count, "the consumer did not read {topic} to its end");
+        consumed
+    }
+
     /// Reads `topic` from its beginning with Apache Kafka's console consumer, which shares no code
     /// with our producer: up to `count` records, fewer if no further one comes for ten seconds.
     pub fn consume(&self, topic: &str, count: usize) -> Vec<Consumed> {
@@ -157,7 +200,7 @@ fn broker_properties(work: &Path, broker: &str, controller: &str) -> String {
          advertised.listeners=PLAINTEXT://{broker}\n\
          controller.listener.names=CONTROLLER\n\
          log.dirs={}\n\
-         num.partitions=3\n\
+         num.partitions={PARTITIONS}\n\
          offsets.topic.num.partitions=1\n\
          offsets.topic.replication.factor=1\n\
          transaction.state.log.num.partitions=1\n\

@@ -4,7 +4,7 @@
 //! Accounts, addresses and names are the documentation's own (111122223333, 203.0.113.0/24, example.com).
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -57,39 +57,63 @@ pub const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB1jCCAXygAwIBAgIUErAVBCPd
 const ACCOUNTS: [&str; 2] = ["111122223333", "444455556666"];
 const USERS: [&str; 4] = ["alice", "bob", "carol", "deploy"];
 
-/// `files` files of about `each` records, a third of them ours.
+/// How a set of files is made.
+pub struct Shape<'a> {
+    pub files: usize,
+    /// Draws the number of records of one file.
+    pub records: &'a dyn Fn(&mut fastrand::Rng) -> usize,
+    /// Share of records that are ours, and again of those that only look like it, in 0.0..=0.5.
+    pub ours: f64,
+    pub decoys: f64,
+}
+
+/// `files` files of `each` records, a third of them ours.
 pub fn generate(seed: u64, files: usize, each: usize) -> Samples {
-    let mut rng = fastrand::Rng::with_seed(seed);
+    shaped(seed, &Shape { files, records: &|_| each, ours: 1.0 / 3.0, decoys: 1.0 / 6.0 })
+}
+
+/// Files of a given shape.
+pub fn shaped(seed: u64, shape: &Shape<'_>) -> Samples {
     let mut samples = Samples::default();
+    let mut rng = fastrand::Rng::with_seed(seed);
     let mut event = 0;
-    for file in 0..files {
-        let account = ACCOUNTS[file % ACCOUNTS.len()];
-        let minute = file % 60;
-        let mut records = Vec::new();
-        for _ in 0..each {
-            let mut record = envelope(&mut rng, account, minute);
-            match rng.u8(0..6) {
-                0 | 1 => {
-                    let denied = event % 5 == 4;
-                    let name = EVENTS[event % EVENTS.len()];
-                    event += 1;
-                    fill(&mut record, name, denied, account, rng.usize(..));
-                    let id = record["eventID"].as_str().unwrap_or_default().to_owned();
-                    let expected = Expected { name: name.to_owned(), denied };
-                    samples.expected.insert(id, expected);
-                }
-                2 => {
-                    decoy(&mut record, rng.usize(..));
-                    samples.decoys += 1;
-                }
-                _ => ordinary(&mut record, rng.usize(..)),
-            }
-            records.push(record);
-        }
-        samples.records += records.len();
-        samples.objects.push(object(&mut rng, account, minute, &records));
+    for file in 0..shape.files {
+        let each = (shape.records)(&mut rng);
+        add_file(&mut samples, &mut rng, &mut event, (file, each), (shape.ours, shape.decoys));
     }
     samples
+}
+
+fn add_file(
+    samples: &mut Samples,
+    rng: &mut fastrand::Rng,
+    event: &mut usize,
+    (file, each): (usize, usize),
+    (ours, decoys): (f64, f64),
+) {
+    let account = ACCOUNTS[file % ACCOUNTS.len()];
+    let minute = file % 60;
+    let mut records = Vec::new();
+    for _ in 0..each {
+        let mut record = envelope(rng, account, minute);
+        let draw = rng.f64();
+        if draw < ours {
+            let denied = *event % 5 == 4;
+            let name = EVENTS[*event % EVENTS.len()];
+            *event += 1;
+            fill(&mut record, name, denied, account, rng.usize(..));
+            let id = record["eventID"].as_str().unwrap_or_default().to_owned();
+            samples.expected.insert(id, Expected { name: name.to_owned(), denied });
+        } else if draw < ours + decoys {
+            decoy(&mut record, rng.usize(..));
+            samples.decoys += 1;
+        } else {
+            ordinary(&mut record, rng.usize(..));
+        }
+        records.push(record);
+    }
+    samples.records += records.len();
+    samples.objects.push(object(rng, account, minute, &records));
 }
 
 fn envelope(rng: &mut fastrand::Rng, account: &str, minute: usize) -> Value {
@@ -261,4 +285,13 @@ fn merge(mut base: Value, more: Value) -> Value {
 fn uuid(rng: &mut fastrand::Rng) -> String {
     let bits = format!("{:032x}", rng.u128(..));
     format!("{}-{}-4{}-a{}-{}", &bits[..8], &bits[8..12], &bits[13..16], &bits[17..20], &bits[20..])
+}
+/// The eventIDs of all records of an object, ours or not.
+pub fn event_ids(object: &SampleObject) -> Vec<String> {
+    let mut document = Vec::new();
+    let mut stream = flate2::read::MultiGzDecoder::new(object.gzip.as_slice());
+    stream.read_to_end(&mut document).expect("it was made here");
+    let document: Value = serde_json::from_slice(&document).expect("it was made here");
+    let records = document["Records"].as_array().into_iter().flatten();
+    records.filter_map(|record| Some(record["eventID"].as_str()?.to_owned())).collect()
 }

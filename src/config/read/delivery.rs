@@ -10,6 +10,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// SQS hides a message at most this long after one receive.
 const SQS_CAP: Duration = Duration::from_secs(12 * 3600);
+/// Leases are renewed at half their time, and a call may be tried several times.
+const SHORT_LEASE: Duration = Duration::from_secs(30);
 /// ECS on Fargate kills a task at most 120 s after SIGTERM; releasing what is left takes some of it.
 const FARGATE_DRAIN: Duration = Duration::from_secs(110);
 
@@ -28,7 +30,7 @@ pub(super) fn read(top: &Section<'_>) -> Delivery {
         memory: table.size("memory", default.memory, 16 << 20..=1 << 40),
         drain: table.duration("drain", default.drain, SECOND..=HOUR),
         ledger: table.duration("ledger", default.ledger, MINUTE..=24 * HOUR),
-        visibility: table.duration("visibility", default.visibility, SECOND * 30..=SQS_CAP),
+        visibility: table.duration("visibility", default.visibility, SECOND * 2..=SQS_CAP),
         patience: table.duration("patience", default.patience, SECOND..=SQS_CAP),
     };
     if delivery.drain > FARGATE_DRAIN
@@ -37,6 +39,14 @@ pub(super) fn read(top: &Section<'_>) -> Delivery {
         item.warning(
             "longer than 110 s: ECS on Fargate kills a task at most 120 s after SIGTERM, \
              so keep this below the container's stop timeout",
+        );
+    }
+    if delivery.visibility < SHORT_LEASE
+        && let Some(item) = table.item("visibility")
+    {
+        item.warning(
+            "shorter than 30 s: a slow request of AWS loses the lease, and messages are delivered \
+             again; for tests only",
         );
     }
     if delivery.patience + delivery.visibility > SQS_CAP

@@ -152,7 +152,7 @@ pub static CATALOGUE: [Operation; 12] = [
         rules: &[
             "signing-certificate-root",
             "signing-certificate-other-user",
-            "signing-certificate-own",
+            "signing-certificate-uploaded",
         ],
         errors: &[
             DENIED,

@@ -32,7 +32,7 @@ fn every_rule_that_an_operation_names_exists() {
 #[test]
 fn every_remedy_names_what_it_was_given() {
     let names = Names {
-        user: "bob".to_owned(),
+        user: Some("bob".to_owned()),
         certificate_id: "TA7SMP".to_owned(),
         server_certificate: "web".to_owned(),
         caller: "alice".to_owned(),

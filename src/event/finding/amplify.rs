@@ -16,9 +16,10 @@ pub(super) fn judge(rule: &Rule, subject: &Subject<'_>) -> (Severity, Vec<String
 }
 
 /// The caller is on the list of `events.expected_principals`, by its own ARN: a session's name is the
-/// caller's choice, its issuer is not. Root is never expected.
+/// caller's choice, its issuer is not. Root is never expected, nor is anything but work on certificates.
 fn expected(s: &Subject<'_>) -> Option<String> {
-    if matches!(s.caller.kind, Kind::Root | Kind::AssumedRoot) {
+    let on_certificates = s.fields.source == crate::config::IAM_EVENT_SOURCE;
+    if matches!(s.caller.kind, Kind::Root | Kind::AssumedRoot) || !on_certificates {
         return None;
     }
     let principal = s.caller.principal.as_deref()?;

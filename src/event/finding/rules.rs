@@ -79,8 +79,8 @@ pub static RULES: [Rule; 13] = [
         },
     },
     Rule {
-        id: "signing-certificate-own",
-        title: "Signing certificate for the caller itself",
+        id: "signing-certificate-uploaded",
+        title: "Signing certificate uploaded",
         severity: Severity::Medium,
         attack: &[attack::CLOUD_CREDENTIALS],
         remedies: &[Remedy::Deactivate, Remedy::DeleteSigning, Remedy::Guard],
@@ -280,10 +280,14 @@ fn by_root(s: &Subject<'_>) -> bool {
     matches!(s.caller.kind, Kind::Root | Kind::AssumedRoot)
 }
 
-/// Whether the user acted on is not the caller. Roles have no signing certificates: theirs are always
-/// somebody else's. A target that the record does not name is not assumed to be somebody's.
+/// Whether the user acted on is not the caller. Roles have no signing certificates: what they act on is
+/// always somebody else's, named or not.
 fn acts_on_other(s: &Subject<'_>) -> bool {
-    s.target.user.as_ref().is_some_and(|user| !user.is_caller) && !by_root(s)
+    !by_root(s)
+        && match &s.target.user {
+            Some(user) => !user.is_caller,
+            None => s.caller.kind != Kind::User,
+        }
 }
 
 fn verb(s: &Subject<'_>) -> &'static str {

@@ -10,7 +10,7 @@ mod server;
 mod signing;
 
 pub use names::Names;
-pub use quote::{python, shell};
+use quote::{python, shell};
 
 /// One remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

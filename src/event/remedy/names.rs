@@ -7,8 +7,8 @@ use super::super::target::Target;
 /// What remedies are filled in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    /// User whose signing certificate it is.
-    pub user: String,
+    /// User whose signing certificate it is; `None` for root, who is not named but calls itself.
+    pub user: Option<String>,
     /// Its id.
     pub certificate_id: String,
     /// Server certificate.
@@ -17,13 +17,13 @@ pub struct Names {
     pub server_certificate_id: String,
     /// Its ARN.
     pub server_certificate_arn: String,
-    /// Path that it had.
-    pub path: String,
+    /// Path that it had, if it was moved.
+    pub path: Option<String>,
     /// Name that a rename gave it.
     pub new_name: String,
     /// User that called.
     pub caller: String,
-    /// The caller's access key.
+    /// The caller's access key, if it is a long-term one: temporary keys are not managed.
     pub key: String,
     /// Account of the target.
     pub account: String,
@@ -35,12 +35,12 @@ impl Default for Names {
     fn default() -> Self {
         let text = str::to_owned;
         Self {
-            user: text("USER"),
+            user: Some(text("USER")),
             certificate_id: text("CERTIFICATE_ID"),
             server_certificate: text("CERTIFICATE_NAME"),
             server_certificate_id: text("SERVER_CERTIFICATE_ID"),
             server_certificate_arn: text("CERTIFICATE_ARN"),
-            path: text("/"),
+            path: Some(text("/OLD/PATH/")),
             new_name: text("NEW_NAME"),
             caller: text("CALLER"),
             key: text("ACCESS_KEY_ID"),
@@ -56,10 +56,17 @@ impl Names {
         let server = target.server_certificate.as_ref();
         let signing = target.signing_certificate.as_ref();
         let renamed = server.and_then(|server| server.renamed.as_ref());
-        let user = target.user.as_ref().map(|user| user.name.clone());
+        let user = match &target.user {
+            Some(user) if user.is_root => None,
+            Some(user) => Some(user.name.clone()),
+            None => unknown.user,
+        };
+        let moved = renamed.is_none_or(|new| new.path.is_some());
+        let path = server.and_then(|one| one.path.clone()).or(unknown.path);
+        let key = caller.key.clone().filter(|_| caller.has_long_term_key());
         let caller_name = caller.name().filter(|_| caller.kind == Kind::User).map(str::to_owned);
         Self {
-            user: user.unwrap_or(unknown.user),
+            user,
             certificate_id: signing
                 .and_then(|one| one.id.clone())
                 .unwrap_or(unknown.certificate_id),
@@ -70,10 +77,10 @@ impl Names {
             server_certificate_arn: server
                 .and_then(|one| one.arn.clone())
                 .unwrap_or(unknown.server_certificate_arn),
-            path: server.and_then(|one| one.path.clone()).unwrap_or(unknown.path),
+            path: path.filter(|_| moved),
             new_name: renamed.map_or(unknown.new_name, |new| new.name.clone()),
             caller: caller_name.unwrap_or(unknown.caller),
-            key: caller.key.clone().unwrap_or(unknown.key),
+            key: key.unwrap_or(unknown.key),
             account: target.account.clone().unwrap_or(unknown.account),
             partition: target.partition.clone(),
         }

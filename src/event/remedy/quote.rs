@@ -1,8 +1,7 @@
 //! Exact quoting. Names come from the record and may be anything.
 
 /// `aws` and its arguments for a POSIX shell.
-#[must_use]
-pub fn shell(arguments: &[String]) -> String {
+pub(super) fn shell(arguments: &[String]) -> String {
     let words = arguments.iter().map(|argument| word(argument));
     std::iter::once("aws".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
@@ -23,8 +22,7 @@ pub(super) fn option(name: &str, value: &str) -> String {
 }
 
 /// A Python string literal. JSON's escapes are Python's too.
-#[must_use]
-pub fn python(text: &str) -> String {
+pub(super) fn python(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -81,21 +81,22 @@ pub(super) fn delete(names: &Names) -> Advice {
 }
 
 pub(super) fn roll_back(names: &Names) -> Advice {
-    let rest = vec![
+    let mut rest = vec![
         option("server-certificate-name", &names.new_name),
         option("new-server-certificate-name", &names.server_certificate),
-        option("new-path", &names.path),
     ];
+    rest.extend(names.path.iter().map(|path| option("new-path", path)));
+    let path =
+        names.path.as_ref().map(|path| format!(", NewPath={}", python(path))).unwrap_or_default();
     Advice {
         title: "Give the server certificate its old name and path",
         console: "None: the console does not manage server certificates in IAM",
         cli: vec![words(["iam", "update-server-certificate"], rest)],
         boto3: format!(
             "iam = boto3.client(\"iam\")\n\
-             iam.update_server_certificate(ServerCertificateName={}, NewServerCertificateName={}, NewPath={})\n",
+             iam.update_server_certificate(ServerCertificateName={}, NewServerCertificateName={}{path})\n",
             python(&names.new_name),
             python(&names.server_certificate),
-            python(&names.path),
         ),
         mind: "The record does not state the old path: look it up in an earlier event of the same certificate. The id survives a rename, the ARN does not.",
     }

@@ -114,8 +114,8 @@ impl<'a> Delivery<'a> {
 
     async fn offer(&mut self, chunk: Chunk) -> Result<(), Halt> {
         let posted = self.splunk.post(&chunk.body).await.map_err(|why| {
-            // No answer heals by itself; a secret that cannot be read does not.
-            let paused = matches!(why.code, "secret_unreadable" | "sink_setting");
+            // No answer heals by itself; a secret or a certificate does not.
+            let paused = matches!(why.code, "secret_unreadable" | "sink_setting" | "splunk_tls");
             Halt { why, wait: None, paused }
         })?;
         let verdict = classify(&posted.reply);

@@ -35,7 +35,7 @@ struct Envelope<'a> {
     fields: Indexed<'a>,
 }
 
-/// Fields that are indexed beside the event: flat strings only, none of them empty.
+/// Fields that are indexed beside the event: strings and lists of strings only, none of them empty.
 #[derive(Serialize)]
 struct Indexed<'a> {
     event_id: &'a str,
@@ -49,6 +49,10 @@ struct Indexed<'a> {
     region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    finding: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<&'static str>,
 }
@@ -110,6 +114,11 @@ impl Envelopes {
                 CallOutcome::Success => "success",
                 CallOutcome::Failure => "failure",
             }),
+            severity: beside.then(|| fields.severity.as_str()),
+            finding: match beside {
+                true => fields.findings.iter().map(|finding| finding.rule.id).collect(),
+                false => Vec::new(),
+            },
             lane: beside.then(|| event.lane.as_str()),
         }
     }
@@ -167,7 +176,11 @@ mod tests {
 
     #[test]
     fn beside_another_feed_the_event_has_our_sourcetype_and_fields_to_join_on() {
-        let wrapped = wrap(&settings(SplunkMode::Beside), &event(1));
+        let given = event(1);
+        let wrapped = wrap(&settings(SplunkMode::Beside), &given);
+        let findings: Vec<&str> =
+            given.fields.findings.iter().map(|finding| finding.rule.id).collect();
+        assert!(!findings.is_empty(), "the upload of a certificate is worth a look");
         let record: Value = serde_json::from_slice(&event(1).record.bytes).unwrap();
         let expected = json!({
             "time": 1_790_000_000.0, "host": "111122223333", "source": "s3://audit-logs/AWSLogs/file.json.gz",
@@ -176,6 +189,7 @@ mod tests {
                 "event_id": "event-1", "event_name": "UploadServerCertificate",
                 "event_source": "iam.amazonaws.com", "account": "111122223333",
                 "region": "us-east-1", "outcome": "success", "lane": "file",
+                "severity": given.fields.severity.as_str(), "finding": findings,
             },
         });
         assert_eq!(wrapped, expected);

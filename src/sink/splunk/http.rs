@@ -142,18 +142,23 @@ impl Http {
 
     /// What failed, with every cause that the client knows, and no query or credentials of the URL.
     fn failed(&self, url: &Url, fault: reqwest::Error) -> Why {
-        let code = match () {
-            () if fault.is_connect() => "splunk_connect",
-            () if fault.is_timeout() => "splunk_timeout",
-            () => "splunk_transport",
-        };
+        let (connecting, late) = (fault.is_connect(), fault.is_timeout());
         let fault = fault.without_url();
-        let mut text = format!("sink.{}: no answer from {}: {fault}", self.sink, place(url));
+        let mut causes = fault.to_string();
         let mut cause = fault.source();
         while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
+            causes.push_str(&format!(": {inner}"));
             cause = inner.source();
         }
+        let code = match () {
+            // rustls's own words, "invalid peer certificate: …" and "received fatal alert: CertificateRequired".
+            () if causes.to_lowercase().contains("certificate") => "splunk_tls",
+            () if connecting => "splunk_connect",
+            () if late => "splunk_timeout",
+            () => "splunk_transport",
+        };
+        let todo = if code == "splunk_tls" { "; see tls.ca_file, tls.cert_file" } else { "" };
+        let text = format!("sink.{}: no answer from {}: {causes}{todo}", self.sink, place(url));
         Why::new(code, text)
     }
 }

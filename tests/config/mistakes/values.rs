@@ -12,7 +12,7 @@ unacknowledged = "many"
 memory = 67108864
 drain = 100
 ledger = "1 hour"
-visibility = "10 s"
+visibility = "1 s"
 patience = "12 h"
 "#,
     ));
@@ -42,10 +42,10 @@ patience = "12 h"
      6 | ledger = "1 hour"
        |          ^^^^^^^^
 
-    certrelay.toml:7:14: mistake: `visibility` must be from 30 s to 12 h
+    certrelay.toml:7:14: mistake: `visibility` must be from 2 s to 12 h
        |
-     7 | visibility = "10 s"
-       |              ^^^^^^
+     7 | visibility = "1 s"
+       |              ^^^^^
 
     certrelay.toml:8:12: mistake: `patience` and `visibility` together must be at most 12 h: SQS takes a message back 12 h after its receive
        |

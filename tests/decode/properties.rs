@@ -1,0 +1,83 @@
+//! The functions of `fuzz`, run by proptest; the executions are counted, so that they happen.
+
+use std::cell::Cell;
+
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::fuzz::{any_bytes, any_document};
+use super::gzip;
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+}
+
+#[test]
+fn skipping_and_reading_everything_select_the_same_records() {
+    let (executed, selected) = (Cell::new(0), Cell::new(0));
+    runner(4000)
+        .run(&vec(any::<u8>(), 0..600), |data| {
+            executed.set(executed.get() + 1);
+            selected.set(selected.get() + any_document(&data));
+            Ok(())
+        })
+        .expect("the property holds");
+    assert!(executed.get() >= 4000 && selected.get() > 150, "{executed:?} {selected:?}");
+}
+
+#[test]
+fn any_bytes_are_an_error_or_a_file() {
+    let pieces = proptest::sample::select(vec![
+        &b"{\"Records\":["[..],
+        b"{\"eventSource\":\"iam.amazonaws.com\",\"eventName\":\"GetServerCertificate\"}",
+        b"]}",
+        b",",
+        b"\"",
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b" ",
+        b"\n",
+        b"1",
+        b"\x1f\x8b\x08\0\0\0\0\0\0\0",
+        b"\xff",
+    ]);
+    let sound = Cell::new(0);
+    runner(1500)
+        .run(&(vec(pieces, 0..12), any::<bool>(), any::<bool>()), |(pieces, listed, packed)| {
+            let list = [&b"["[..], &pieces.join(&b","[..]), b"]"].concat();
+            let document = if listed { list } else { pieces.concat() };
+            let stored = if packed { gzip(&document) } else { document };
+            sound.set(sound.get() + u32::from(any_bytes(&stored)));
+            Ok(())
+        })
+        .expect("the property holds");
+    assert!(sound.get() > 100, "{sound:?}");
+}
+
+#[test]
+#[ignore = "takes minutes; run before a release"]
+fn a_million_documents_are_read_as_if_nothing_were_skipped() {
+    let executed = Cell::new(0);
+    runner(1_000_000)
+        .run(&vec(any::<u8>(), 0..600), |data| {
+            executed.set(executed.get() + 1);
+            any_document(&data);
+            Ok(())
+        })
+        .expect("the property holds");
+    assert!(executed.get() >= 1_000_000);
+}
+
+#[test]
+fn noise_is_no_file() {
+    runner(500)
+        .run(&vec(any::<u8>(), 0..300), |noise| {
+            any_bytes(&noise);
+            Ok(())
+        })
+        .expect("the property holds");
+}

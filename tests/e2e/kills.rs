@@ -1,0 +1,190 @@
+//! SIGKILL: the process may die at any moment, and nothing is lost.
+//!
+//! A killed process leaves messages that it had received and not deleted. Their events may arrive
+//! once more for each such kill, and no other event may: that is counted, event by event.
+
+use std::collections::BTreeMap;
+
+use super::arrivals::{Arrivals, expected};
+use super::aws::Aws;
+use super::service::Service;
+use super::setup::{self, Setup};
+use crate::support::hec::{HecStandIn, Options};
+use crate::support::samples::{self, Samples};
+use crate::support::world::{Plan, World};
+use crate::support::{real, wait};
+
+/// How many kills; `CERTRELAY_KILLS=50` is the nightly size.
+fn kills() -> usize {
+    number("CERTRELAY_KILLS", 5)
+}
+
+/// Where the moments of the kills come from.
+fn seed() -> u64 {
+    number("CERTRELAY_SEED", 2026)
+}
+
+fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
+    let Ok(text) = std::env::var(name) else { return otherwise };
+    text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"))
+}
+
+/// Small gates, so that the work is spread over the run and a kill always finds some in hand.
+const SMALL_GATES: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknowledged = 48\n";
+
+/// The kills so far, and what each event may owe to them.
+struct Kills<'a> {
+    world: &'a World,
+    samples: &'a Samples,
+    /// By message id: receives before this run.
+    received: BTreeMap<String, u32>,
+    /// By object key: kills that found it received and not deleted.
+    caught: BTreeMap<String, usize>,
+}
+
+impl Kills<'_> {
+    /// Notes what a killed run had received and not deleted. Returns how many messages.
+    fn note(&mut self) -> usize {
+        let queue = &self.world.plan.queue;
+        let left = self.world.sqs.with(|core, _| core.peek(queue)).expect("the queue is there");
+        let mut messages = 0;
+        for message in left {
+            let before = self.received.insert(message.id, message.receive_count).unwrap_or(0);
+            if message.receive_count == before {
+                continue;
+            }
+            messages += 1;
+            let announced: serde_json::Value =
+                serde_json::from_str(&message.body).expect("a notification");
+            for record in announced["Records"].as_array().into_iter().flatten() {
+                let key = record["s3"]["object"]["key"].as_str().expect("a key");
+                *self.caught.entry(key.to_owned()).or_default() += 1;
+            }
+        }
+        messages
+    }
+
+    /// No event arrived more often than once and once more for each kill that caught its message.
+    fn must_explain(&self, name: &str, arrivals: &Arrivals) {
+        let mut allowed = 0;
+        for object in &self.samples.objects {
+            let caught = self.caught.get(&object.key).copied().unwrap_or(0);
+            for id in samples::event_ids(object) {
+                let times = arrivals.0.get(&id).copied().unwrap_or(0);
+                if self.samples.expected.contains_key(&id) {
+                    allowed += caught;
+                    assert!(
+                        (1..=1 + caught).contains(&times),
+                        "{name}: {id} of {} arrived {times} times, {caught} kills caught it",
+                        object.key
+                    );
+                }
+            }
+        }
+        println!("{name}: {} duplicates of at most {allowed}", arrivals.duplicates());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_moment_of_2000_objects_nothing_is_lost_and_duplicates_are_explained() {
+    let (kills, seed) = (kills(), seed());
+    println!("CERTRELAY_KILLS={kills} CERTRELAY_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let plan = Plan { visibility: 2000, max_receive_count: 1000, seed, ..Plan::default() };
+    let world = World::start(plan).await.expect("loopback is there");
+    let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
+    let samples = samples::generate(seed, 2000, 4);
+    for object in &samples.objects {
+        world.s3.put(&world.plan.bucket, &object.key, object.gzip.clone());
+    }
+    let expected = expected(&[&samples]);
+    let folder = setup::folder();
+    let setup = Setup {
+        s3: &world.s3.url(),
+        sqs: world.sqs_http.url(),
+        sources: vec![(world.queue_url(), world.plan.bucket.clone())],
+        kafka: None,
+        splunk: splunk.url(),
+        more: SMALL_GATES,
+    };
+    let mut noted = Kills {
+        world: &world,
+        samples: &samples,
+        received: BTreeMap::new(),
+        caught: BTreeMap::new(),
+    };
+    for left in (1..=kills).rev() {
+        let begin = splunk.count();
+        let missing = expected.len() - Arrivals::at_splunk(&splunk).0.len();
+        let moment = begin + rng.usize(1..=(2 * missing / (left + 1)).max(1));
+        let service = Service::start(folder.path(), &setup.text()).await;
+        wait::until("the moment of a kill", async || (splunk.count() >= moment).then_some(()))
+            .await;
+        service.kill();
+        println!(
+            "killed at {} of {}: {} messages caught",
+            splunk.count(),
+            expected.len(),
+            noted.note()
+        );
+    }
+    let service = Service::start(folder.path(), &setup.text()).await;
+    let aws = Aws::of_world(&world);
+    aws.await_counts(&world.queue_url(), (0, 0)).await;
+    let ended = service.terminate().await;
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    let given_up = world.sqs_http.queue_url(&world.dead_letter_queue());
+    assert_eq!(aws.counts(&given_up).await, (0, 0), "given up by the queue");
+    let arrivals = [
+        ("Splunk", Arrivals::at_splunk(&splunk)),
+        ("file", Arrivals::in_file(&folder.path().join("events.ndjson"))),
+    ];
+    for (name, arrivals) in arrivals {
+        assert_eq!(arrivals.ids(), expected, "{name}");
+        noted.must_explain(name, &arrivals);
+    }
+    assert!(setup::letters(folder.path()).is_empty(), "nothing of this is poison");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_half_way_between_moto_and_apache_kafka_nothing_is_lost() {
+    let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
+    let Some(kafka) = tokio::task::block_in_place(real::kafka) else { return };
+    let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
+    let wired = tokio::task::block_in_place(|| moto.wire("s3", 30));
+    let (aws, samples) = (Aws::of_moto(moto), samples::generate(77, 80, 12));
+    aws.put_all(&wired.bucket, &samples.objects).await;
+    let expected = expected(&[&samples]);
+    let folder = setup::folder();
+    let setup = Setup {
+        s3: &moto.url,
+        sqs: &moto.url,
+        sources: vec![(wired.queue_url.clone(), wired.bucket.clone())],
+        kafka: Some((&kafka.bootstrap, "killed-half-way")),
+        splunk: splunk.url(),
+        more: "[delivery]\nvisibility = \"5 s\"\nwork = 8\nunacknowledged = 16\n",
+    };
+    let service = Service::start(folder.path(), &setup.text()).await;
+    let half = expected.len() / 2;
+    wait::until("half of the events", async || (splunk.count() >= half).then_some(())).await;
+    service.kill();
+    let (waiting, caught) = aws.counts(&wired.queue_url).await;
+    assert!(waiting + caught > 0, "it was done before the kill");
+
+    let service = Service::start(folder.path(), &setup.text()).await;
+    aws.must_empty(&wired).await;
+    assert_eq!(service.terminate().await.code, Some(0));
+    let most = samples.objects.iter().map(|object| samples::event_ids(object).len()).max();
+    let bound = caught * most.expect("objects");
+    let arrivals = [
+        ("Splunk", Arrivals::at_splunk(&splunk)),
+        ("Kafka", tokio::task::block_in_place(|| Arrivals::at_kafka(kafka, "killed-half-way"))),
+        ("file", Arrivals::in_file(&folder.path().join("events.ndjson"))),
+    ];
+    for (name, arrivals) in arrivals {
+        assert_eq!(arrivals.ids(), expected, "{name}");
+        let twice = arrivals.duplicates();
+        println!("{name}: {twice} duplicates, {caught} messages caught, at most {bound} events");
+        assert!(twice <= bound, "{name}: {twice} duplicates of {caught} messages");
+    }
+}

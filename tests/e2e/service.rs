@@ -1,0 +1,126 @@
+//! `certrelay run` as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::scrape::Scrape;
+use crate::support::{leash, s3, wait};
+
+/// A running service; killed when it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    probes: SocketAddr,
+    log: Arc<Mutex<Vec<Value>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+    http: reqwest::Client,
+}
+
+/// How a service ended.
+pub(crate) struct Ended {
+    /// Its exit code; none after a signal.
+    pub(crate) code: Option<i32>,
+    /// Its whole log, each line parsed.
+    pub(crate) log: Vec<Value>,
+}
+
+impl Service {
+    /// Writes `config` into `folder` and starts the binary with it, under an environment that holds
+    /// the stand-ins' credentials and nothing else. Returns once it answers probes.
+    pub(crate) async fn start(folder: &Path, config: &str) -> Self {
+        let file = folder.join("certrelay.toml");
+        std::fs::write(&file, config).expect("the folder can be written to");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
+        leash::clean(&mut command, folder);
+        command.env("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY);
+        command.env("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY);
+        command.arg("run").arg("-c").arg(&file);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let stderr = child.stderr.take().expect("it was piped");
+        let reader = Some(read_log(stderr, Arc::clone(&log)));
+        let probes = wait::until("the child's probes", async || {
+            let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            let ended = child.try_wait().expect("it is our child");
+            assert!(ended.is_none(), "the child ended at once: {log:#?}");
+            log.iter().find_map(|line| address(line))
+        })
+        .await;
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { child, probes, log, reader, http }
+    }
+
+    /// Every line of its log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks a probe: status and body.
+    pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.probes);
+        let answer = self.http.get(url).send().await.expect("the probe answers");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// What `/metrics` says now.
+    pub(crate) async fn metrics(&self) -> Scrape {
+        let (status, text) = self.ask("/metrics").await;
+        assert_eq!(status, 200, "{text}");
+        Scrape::read(&text)
+    }
+
+    /// SIGKILL: it ends in the middle of whatever it is doing.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        let status = self.child.wait().expect("it is our child");
+        assert_eq!(
+            status.code(),
+            None,
+            "it had ended by itself before the kill: {:#?}",
+            self.log()
+        );
+    }
+
+    /// SIGTERM, and what came of it.
+    pub(crate) async fn terminate(mut self) -> Ended {
+        let pid = self.child.id().to_string();
+        let signal = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
+        assert!(signal.is_ok_and(|status| status.success()), "no SIGTERM could be sent");
+        let status = wait::until("the child to end after SIGTERM", async || {
+            self.child.try_wait().expect("it is our child")
+        })
+        .await;
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("its log can be read to the end");
+        }
+        Ended { code: status.code(), log: self.log() }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Collects the lines, each of which must be JSON: nothing else may be in the log.
+fn read_log(stderr: ChildStderr, log: Arc<Mutex<Vec<Value>>>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let parsed = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(parsed);
+        }
+    })
+}
+
+/// The address in the line that announces the probes.
+fn address(line: &Value) -> Option<SocketAddr> {
+    let text = line["address"].as_str()?;
+    text.trim_start_matches("Some(").trim_end_matches(')').parse().ok()
+}

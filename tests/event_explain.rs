@@ -1,0 +1,59 @@
+//! `explain` for a person, and for a terminal that must not be taken over.
+
+use certrelay::event::{explain, visible};
+use serde_json::Value;
+
+use crate::event_fixtures::{OPERATIONS, SHAPES, read, record};
+
+fn explained(text: &str) -> String {
+    explain(&read(text).expect("a record"))
+}
+
+#[test]
+fn an_upload_for_another_user_in_words() {
+    insta::with_settings!({ snapshot_path => "fixtures/events/explain", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("UploadSigningCertificate", explained(&record("UploadSigningCertificate", "success")));
+        insta::assert_snapshot!("UpdateServerCertificate", explained(&record("UpdateServerCertificate", "success")));
+        insta::assert_snapshot!("denied", explained(&record("DeleteServerCertificate", "denied")));
+        insta::assert_snapshot!("minimal", explained(&record("GetServerCertificate", "minimal")));
+    });
+}
+
+#[test]
+fn every_operation_in_every_shape_can_be_explained() {
+    for operation in OPERATIONS {
+        for shape in SHAPES {
+            let text = explained(&record(operation, shape));
+            assert!(text.contains(operation) && text.contains("ours         yes"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn no_value_can_act_on_the_terminal_or_reorder_what_is_read() {
+    let evil = "\u{1b}[2J\u{202e}gpj.exe\u{200b}\r\n\u{9b}31m";
+    for operation in OPERATIONS {
+        for shape in ["success", "denied", "other error"] {
+            let mut value: Value = serde_json::from_str(&record(operation, shape)).expect("JSON");
+            poison(&mut value, evil);
+            let text = explained(&value.to_string());
+            assert!(text.contains(r"\u{202e}gpj.exe"), "{text}");
+            for line in text.lines() {
+                assert_eq!(visible(line), line);
+            }
+        }
+    }
+}
+
+/// Appends `evil` to every string but those that say what the record is.
+fn poison(value: &mut Value, evil: &str) {
+    match value {
+        Value::String(text) => text.push_str(evil),
+        Value::Array(items) => items.iter_mut().for_each(|item| poison(item, evil)),
+        Value::Object(members) => members
+            .iter_mut()
+            .filter(|(name, _)| !["eventName", "eventSource", "type"].contains(&name.as_str()))
+            .for_each(|(_, item)| poison(item, evil)),
+        _ => {}
+    }
+}
