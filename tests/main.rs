@@ -27,6 +27,7 @@ mod shutdown;
 mod sim;
 #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
 mod simulation;
+mod sinks;
 mod skip;
 mod standins;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]

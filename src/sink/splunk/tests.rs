@@ -4,6 +4,7 @@ mod acks;
 #[path = "../../../tests/support/hec.rs"]
 mod hec;
 mod matrix;
+mod secrets;
 mod tls;
 
 use hec::{Fault, HecStandIn, Options};
