@@ -14,11 +14,7 @@ impl Config {
         for source in &self.sources {
             line(&mut out, &source_line(&source.kind, source.buckets.len()));
         }
-        let names: Vec<&str> = self.events.iter().map(|rule| rule.name.as_str()).collect();
-        line(
-            &mut out,
-            &format!("events {}", counted(names.len(), "name or glob", "names and globs")),
-        );
+        line(&mut out, &events_line(self));
         for route in &self.routes {
             line(&mut out, &route_line(route));
         }
@@ -62,6 +58,24 @@ fn source_line(kind: &SourceKind, buckets: usize) -> String {
         }
         SourceKind::Directory(path) => format!("source directory {}", path.display()),
     }
+}
+
+/// What changes how events are judged and shown is named, if anything was said.
+fn events_line(config: &Config) -> String {
+    let options = &config.options;
+    let mut parts = vec![counted(config.events.len(), "name or glob", "names and globs")];
+    let principals = options.expected_principals.len();
+    if principals > 0 {
+        parts.push(counted(principals, "expected principal", "expected principals"));
+    }
+    let networks = options.known_networks.len();
+    if networks > 0 {
+        parts.push(counted(networks, "known network", "known networks"));
+    }
+    if options.keep_pem {
+        parts.push("certificates kept".to_owned());
+    }
+    format!("events {}", parts.join(", "))
 }
 
 fn route_line(route: &RouteConfig) -> String {
