@@ -11,9 +11,11 @@ use tokio_util::task::TaskTracker;
 
 use super::dead_letter::{Graveyard, KeepBytes, Letter};
 use super::decode::DecodeStage;
+use super::filtering::{Accounts, Filtering};
 use super::gates::Gates;
+use super::in_hand::InHand;
 use super::ledger::Ledger;
-use crate::config::FaultPolicy;
+use crate::config::{FaultPolicies, KeyFilter};
 use crate::outcome::{Verdict, Why};
 use crate::queue::{LeaseKeeper, Queue, Settler};
 use crate::route::Router;
@@ -43,10 +45,12 @@ pub struct SourcePolicy {
     pub buckets: Vec<String>,
     /// CloudTrail regions that are fetched; empty: all.
     pub regions: Vec<String>,
-    /// What a 404 becomes.
-    pub on_missing: FaultPolicy,
-    /// What a 403 becomes.
-    pub on_forbidden: FaultPolicy,
+    /// Object keys that are fetched.
+    pub keys: KeyFilter,
+    /// Whether records that messages carry themselves are taken.
+    pub inline_records: bool,
+    /// What each fault of an object becomes.
+    pub faults: FaultPolicies,
 }
 
 /// A source, before the pipeline runs it.
@@ -64,6 +68,7 @@ pub(super) struct RunningSource {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) store: Arc<dyn Store>,
     pub(super) policy: SourcePolicy,
+    pub(super) filtering: Filtering,
     pub(super) keeper: LeaseKeeper,
     pub(super) settler: Settler,
 }
@@ -89,6 +94,8 @@ pub(super) struct Wire {
     pub(super) router: Router,
     pub(super) posts: Vec<Post>,
     pub(super) ledger: Ledger,
+    pub(super) in_hand: InHand,
+    pub(super) digests: Accounts,
     pub(super) graveyard: Graveyard,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
