@@ -12,10 +12,12 @@ use tokio_util::task::TaskTracker;
 
 use super::dead_letter::{Graveyard, KeepBytes, Letter};
 use super::decode::DecodeStage;
+use super::filtering::{Accounts, Filtering};
 use super::gates::Gates;
+use super::in_hand::InHand;
 use super::ledger::Ledger;
 use super::message::Keep;
-use crate::config::{EventOptions, FaultPolicy};
+use crate::config::{EventOptions, FaultPolicies, KeyFilter};
 use crate::outcome::{Verdict, Why};
 use crate::queue::{LeaseKeeper, Queue, Settler};
 use crate::route::Router;
@@ -45,10 +47,12 @@ pub struct SourcePolicy {
     pub buckets: Vec<String>,
     /// CloudTrail regions that are fetched; empty: all.
     pub regions: Vec<String>,
-    /// What a 404 becomes.
-    pub on_missing: FaultPolicy,
-    /// What a 403 becomes.
-    pub on_forbidden: FaultPolicy,
+    /// Object keys that are fetched.
+    pub keys: KeyFilter,
+    /// Whether records that messages carry themselves are taken.
+    pub inline_records: bool,
+    /// What each fault of an object becomes.
+    pub faults: FaultPolicies,
 }
 
 /// A source, before the pipeline runs it.
@@ -66,6 +70,7 @@ pub(super) struct RunningSource {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) store: Arc<dyn Store>,
     pub(super) policy: SourcePolicy,
+    pub(super) filtering: Filtering,
     pub(super) keeper: LeaseKeeper,
     pub(super) settler: Settler,
 }
@@ -82,11 +87,11 @@ pub(super) struct Post {
 }
 
 /// What a delivery holds until the sink has answered; given back when dropped.
-pub(super) enum Hold {
-    /// Its message's place and memory: a required sink is waited for.
-    Place(Keep),
-    /// Places in a best-effort sink's own room.
-    Spare(OwnedSemaphorePermit),
+pub(super) struct Hold {
+    /// Of a required sink: its message's place and memory.
+    _place: Option<Keep>,
+    /// Of a best-effort sink: places in its own room.
+    _spare: Option<OwnedSemaphorePermit>,
 }
 
 impl Post {
@@ -102,10 +107,11 @@ impl Post {
     /// What a delivery of so many events holds; `None` if a best-effort sink has no room for them.
     pub(super) fn admit(&self, events: usize, keep: &Keep) -> Option<Hold> {
         if self.required {
-            return Some(Hold::Place(keep.clone()));
+            return Some(Hold { _place: Some(keep.clone()), _spare: None });
         }
         let events = u32::try_from(events).ok()?;
-        Arc::clone(&self.spare).try_acquire_many_owned(events).ok().map(Hold::Spare)
+        let spare = Arc::clone(&self.spare).try_acquire_many_owned(events).ok()?;
+        Some(Hold { _place: None, _spare: Some(spare) })
     }
 
     /// Adds one to this sink's counter of `family`.
@@ -122,6 +128,8 @@ pub(super) struct Wire {
     pub(super) router: Router,
     pub(super) posts: Vec<Post>,
     pub(super) ledger: Ledger,
+    pub(super) in_hand: InHand,
+    pub(super) digests: Accounts,
     pub(super) graveyard: Graveyard,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
