@@ -6,9 +6,11 @@ use std::time::Duration;
 use certrelay::config::{FaultPolicies, FaultPolicy, KeyFilter, KeyPattern};
 use certrelay::store::StoreErrorKind;
 use certrelay::telemetry::{ByAccount, ByReason, Metrics};
+use tokio::time::Instant;
 
 use crate::sim::world::{DEAD, events_in, inline, records_in};
 use crate::sim::{World, WorldSettings};
+use crate::support::queue_core::Faults;
 use crate::support::samples::{self, Samples};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -173,6 +175,34 @@ async fn digests_are_counted_by_account_even_where_keys_leave_them_out() {
     };
     assert_eq!((seen("111122223333"), seen("444455556666")), (3, 1));
     assert!(world.store.opens.lock().unwrap().is_empty());
+}
+
+/// Nothing gets through to the queue for ten minutes, neither a renewal nor a delete, while the sinks
+/// answer at once (lost after delivery) or are away for some of it (lost before).
+#[tokio::test(start_paused = true)]
+async fn a_lease_lost_before_or_after_delivery_costs_neither_an_event_nor_a_duplicate() {
+    for outage in [Duration::ZERO, Duration::from_secs(400)] {
+        let (world, samples) = (world(), samples::generate(26, 4, 10));
+        world.sqs.with(|core, _| core.faults.entry_failure = 1.0);
+        for sink in &world.sinks {
+            sink.faults.lock().unwrap().down_until = Some(Instant::now() + outage);
+        }
+        world.deliver_all(&samples);
+        let heal = async {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            world.sqs.with(|core, _| core.faults = Faults::default());
+        };
+        let (metrics, ()) = tokio::join!(world.run_until_empty(HOUR), heal);
+        let metrics = metrics.expect("settled once the queue listens again");
+        assert!(world.sqs.with(|core, _| core.tally).received_again > 0);
+        let fate = |reason| metrics.messages_settled.get_or_create(&ByReason::new(reason)).get();
+        assert!(fate("lease_lost") + fate("unsettled") >= samples.objects.len() as u64);
+        for sink in &world.sinks {
+            assert_eq!(sink.ids().len(), samples.expected.len());
+            assert_eq!(sink.duplicates(), 0);
+        }
+        assert!(world.early.lock().unwrap().is_empty());
+    }
 }
 
 /// One object that always answers with `kind`, under `policy` for every kind that has one.

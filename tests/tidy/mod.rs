@@ -1,6 +1,7 @@
 //! The rules that a compiler does not know. Each is a function from sources to complaints, and each
 //! has a test that it does complain about a bad sample.
 
+mod codes;
 mod imports;
 mod lengths;
 mod metrics;
