@@ -6,6 +6,7 @@ mod conformance;
 mod decode;
 mod deploy;
 mod e2e;
+mod event_actors;
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
