@@ -18,6 +18,7 @@ mod event_stories;
 mod event_validators;
 mod first_run;
 mod pipeline;
+mod pipeline_lanes;
 mod readme;
 mod real_smoke;
 mod samples;

@@ -1,24 +1,42 @@
 //! `check --connect`: asks every queue and every sink whether it would work with us, and changes nothing.
 
-use aws_config::Region;
+use std::path::Path;
 
-use crate::config::{Config, SourceConfig, SourceKind};
+use crate::config::{Config, SourceKind};
 use crate::outcome::Why;
-use crate::queue::{SqsQueue, warnings};
+use crate::pipeline;
+use crate::queue::{QueueFacts, warnings};
 use crate::sink;
 use crate::telemetry::escape;
 
 /// Tells each place's answer on stderr, and whether all were good.
 pub(super) async fn connect(config: &Config) -> bool {
+    let sources = match pipeline::sources(config, None).await {
+        Ok(sources) => sources,
+        Err(why) => return tell("sources", Err(why)),
+    };
     let mut all_good = true;
-    for source in &config.sources {
-        all_good &= tell(&source_name(source), source_answer(config, source).await);
+    for (source, described) in sources.iter().zip(&config.sources) {
+        let answer = match &described.kind {
+            SourceKind::Sqs { .. } => source.queue.facts().await,
+            SourceKind::Directory(path) => listed(path).await,
+        };
+        let answer = answer.map(|facts| facts.as_ref().map(warnings).unwrap_or_default());
+        all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
     for one in &config.sinks {
         let answer = sink::probe(one).await.map(|()| Vec::new());
         all_good &= tell(&format!("sink {}", one.name), answer);
     }
     all_good
+}
+
+/// A folder has no settings; it can be listed or not.
+async fn listed(path: &Path) -> Result<Option<QueueFacts>, Why> {
+    match tokio::fs::read_dir(path).await {
+        Ok(_) => Ok(None),
+        Err(cause) => Err(Why::new("directory", format!("cannot be listed: {cause}"))),
+    }
 }
 
 fn tell(place: &str, answer: Result<Vec<String>, Why>) -> bool {
@@ -31,28 +49,4 @@ fn tell(place: &str, answer: Result<Vec<String>, Why>) -> bool {
         Err(why) => eprintln!("{place}: {} ({})", escape(&why.text), why.code),
     }
     answer.is_ok()
-}
-
-fn source_name(source: &SourceConfig) -> String {
-    match &source.kind {
-        SourceKind::Sqs { queue_url, .. } => format!("source {queue_url}"),
-        SourceKind::Directory(path) => format!("source {}", path.display()),
-    }
-}
-
-/// What should be looked at, of a source that answers.
-async fn source_answer(config: &Config, source: &SourceConfig) -> Result<Vec<String>, Why> {
-    match &source.kind {
-        SourceKind::Sqs { queue_url, region } => {
-            let aws = aws_config::from_env().region(Region::new(region.clone())).load().await;
-            let endpoint = config.aws.sqs_endpoint.as_ref().map(url::Url::as_str);
-            let visibility = config.delivery.visibility;
-            let queue = SqsQueue::new(&aws, queue_url.as_str(), region, endpoint, visibility);
-            queue.facts().await.map(|facts| warnings(&facts))
-        }
-        SourceKind::Directory(path) => match tokio::fs::read_dir(path).await {
-            Ok(_) => Ok(Vec::new()),
-            Err(cause) => Err(Why::new("directory", format!("cannot be listed: {cause}"))),
-        },
-    }
 }
