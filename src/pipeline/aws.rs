@@ -106,22 +106,20 @@ fn trusting(loader: ConfigLoader, pem: Vec<u8>) -> Result<ConfigLoader, Why> {
 
 /// The SDK refuses such a pair at every single call; better said once, before the first.
 fn refuse_contradictions(config: &SdkConfig, settings: &Aws) -> Result<(), Why> {
-    let written =
+    let endpoints =
         [("s3_endpoint", &settings.s3_endpoint), ("sqs_endpoint", &settings.sqs_endpoint)];
-    let asked = [
+    let variables = [
         ("AWS_USE_FIPS_ENDPOINT", config.use_fips()),
         ("AWS_USE_DUALSTACK_ENDPOINT", config.use_dual_stack()),
     ];
-    for (setting, _) in written.iter().filter(|(_, endpoint)| endpoint.is_some()) {
-        for (variable, _) in asked.iter().filter(|(_, on)| *on == Some(true)) {
-            let text = format!(
-                "[aws] {setting} and {variable} contradict each other: write the FIPS or dual-stack \
-                 host into {setting} and unset {variable}, or remove {setting}"
-            );
-            return Err(Why::new("endpoint_contradiction", text));
-        }
-    }
-    Ok(())
+    let written = endpoints.iter().find(|(_, endpoint)| endpoint.is_some());
+    let asked = variables.iter().find(|(_, on)| *on == Some(true));
+    let (Some((setting, _)), Some((variable, _))) = (written, asked) else { return Ok(()) };
+    let text = format!(
+        "[aws] {setting} and {variable} contradict each other: write the FIPS or dual-stack host \
+         into {setting} and unset {variable}, or remove {setting}"
+    );
+    Err(Why::new("endpoint_contradiction", text))
 }
 
 /// The credentials of `role`, taken from STS's endpoint in the same region and renewed before they end.
