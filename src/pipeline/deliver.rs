@@ -17,7 +17,7 @@ use crate::cloudtrail::{BadRecord, Found, Origin, Tally};
 use crate::event::{Arrival, Event, Lane};
 use crate::outcome::{Outcome, Verdict, Why};
 use crate::store::{Location, ObjectRef};
-use crate::telemetry::{ByRoute, BySink};
+use crate::telemetry::{ByRoute, BySink, escape};
 
 /// The accounting of one object: `read = filtered + bad + duplicate + discarded + routed`.
 #[derive(Debug, Default)]
@@ -56,6 +56,8 @@ pub(super) struct Batch<'o> {
     pub(super) found: Vec<Found>,
     pub(super) delivered: Option<OffsetDateTime>,
     pub(super) object: &'o ObjectRef,
+    /// The store's id of the request that brought the bytes, for the log.
+    pub(super) request_id: &'o str,
 }
 
 /// What was handed over and must become final before the message may be deleted.
@@ -99,7 +101,7 @@ pub(super) async fn hand_over(
             Ok(event) => handed.route(wire, Arc::new(event), &mut claimed, account),
             Err(bad) => {
                 account.bad += 1;
-                let verdict = bury_record(wire, batch.object, &bad).await;
+                let verdict = bury_record(wire, batch.object, batch.request_id, &bad).await;
                 handed.verdict = handed.verdict.and(verdict);
             }
         }
@@ -270,9 +272,22 @@ async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, o
     }
 }
 
-async fn bury_record(wire: &Wire, object: &ObjectRef, bad: &BadRecord) -> Verdict {
+async fn bury_record(
+    wire: &Wire,
+    object: &ObjectRef,
+    request_id: &str,
+    bad: &BadRecord,
+) -> Verdict {
     let origin = origin(object, bad.index);
-    tracing::error!(code = "bad_record", %origin, offset = bad.offset, sha256 = bad.sha256, "{}", bad.reason);
+    tracing::error!(
+        code = "bad_record",
+        origin = escape(&origin.to_string()),
+        request_id,
+        offset = bad.offset,
+        sha256 = bad.sha256,
+        "{}",
+        bad.reason
+    );
     if matches!(wire.graveyard, Graveyard::Redrive) {
         return Verdict::Poison(Why::new("bad_record", format!("{origin}: {}", bad.reason)));
     }

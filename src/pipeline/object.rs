@@ -33,6 +33,7 @@ enum Read {
 struct Facts {
     etag: Option<String>,
     delivered: Option<OffsetDateTime>,
+    request_id: String,
 }
 
 /// Takes `object` through fetch, decode, verify, route and delivery, and answers when every required
@@ -76,7 +77,8 @@ pub(super) async fn process(
         reservation.shrink(verified.held);
         place.leave_work();
         account.read(&verified.tally);
-        let batch = Batch { found: verified.found, delivered: facts.delivered, object };
+        let Facts { delivered, request_id, .. } = &facts;
+        let batch = Batch { found: verified.found, delivered: *delivered, object, request_id };
         let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
         from = verified.next.unwrap_or(0);
         if verified.next.is_none() {
@@ -142,8 +144,8 @@ async fn read(
             return Read::Ended(failed(wire, source, object, cause.kind, cause.text).await);
         }
     };
-    let request_id = body.request_id.clone().unwrap_or_default();
     let facts = Facts {
+        request_id: body.request_id.clone().unwrap_or_default(),
         etag: body.etag.clone(),
         delivered: body.last_modified.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
     };
@@ -160,7 +162,7 @@ async fn read(
             Read::Again
         }
         Err(Fault::Damage(damage)) => {
-            let text = format!("{}: {damage} (request id {request_id})", place());
+            let text = format!("{}: {damage} (request id {})", place(), facts.request_id);
             Read::Ended(condemn(wire, object, Why::new(damage.code(), text)).await)
         }
     }
