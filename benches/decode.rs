@@ -1,9 +1,15 @@
-//! How fast a decoder reads log files, as a ratio to unpacking them and nothing else.
+//! How fast the decoder reads log files, as a ratio to unpacking them and nothing else.
 //!
 //! Every variant works on the same files in one thread of one process, in turns, and CPU time of the
 //! thread is what counts: so the ratio holds on a busy machine, where MB/s do not.
-//! `cargo bench --bench decode` makes its own files; `cargo bench --bench decode -- DIR…` takes yours.
+//!
+//! - `cargo bench --bench decode` makes its own files; `… -- DIR…` takes yours (`.gz`, in any depth).
+//! - `… -- --memory` reads a document of 1 GiB and says how much memory that took.
+//! - `… -- --once nothing|unpack|stream` does one thing once, for `benches/callgrind`.
 
+mod corpus;
+
+use std::borrow::Cow;
 use std::hint::black_box;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certrelay::cloudtrail::{Decoder, DecoderSettings, Found, Selection};
+use corpus::Shape;
+
 use certrelay::config::{Decode, EventRule, GROUPS, Pattern};
 
 const ROUNDS: usize = 9;
@@ -31,17 +39,76 @@ struct Variant {
 }
 
 fn main() {
-    let folders: Vec<PathBuf> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).map(PathBuf::from).collect();
-    for folder in folders {
-        let mut files = Vec::new();
-        read_folder(&folder, &mut files);
-        measure(&folder.display().to_string(), &files);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|one| one != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => measure_all(),
+        ["--memory"] => measure_memory(),
+        ["--once", what] => once(what),
+        ref folders => {
+            for folder in folders {
+                let mut files = Vec::new();
+                read_folder(Path::new(folder), &mut files);
+                measure(folder, &files);
+            }
+        }
     }
+}
+
+/// Documents of 2 MB, of which two in five hold an event, and one record in a hundred a decoy.
+const MEDIUM: Shape = Shape { files: 24, records: Some(1250), hit_every: 2500, decoy_every: 100 };
+
+fn measure_all() {
+    let small = Shape { files: 2000, records: None, hit_every: 1000, decoy_every: 100 };
+    let large = Shape { files: 4, records: Some(5000), hit_every: 1000, decoy_every: 100 };
+    let giant = Shape { files: 1, records: Some(27_000), hit_every: 1000, decoy_every: 100 };
+    measure("as delivered", &corpus::make(small));
+    measure("2 MB, two in five with events", &corpus::make(MEDIUM));
+    measure("8 MB, all with events", &corpus::make(large));
+    measure("44 MB, with events", &corpus::make(giant));
+}
+
+fn once(what: &str) {
+    let files = corpus::make(Shape { files: 4, ..MEDIUM });
+    let mut run = match what {
+        "unpack" => unpack(),
+        "stream" => streamed(certificates(), LIMITS),
+        _ => Box::new(|_: &[u8]| 0),
+    };
+    for file in &files {
+        black_box(run(file));
+    }
+    eprintln!("{} bytes", files.iter().map(|file| unpack()(file)).sum::<u64>());
+}
+
+/// Reads a document of 1 GiB as it would come from S3, and looks at the process' own peak.
+fn measure_memory() {
+    let [first, repeated, last] = corpus::endless();
+    let mut decoder =
+        Decoder::new(DecoderSettings { selection: Arc::new(certificates()), limits: LIMITS });
+    let mut found = Vec::new();
+    let before = peak();
+    let unpacked = unpack()(&repeated);
+    let repeats = std::iter::repeat_n(&repeated, ((1 << 30) / unpacked + 1) as usize);
+    for member in [&first].into_iter().chain(repeats).chain([&last]) {
+        for chunk in member.chunks(64 << 10) {
+            decoder.push(chunk, &mut found).expect("a log file");
+            found.clear();
+        }
+    }
+    let tally = decoder.finish(&mut found).expect("a log file");
+    let (records, bytes) = (tally.read, tally.bytes);
+    println!("{bytes} bytes, {records} records: peak {} KiB above {before} KiB", peak() - before);
+}
+
+/// Most memory that the process ever had, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 fn measure(name: &str, files: &[Vec<u8>]) {
     let mut variants = variants();
-    if let Ok(n) = std::env::var("ONLY") { variants.truncate(n.parse().unwrap()); }
     let stored: usize = files.iter().map(Vec::len).sum();
     let mut spent = vec![vec![Duration::ZERO; ROUNDS + 1]; variants.len()];
     let mut answers = vec![0; variants.len()];
@@ -58,15 +125,25 @@ fn measure(name: &str, files: &[Vec<u8>]) {
             }
         }
     }
-    println!("{name}: {} files, {:.1} MB stored, {:.1} MB unpacked", files.len(), stored as f64 / 1e6, answers[0] as f64 / 1e6);
+    println!(
+        "{name}: {} files, {:.1} MB stored, {:.1} MB unpacked",
+        files.len(),
+        stored as f64 / 1e6,
+        answers[0] as f64 / 1e6
+    );
     for (which, variant) in variants.iter().enumerate() {
         let rounds = 1..=ROUNDS;
-        let ratios = rounds.clone().map(|r| spent[0][r].as_secs_f64() / spent[which][r].as_secs_f64());
+        let ratios =
+            rounds.clone().map(|r| spent[0][r].as_secs_f64() / spent[which][r].as_secs_f64());
         let best = rounds.map(|r| spent[which][r]).min().unwrap_or_default();
         let rate = answers[0] as f64 / 1e6 / best.as_secs_f64();
         let each = best.as_secs_f64() * 1e6 / files.len() as f64;
         let ratio = median(ratios.collect());
-        println!("  {:<26} {ratio:>6.3}  {rate:>7.0} MB/s  {each:>9.1} us/file  found {}", variant.name, if which == 0 { 0 } else { answers[which] });
+        println!(
+            "  {:<26} {ratio:>6.3}  {rate:>7.0} MB/s  {each:>9.1} us/file  found {}",
+            variant.name,
+            if which == 0 { 0 } else { answers[which] }
+        );
     }
 }
 
@@ -80,6 +157,7 @@ fn variants() -> Vec<Variant> {
         Variant { name: "decode, strict", run: decode(certificates(), strict) },
         Variant { name: "decode, streamed, strict", run: streamed(certificates(), strict) },
         Variant { name: "decode, hash", run: decode(certificates(), hash) },
+        Variant { name: "usual: read_to_end, serde", run: usual() },
     ]
 }
 
@@ -122,6 +200,35 @@ fn streamed(selection: Selection, limits: Decode) -> Box<dyn FnMut(&[u8]) -> u64
     })
 }
 
+/// What one writes first: everything unpacked into a fresh buffer, every record parsed.
+fn usual() -> Box<dyn FnMut(&[u8]) -> u64> {
+    #[derive(serde::Deserialize)]
+    struct File<'a> {
+        #[serde(rename = "Records", borrow)]
+        records: Vec<Head<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head<'a> {
+        #[serde(borrow)]
+        event_source: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        event_name: Option<Cow<'a, str>>,
+    }
+    let selection = certificates();
+    Box::new(move |file| {
+        let mut document = Vec::new();
+        let mut reader = flate2::bufread::MultiGzDecoder::new(file);
+        reader.read_to_end(&mut document).expect("a gzip file");
+        let file: File<'_> = serde_json::from_slice(&document).expect("a log file");
+        let wanted = |head: &&Head<'_>| match (&head.event_source, &head.event_name) {
+            (Some(source), Some(name)) => selection.wants(source, name),
+            _ => false,
+        };
+        file.records.iter().filter(wanted).count() as u64
+    })
+}
+
 fn certificates() -> Selection {
     let rules = GROUPS.iter().flat_map(|(_, source, names)| {
         names.iter().map(|name| EventRule {
@@ -139,8 +246,10 @@ fn batches(files: &[Vec<u8>]) -> Vec<&[Vec<u8>]> {
 }
 
 fn read_folder(folder: &Path, files: &mut Vec<Vec<u8>>) {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {

@@ -3,6 +3,7 @@
 mod mistakes;
 mod order;
 mod place;
+mod routes;
 mod secrets;
 mod shipped;
 

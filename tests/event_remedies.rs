@@ -145,7 +145,7 @@ fn every_command_line_passes_awsclis_parser() {
         ..advice.clone()
     };
     let root = Names { user: None, path: None, ..advice.clone() };
-    let lines: Vec<Vec<String>> = [advice, dash]
+    let lines: Vec<Vec<String>> = [advice, dash, root]
         .iter()
         .flat_map(|names| Remedy::ALL.iter().flat_map(|remedy| remedy.advice(names).cli))
         .collect();

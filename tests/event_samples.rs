@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::event_fixtures::{FORMATS, OPERATIONS, SHAPES, payload, read, record, rendered};
 
-/// Where the samples are; they are never copied into the project.
+/// Where the samples are, `CERTRELAY_TEST_SHARED` or `../shared`; they are never copied into the project.
 pub(crate) fn shared(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    std::env::var_os("CERTRELAY_TEST_SHARED").map_or_else(beside, PathBuf::from).join(path)
 }
 
 /// Says aloud what is not tested, and fails where nothing may be left out.

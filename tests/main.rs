@@ -1,5 +1,6 @@
 //! The one integration-test binary: everything that needs more than one room.
 
+mod cli;
 mod config;
 mod conformance;
 mod decode;
@@ -17,6 +18,7 @@ mod event_stories;
 mod event_validators;
 mod first_run;
 mod pipeline;
+mod pipeline_lanes;
 mod poisoned;
 mod readme;
 mod real_smoke;
@@ -28,6 +30,7 @@ mod shutdown;
 mod sim;
 #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
 mod simulation;
+mod sinks;
 mod skip;
 mod standins;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]

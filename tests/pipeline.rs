@@ -167,12 +167,13 @@ async fn a_refused_event_is_dead_lettered_for_that_sink_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_best_effort_sink_never_holds_a_message() {
     let sinks = vec![("soc", true), ("spare", false)];
-    let world = World::new(WorldSettings { sinks, ..WorldSettings::default() });
+    let delivery = Delivery { unacknowledged: 4, ..Delivery::default() };
+    let world = World::new(WorldSettings { sinks, delivery, ..WorldSettings::default() });
     let never = Instant::now() + 1000 * HOUR;
     world.sinks[1].faults.lock().unwrap().down_until = Some(never);
-    let samples = samples::generate(12, 5, 20);
+    let samples = samples::generate(12, 25, 20);
     world.deliver_all(&samples);
-    world.run_until_empty(HOUR).await.expect("the messages are settled all the same");
+    world.run_until_empty(HOUR).await.expect("more messages than places are settled all the same");
     assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
 }
 

@@ -2,18 +2,34 @@
 
 use std::process::ExitCode;
 
-use super::{WithConfig, configuration};
+use super::{WithConfig, configuration, connect, failed, runtime, tell};
+use crate::telemetry::escape;
 
-pub(super) fn check(place: &WithConfig) -> ExitCode {
-    match configuration(place) {
-        Ok(config) => {
-            for warning in &config.warnings {
-                eprintln!("warning: {warning}");
-            }
-            eprintln!("{}: no mistakes", place.config);
-            eprint!("{}", config.summary());
-            ExitCode::SUCCESS
-        }
-        Err(code) => code,
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: WithConfig,
+    /// Also ask every queue and sink whether it would work with us; sends and receives nothing
+    #[arg(long)]
+    connect: bool,
+}
+
+pub(super) fn check(args: &Args) -> ExitCode {
+    let config = match configuration(&args.place) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    for warning in &config.warnings {
+        tell(warning);
+    }
+    eprintln!("{}: no mistakes", escape(&args.place.config));
+    tell(&config.summary());
+    if !args.connect {
+        return ExitCode::SUCCESS;
+    }
+    match runtime() {
+        Ok(runtime) if runtime.block_on(connect::connect(&config)) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => failed(&why),
     }
 }

@@ -4,6 +4,10 @@
 //! run time · 64 bad usage or configuration (`EX_USAGE` of sysexits.h).
 
 mod check;
+mod connect;
+mod events;
+mod explain;
+mod format;
 mod healthcheck;
 mod run;
 mod scan;
@@ -13,6 +17,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
+use crate::outcome::Why;
+use crate::telemetry::escape;
 
 /// Bad usage or configuration.
 const EX_USAGE: u8 = 64;
@@ -33,9 +39,13 @@ enum Command {
     /// Run the service until SIGTERM
     Run(WithConfig),
     /// Check a configuration: every mistake in one run
-    Check(WithConfig),
+    Check(check::Args),
     /// Find the events in local CloudTrail files and print them as NDJSON
     Scan(scan::Args),
+    /// Say what a record means, and where it would go
+    Explain(explain::Args),
+    /// List the events: what each means and how grave it is
+    Events(events::Args),
     /// Ask a running service whether it is alive (for a container's health check)
     Healthcheck(healthcheck::Args),
 }
@@ -60,8 +70,10 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(place) => run::run(&place),
-        Command::Check(place) => check::check(&place),
+        Command::Check(args) => check::check(&args),
         Command::Scan(args) => scan::scan(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Events(args) => events::events(&args),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
     }
 }
@@ -69,13 +81,24 @@ pub fn main() -> ExitCode {
 /// The checked configuration, or every mistake on stderr and the exit code for it.
 fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
     config::load(&place.config).map_err(|mistakes| {
-        eprintln!("{mistakes}");
+        tell(&mistakes);
         ExitCode::from(EX_USAGE)
     })
 }
 
+/// Says lines of text on stderr, with nothing in them that a terminal would obey.
+fn tell(text: &impl std::fmt::Display) {
+    text.to_string().lines().for_each(|line| eprintln!("{}", escape(line)));
+}
+
+/// For commands that talk to others.
+fn runtime() -> Result<tokio::runtime::Runtime, Why> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|cause| Why::new("runtime", format!("no runtime: {cause}")))
+}
+
 /// Says on stderr why the command failed.
-fn failed(why: &crate::outcome::Why) -> ExitCode {
-    eprintln!("certrelay: {why}");
+fn failed(why: &Why) -> ExitCode {
+    eprintln!("certrelay: {}", escape(&why.to_string()));
     ExitCode::FAILURE
 }

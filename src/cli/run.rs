@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{WithConfig, configuration, failed};
+use super::{WithConfig, configuration, failed, runtime};
 use crate::config::Config;
 use crate::outcome::Why;
 use crate::pipeline;
@@ -20,9 +20,9 @@ pub(super) fn run(place: &WithConfig) -> ExitCode {
     if let Err(why) = telemetry::init(&config.log) {
         return failed(&why);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(cause) => return failed(&Why::new("runtime", format!("no runtime: {cause}"))),
+        Err(why) => return failed(&why),
     };
     match runtime.block_on(serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,10 +41,13 @@ async fn serve(config: Config) -> Result<(), Why> {
     let probes = match listen {
         None => None,
         Some(address) => {
-            let listener = TcpListener::bind(address).await.map_err(|cause| {
+            let cannot = |cause: std::io::Error| {
                 Why::new("http_listen", format!("[http] listen = \"{address}\": {cause}"))
-            })?;
-            tracing::info!(address = ?listener.local_addr().ok(), "answering /livez /readyz /metrics");
+            };
+            let listener = TcpListener::bind(address).await.map_err(cannot)?;
+            // Where port 0 was asked for, this is the only place that tells the port.
+            let address = listener.local_addr().map_err(cannot)?;
+            tracing::info!(%address, "answering /livez /readyz /metrics");
             let health = std::sync::Arc::clone(&parts.health);
             Some(telemetry::serve(listener, health, probes_stop.clone()))
         }

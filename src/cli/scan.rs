@@ -9,12 +9,16 @@ mod work;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::config::OutputFormat;
+use super::format::Format;
+use crate::cloudtrail::Selection;
+use crate::config::EventRule;
+use crate::event;
 use crate::telemetry::escape;
+pub(super) use work::Task;
 use work::{Ended, News};
 
 #[derive(Debug, clap::Args)]
@@ -25,45 +29,52 @@ pub(super) struct Args {
     /// What is printed for each event
     #[arg(long, value_enum, default_value_t = Format::Ocsf)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// OCSF 1.8.0, class API Activity
-    Ocsf,
-    /// The record as CloudTrail wrote it, secrets redacted
-    Raw,
-}
-
-impl From<Format> for OutputFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Ocsf => Self::Ocsf,
-            Format::Raw => Self::Raw,
-        }
-    }
+    /// Every record, not only those about IAM certificates
+    #[arg(long)]
+    all_events: bool,
 }
 
 /// The last line on stderr.
 #[derive(Debug, Default)]
-struct Summary {
+pub(super) struct Summary {
     objects: u64,
-    records: u64,
-    events: u64,
-    bad: u64,
+    pub(super) records: u64,
+    pub(super) events: u64,
+    pub(super) bad: u64,
     damaged: u64,
 }
 
 pub(super) fn scan(args: &Args) -> ExitCode {
+    let format = args.format.into();
+    let task = Task {
+        selection: selection(args.all_events, EventRule::defaults()),
+        options: Arc::default(),
+        write: &|event, lines| {
+            event::render(event, format, lines);
+            lines.push(b'\n');
+        },
+    };
+    let (summary, printed) = print(&args.paths, &task);
+    eprintln!("{summary}");
+    exit_code(&summary, printed)
+}
+
+/// What is looked for: everything, or what these rules name.
+pub(super) fn selection(everything: bool, rules: Vec<EventRule>) -> Selection {
+    if everything { Selection::everything() } else { Selection::new(rules) }
+}
+
+/// Reads every file and prints what `task` makes of it; complaints and progress go to stderr.
+pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<()>) {
     let mut summary = Summary::default();
-    let (files, missing) = files::list(&args.paths);
+    let (files, missing) = files::list(paths);
     for (path, cause) in missing {
         eprintln!("certrelay: {}: {cause}", escape(&path.display().to_string()));
         summary.damaged += 1;
     }
     let bar = progress(files.iter().map(|file| file.size).sum());
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
-    let printed = work::each(files, args.format.into(), |news| match news {
+    let printed = work::each(files, task, |news| match news {
         News::Lines(lines) => out.write_all(&lines),
         News::Progress(bytes) => {
             bar.inc(bytes);
@@ -80,7 +91,10 @@ pub(super) fn scan(args: &Args) -> ExitCode {
     });
     let printed = printed.and_then(|()| out.flush());
     bar.finish_and_clear();
-    eprintln!("{summary}");
+    (summary, printed)
+}
+
+pub(super) fn exit_code(summary: &Summary, printed: io::Result<()>) -> ExitCode {
     match printed {
         // Whoever read us (head, less) has enough.
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -119,7 +133,7 @@ impl Summary {
                     printed => format!(" ({printed} events of it were printed unproven)"),
                 };
                 let path = escape(&path.display().to_string());
-                bar.suspend(|| eprintln!("certrelay: {path}: {text}{unproven}"));
+                bar.suspend(|| eprintln!("certrelay: {path}: {}{unproven}", escape(&text)));
             }
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::document::{Document, hexadecimal};
+use super::document::Document;
 use super::gzip::{Gunzip, MAGIC};
 #[cfg(feature = "fast-inflate")]
 use super::one_shot::OneShot;
+use super::picker::hexadecimal;
 use super::{Damage, Found, Selection, Tally};
 use crate::config::Decode;
 

@@ -6,28 +6,24 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
-
 use super::gzip::MAGIC;
 use super::nesting::{Broken, DEEPEST, Nesting};
 use super::outline::Outline;
-use super::prefilter::Search;
-use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
+use super::picker::{Picker, Span};
+use super::scalar::{is_blank, scalar_end, string_end};
+use super::{Damage, Found, Selection, Tally, head};
 use crate::config::Decode;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// A document, walked window by window.
 pub(super) struct Document {
-    selection: Arc<Selection>,
-    limits: Decode,
+    picker: Picker,
+    /// Most brackets open at once.
+    max_nesting: u32,
     place: Place,
     nesting: Nesting,
     outline: Outline,
-    search: Search,
-    /// Offset in the document of the window's first byte.
-    base: u64,
     /// The next byte of the window to look at.
     at: usize,
     /// First byte of the window that is still needed, if it is before `at`.
@@ -37,7 +33,6 @@ pub(super) struct Document {
     /// What the first value was: records one after another, or anything else.
     lines: Option<bool>,
     object: Object,
-    tally: Tally,
 }
 
 /// What the keys of a top-level object said so far.
@@ -92,19 +87,16 @@ enum Step {
 impl Document {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
         let mut document = Self {
-            selection,
-            limits,
+            picker: Picker::new(selection, limits),
+            max_nesting: limits.max_nesting.min(DEEPEST),
             place: Place::Start,
             nesting: Nesting::new(0),
             outline: Outline::default(),
-            search: Search::default(),
-            base: 0,
             at: 0,
             hold: None,
             bare_array: false,
             lines: None,
             object: Object::default(),
-            tally: Tally::default(),
         };
         document.reset();
         document
@@ -113,14 +105,11 @@ impl Document {
     /// Forgets everything but the buffers.
     pub(super) fn reset(&mut self) {
         self.place = Place::Start;
-        self.outline.reset(self.selection.prefilter().digits());
-        self.search.reset(self.selection.prefilter());
-        self.base = 0;
+        self.outline.reset(self.picker.reset());
         self.at = 0;
         self.hold = None;
         self.lines = None;
         self.object = Object::default();
-        self.tally = Tally::default();
     }
 
     /// Walks on through a window: what the last call left of the window before, and what follows.
@@ -133,14 +122,11 @@ impl Document {
     ) -> Result<usize, Damage> {
         while let Step::Done = self.step(window, last, found)? {}
         let done = self.hold.unwrap_or(self.at);
-        if (window.len() - done) as u64 > self.limits.max_record {
-            return Err(self.record_too_long());
-        }
-        self.base += done as u64;
+        self.picker.check_length(window.len() - done)?;
         self.at -= done;
         self.hold = self.hold.map(|_| 0);
         self.outline.shift(done);
-        self.search.shift(done);
+        self.picker.shift(done);
         Ok(done)
     }
 
@@ -149,7 +135,7 @@ impl Document {
         match self.place {
             Place::Start => Err(Damage::Empty),
             Place::Top if self.lines.is_none() => Err(Damage::Empty),
-            Place::Top => Ok(std::mem::take(&mut self.tally)),
+            Place::Top => Ok(self.picker.finish()),
             _ => Err(self.damage(self.at, "the document ends inside a value")),
         }
     }
@@ -296,7 +282,8 @@ impl Document {
         match start {
             Some(start) if single => {
                 self.lines.get_or_insert(true);
-                self.record(window, start, self.at, found)?;
+                let at = Span { start, end: self.at };
+                self.picker.record(&mut self.outline, window, at, found)?;
                 Ok(Step::Done)
             }
             _ if self.object.digest => Err(Damage::NotCloudTrail("it is a digest file".to_owned())),
@@ -338,8 +325,7 @@ impl Document {
                 let Some(end) = scalar_end(byte, window, self.at, last) else {
                     return Ok(Step::More);
                 };
-                self.count(self.at, end)?;
-                self.bad(window, self.at, end, NO_OBJECT.to_owned(), found);
+                self.picker.no_object(window, Span { start: self.at, end }, found)?;
                 self.at = end;
                 self.place = Place::Gap(Gap::AfterElement);
                 Ok(Step::Done)
@@ -378,13 +364,19 @@ impl Document {
                 Place::AfterMember
             }
             Place::Element { object: false } => {
-                self.count(start, end)?;
-                self.bad(window, start, end, NO_OBJECT.to_owned(), found);
+                self.picker.no_object(window, Span { start, end }, found)?;
                 Place::Gap(Gap::AfterElement)
             }
             place => {
-                self.record(window, start, end, found)?;
-                if place == Place::Line { Place::Top } else { Place::Gap(Gap::AfterElement) }
+                let at = Span { start, end };
+                let document = self.picker.record(&mut self.outline, window, at, found)?;
+                if place != Place::Line {
+                    Place::Gap(Gap::AfterElement)
+                } else if document {
+                    return Err(self.damage(start, "a document of records where a record belongs"));
+                } else {
+                    Place::Top
+                }
             }
         };
         Ok(Step::Done)
@@ -393,7 +385,7 @@ impl Document {
     fn close(&mut self, window: &[u8]) -> Result<Option<usize>, Damage> {
         self.nesting.close(&mut self.outline, window).map_err(|broken| match broken {
             Broken::TooDeep => {
-                let limit = u64::from(self.nesting_left(0));
+                let limit = u64::from(self.max_nesting);
                 Damage::OverLimit { name: "max_nesting", limit }
             }
             Broken::Mismatch => {
@@ -402,135 +394,11 @@ impl Document {
         })
     }
 
-    /// A whole record: counted, and read if it may be wanted.
-    fn record(
-        &mut self,
-        window: &[u8],
-        start: usize,
-        end: usize,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
-        self.count(start, end)?;
-        let candidate = self.search.candidate(self.selection.prefilter(), window, start, end)
-            || self.outline.escape_within(window, start, end);
-        if candidate {
-            self.judge(window, start, end, found)
-        } else {
-            if self.limits.strict
-                && let Err(reason) = head::check(&window[start..end])
-            {
-                self.bad(window, start, end, reason, found);
-            }
-            Ok(())
-        }
-    }
-
-    fn judge(
-        &mut self,
-        window: &[u8],
-        start: usize,
-        end: usize,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
-        let record = &window[start..end];
-        let head = match head::read(record) {
-            Ok(head) => head,
-            Err(reason) => {
-                self.bad(window, start, end, reason, found);
-                return Ok(());
-            }
-        };
-        if head.has_records && self.place == Place::Line {
-            return Err(self.damage(start, "a document of records where a record belongs"));
-        }
-        let wanted = match (&head.source, &head.name) {
-            (Some(source), Some(name)) => self.selection.wants(source, name),
-            _ => self.selection.is_everything(),
-        };
-        if wanted {
-            self.tally.selected += 1;
-            found.push(Found::Record(Record {
-                bytes: Bytes::copy_from_slice(record),
-                index: self.tally.read - 1,
-                offset: self.base + start as u64,
-            }));
-        }
-        Ok(())
-    }
-
-    fn bad(
-        &mut self,
-        window: &[u8],
-        start: usize,
-        end: usize,
-        reason: String,
-        found: &mut Vec<Found>,
-    ) {
-        let bytes = &window[start..end];
-        self.tally.bad += 1;
-        found.push(Found::Bad(BadRecord {
-            index: self.tally.read - 1,
-            offset: self.base + start as u64,
-            sha256: hexadecimal(&Sha256::digest(bytes)),
-            reason,
-            bytes: Bytes::copy_from_slice(bytes),
-        }));
-    }
-
-    fn count(&mut self, start: usize, end: usize) -> Result<(), Damage> {
-        self.tally.read += 1;
-        if self.tally.read > self.limits.max_records {
-            return Err(Damage::OverLimit { name: "max_records", limit: self.limits.max_records });
-        }
-        if (end - start) as u64 > self.limits.max_record {
-            return Err(self.record_too_long());
-        }
-        Ok(())
-    }
-
     fn nesting_left(&self, depth: u32) -> u32 {
-        self.limits.max_nesting.min(DEEPEST).saturating_sub(depth)
-    }
-
-    fn record_too_long(&self) -> Damage {
-        Damage::OverLimit { name: "max_record", limit: self.limits.max_record }
+        self.max_nesting.saturating_sub(depth)
     }
 
     fn damage(&self, at: usize, reason: &str) -> Damage {
-        Damage::Json { at: self.base + at as u64, reason: reason.to_owned() }
+        Damage::Json { at: self.picker.offset(at), reason: reason.to_owned() }
     }
-}
-
-const NO_OBJECT: &str = "a record must be a JSON object";
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-}
-
-/// The index after the string that starts at `start`, if it ends in the window.
-fn string_end(window: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', window.get(at..)?)?;
-        if window[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
-}
-
-/// The index after the value without brackets that starts at `start`, if it ends in the window.
-fn scalar_end(first: u8, window: &[u8], start: usize, last: bool) -> Option<usize> {
-    if first == b'"' {
-        return string_end(window, start);
-    }
-    let ends = |byte: &u8| is_blank(*byte) || matches!(byte, b',' | b']' | b'}');
-    match window[start..].iter().position(ends) {
-        Some(length) => Some(start + length),
-        None => last.then_some(window.len()),
-    }
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

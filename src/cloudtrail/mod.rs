@@ -14,7 +14,9 @@ mod nesting;
 #[cfg(feature = "fast-inflate")]
 mod one_shot;
 mod outline;
+mod picker;
 mod prefilter;
+mod scalar;
 mod selection;
 mod simd;
 #[cfg(test)]

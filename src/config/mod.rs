@@ -15,6 +15,7 @@ mod problem;
 mod read;
 mod secret;
 mod secrets_in_text;
+mod source;
 mod suggest;
 mod summary;
 mod types;
@@ -28,5 +29,9 @@ pub use load::{load, parse, parse_with, walk};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};
 pub use secret::Secret;
+pub use source::{
+    Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
+    iam_region,
+};
 pub use types::*;
 pub use when::{Condition, Pattern, When};

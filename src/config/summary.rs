@@ -4,7 +4,10 @@
 use std::fmt::Write as _;
 
 use super::units::{show_duration, show_size};
-use super::{Config, DeadLetterConfig, RouteConfig, SinkConfig, SinkKind, SourceKind};
+use super::{
+    Config, DeadLetterConfig, RouteConfig, SinkConfig, SinkKind, SourceConfig, SourceKind,
+    iam_region,
+};
 
 impl Config {
     /// One line a source, route and sink.
@@ -12,13 +15,11 @@ impl Config {
     pub fn summary(&self) -> String {
         let mut out = String::new();
         for source in &self.sources {
-            line(&mut out, &source_line(&source.kind, source.buckets.len()));
+            for text in source_lines(source) {
+                line(&mut out, &text);
+            }
         }
-        let names: Vec<&str> = self.events.iter().map(|rule| rule.name.as_str()).collect();
-        line(
-            &mut out,
-            &format!("events {}", counted(names.len(), "name or glob", "names and globs")),
-        );
+        line(&mut out, &events_line(self));
         for route in &self.routes {
             line(&mut out, &route_line(route));
         }
@@ -54,14 +55,53 @@ fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-fn source_line(kind: &SourceKind, buckets: usize) -> String {
-    match kind {
-        SourceKind::Sqs { queue_url, region } => {
-            let buckets = counted(buckets, "bucket", "buckets");
-            format!("source sqs {queue_url} in {region}, {buckets}")
-        }
-        SourceKind::Directory(path) => format!("source directory {}", path.display()),
+fn source_lines(source: &SourceConfig) -> Vec<String> {
+    let (queue_url, region) = match &source.kind {
+        SourceKind::Sqs { queue_url, region } => (queue_url, region),
+        SourceKind::Directory(path) => return vec![format!("source directory {}", path.display())],
+    };
+    let buckets = counted(source.buckets.len(), "bucket", "buckets");
+    let role = source.role.as_ref().map_or_else(String::new, |role| format!(", as {}", role.arn));
+    let inline = if source.inline_records { ", inline records too" } else { "" };
+    let mut lines = vec![format!("source sqs {queue_url} in {region}, {buckets}{role}{inline}")];
+    let iam = iam_region(region);
+    lines.push(match source.regions.as_slice() {
+        [] => format!(
+            "  fetches the log files of every region; IAM writes its events to {iam} alone, so \
+             `regions = [\"{iam}\"]` would save nearly all downloads of a trail of all regions"
+        ),
+        regions => format!(
+            "  fetches only the log files of {}; of a trail of all regions (17 at least in most \
+             accounts), each region is a series of files of its own",
+            regions.join(", ")
+        ),
+    });
+    let keys = &source.keys;
+    if !keys.include.is_empty() {
+        lines.push(format!("  fetches only keys like {:?}", keys.include));
     }
+    if !keys.exclude.is_empty() {
+        lines.push(format!("  fetches no keys like {:?}", keys.exclude));
+    }
+    lines
+}
+
+/// What changes how events are judged and shown is named, if anything was said.
+fn events_line(config: &Config) -> String {
+    let options = &config.options;
+    let mut parts = vec![counted(config.events.len(), "name or glob", "names and globs")];
+    let principals = options.expected_principals.len();
+    if principals > 0 {
+        parts.push(counted(principals, "expected principal", "expected principals"));
+    }
+    let networks = options.known_networks.len();
+    if networks > 0 {
+        parts.push(counted(networks, "known network", "known networks"));
+    }
+    if options.keep_pem {
+        parts.push("certificates kept".to_owned());
+    }
+    format!("events {}", parts.join(", "))
 }
 
 fn route_line(route: &RouteConfig) -> String {

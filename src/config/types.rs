@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Network, Pattern, Problem, Secret, When};
+use super::{Network, Pattern, Problem, Secret, SourceConfig, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -35,45 +35,6 @@ pub struct Config {
     pub log: LogConfig,
     /// What works and should be looked at; `run` logs them, `check` shows them.
     pub warnings: Vec<Problem>,
-}
-
-/// One place that events come from.
-#[derive(Debug, Clone)]
-pub struct SourceConfig {
-    /// SQS or a folder.
-    pub kind: SourceKind,
-    /// Buckets that objects may come from. Whoever can send to the queue must not be able to point
-    /// us at their own evidence. Not empty for SQS.
-    pub buckets: Vec<String>,
-    /// Only objects of these CloudTrail regions are fetched; empty: all.
-    pub regions: Vec<String>,
-    /// What a 404 becomes.
-    pub on_missing: FaultPolicy,
-    /// What a 403 becomes.
-    pub on_forbidden: FaultPolicy,
-}
-
-/// Where a source's messages come from.
-#[derive(Debug, Clone)]
-pub enum SourceKind {
-    /// An SQS queue that receives S3 object notifications.
-    Sqs {
-        /// The queue's URL.
-        queue_url: Url,
-        /// Its region: from the URL, or as configured.
-        region: String,
-    },
-    /// A folder, each file one object: nothing of AWS is needed.
-    Directory(PathBuf),
-}
-
-/// What a fault that may or may not heal becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultPolicy {
-    /// Released with backoff and tried again.
-    Retry,
-    /// Poison: dead-lettered by reference.
-    DeadLetter,
 }
 
 /// `[delivery]`: the bounds of everything in flight.

@@ -143,6 +143,26 @@ impl DecodeStage {
         }
     }
 
+    /// Reads one record that stands alone, as the file lane would read it in a file: the same checks,
+    /// selection, limits and accounting.
+    pub(super) fn read_inline(&self, record: &str) -> Result<(Tally, Vec<Found>), Damage> {
+        const BEFORE: &str = "{\"Records\":[";
+        let document = [BEFORE, record, "]}"].concat();
+        let mut decoder = self.borrow();
+        let mut found = Vec::new();
+        let tally = decoder.decode(document.as_bytes(), &mut found);
+        self.give_back(decoder);
+        for one in &mut found {
+            match one {
+                Found::Record(record) => {
+                    record.offset = record.offset.saturating_sub(BEFORE.len() as u64)
+                }
+                Found::Bad(bad) => bad.offset = bad.offset.saturating_sub(BEFORE.len() as u64),
+            }
+        }
+        Ok((tally?, found))
+    }
+
     async fn stream_inline(
         &self,
         mut decoder: Decoder,

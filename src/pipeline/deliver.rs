@@ -19,7 +19,7 @@ use crate::outcome::{Outcome, Verdict, Why};
 use crate::store::{Location, ObjectRef};
 use crate::telemetry::{ByRoute, BySink, escape};
 
-/// The accounting of one object: `read = filtered + bad + duplicate + discarded + routed`.
+/// The accounting of one object, or of one inline record: `read = filtered + bad + duplicate + discarded + routed`.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     tally: Option<Tally>,
@@ -36,11 +36,18 @@ impl Account {
     }
 
     /// Adds the object to the metrics, once all its matches are handed over.
-    pub(super) fn commit(&self, wire: &Wire) {
+    pub(super) fn commit(&self, wire: &Wire, lane: Lane) {
         let metrics = &wire.metrics;
         if let Some(tally) = &self.tally {
-            metrics.objects_read.inc();
-            metrics.object_bytes.inc_by(tally.stored_bytes);
+            match lane {
+                Lane::File => {
+                    metrics.objects_read.inc();
+                    metrics.object_bytes.inc_by(tally.stored_bytes);
+                }
+                Lane::Inline => {
+                    metrics.inline_records.inc_by(tally.read);
+                }
+            }
             metrics.records_read.inc_by(tally.read);
             metrics.records_filtered.inc_by(tally.filtered());
         }
@@ -51,13 +58,51 @@ impl Account {
     }
 }
 
-/// Matches of one verified object.
+/// Matches of one verified object, or the record of one message.
 pub(super) struct Batch<'o> {
     pub(super) found: Vec<Found>,
     pub(super) delivered: Option<OffsetDateTime>,
-    pub(super) object: &'o ObjectRef,
-    /// The store's id of the request that brought the bytes, for the log.
-    pub(super) request_id: &'o str,
+    pub(super) carrier: Carrier<'o>,
+}
+
+/// What brought a record: says where it comes from, and is what a bad one is found by.
+#[derive(Clone, Copy)]
+pub(super) enum Carrier<'o> {
+    /// A file, which stays where it is, and the store's id of the request that brought its bytes.
+    Object(&'o ObjectRef, &'o str),
+    /// A message, which is gone once it is settled.
+    Message { queue: &'o str, id: &'o str, body: &'o str },
+}
+
+impl<'o> Carrier<'o> {
+    pub(super) fn lane(self) -> Lane {
+        match self {
+            Self::Object(..) => Lane::File,
+            Self::Message { .. } => Lane::Inline,
+        }
+    }
+
+    fn request_id(self) -> Option<&'o str> {
+        match self {
+            Self::Object(_, request_id) => Some(request_id),
+            Self::Message { .. } => None,
+        }
+    }
+
+    fn origin(self, index: u64) -> Origin {
+        match self {
+            Self::Message { id, .. } => Origin::Inline { message_id: id.to_owned() },
+            Self::Object(object, _) => match &object.location {
+                Location::S3 { bucket, key, version } => Origin::Object {
+                    bucket: bucket.clone(),
+                    key: key.clone(),
+                    version: version.clone(),
+                    index,
+                },
+                Location::File(path) => Origin::File { path: path.clone(), index },
+            },
+        }
+    }
 }
 
 /// What was handed over and must become final before the message may be deleted.
@@ -91,9 +136,8 @@ pub(super) async fn hand_over(
         let read = match found {
             Found::Bad(bad) => Err(bad),
             Found::Record(record) => {
-                let origin = origin(batch.object, record.index);
-                let arrival =
-                    Arrival { origin, lane: Lane::File, seen, delivered: batch.delivered };
+                let (origin, lane) = (batch.carrier.origin(record.index), batch.carrier.lane());
+                let arrival = Arrival { origin, lane, seen, delivered: batch.delivered };
                 Event::read_with(record, arrival, &wire.options)
             }
         };
@@ -101,7 +145,7 @@ pub(super) async fn hand_over(
             Ok(event) => handed.route(wire, Arc::new(event), &mut claimed, account),
             Err(bad) => {
                 account.bad += 1;
-                let verdict = bury_record(wire, batch.object, batch.request_id, &bad).await;
+                let verdict = bury_record(wire, batch.carrier, &bad).await;
                 handed.verdict = handed.verdict.and(verdict);
             }
         }
@@ -205,11 +249,23 @@ impl HandedOver {
     }
 }
 
-/// Hands each sink its events, in a task that no message can cancel.
+/// Hands each sink its events, in a task that no message can cancel. A best-effort sink holds no
+/// place in the gates: what does not fit in its own room is dropped, and counted.
 fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
     for (sink, pairs) in claimed {
-        let (wire, keep) = (Arc::clone(wire), keep.clone());
-        let tracker = wire.deliveries.clone();
+        let post = &wire.posts[usize::from(sink)];
+        let hold = match post.admit(pairs.len(), keep) {
+            Some(hold) => hold,
+            None => {
+                tracing::warn!(sink = post.name, events = pairs.len(), "dropped: its room is full");
+                for (_, ticket) in pairs {
+                    post.count(&wire.metrics.sink_dropped);
+                    ticket.settle();
+                }
+                continue;
+            }
+        };
+        let (wire, tracker) = (Arc::clone(wire), wire.deliveries.clone());
         tracker.spawn(async move {
             let (events, tickets): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
             let post = &wire.posts[usize::from(sink)];
@@ -217,7 +273,7 @@ fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
             for ((event, ticket), outcome) in events.iter().zip(tickets).zip(outcomes) {
                 conclude(&wire, sink, event, ticket, outcome).await;
             }
-            drop(keep);
+            drop(hold);
         });
     }
 }
@@ -272,17 +328,14 @@ async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, o
     }
 }
 
-async fn bury_record(
-    wire: &Wire,
-    object: &ObjectRef,
-    request_id: &str,
-    bad: &BadRecord,
-) -> Verdict {
-    let origin = origin(object, bad.index);
+/// One bad record: a letter by reference where its file keeps it, else with the message that was all
+/// there is of it.
+async fn bury_record(wire: &Wire, carrier: Carrier<'_>, bad: &BadRecord) -> Verdict {
+    let origin = carrier.origin(bad.index);
     tracing::error!(
         code = "bad_record",
         origin = escape(&origin.to_string()),
-        request_id,
+        request_id = carrier.request_id(),
         offset = bad.offset,
         sha256 = bad.sha256,
         "{}",
@@ -293,17 +346,9 @@ async fn bury_record(
     }
     let why = Why::new("bad_record", bad.reason.clone());
     let now = (wire.now)();
-    wire.bury(why, |keep, _| dead_letter::record(&origin, bad, keep, now)).await
-}
-
-fn origin(object: &ObjectRef, index: u64) -> Origin {
-    match &object.location {
-        Location::S3 { bucket, key, version } => Origin::Object {
-            bucket: bucket.clone(),
-            key: key.clone(),
-            version: version.clone(),
-            index,
-        },
-        Location::File(path) => Origin::File { path: path.clone(), index },
-    }
+    wire.bury(why, |keep, why| match carrier {
+        Carrier::Object(..) => dead_letter::record(&origin, bad, keep, now),
+        Carrier::Message { queue, id, body } => dead_letter::message(queue, id, body, why, now),
+    })
+    .await
 }

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::dead_letter;
+use super::deliver::Carrier;
 use super::gates::{Reservation, Slot};
+use super::inline;
 use super::object;
 use super::wire::{Bodies, RunningSource, Wire};
 use crate::outcome::{Settlement, Verdict, Why};
@@ -88,11 +90,13 @@ pub(super) async fn handle(
 ) -> Fate {
     let lease = source.keeper.hold(message.receipt.handle(), message.received_at);
     let mut place = Place::new(slot);
+    let _in_hand = message.sent.map(|sent| wire.in_hand.hold(sent));
     let (id, attempt, receipt) = (message.id, message.receive_count, message.receipt);
+    let first_received = message.first_received;
     let settlement = tokio::select! {
         biased;
         verdict = forward(&wire, &source, &id, &message.body, &mut place) => {
-            note(&wire, &source, &id, attempt, &verdict);
+            note(&wire, &source, &id, (attempt, first_received), &verdict);
             verdict.settlement(attempt, wire.jitter())
         }
         () = lease.lost() => return lost(&source, &id),
@@ -125,9 +129,16 @@ async fn forward(
 ) -> Verdict {
     let objects = match announced(source.policy.bodies, body) {
         Ok(Notification::Objects(objects)) => objects,
+        Ok(Notification::Inline(record)) if source.policy.inline_records => {
+            let carrier = Carrier::Message { queue: source.queue.name(), id, body };
+            return match inline::process(wire, &record, carrier, place).await {
+                Ok(verdict) => verdict,
+                Err(why) => unreadable(wire, source, id, body, why).await,
+            };
+        }
         Ok(Notification::Inline(_)) => {
-            let text = "the body holds a CloudTrail record itself (EventBridge); this source reads \
-                        files only, point the rule at another queue";
+            let text = "the body holds a CloudTrail record itself (EventBridge); set \
+                        `inline_records = true` for this [[source]], or point the rule elsewhere";
             return unreadable(wire, source, id, body, Why::new("inline_not_enabled", text)).await;
         }
         Ok(Notification::Nothing(nothing)) => {
@@ -173,14 +184,23 @@ fn announced(bodies: Bodies, body: &str) -> Result<Notification, Why> {
 }
 
 /// Logs and counts a message that is not done, once.
-fn note(wire: &Wire, source: &RunningSource, id: &str, attempt: u32, verdict: &Verdict) {
+fn note(
+    wire: &Wire,
+    source: &RunningSource,
+    id: &str,
+    (attempt, since): (u32, Option<SystemTime>),
+    verdict: &Verdict,
+) {
     if let Verdict::Poison(why) | Verdict::Retry(why) = verdict {
         wire.metrics.messages_retried.get_or_create(&ByReason::new(why.code)).inc();
         let queue = source.queue.name();
+        let tried =
+            since.and_then(|since| SystemTime::from((wire.now)()).duration_since(since).ok());
         tracing::warn!(
             queue,
             message_id = id,
             attempt,
+            tried_for_seconds = tried.map(|time| time.as_secs()),
             code = why.code,
             "released for a later attempt: {why}"
         );

@@ -5,15 +5,20 @@
 //! That is the acknowledgement tree. Work that messages share belongs to drivers (a lease keeper and a
 //! settler per queue, one per sink), so that dropping a message never cancels another's request.
 
+mod aws;
 mod build;
 mod dead_letter;
 mod decode;
 mod deliver;
+mod filtering;
 mod gates;
+mod in_hand;
+mod inline;
 mod ledger;
 mod message;
 mod object;
 mod receive;
+mod start;
 mod wire;
 
 use std::sync::{Arc, Mutex};
@@ -32,12 +37,14 @@ use crate::sink::{Built, SinkState};
 use crate::telemetry::{Health, Metrics, SourceHealth};
 
 use decode::DecodeStage;
+use filtering::{Accounts, Filtering};
 use gates::Gates;
+use in_hand::InHand;
 use ledger::Ledger;
 use receive::Receiver;
 use wire::{Post, RunningSource, Wire};
 
-pub use build::build;
+pub use build::{build, sources};
 pub use dead_letter::{DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter};
 pub use decode::Executor;
 pub use wire::{Bodies, Now, Source, SourcePolicy};
@@ -100,6 +107,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
     let batch = (wire.gates.work_size() / (2 * sources.len().max(1))).clamp(1, MAX_BATCH);
     let mut receivers = JoinSet::new();
     for source in sources {
+        receivers.spawn(start::look_at(Arc::clone(&source.queue), stop.clone()));
         receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
     }
     beat_until(&stop, &wire.health, &mut drivers).await;
@@ -137,8 +145,8 @@ fn assemble(
     };
     let mut posts = Vec::new();
     for built in parts.sinks {
+        posts.push(Post::new(&built));
         drivers.spawn(built.driver);
-        posts.push(Post { name: built.name, required: built.required, sink: built.sink });
     }
     let mut sources = Vec::new();
     for source in parts.sources {
@@ -149,7 +157,9 @@ fn assemble(
         drivers.spawn(keeping);
         drivers.spawn(settling);
         let Source { queue, store, policy } = source;
-        sources.push(Arc::new(RunningSource { queue, store, policy, keeper, settler }));
+        let filtering = Filtering::default();
+        let source = RunningSource { queue, store, policy, filtering, keeper, settler };
+        sources.push(Arc::new(source));
     }
     let wire = Arc::new(Wire {
         gates: Gates::new(&parts.delivery),
@@ -158,6 +168,8 @@ fn assemble(
         router: parts.router,
         posts,
         ledger: Ledger::new(parts.delivery.ledger),
+        in_hand: InHand::default(),
+        digests: Accounts::default(),
         graveyard: parts.graveyard,
         metrics: parts.metrics,
         health: parts.health,
@@ -192,6 +204,7 @@ fn connect_probes(wire: &Arc<Wire>) {
         wire.metrics.unacknowledged_in_use.set(gauge(unacknowledged as u64));
         wire.metrics.memory_in_use.set(gauge(memory));
         wire.metrics.ledger_entries.set(gauge(wire.ledger.len() as u64));
+        wire.metrics.oldest_message_age.set(gauge(wire.in_hand.oldest((wire.now)().into())));
     }));
 }
 

@@ -7,17 +7,18 @@
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::dead_letter;
 use super::decode::{Fault, Hold, Verified};
-use super::deliver::{self, Account, Batch};
+use super::deliver::{self, Account, Batch, Carrier};
 use super::message::Place;
-use super::wire::{Bodies, RunningSource, Wire};
+use super::wire::{Bodies, RunningSource, SourcePolicy, Wire};
 use crate::cloudtrail::{Damage, KeyKind};
 use crate::config::FaultPolicy;
 use crate::outcome::{Verdict, Why};
 use crate::store::{Location, ObjectRef, StoreErrorKind};
-use crate::telemetry::{ByReason, escape};
+use crate::telemetry::{ByAccount, ByReason, escape};
 
 /// What became of one attempt to read.
 enum Read {
@@ -45,9 +46,20 @@ pub(super) async fn process(
     place: &mut Place,
 ) -> Verdict {
     match admit(source, object) {
-        Admission::Fetch => {}
+        Admission::Fetch => source.filtering.fetched(),
+        Admission::SignOfLife(account) => {
+            skip(wire, "digest");
+            let account = wire.digests.label(account);
+            wire.metrics.digests_seen.get_or_create(&ByAccount { account }).inc();
+            return Verdict::Done;
+        }
         Admission::Skip(reason) => {
-            wire.metrics.objects_skipped.get_or_create(&ByReason::new(reason)).inc();
+            skip(wire, reason);
+            return Verdict::Done;
+        }
+        Admission::Filter(reason) => {
+            skip(wire, reason);
+            source.filtering.filtered(source.queue.name(), Instant::now());
             return Verdict::Done;
         }
         Admission::Poison(why) => return condemn(wire, object, why).await,
@@ -77,12 +89,12 @@ pub(super) async fn process(
         reservation.shrink(verified.held);
         place.leave_work();
         account.read(&verified.tally);
-        let Facts { delivered, request_id, .. } = &facts;
-        let batch = Batch { found: verified.found, delivered: *delivered, object, request_id };
+        let carrier = Carrier::Object(object, &facts.request_id);
+        let batch = Batch { found: verified.found, delivered: facts.delivered, carrier };
         let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
         from = verified.next.unwrap_or(0);
         if verified.next.is_none() {
-            account.commit(wire);
+            account.commit(wire, carrier.lane());
         }
         verdict = verdict.and(handed.outcomes(wire).await);
         if verified.next.is_none() {
@@ -94,7 +106,12 @@ pub(super) async fn process(
 
 enum Admission {
     Fetch,
+    /// A digest: its account is alive.
+    SignOfLife(String),
+    /// There is nothing for us in such an object.
     Skip(&'static str),
+    /// The operator does not want it, or the whole queue may be the wrong one.
+    Filter(&'static str),
     Poison(Why),
 }
 
@@ -115,18 +132,23 @@ fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
         );
         return Admission::Poison(Why::new("bucket_not_allowed", text));
     }
-    let regions = &source.policy.regions;
+    let SourcePolicy { regions, keys, .. } = &source.policy;
     match KeyKind::of(key) {
-        KeyKind::Digest(_) => Admission::Skip("digest"),
+        KeyKind::Digest(digest) => Admission::SignOfLife(digest.account),
         KeyKind::Insight => Admission::Skip("insight"),
         KeyKind::Folder => Admission::Skip("folder"),
-        KeyKind::OtherService(_) => Admission::Skip("other_service"),
+        KeyKind::OtherService(_) => Admission::Filter("other_service"),
+        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(key) => Admission::Filter("key"),
         KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
-            Admission::Skip("region")
+            Admission::Filter("region")
         }
         KeyKind::Log(_) | KeyKind::Unknown if object.size == Some(0) => Admission::Skip("empty"),
         KeyKind::Log(_) | KeyKind::Unknown => Admission::Fetch,
     }
+}
+
+fn skip(wire: &Wire, reason: &'static str) {
+    wire.metrics.objects_skipped.get_or_create(&ByReason::new(reason)).inc();
 }
 
 async fn read(
@@ -155,7 +177,7 @@ async fn read(
             Read::Ended(failed(wire, source, object, cause.kind, cause.text).await)
         }
         Err(Fault::Damage(Damage::Empty)) => {
-            wire.metrics.objects_skipped.get_or_create(&ByReason::new("empty")).inc();
+            skip(wire, "empty");
             Read::Ended(Verdict::Done)
         }
         Err(Fault::Damage(Damage::Gzip { .. } | Damage::Json { .. })) if !second_look => {
@@ -177,13 +199,14 @@ async fn failed(
     text: String,
 ) -> Verdict {
     let why = Why::new(kind.code(), text);
+    let faults = &source.policy.faults;
     let policy = match kind {
-        StoreErrorKind::Missing => source.policy.on_missing,
-        StoreErrorKind::Forbidden => source.policy.on_forbidden,
-        StoreErrorKind::Archived => FaultPolicy::DeadLetter,
-        StoreErrorKind::KmsDenied
-        | StoreErrorKind::Changed
-        | StoreErrorKind::Throttled
+        StoreErrorKind::Missing => faults.missing,
+        StoreErrorKind::Forbidden => faults.forbidden,
+        StoreErrorKind::KmsDenied => faults.kms_denied,
+        StoreErrorKind::Archived => faults.archived,
+        StoreErrorKind::Changed => faults.changed,
+        StoreErrorKind::Throttled
         | StoreErrorKind::Server
         | StoreErrorKind::ShortBody
         | StoreErrorKind::Timeout

@@ -6,18 +6,22 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dead_letter::{Graveyard, KeepBytes, Letter};
 use super::decode::DecodeStage;
+use super::filtering::{Accounts, Filtering};
 use super::gates::Gates;
+use super::in_hand::InHand;
 use super::ledger::Ledger;
-use crate::config::{EventOptions, FaultPolicy};
+use super::message::Keep;
+use crate::config::{EventOptions, FaultPolicies, KeyFilter};
 use crate::outcome::{Verdict, Why};
 use crate::queue::{LeaseKeeper, Queue, Settler};
 use crate::route::Router;
-use crate::sink::Sink;
+use crate::sink::{Built, Sink};
 use crate::store::Store;
 use crate::telemetry::{ByReason, BySink, Health, Metrics};
 
@@ -43,10 +47,12 @@ pub struct SourcePolicy {
     pub buckets: Vec<String>,
     /// CloudTrail regions that are fetched; empty: all.
     pub regions: Vec<String>,
-    /// What a 404 becomes.
-    pub on_missing: FaultPolicy,
-    /// What a 403 becomes.
-    pub on_forbidden: FaultPolicy,
+    /// Object keys that are fetched.
+    pub keys: KeyFilter,
+    /// Whether records that messages carry themselves are taken.
+    pub inline_records: bool,
+    /// What each fault of an object becomes.
+    pub faults: FaultPolicies,
 }
 
 /// A source, before the pipeline runs it.
@@ -64,18 +70,50 @@ pub(super) struct RunningSource {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) store: Arc<dyn Store>,
     pub(super) policy: SourcePolicy,
+    pub(super) filtering: Filtering,
     pub(super) keeper: LeaseKeeper,
     pub(super) settler: Settler,
 }
+
+/// Events that a best-effort sink may have in hand before more are dropped.
+const SPARE_ROOM: usize = 10_000;
 
 /// A sink as the wire sees it.
 pub(super) struct Post {
     pub(super) name: String,
     pub(super) required: bool,
     pub(super) sink: Arc<dyn Sink>,
+    spare: Arc<Semaphore>,
+}
+
+/// What a delivery holds until the sink has answered; given back when dropped.
+pub(super) struct Hold {
+    /// Of a required sink: its message's place and memory.
+    _place: Option<Keep>,
+    /// Of a best-effort sink: places in its own room.
+    _spare: Option<OwnedSemaphorePermit>,
 }
 
 impl Post {
+    pub(super) fn new(built: &Built) -> Self {
+        Self {
+            name: built.name.clone(),
+            required: built.required,
+            sink: Arc::clone(&built.sink),
+            spare: Arc::new(Semaphore::new(SPARE_ROOM)),
+        }
+    }
+
+    /// What a delivery of so many events holds; `None` if a best-effort sink has no room for them.
+    pub(super) fn admit(&self, events: usize, keep: &Keep) -> Option<Hold> {
+        if self.required {
+            return Some(Hold { _place: Some(keep.clone()), _spare: None });
+        }
+        let events = u32::try_from(events).ok()?;
+        let spare = Arc::clone(&self.spare).try_acquire_many_owned(events).ok()?;
+        Some(Hold { _place: None, _spare: Some(spare) })
+    }
+
     /// Adds one to this sink's counter of `family`.
     pub(super) fn count(&self, family: &Family<BySink, Counter>) {
         family.get_or_create(&BySink::new(&self.name)).inc();
@@ -90,6 +128,8 @@ pub(super) struct Wire {
     pub(super) router: Router,
     pub(super) posts: Vec<Post>,
     pub(super) ledger: Ledger,
+    pub(super) in_hand: InHand,
+    pub(super) digests: Accounts,
     pub(super) graveyard: Graveyard,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,

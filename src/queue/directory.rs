@@ -102,6 +102,7 @@ impl DirectoryQueue {
                 receipt: Receipt::new(taken.handle),
                 receive_count: taken.receive_count,
                 sent: taken.modified,
+                first_received: None,
                 received_at: now,
             }
         };

@@ -55,6 +55,14 @@ pub trait Queue: Send + Sync + 'static {
     /// The call as a whole failed; every entry is as it was, as far as is known.
     fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>>;
 
+    /// What the queue says of its own settings; `None` where there are none to ask for.
+    ///
+    /// # Errors
+    /// The call failed, mostly for want of a permission that nothing else needs.
+    fn facts(&self) -> BoxFuture<'_, Result<Option<QueueFacts>, Why>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// How the operator knows this queue: its URL, or its folder.
     fn name(&self) -> &str;
 }
@@ -109,6 +117,8 @@ pub struct Message {
     pub receive_count: u32,
     /// `SentTimestamp`: when it entered the queue.
     pub sent: Option<std::time::SystemTime>,
+    /// `ApproximateFirstReceiveTimestamp`: when somebody first began to work on it.
+    pub first_received: Option<std::time::SystemTime>,
     /// When the call that received it was made: its lease has run at least since then.
     pub received_at: Instant,
 }

@@ -61,11 +61,7 @@ impl SqsQueue {
         Self { url: url.to_owned(), client, visibility: whole_seconds(visibility) }
     }
 
-    /// What the queue says of itself: read at start, for [`warnings`](super::warnings).
-    ///
-    /// # Errors
-    /// The call failed; `sqs:GetQueueAttributes` is not needed for anything else.
-    pub async fn facts(&self) -> Result<QueueFacts, Why> {
+    async fn attributes(&self) -> Result<QueueFacts, Why> {
         let output = self
             .client
             .get_queue_attributes()
@@ -94,6 +90,7 @@ impl SqsQueue {
             .visibility_timeout(self.visibility)
             .message_system_attribute_names(MessageAttribute::ApproximateReceiveCount)
             .message_system_attribute_names(MessageAttribute::SentTimestamp)
+            .message_system_attribute_names(MessageAttribute::ApproximateFirstReceiveTimestamp)
             .send()
             .await
             .map_err(|error| self.failed("ReceiveMessage", &error))?;
@@ -202,6 +199,9 @@ impl Queue for SqsQueue {
     fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
         Box::pin(self.delete_all(batch))
     }
+    fn facts(&self) -> BoxFuture<'_, Result<Option<QueueFacts>, Why>> {
+        Box::pin(async move { self.attributes().await.map(Some) })
+    }
     fn name(&self) -> &str {
         &self.url
     }
@@ -211,8 +211,12 @@ impl Queue for SqsQueue {
 fn ours(message: SqsMessage, received_at: Instant) -> Option<Message> {
     let attributes = message.attributes.unwrap_or_default();
     let number = |name| attributes.get(&name).and_then(|text| text.parse::<u64>().ok());
-    let sent = number(MessageAttribute::SentTimestamp)
-        .and_then(|millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
+    let time = |name| {
+        let millis = Duration::from_millis(number(name)?);
+        SystemTime::UNIX_EPOCH.checked_add(millis)
+    };
+    let sent = time(MessageAttribute::SentTimestamp);
+    let first_received = time(MessageAttribute::ApproximateFirstReceiveTimestamp);
     let receives = number(MessageAttribute::ApproximateReceiveCount).unwrap_or(1);
     Some(Message {
         id: message.message_id.unwrap_or_default(),
@@ -220,6 +224,7 @@ fn ours(message: SqsMessage, received_at: Instant) -> Option<Message> {
         receipt: Receipt::new(message.receipt_handle?.into()),
         receive_count: u32::try_from(receives).unwrap_or(u32::MAX),
         sent,
+        first_received,
         received_at,
     })
 }

@@ -13,6 +13,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::RequestPayer;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -29,12 +30,27 @@ const IDLE_TIME: Duration = Duration::from_secs(30);
 /// How often a body that broke is taken up again where it broke.
 const RESUMES: u32 = 3;
 
-/// S3 over the AWS SDK, with a client per region.
+/// How one bucket is read, where that is not how the others are.
+#[derive(Debug, Clone, Default)]
+pub struct BucketAccess {
+    /// With these rights instead of the store's.
+    pub config: Option<aws_config::SdkConfig>,
+    /// Account that must own the bucket; S3 answers 403 where another does.
+    pub expected_owner: Option<String>,
+    /// We pay for the requests.
+    pub requester_pays: bool,
+}
+
+/// Whose rights a client has (a bucket with its own, or all others), and its region; empty for the
+/// configuration's own.
+type ClientKey = (Option<String>, String);
+
+/// S3 over the AWS SDK, with a client per region, and per bucket that has rights of its own.
 pub struct S3Store {
     config: aws_config::SdkConfig,
     endpoint: Option<String>,
-    /// By region; empty for the configuration's own.
-    clients: Mutex<BTreeMap<String, Client>>,
+    buckets: BTreeMap<String, BucketAccess>,
+    clients: Mutex<BTreeMap<ClientKey, Client>>,
     /// Regions that buckets were found in when a notification named none, or a wrong one.
     found: Mutex<BTreeMap<String, String>>,
 }
@@ -46,24 +62,34 @@ impl S3Store {
         Self {
             config: config.clone(),
             endpoint: endpoint.map(str::to_owned),
+            buckets: BTreeMap::new(),
             clients: Mutex::default(),
             found: Mutex::default(),
         }
     }
 
-    fn client(&self, region: &str) -> Client {
+    /// The same store, reading `bucket` as `access` says.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: &str, access: BucketAccess) -> Self {
+        self.buckets.insert(bucket.to_owned(), access);
+        self
+    }
+
+    fn client(&self, bucket: &str, region: &str) -> Client {
+        let own = self.buckets.get(bucket).and_then(|access| access.config.as_ref());
+        let key = (own.map(|_| bucket.to_owned()), region.to_owned());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(region) {
+        if let Some(client) = clients.get(&key) {
             return client.clone();
         }
-        let client = self.build(region);
-        remember(&mut clients, region, client.clone());
+        let client = self.build(own.unwrap_or(&self.config), region);
+        remember(&mut clients, key, client.clone());
         client
     }
 
-    fn build(&self, region: &str) -> Client {
-        let timeouts = self.config.timeout_config().map(TimeoutConfig::to_builder);
-        let mut builder = aws_sdk_s3::config::Builder::from(&self.config)
+    fn build(&self, config: &aws_config::SdkConfig, region: &str) -> Client {
+        let timeouts = config.timeout_config().map(TimeoutConfig::to_builder);
+        let mut builder = aws_sdk_s3::config::Builder::from(config)
             .timeout_config(timeouts.unwrap_or_default().read_timeout(IDLE_TIME).build())
             // A log file's gzip trailer (CRC and length) is checked by whoever decodes it; a second
             // checksum over the same bytes buys no integrity, only CPU.
@@ -92,22 +118,25 @@ impl S3Store {
             return Err(StoreError { kind: StoreErrorKind::Other, text });
         };
         let region = self.region_of(bucket, object.region.as_deref());
+        let access = self.buckets.get(bucket);
         let mut request = Request {
-            client: self.client(&region),
+            client: self.client(bucket, &region),
             bucket: bucket.clone(),
             key: key.clone(),
             version: version.clone(),
             if_match: if_match.map(str::to_owned),
+            expected_owner: access.and_then(|access| access.expected_owner.clone()),
+            requester_pays: access.is_some_and(|access| access.requester_pays),
             name: object.location.to_string(),
         };
         let output = match request.send(None).await {
             Ok(output) => output,
             Err(error) => match bucket_region(&error).filter(|found| *found != region) {
                 Some(found) => {
-                    request.client = self.client(&found);
+                    request.client = self.client(bucket, &found);
                     remember(
                         &mut self.found.lock().unwrap_or_else(PoisonError::into_inner),
-                        bucket,
+                        bucket.clone(),
                         found,
                     );
                     request.send(None).await.map_err(|error| request.failed(&error))?
@@ -129,11 +158,11 @@ impl Store for S3Store {
     }
 }
 
-fn remember<V>(map: &mut BTreeMap<String, V>, name: &str, value: V) {
+fn remember<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) {
     if map.len() >= REMEMBERED {
         map.clear();
     }
-    map.insert(name.to_owned(), value);
+    map.insert(key, value);
 }
 
 /// One object to get, now or from where it broke.
@@ -144,6 +173,8 @@ struct Request {
     version: Option<String>,
     /// Without quotes.
     if_match: Option<String>,
+    expected_owner: Option<String>,
+    requester_pays: bool,
     /// For errors.
     name: String,
 }
@@ -159,6 +190,8 @@ impl Request {
             .set_version_id(self.version.clone())
             .set_if_match(self.if_match.as_ref().map(|etag| format!("\"{etag}\"")))
             .set_range(from.map(|byte| format!("bytes={byte}-")))
+            .set_expected_bucket_owner(self.expected_owner.clone())
+            .set_request_payer(self.requester_pays.then_some(RequestPayer::Requester))
             .send()
             .await
     }

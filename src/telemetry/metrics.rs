@@ -35,6 +35,13 @@ pub struct BySinkAndReason {
     pub reason: String,
 }
 
+/// Label: an AWS account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByAccount {
+    /// Its 12 digits, or `other` beyond the first thousand.
+    pub account: String,
+}
+
 /// Label: the code of a [`Why`](crate::outcome::Why).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByReason {
@@ -80,7 +87,9 @@ pub struct Metrics {
     pub objects_skipped: Counted<ByReason>,
     pub objects_failed: Counted<ByReason>,
     pub object_bytes: Counter,
+    pub digests_seen: Counted<ByAccount>,
     pub records_read: Counter,
+    pub inline_records: Counter,
     pub records_filtered: Counter,
     pub records_bad: Counter,
     pub events_duplicate: Counter,
@@ -98,6 +107,7 @@ pub struct Metrics {
     pub sink_bytes: Counted<BySink>,
     pub sink_pending: Family<BySink, Gauge>,
     pub sink_lag: Lag,
+    pub oldest_message_age: Gauge,
     pub work_in_use: Gauge,
     pub unacknowledged_in_use: Gauge,
     pub memory_in_use: Gauge,
@@ -141,7 +151,9 @@ impl Metrics {
             objects_skipped: register!(r, "objects_skipped", "Objects not fetched because their key says there is nothing for us, by reason"),
             objects_failed: register!(r, "objects_failed", "Objects that could not be read, by reason"),
             object_bytes: register!(r, "object_bytes", "Stored bytes of the objects read"),
-            records_read: register!(r, "records_read", "Records in the objects read"),
+            digests_seen: register!(r, "digests_seen", "CloudTrail digest files announced, by account: a sign of life without a download"),
+            records_read: register!(r, "records_read", "Records in the objects read, and inline records"),
+            inline_records: register!(r, "inline_records", "Records that messages carried themselves (the fast lane)"),
             records_filtered: register!(r, "records_filtered", "Records that no event selection names"),
             records_bad: register!(r, "records_bad", "Records that could not be read; each is dead-lettered"),
             events_duplicate: register!(r, "events_duplicate", "Selected records already at, or on their way to, all their sinks"),
@@ -159,6 +171,7 @@ impl Metrics {
             sink_bytes: register!(r, "sink_bytes", "Serialised bytes sent to a sink, before compression"),
             sink_pending: register!(r, "sink_pending_events", "Events handed over to a sink and not answered"),
             sink_lag,
+            oldest_message_age: register!(r, "oldest_message_age_seconds", "Since the oldest message in hand was sent; 0: none"),
             work_in_use: register!(r, "work_in_use", "Messages being fetched and decoded"),
             unacknowledged_in_use: register!(r, "unacknowledged_in_use", "Messages received and not settled"),
             memory_in_use: register!(r, "memory_in_use_bytes", "Bytes reserved for objects and held events"),

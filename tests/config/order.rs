@@ -71,8 +71,9 @@ mode = "only"
 [dead_letter]
 redrive = true
 "#;
-    insta::assert_snapshot!(super::parse(text).unwrap().summary(), @"
+    insta::assert_snapshot!(super::parse(text).unwrap().summary(), @r#"
     source sqs https://sqs.us-east-1.amazonaws.com/111122223333/objects in us-east-1, 1 bucket
+      fetches the log files of every region; IAM writes its events to us-east-1 alone, so `regions = ["us-east-1"]` would save nearly all downloads of a trail of all regions
     events 12 names and globs
     route reads → discard
     route default → lake, soc
@@ -81,7 +82,7 @@ redrive = true
     dead_letter redrive
     delivery work 64, unacknowledged 1000, memory 64 MiB, drain 100 s
     http off
-    ");
+    "#);
 }
 
 #[test]

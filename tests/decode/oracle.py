@@ -17,7 +17,7 @@ BLANK = b" \t\r\n"
 # Outside strings, where neither belongs, a backslash still takes the meaning of a quote; strings,
 # which may lack their end; brackets.
 TOKEN = re.compile(rb'\\["\\]|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.S)
-SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|[^"\s,\]}][^ \t\r\n,\]}]*', re.S)
+SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|[^" \t\r\n,\]}][^ \t\r\n,\]}]*', re.S)
 CLOSES = {ord("]"): ord("["), ord("}"): ord("{")}
 
 

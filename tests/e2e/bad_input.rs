@@ -241,7 +241,7 @@ async fn between_motos_services_every_bad_input_ends_as_the_table_says() {
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let wired = tokio::task::block_in_place(|| moto.wire("s3", 30));
     let setup = Setup {
-        s3: &moto.url,
+        s3: moto.url.clone(),
         sqs: &moto.url,
         sources: vec![(wired.queue_url.clone(), wired.bucket.clone())],
         kafka: None,
@@ -262,7 +262,7 @@ async fn between_our_stand_ins_every_bad_input_ends_as_the_table_says() {
 
 fn setup_of<'a>(world: &'a World, splunk: &HecStandIn, more: &'a str) -> Setup<'a> {
     Setup {
-        s3: world.s3.url().leak(),
+        s3: world.s3.url(),
         sqs: world.sqs_http.url(),
         sources: vec![(world.queue_url(), world.plan.bucket.clone())],
         kafka: None,
@@ -307,7 +307,7 @@ async fn with_redrive_motos_queue_moves_what_can_never_be_read() {
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let wired = tokio::task::block_in_place(|| moto.wire_with("s3", 30, 1));
     let setup = Setup {
-        s3: &moto.url,
+        s3: moto.url.clone(),
         sqs: &moto.url,
         sources: vec![(wired.queue_url.clone(), wired.bucket.clone())],
         kafka: None,

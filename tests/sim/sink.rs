@@ -32,6 +32,8 @@ pub struct RecordingSink {
     pub name: String,
     /// How often each event arrived.
     pub arrived: Mutex<BTreeMap<String, u32>>,
+    /// By which lane and from where each arrival came.
+    pub origins: Mutex<Vec<(&'static str, String)>>,
     pub faults: Mutex<SinkFaults>,
     rng: Mutex<fastrand::Rng>,
 }
@@ -64,6 +66,7 @@ impl RecordingSink {
             return Outcome::Retry(Why::new("sink_busy", "not now"));
         }
         *self.arrived.lock().unwrap().entry(event.id.clone()).or_default() += 1;
+        self.origins.lock().unwrap().push((event.lane.as_str(), event.origin.to_string()));
         if self.draw() < faults.taken_but_retry {
             return Outcome::Retry(Why::new("answer_lost", "the answer did not arrive"));
         }

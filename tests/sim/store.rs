@@ -29,6 +29,8 @@ pub struct MemoryStore {
     pub opens: Mutex<BTreeMap<String, u32>>,
     rng: Mutex<fastrand::Rng>,
     pub faults: Mutex<StoreFaults>,
+    /// Objects that answer with a fault of their own, always.
+    pub answers: Mutex<BTreeMap<String, StoreErrorKind>>,
 }
 
 impl MemoryStore {
@@ -74,6 +76,9 @@ impl Store for SteppedStore {
                 let kinds =
                     [StoreErrorKind::Server, StoreErrorKind::Throttled, StoreErrorKind::Timeout];
                 return fail(kinds[store.below(kinds.len())]);
+            }
+            if let Some(kind) = store.answers.lock().unwrap().get(key) {
+                return fail(*kind);
             }
             let Some(bytes) = store.objects.lock().unwrap().get(key).cloned() else {
                 return fail(StoreErrorKind::Missing);

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certrelay::cloudtrail::{DecoderSettings, Selection};
-use certrelay::config::{Decode, Delivery, EventRule, FaultPolicy, RouteConfig, RouteTarget, When};
+use certrelay::config::{
+    Decode, Delivery, EventRule, FaultPolicies, KeyFilter, RouteConfig, RouteTarget, When,
+};
 use certrelay::pipeline::{
     self, Bodies as Read, Ended, Executor, Graveyard, KeepBytes, Parts, Source, SourcePolicy,
 };
 use certrelay::route::Router;
 use certrelay::sink::Built;
 use certrelay::telemetry::{Health, Metrics};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +41,10 @@ pub struct WorldSettings {
     pub delivery: Delivery,
     pub max_receive_count: u32,
     pub redrive: bool,
+    pub regions: Vec<String>,
+    pub keys: KeyFilter,
+    pub inline_records: bool,
+    pub faults: FaultPolicies,
 }
 
 impl Default for WorldSettings {
@@ -49,6 +55,10 @@ impl Default for WorldSettings {
             delivery: Delivery { visibility: Duration::from_secs(60), ..Delivery::default() },
             max_receive_count: 1000,
             redrive: false,
+            regions: Vec::new(),
+            keys: KeyFilter::default(),
+            inline_records: true,
+            faults: FaultPolicies::default(),
         }
     }
 }
@@ -135,9 +145,13 @@ impl World {
 
     /// One S3 notification naming `keys`, which hold `events`.
     pub fn announce(&self, keys: &[&str], events: BTreeSet<String>) {
-        let body = notification(keys);
-        self.announced.lock().unwrap().insert(body.clone(), events);
-        self.sqs.send(QUEUE, &body).expect("the queue exists");
+        self.send(&notification(keys), events);
+    }
+
+    /// A message with `body`, which holds or names `events`.
+    pub fn send(&self, body: &str, events: BTreeSet<String>) {
+        self.announced.lock().unwrap().insert(body.to_owned(), events);
+        self.sqs.send(QUEUE, body).expect("the queue exists");
     }
 
     /// A process that dies at its `crash_at`th effect.
@@ -169,9 +183,10 @@ impl World {
                 policy: SourcePolicy {
                     bodies: Read::Notifications,
                     buckets: vec![BUCKET.to_owned()],
-                    regions: Vec::new(),
-                    on_missing: FaultPolicy::DeadLetter,
-                    on_forbidden: FaultPolicy::Retry,
+                    regions: self.settings.regions.clone(),
+                    keys: self.settings.keys.clone(),
+                    inline_records: self.settings.inline_records,
+                    faults: self.settings.faults,
                 },
             }],
             sinks: self.built(steps, &sinks_stop),
@@ -276,17 +291,32 @@ impl World {
     }
 }
 
-/// The events of one sample object, found by a full parse: independent of the code under test.
-pub fn events_in(object: &SampleObject, samples: &Samples) -> BTreeSet<String> {
+/// The records of one sample object, found by a full parse: independent of the code under test.
+pub fn records_in(object: &SampleObject) -> Vec<Value> {
     use std::io::Read as _;
     let mut text = Vec::new();
     flate2::read::MultiGzDecoder::new(&object.gzip[..]).read_to_end(&mut text).expect("gzip");
-    let document: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
-    let ids = document["Records"].as_array().into_iter().flatten();
-    ids.filter_map(|record| record["eventID"].as_str())
-        .filter(|id| samples.expected.contains_key(*id))
-        .map(str::to_owned)
+    let mut document: Value = serde_json::from_slice(&text).expect("JSON");
+    match document["Records"].take() {
+        Value::Array(records) => records,
+        other => panic!("{other}"),
+    }
+}
+
+/// The ids of those of its records that are ours.
+pub fn events_in(object: &SampleObject, samples: &Samples) -> BTreeSet<String> {
+    let ids = records_in(object).into_iter();
+    ids.filter_map(|record| record["eventID"].as_str().map(str::to_owned))
+        .filter(|id| samples.expected.contains_key(id))
         .collect()
+}
+
+/// An EventBridge event that carries a CloudTrail record itself.
+/// Source: Amazon EventBridge User Guide, "AWS service events delivered via AWS CloudTrail".
+pub fn inline(record: &str) -> String {
+    format!(
+        r#"{{"version":"0","id":"6a7e8feb-b491-4cf7-a9f1-bf3703467718","detail-type":"AWS API Call via CloudTrail","source":"aws.iam","account":"111122223333","time":"2026-03-01T09:00:00Z","region":"us-east-1","resources":[],"detail":{record}}}"#
+    )
 }
 
 /// An S3 event notification, keys form-encoded as S3 does.

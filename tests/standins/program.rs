@@ -32,17 +32,15 @@ impl Program {
         leash::clean(&mut command, home);
         command.args(flags).current_dir(env!("CARGO_MANIFEST_DIR"));
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the example runs");
-        let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
-        let mut printed = Vec::new();
-        loop {
+        let stdout = BufReader::new(child.stdout.take().expect("it was piped"));
+        let mut program = Self { child, stdout, printed: Vec::new() };
+        while !program.printed.last().is_some_and(|line| line.starts_with("Running until")) {
             let mut line = String::new();
-            let length = stdout.read_line(&mut line).expect("text");
-            assert!(length > 0, "it ended by itself: {printed:#?}");
-            if line.starts_with("Running until Ctrl-C") {
-                return Self { child, stdout, printed };
-            }
-            printed.push(line);
+            let length = program.stdout.read_line(&mut line).expect("text");
+            assert!(length > 0, "it ended by itself: {:#?}", program.printed);
+            program.printed.push(line);
         }
+        program
     }
 
     /// The word after `label` at a line's beginning, and the rest of that line.

@@ -97,6 +97,7 @@ fn as_message(message: Received, received_at: Instant) -> Message {
         receipt: Receipt::new(message.handle.into()),
         receive_count: message.receive_count,
         sent: Some(UNIX_EPOCH + Duration::from_millis(message.sent)),
+        first_received: None,
         received_at,
     }
 }

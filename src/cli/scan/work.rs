@@ -16,8 +16,8 @@ use time::OffsetDateTime;
 
 use super::files::Input;
 use crate::cloudtrail::{BadRecord, Decoder, DecoderSettings, Found, Origin, Selection, Tally};
-use crate::config::{Decode, EventRule, OutputFormat};
-use crate::event::{self, Arrival, Event, Lane};
+use crate::config::{Decode, EventOptions};
+use crate::event::{Arrival, Event, Lane};
 use crate::telemetry::escape;
 
 /// Bytes read at once.
@@ -48,26 +48,34 @@ pub(super) struct Ended {
     pub(super) result: Result<Tally, String>,
 }
 
+/// What is done with every file.
+pub(in crate::cli) struct Task<'t> {
+    /// Which records.
+    pub(in crate::cli) selection: Selection,
+    /// How they are read.
+    pub(in crate::cli) options: Arc<EventOptions>,
+    /// Appends what is printed for an event, line end included.
+    pub(in crate::cli) write: &'t (dyn Fn(&Event, &mut Vec<u8>) + Sync),
+}
+
 /// The files still to be read, and the line of files being printed; `None` when all are begun.
 type Queue = Mutex<Option<(std::vec::IntoIter<Input>, SyncSender<Receiver<News>>)>>;
 
 /// Scans every input and tells `print` in order, until `print` fails.
 pub(super) fn each(
     inputs: Vec<Input>,
-    format: OutputFormat,
+    task: &Task<'_>,
     mut print: impl FnMut(News) -> io::Result<()>,
 ) -> io::Result<()> {
-    let settings = DecoderSettings {
-        selection: Arc::new(Selection::new(EventRule::defaults())),
-        limits: Decode::default(),
-    };
+    let settings =
+        DecoderSettings { selection: Arc::new(task.selection.clone()), limits: Decode::default() };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
     let (line, printed) = sync_channel(2 * workers.max(1));
     let queue: Queue = Mutex::new(Some((inputs.into_iter(), line)));
     std::thread::scope(|scope| {
         for _ in 0..workers {
             let (queue, decoder) = (&queue, Decoder::new(settings.clone()));
-            scope.spawn(move || work(queue, decoder, format));
+            scope.spawn(move || work(queue, decoder, task));
         }
         if workers == 0 {
             begin(&queue);
@@ -91,9 +99,9 @@ fn begin(queue: &Queue) -> Option<(Input, SyncSender<News>)> {
     begun
 }
 
-fn work(queue: &Queue, mut decoder: Decoder, format: OutputFormat) {
+fn work(queue: &Queue, mut decoder: Decoder, task: &Task<'_>) {
     while let Some((input, news)) = begin(queue) {
-        let mut file = OneFile { path: &input.path, format, news: &news, events: 0, bad: 0 };
+        let mut file = OneFile { path: &input.path, task, news: &news, events: 0, bad: 0 };
         let result = file.read(&mut decoder);
         decoder.reset();
         let ended = Ended { events: file.events, bad: file.bad, result };
@@ -105,7 +113,7 @@ fn work(queue: &Queue, mut decoder: Decoder, format: OutputFormat) {
 
 struct OneFile<'a> {
     path: &'a Path,
-    format: OutputFormat,
+    task: &'a Task<'a>,
     news: &'a SyncSender<News>,
     events: u64,
     bad: u64,
@@ -148,14 +156,13 @@ impl OneFile<'_> {
                     let origin = Origin::File { path: self.path.to_owned(), index: record.index };
                     let seen = OffsetDateTime::now_utc();
                     let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
-                    Event::read(record, arrival)
+                    Event::read_with(record, arrival, &self.task.options)
                 }
             };
             match read {
                 Ok(event) => {
                     self.events += 1;
-                    event::render(&event, self.format, &mut lines);
-                    lines.push(b'\n');
+                    (self.task.write)(&event, &mut lines);
                 }
                 Err(bad) => self.complain(&bad)?,
             }
@@ -173,7 +180,7 @@ impl OneFile<'_> {
         self.bad += 1;
         let place = escape(&self.path.display().to_string());
         let BadRecord { index, offset, reason, .. } = bad;
-        self.send(News::BadRecord(format!("{place}#{index} at byte {offset}: {reason}")))
+        self.send(News::BadRecord(format!("{place}#{index} at byte {offset}: {}", escape(reason))))
     }
 
     fn send(&self, news: News) -> Result<(), String> {

@@ -3,7 +3,8 @@
 use super::super::cursor::Section;
 use super::super::suggest::did_you_mean;
 use super::super::{
-    DeadLetterConfig, Delivery, EventRule, Pattern, SinkKind, SourceKind, defaults,
+    DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, Pattern, SinkKind, SourceKind,
+    defaults,
 };
 use super::events::{is_glob, known_names};
 use super::service::DeadLetter;
@@ -35,6 +36,19 @@ pub(super) fn sources(
             top.reader.mistake(span.clone(), text);
         }
         _ => {}
+    }
+}
+
+/// IAM's events stand in the files of one region; without those, a selection of them finds nothing.
+pub(super) fn regions(top: &Section<'_>, sources: &[source::Draft], events: &[EventRule]) {
+    if !events.iter().any(|rule| rule.source == IAM_EVENT_SOURCE) {
+        return;
+    }
+    for (span, iam) in sources.iter().filter_map(|draft| draft.without_iam.as_ref()) {
+        let text = format!(
+            "IAM writes its events to {iam}, which is not among these: no event of IAM will be found"
+        );
+        top.reader.warning(span.clone(), text);
     }
 }
 

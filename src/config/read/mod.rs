@@ -1,5 +1,6 @@
 //! Walks a whole configuration, table by table, and then checks the tables against each other.
 
+mod bucket;
 mod check;
 mod delivery;
 mod events;
@@ -36,6 +37,7 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     let log = service::log(&top);
 
     check::sources(&top, &sources, dead_letter.as_ref());
+    check::regions(&top, &sources, &events);
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);
     check::timeouts(&top, &delivery, &sinks);

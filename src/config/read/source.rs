@@ -6,7 +6,8 @@ use url::Url;
 
 use super::super::cursor::Section;
 use super::super::item::{Item, is_loopback};
-use super::super::{FaultPolicy, SourceConfig, SourceKind};
+use super::super::{FaultPolicies, FaultPolicy, SourceConfig, SourceKind, iam_region};
+use super::bucket;
 
 /// A source and where it stands.
 pub(super) struct Draft {
@@ -15,10 +16,15 @@ pub(super) struct Draft {
     pub(super) span: Range<usize>,
     /// Whether it reads SQS, as far as can be told.
     pub(super) is_queue: bool,
+    /// Where its `regions` stand, if they leave out IAM's, and that region.
+    pub(super) without_iam: Option<(Range<usize>, &'static str)>,
 }
 
 const POLICIES: [(&str, FaultPolicy); 2] =
     [("retry", FaultPolicy::Retry), ("dead_letter", FaultPolicy::DeadLetter)];
+
+/// What a folder has no use for.
+const QUEUE_ONLY: [&str; 6] = ["region", "buckets", "regions", "keys", "inline_records", "role"];
 
 pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
     let Some(item) = top.item("source") else {
@@ -31,12 +37,48 @@ pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
 }
 
 fn one(table: Section<'_>) -> Draft {
-    let queue_url = table.item("queue_url");
-    let directory = table.item("directory");
+    let is_queue = table.item("queue_url").is_some();
+    let kind = kind(&table);
+    let buckets = match table.item("buckets") {
+        Some(item) if is_queue => bucket::buckets(&item),
+        None if is_queue => {
+            table.mistake(
+                "an SQS source needs `buckets`, for example `buckets = [\"audit-logs\"]`: \
+                 whoever can send to the queue must not choose which objects are read",
+            );
+            Some(Vec::new())
+        }
+        _ => Some(Vec::new()),
+    };
+    let regions_item = table.item("regions");
+    let regions = regions_item.as_ref().map_or(Some(Vec::new()), Item::texts);
+    let keys = bucket::keys(&table);
+    let inline_records = table.flag("inline_records", false);
+    let role = match table.item("role") {
+        Some(item) => bucket::role(&item).map(Some),
+        None => Some(None),
+    };
+    let faults = faults(&table);
+    let span = table.span.clone();
+    table.finish();
+    let mut draft = Draft { config: None, span, is_queue, without_iam: None };
+    let (Some(kind), Some(buckets), Some(regions)) = (kind, buckets, regions) else { return draft };
+    let (Some(keys), Some(role)) = (keys, role) else { return draft };
+    if let (SourceKind::Sqs { region, .. }, Some(item)) = (&kind, regions_item) {
+        let iam = iam_region(region);
+        let without = !regions.iter().any(|region| region == iam);
+        draft.without_iam = without.then(|| (item.span(), iam));
+    }
+    draft.config =
+        Some(SourceConfig { kind, buckets, regions, keys, inline_records, role, faults });
+    draft
+}
+
+/// A queue or a folder; beside a folder, what only a queue has is a mistake.
+fn kind(table: &Section<'_>) -> Option<SourceKind> {
+    let (queue_url, directory) = (table.item("queue_url"), table.item("directory"));
     let region = table.item("region");
-    let buckets = table.item("buckets");
-    let is_queue = queue_url.is_some();
-    let kind = match (&queue_url, &directory) {
+    match (&queue_url, &directory) {
         (Some(_), Some(directory)) => {
             directory.mistake("a source has `queue_url` or `directory`, not both");
             None
@@ -47,54 +89,25 @@ fn one(table: Section<'_>) -> Draft {
         }
         (Some(url), None) => sqs(url, region.as_ref()),
         (None, Some(directory)) => {
-            for item in [&region, &buckets].into_iter().flatten() {
-                let text = format!("`{}` means nothing beside `directory`; remove it", item.key);
-                item.mistake(text);
+            for key in QUEUE_ONLY {
+                if let Some(item) = table.item(key) {
+                    item.mistake(format!("`{key}` means nothing beside `directory`; remove it"));
+                }
             }
             directory.path().map(SourceKind::Directory)
         }
-    };
-    if is_queue && buckets.is_none() {
-        table.mistake(
-            "an SQS source needs `buckets`, for example `buckets = [\"audit-logs\"]`: \
-             whoever can send to the queue must not choose which objects are read",
-        );
     }
-    let buckets = if is_queue {
-        buckets.map_or(Some(Vec::new()), |item| names(&item))
-    } else {
-        Some(Vec::new())
-    };
-    let regions = table.item("regions").map_or(Some(Vec::new()), |item| item.texts());
-    let on_missing = table.choice("on_missing", FaultPolicy::DeadLetter, &POLICIES);
-    let on_forbidden = table.choice("on_forbidden", FaultPolicy::Retry, &POLICIES);
-    for key in ["role", "inline_records", "keys"] {
-        table.not_yet(key);
-    }
-    let span = table.span.clone();
-    table.finish();
-    let config = match (kind, buckets, regions) {
-        (Some(kind), Some(buckets), Some(regions)) => {
-            Some(SourceConfig { kind, buckets, regions, on_missing, on_forbidden })
-        }
-        _ => None,
-    };
-    Draft { config, span, is_queue }
 }
 
-/// Names of buckets: no URL, no ARN, no glob.
-fn names(list: &Item<'_>) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    for item in list.filled_list()? {
-        let name = item.text()?;
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
-        if !name.chars().all(plain) {
-            item.mistake("a bucket is its bare name, without `s3://`, ARN, prefix or `*`");
-            return None;
-        }
-        names.push(name);
+fn faults(table: &Section<'_>) -> FaultPolicies {
+    let safe = FaultPolicies::default();
+    FaultPolicies {
+        missing: table.choice("on_missing", safe.missing, &POLICIES),
+        forbidden: table.choice("on_forbidden", safe.forbidden, &POLICIES),
+        kms_denied: table.choice("on_kms_denied", safe.kms_denied, &POLICIES),
+        archived: table.choice("on_archived", safe.archived, &POLICIES),
+        changed: table.choice("on_changed", safe.changed, &POLICIES),
     }
-    Some(names)
 }
 
 fn sqs(item: &Item<'_>, region: Option<&Item<'_>>) -> Option<SourceKind> {

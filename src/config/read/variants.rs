@@ -9,16 +9,22 @@ pub(super) fn spell_out(
     routes: Vec<route::Draft<'_>>,
     sinks: Vec<sink::Draft>,
 ) -> Option<(Vec<RouteConfig>, Vec<SinkConfig>)> {
-    let known: Option<Vec<SinkConfig>> = sinks.into_iter().map(|draft| draft.config).collect();
-    let known = known?;
-    let mut used: Vec<SinkConfig> = Vec::new();
-    let mut spelled = Vec::new();
-    for route in routes {
+    let written = sinks.len();
+    let known: Vec<SinkConfig> = sinks.into_iter().filter_map(|draft| draft.config).collect();
+    // All of them are looked at, so that all mistakes are told.
+    let variants: Vec<Vec<Option<SinkConfig>>> = routes
+        .iter()
+        .map(|route| route.targets.iter().map(|target| variant(&known, target)).collect())
+        .collect();
+    if known.len() < written {
+        return None;
+    }
+    let (mut spelled, mut used) = (Vec::new(), Vec::<SinkConfig>::new());
+    for (route, variants) in routes.into_iter().zip(variants) {
         let mut targets = Vec::new();
-        for target in &route.targets {
-            let base = known.iter().find(|sink| sink.name == target.sink)?;
-            let sink = variant(base, target)?;
-            targets.push(RouteTarget { sink: sink.name.clone(), of: base.name.clone() });
+        for (target, sink) in route.targets.into_iter().zip(variants) {
+            let sink = sink?;
+            targets.push(RouteTarget { sink: sink.name.clone(), of: target.sink });
             if !used.iter().any(|seen| seen.name == sink.name) {
                 used.push(sink);
             }
@@ -30,17 +36,18 @@ pub(super) fn spell_out(
             goes_on: route.goes_on,
         });
     }
-    // In the order in which they are written, each sink's variants behind it.
-    let base = |name: &str| name.split(':').next().unwrap_or(name).to_owned();
-    used.sort_by_key(|sink| {
-        (known.iter().position(|known| known.name == base(&sink.name)), sink.name.clone())
-    });
+    // As they are written, each sink's variants behind it.
+    let place = |name: &str| {
+        let base = name.split(':').next();
+        known.iter().position(|known| Some(known.name.as_str()) == base)
+    };
+    used.sort_by_key(|sink| (place(&sink.name), sink.name.clone()));
     Some((spelled, used))
 }
 
 /// The sink as this route wants it.
-fn variant(base: &SinkConfig, target: &route::Target<'_>) -> Option<SinkConfig> {
-    let mut sink = base.clone();
+fn variant(known: &[SinkConfig], target: &route::Target<'_>) -> Option<SinkConfig> {
+    let mut sink = known.iter().find(|sink| sink.name == target.sink)?.clone();
     let mut own = None;
     if let Some((topic, item)) = &target.topic {
         let SinkKind::Kafka(kafka) = &mut sink.kind else {
@@ -59,7 +66,7 @@ fn variant(base: &SinkConfig, target: &route::Target<'_>) -> Option<SinkConfig> 
         hec.index = Some(index.clone());
     }
     if let Some(own) = own {
-        sink.name = format!("{}:{own}", base.name);
+        sink.name = format!("{}:{own}", target.sink);
     }
     Some(sink)
 }

@@ -56,7 +56,7 @@ fn operation(operation: &Operation, page: &mut String) {
     let remedies = operation.remedies.iter().map(|one| one.advice(&Names::default()).title);
     line(
         page,
-        format_args!("\n### {}\n\n{} {}\n", operation.name, operation.means, operation.matters),
+        format_args!("\n### {}\n\n{}\n\n{}\n", operation.name, operation.means, operation.matters),
     );
     line(
         page,
@@ -72,7 +72,7 @@ fn operation(operation: &Operation, page: &mut String) {
     line(page, format_args!("- check: {}", operation.check.join(" ")));
     line(page, format_args!("- do: {}", remedies.collect::<Vec<_>>().join("; ")));
     for (code, meaning) in operation.errors {
-        line(page, format_args!("- `{code}`: {meaning}"));
+        line(page, format_args!("- error `{code}`: {meaning}"));
     }
 }
 

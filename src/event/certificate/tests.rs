@@ -80,3 +80,23 @@ fn internal_names_are_told_from_public_ones() {
         assert!(!is_internal(host), "{host}");
     }
 }
+
+#[test]
+fn no_flipped_bit_makes_the_reader_panic() {
+    let der = blocks(PEM).next().expect("one block").expect("readable");
+    let mut read = 0;
+    for at in 0..der.len() {
+        for bit in [0, 3, 5, 7] {
+            let mut broken = der.clone();
+            broken[at] ^= 1 << bit;
+            if let Ok(certificate) = Certificate::read(&broken) {
+                certificate.flags(datetime!(2026-03-01 0:00 UTC));
+                read += 1;
+            }
+        }
+    }
+    assert!(read > der.len(), "most of a certificate is text and numbers");
+    for length in 0..der.len() {
+        assert!(Certificate::read(&der[..length]).is_err());
+    }
+}

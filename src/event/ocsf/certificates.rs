@@ -7,12 +7,27 @@ use super::super::certificate::{Certificate, Found};
 use super::super::format::View;
 use super::super::object::{Object, array};
 use super::super::redact::{Reason, Redaction};
-use super::instant;
+use super::{instant, observable};
 
 /// The certificate that the call brought.
 pub(super) fn body(view: &View<'_>) -> Option<Object> {
     let leaf = view.certificates.iter().find(|found| found.is_body())?.chain.leaf()?;
     Some(object(view, leaf))
+}
+
+/// What to search for elsewhere: the certificate's fingerprint and serial number.
+pub(super) fn observables(view: &View<'_>) -> Vec<Value> {
+    let body = view.certificates.iter().find(|found| found.is_body());
+    let Some(leaf) = body.and_then(|found| found.chain.leaf()) else { return Vec::new() };
+    let (sha256, serial) = (Value::from(leaf.sha256.as_str()), Value::from(leaf.serial.as_str()));
+    let at = |name: &str| format!("enrichments[].data.certificates[].{name}");
+    [
+        observable(&at("fingerprints[].value"), 30, "Fingerprint", Some(&sha256)),
+        observable(&at("serial_number"), 37, "Serial Number", Some(&serial)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// One certificate.

@@ -39,7 +39,7 @@ pub(super) fn object(view: &View<'_>) -> Value {
     let actor = actor::object(view);
     let endpoint = endpoint(view);
     let resources = resources::list(view);
-    let observables = observables(&actor, &endpoint, &resources);
+    let observables = observables(view, &actor, &endpoint, &resources);
     let object = Object::default()
         .set("activity_id", activity.id())
         .set("activity_name", activity.caption())
@@ -186,7 +186,12 @@ fn observable(name: &str, id: u64, kind: &str, value: Option<&Value>) -> Option<
         .some()
 }
 
-fn observables(actor: &Object, endpoint: &Object, resources: &[Value]) -> Vec<Value> {
+fn observables(
+    view: &View<'_>,
+    actor: &Object,
+    endpoint: &Object,
+    resources: &[Value],
+) -> Vec<Value> {
     let user = |name: &str| actor.get("user").and_then(|user| user.get(name));
     let fixed = [
         observable("src_endpoint.ip", 2, "IP Address", endpoint.get("ip")),
@@ -201,9 +206,16 @@ fn observables(actor: &Object, endpoint: &Object, resources: &[Value]) -> Vec<Va
         [
             observable("resources[].uid", 10, "Resource UID", resource.get("uid")),
             observable("resources[].name", 4, "User Name", name),
+            observable(
+                "resources[].data.new_uid",
+                10,
+                "Resource UID",
+                resource.pointer("/data/new_uid"),
+            ),
         ]
     });
-    fixed.into_iter().chain(targets).flatten().collect()
+    let certificates = certificates::observables(view);
+    fixed.into_iter().chain(targets).flatten().chain(certificates).collect()
 }
 
 /// What we add to the record: what was redacted, what certificates say, what was found.

@@ -162,7 +162,7 @@ async fn the_facts_of_a_queue_are_read_from_its_attributes() {
         "{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:111122223333:dead\",\"maxReceiveCount\":7}"}}"#,
     )
     .await;
-    let facts = server.queue.facts().await.expect("facts");
+    let facts = server.queue.facts().await.expect("answered").expect("facts");
     assert_eq!(facts.redrive.map(|redrive| redrive.max_receive_count), Some(7));
     assert_eq!(facts.retention, Some(Duration::from_secs(345_600)));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, Producer as _};
 use tokio::time::Instant;
@@ -40,7 +40,11 @@ impl Client {
                 "tls.insecure: whoever answers is sent the password and the events"
             );
         }
-        drop(Live::new(sink, &KafkaConfig { brokers: Vec::new(), ..own.clone() })?);
+        let mut trial = settings::of_producer(sink, own)?;
+        trial.remove("bootstrap.servers");
+        // It would complain of having no brokers; what else there is to say, the real one says.
+        trial.set_log_level(RDKafkaLogLevel::Emerg);
+        drop(Live::new(sink, &trial)?);
         Ok(Self { sink: sink.to_owned(), own: own.clone(), live: Mutex::new(None) })
     }
 
@@ -58,7 +62,7 @@ impl Client {
         if let Some(live) = &*live {
             return Ok(live.clone());
         }
-        let made = Arc::new(Live::new(&self.sink, &self.own)?);
+        let made = Arc::new(Live::new(&self.sink, &settings::of_producer(&self.sink, &self.own)?)?);
         *live = Some(made.clone());
         Ok(made)
     }
@@ -106,12 +110,12 @@ pub(super) struct Cause {
 }
 
 impl Live {
-    fn new(sink: &str, own: &KafkaConfig) -> Result<Self, Why> {
-        let properties = settings::of_producer(sink, own)?;
+    fn new(sink: &str, properties: &ClientConfig) -> Result<Self, Why> {
         let ears = Ears::new(sink);
-        let producer = FutureProducer::from_config_and_context(&properties, ears.clone()).map_err(
-            |fault| Why::new("sink_setting", format!("sink.{sink}: {}", refusal(&fault))),
-        )?;
+        let producer =
+            FutureProducer::from_config_and_context(properties, ears.clone()).map_err(|fault| {
+                Why::new("sink_setting", format!("sink.{sink}: {}", refusal(&fault)))
+            })?;
         Ok(Self { producer, ears })
     }
 

@@ -14,6 +14,8 @@ use crate::config::{KafkaAuth, SinkKind};
 use crate::sink::SinkState;
 use crate::sink::testing::{Running, config, event, event_with, render_record};
 
+mod answers;
+
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 const TOPIC: &str = "iam-certificate-events";

@@ -28,6 +28,8 @@ const IDLE: Duration = Duration::from_secs(50);
 const CLIENT_AGE: Duration = Duration::from_secs(120);
 /// A secret is read again after this long, refused or not.
 const TOKEN_AGE: Duration = Duration::from_secs(60);
+/// What stands before the token.
+const SCHEME: &str = "Splunk ";
 /// Most bytes of an answer that are read.
 const MOST_BODY: usize = 64 * 1024;
 
@@ -72,10 +74,11 @@ impl Http {
     /// There was no answer: it may have been acted upon or not.
     pub(super) async fn post(&self, url: &Url, ticket: &Ticket, body: &[u8]) -> Result<Reply, Why> {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
+        let authorization = self.authorization()?;
         let mut request = self
             .client()?
             .post(url.clone())
-            .header(AUTHORIZATION, self.authorization()?)
+            .header(AUTHORIZATION, &authorization)
             .header("x-splunk-request-channel", &ticket.channel)
             .header(CONTENT_TYPE, "application/json")
             .header(CONTENT_ENCODING, "gzip")
@@ -87,7 +90,7 @@ impl Http {
         let status = response.status().as_u16();
         let retry_after = wait_of(response.headers());
         let cookies = cookies_of(response.headers());
-        let body = read(response).await.map_err(failed)?;
+        let body = without(read(response).await.map_err(failed)?, &authorization);
         Ok(Reply { status, retry_after, cookies, body })
     }
 
@@ -113,7 +116,7 @@ impl Http {
             return Ok(kept.value.clone());
         }
         let token = self.token.read()?;
-        let mut value = HeaderValue::try_from(format!("Splunk {}", token.expose_secret()))
+        let mut value = HeaderValue::try_from(format!("{SCHEME}{}", token.expose_secret()))
             .map_err(|_| {
                 Why::new("secret_unreadable", self.says("token", "has a control character"))
             })?;
@@ -183,6 +186,25 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
         body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
     }
     Ok(body)
+}
+
+/// A body that may be quoted: some proxies print the request's headers on their error pages.
+fn without(body: Vec<u8>, authorization: &HeaderValue) -> Vec<u8> {
+    let token = authorization.as_bytes().strip_prefix(SCHEME.as_bytes()).unwrap_or_default();
+    let mut clean = Vec::new();
+    let mut rest = body.as_slice();
+    while !token.is_empty()
+        && let Some(at) = memchr::memmem::find(rest, token)
+    {
+        clean.extend_from_slice(&rest[..at]);
+        clean.extend_from_slice(b"[redacted]");
+        rest = &rest[at + token.len()..];
+    }
+    if clean.is_empty() {
+        return body;
+    }
+    clean.extend_from_slice(rest);
+    clean
 }
 
 /// Names and values of `Set-Cookie`; a balancer's attributes are of no use here.

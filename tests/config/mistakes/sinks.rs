@@ -163,16 +163,11 @@ tls = { insecure = true }
      11 | format = "ocsf"
         |          ^^^^^^
 
-    certrelay.toml:12:7: mistake: indexer acknowledgement is not supported yet; remove `ack`
-        |
-     12 | ack = true
-        |       ^^^^
-
     certrelay.toml:13:7: warning: `insecure`: anyone on the way can read and change what is sent
         |
      13 | tls = { insecure = true }
         |       ^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml: 6 mistakes, 2 warnings
+    certrelay.toml: 5 mistakes, 2 warnings
     "#);
 }

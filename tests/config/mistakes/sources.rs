@@ -71,7 +71,7 @@ queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
 region = "eu-west-1"
 buckets = ["audit-logs"]
 on_missing = "retri"
-role = "arn:aws:iam::444455556666:role/reader"
+role = { arn = "arn:aws:iam::444455556666:user/reader", external = "x" }
 [[source]]
 directory = "logs"
 buckets = ["audit-logs"]
@@ -98,10 +98,15 @@ buckets = ["audit-logs"]
      8 | on_missing = "retri"
        |              ^^^^^^^
 
-    certrelay.toml:9:1: mistake: `role` in [[source]] is not supported yet; remove it
+    certrelay.toml:9:16: mistake: a role's ARN is arn:aws:iam::444455556666:role/NAME
        |
-     9 | role = "arn:aws:iam::444455556666:role/reader"
-       | ^^^^
+     9 | role = { arn = "arn:aws:iam::444455556666:user/reader", external = "x" }
+       |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:9:57: mistake: unknown key `external` in `role`; did you mean `external_id`?
+       |
+     9 | role = { arn = "arn:aws:iam::444455556666:user/reader", external = "x" }
+       |                                                         ^^^^^^^^
 
     certrelay.toml:12:11: mistake: `buckets` means nothing beside `directory`; remove it
         |
@@ -115,7 +120,7 @@ buckets = ["audit-logs"]
 
     certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `directory = "…"`, or `redrive = true` to leave it to the queue's own redrive policy
 
-    certrelay.toml: 8 mistakes
+    certrelay.toml: 9 mistakes
     "#);
 }
 
@@ -183,4 +188,51 @@ s3 = "s3://audit-dead-letters/"
 
     certrelay.toml: 1 mistake
     "#);
+}
+
+#[test]
+fn buckets_and_keys_of_a_source_are_checked() {
+    let said = mistakes(&sound_with(
+        r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+buckets = ["audit-logs", { name = "audit-logs" }]
+keys = { include = ["/AWSLogs/**"] }
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/others"
+buckets = [{ name = "other-logs", expected_owner = "4444" }, { requester_pays = true }]
+keys = { exclude = ["AWSLogs/[a"] }
+[dead_letter]
+redrive = false
+"#,
+    ));
+    let texts: Vec<&str> =
+        said.lines().filter(|line| line.starts_with("certrelay.toml:")).collect();
+    for (place, text) in [
+        (":3:26: ", "this bucket is in the list already"),
+        (":4:21: ", "a key starts neither with `/` nor with its bucket"),
+        (":7:52: ", "12 digits"),
+        (":8:21: ", "not a glob"),
+    ] {
+        let found = texts.iter().any(|line| line.contains(place) && line.contains(text));
+        assert!(found, "{place}{text} in {texts:#?}");
+    }
+}
+
+#[test]
+fn a_selection_of_iam_without_its_region_is_warned_about() {
+    let warnings = |regions: &str, include: &str| {
+        let text = format!(
+            "[[source]]\nqueue_url = \"https://sqs.eu-west-1.amazonaws.com/111122223333/objects\"\n\
+             buckets = [\"audit-logs\"]\n{regions}\n[dead_letter]\ndirectory = \"letters\"\n\
+             [events]\ninclude = [{include}]\n"
+        );
+        let config = super::super::parse(&sound_with(&text)).unwrap();
+        config.warnings.iter().filter(|w| w.to_string().contains("us-east-1")).count()
+    };
+    let acm = r#"{ source = "acm.amazonaws.com", names = ["ImportCertificate"] }"#;
+    assert_eq!(warnings("regions = [\"eu-west-1\"]", "\"server-certificate\""), 1);
+    assert_eq!(warnings("regions = [\"eu-west-1\", \"us-east-1\"]", "\"server-certificate\""), 0);
+    assert_eq!(warnings("", "\"server-certificate\""), 0);
+    assert_eq!(warnings("regions = [\"eu-west-1\"]", acm), 0);
 }

@@ -136,7 +136,8 @@ listen = "localhost"
 [format.ocsf]
 version = "1.7.0"
 [privacy]
-keep_pem = true
+keep_pem = "no"
+keep_key = true
 "#,
     ));
     insta::assert_snapshot!(said, @r#"
@@ -155,17 +156,22 @@ keep_pem = true
      5 | listen = "localhost"
        |          ^^^^^^^^^^^
 
-    certrelay.toml:7:11: mistake: `version` must be "1.8.0"
+    certrelay.toml:7:11: mistake: `version` must be "1.8.0" or "1.5.0"; did you mean `1.8.0`?
        |
      7 | version = "1.7.0"
        |           ^^^^^^^
 
-    certrelay.toml:8:2: mistake: `privacy` in the configuration is not supported yet; remove it
+    certrelay.toml:9:12: mistake: `keep_pem` must be `true` or `false`, not a string
        |
-     8 | [privacy]
-       |  ^^^^^^^
+     9 | keep_pem = "no"
+       |            ^^^^
 
-    certrelay.toml: 5 mistakes
+    certrelay.toml:10:1: mistake: unknown key `keep_key` in [privacy]; did you mean `keep_pem`?
+        |
+     10 | keep_key = ********
+        | ^^^^^^^^
+
+    certrelay.toml: 6 mistakes
     "#);
 }
 

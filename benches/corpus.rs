@@ -1,0 +1,206 @@
+//! Makes log files to measure with: the same ones for the same numbers, made of nobody's records.
+//!
+//! Sizes are those of files that CloudTrail delivered (4,559 objects of two accounts: half of them
+//! hold five records or fewer, one in a hundred more than 42); shapes and lengths of records, and how
+//! well they compress, follow real ones.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// What to make.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub files: usize,
+    /// Records of a file; as delivered, if none.
+    pub records: Option<usize>,
+    /// One record in so many is a wanted one; none if 0.
+    pub hit_every: usize,
+    /// One record in so many names wanted events in some other place; none if 0.
+    pub decoy_every: usize,
+}
+
+/// Makes the files, as CloudTrail stores them.
+pub fn make(shape: Shape) -> Vec<Vec<u8>> {
+    let mut source = Source::new(0x5eed_0f_c10d_7a11);
+    (0..shape.files)
+        .map(|_| {
+            let count = shape.records.unwrap_or_else(|| source.delivered_count());
+            let mut document = b"{\"Records\":[".to_vec();
+            source.records(count, shape, &mut document);
+            document.extend_from_slice(b"]}");
+            pack(&document)
+        })
+        .collect()
+}
+
+/// One document far larger than memory should be: its first member, one to repeat, and its last.
+pub fn endless() -> [Vec<u8>; 3] {
+    let shape = Shape { files: 1, records: None, hit_every: 10_000, decoy_every: 1000 };
+    let mut source = Source::new(7);
+    let mut part = Vec::new();
+    source.records(5000, shape, &mut part);
+    let last = part.clone();
+    part.push(b',');
+    [pack(b"{\"Records\":["), pack(&part), pack(&[&last[..], b"]}"].concat())]
+}
+
+fn pack(document: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+    encoder.write_all(document).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// Numbers that look arbitrary (xorshift), and what is made of them.
+struct Source(u64);
+
+const CALLS: [(&str, &str); 12] = [
+    ("s3.amazonaws.com", "GetBucketAcl"),
+    ("s3.amazonaws.com", "GetObject"),
+    ("kms.amazonaws.com", "Decrypt"),
+    ("kms.amazonaws.com", "GenerateDataKey"),
+    ("sts.amazonaws.com", "AssumeRole"),
+    ("ec2.amazonaws.com", "DescribeInstances"),
+    ("ec2.amazonaws.com", "DescribeNetworkInterfaces"),
+    ("logs.amazonaws.com", "CreateLogStream"),
+    ("iam.amazonaws.com", "GetRole"),
+    ("iam.amazonaws.com", "ListAttachedRolePolicies"),
+    ("acm.amazonaws.com", "DescribeCertificate"),
+    ("cloudtrail.amazonaws.com", "LookupEvents"),
+];
+
+const HITS: [&str; 4] = [
+    "UploadServerCertificate",
+    "GetServerCertificate",
+    "DeleteSigningCertificate",
+    "ListSigningCertificates",
+];
+
+const DECOYS: [&str; 4] = [
+    r#"{\"Action\":[\"iam:UploadServerCertificate\",\"iam:GetServerCertificate\"],\"Resource\":\"*\"}"#,
+    r#"{\"eventName\":\"UploadServerCertificate\",\"eventSource\":\"iam.amazonaws.com\"}"#,
+    "User is not authorized to perform: iam:DeleteSigningCertificate on resource: user alice",
+    "GetServerCertificate",
+];
+
+impl Source {
+    fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    /// By the shares of delivered objects, straight lines between them.
+    fn delivered_count(&mut self) -> usize {
+        const SHARES: [(usize, usize); 9] = [
+            (0, 1),
+            (100, 1),
+            (250, 3),
+            (500, 5),
+            (750, 9),
+            (900, 16),
+            (990, 42),
+            (999, 204),
+            (1000, 622),
+        ];
+        let at = self.below(1000);
+        let above = SHARES.iter().position(|(share, _)| *share > at).unwrap_or(SHARES.len() - 1);
+        let ((from, low), (to, high)) = (SHARES[above - 1], SHARES[above]);
+        low + (high - low) * (at - from) / (to - from)
+    }
+
+    fn text(&mut self, alphabet: &[u8], length: usize) -> String {
+        (0..length).map(|_| char::from(self.one_of(alphabet))).collect()
+    }
+
+    fn id(&mut self) -> String {
+        let hex = b"0123456789abcdef";
+        [8, 4, 4, 4, 12].map(|length| self.text(hex, length)).join("-")
+    }
+
+    fn records(&mut self, count: usize, shape: Shape, document: &mut Vec<u8>) {
+        let role = self.text(b"abcdefghijklmnopqrstuvwxyz", 12);
+        let key = self.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16);
+        for number in 0..count {
+            if number > 0 {
+                document.push(b',');
+            }
+            let mut one_in = |every: usize| every > 0 && self.below(every) == 0;
+            let (hit, decoy) = (one_in(shape.hit_every), one_in(shape.decoy_every));
+            let (source, name) =
+                if hit { ("iam.amazonaws.com", self.one_of(&HITS)) } else { self.one_of(&CALLS) };
+            let text = if decoy { self.one_of(&DECOYS) } else { "arn:aws:s3:::audit-logs" };
+            self.record(source, name, text, (&role, &key), document);
+        }
+    }
+
+    fn record(
+        &mut self,
+        source: &str,
+        name: &str,
+        text: &str,
+        (role, key): (&str, &str),
+        document: &mut Vec<u8>,
+    ) {
+        let base64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let (minute, second) = (self.below(60), self.below(60));
+        let (request, event, token) = (self.id(), self.id(), self.text(base64, 76));
+        let (network, host) = (self.below(4), self.below(250));
+        let resource = self.below(40);
+        write!(
+            document,
+            concat!(
+                r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","#,
+                r#""principalId":"AROA{key}:{role}","#,
+                r#""arn":"arn:aws:sts::111122223333:assumed-role/{role}-execution/{role}","#,
+                r#""accountId":"111122223333","accessKeyId":"ASIA{key}","#,
+                r#""sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROA{key}","#,
+                r#""arn":"arn:aws:iam::111122223333:role/{role}-execution","#,
+                r#""accountId":"111122223333","userName":"{role}-execution"}},"#,
+                r#""attributes":{{"creationDate":"2026-03-01T00:{minute:02}:00Z","#,
+                r#""mfaAuthenticated":"false"}}}},"invokedBy":"ecs-tasks.amazonaws.com"}},"#,
+                r#""eventTime":"2026-03-01T00:{minute:02}:{second:02}Z","#,
+                r#""eventSource":"{source}","eventName":"{name}","awsRegion":"us-east-1","#,
+                r#""sourceIPAddress":"203.0.113.{host}","#,
+                r#""userAgent":"aws-sdk-rust/1.3.{network} os/linux lang/rust/1.95.0","#,
+                r#""requestParameters":{{"resource":"{text}","bucketName":"audit-logs-{resource}","#,
+                r#""Host":"audit-logs-{resource}.s3.us-east-1.amazonaws.com","maxItems":100}},"#,
+                r#""responseElements":null,"additionalEventData":{{"SignatureVersion":"SigV4","#,
+                r#""CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"#,
+                r#""AuthenticationMethod":"AuthHeader","x-amz-id-2":"{token}","#,
+                r#""bytesTransferredOut":{host}}},"requestID":"{request}","eventID":"{event}","#,
+                r#""readOnly":true,"resources":[{{"accountId":"111122223333","#,
+                r#""type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::audit-logs-{resource}"}}],"#,
+                r#""eventType":"AwsApiCall","managementEvent":true,"#,
+                r#""recipientAccountId":"111122223333","eventCategory":"Management","#,
+                r#""tlsDetails":{{"tlsVersion":"TLSv1.3","#,
+                r#""cipherSuite":"TLS_AES_128_GCM_SHA256","#,
+                r#""clientProvidedHostHeader":"audit-logs-{resource}.s3.us-east-1.amazonaws.com"}}}}"#,
+            ),
+            key = key,
+            role = role,
+            minute = minute,
+            second = second,
+            source = source,
+            name = name,
+            host = host,
+            network = network,
+            text = text,
+            resource = resource,
+            token = token,
+            request = request,
+            event = event,
+        )
+        .expect("memory");
+    }
+}

@@ -1,0 +1,73 @@
+//! `events`: the catalogue. `docs/events.md` is the same in full; this is for a terminal and for tools.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::event::{CATALOGUE, Names, Operation, RULES};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// One JSON object a line, with everything that is known of each event
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn events(args: &Args) -> ExitCode {
+    let mut text = String::new();
+    if !args.json {
+        text.push_str(&row(["EVENT", "SEVERITY", "WHAT IT MEANS"]));
+    }
+    for operation in &CATALOGUE {
+        text.push_str(&if args.json {
+            format!("{}\n", in_full(operation))
+        } else {
+            row([operation.name, operation.severity.as_str(), operation.means])
+        });
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("certrelay: stdout: {cause}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn row([name, severity, means]: [&str; 3]) -> String {
+    format!("{name:<26} {severity:<14} {means}\n")
+}
+
+fn in_full(operation: &Operation) -> Value {
+    let (activity_id, activity) = operation.ocsf_activity();
+    let (category, kinds) = operation.ecs_category();
+    let rules = RULES.iter().filter(|rule| operation.rules.contains(&rule.id));
+    let findings = rules.map(|rule| {
+        let attack = rule.attack.iter().map(|one| one.id).collect::<Vec<_>>();
+        json!({
+            "id": rule.id,
+            "title": rule.title,
+            "severity": rule.severity.as_str(),
+            "attack": attack,
+        })
+    });
+    let remedies = operation.remedies.iter().map(|one| one.advice(&Names::default()).title);
+    let errors =
+        operation.errors.iter().map(|(code, meaning)| json!({ "code": code, "means": meaning }));
+    json!({
+        "name": operation.name,
+        "source": crate::config::IAM_EVENT_SOURCE,
+        "means": operation.means,
+        "matters": operation.matters,
+        "severity": operation.severity.as_str(),
+        "ocsf": { "activity_id": activity_id, "activity_name": activity },
+        "ecs": { "category": category, "type": kinds },
+        "cim": { "action": operation.cim_action() },
+        "findings": findings.collect::<Vec<_>>(),
+        "errors": errors.collect::<Vec<_>>(),
+        "check": operation.check,
+        "remedies": remedies.collect::<Vec<_>>(),
+    })
+}

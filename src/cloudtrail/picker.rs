@@ -1,0 +1,149 @@
+//! Counts the records of a document and picks the selected ones.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::outline::Outline;
+use super::prefilter::Search;
+use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
+use crate::config::Decode;
+
+/// Where in the window a value is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// What is known of the records so far.
+pub(super) struct Picker {
+    selection: Arc<Selection>,
+    limits: Decode,
+    search: Search,
+    tally: Tally,
+    /// Offset in the document of the window's first byte.
+    base: u64,
+}
+
+impl Picker {
+    pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
+        Self { selection, limits, search: Search::default(), tally: Tally::default(), base: 0 }
+    }
+
+    /// Forgets the document. Answers which escapes matter, as [`Outline::reset`] wants it.
+    pub(super) fn reset(&mut self) -> u8 {
+        self.search.reset(self.selection.prefilter());
+        self.tally = Tally::default();
+        self.base = 0;
+        self.selection.prefilter().digits()
+    }
+
+    /// The first `by` bytes of the window are gone.
+    pub(super) fn shift(&mut self, by: usize) {
+        self.base += by as u64;
+        self.search.shift(by);
+    }
+
+    /// The place of a byte of the window in the document.
+    pub(super) fn offset(&self, at: usize) -> u64 {
+        self.base + at as u64
+    }
+
+    /// The accounting.
+    pub(super) fn finish(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// A record: counted, and read if it may be wanted. Answers whether it is in truth a document of
+    /// records.
+    pub(super) fn record(
+        &mut self,
+        outline: &mut Outline,
+        window: &[u8],
+        at: Span,
+        found: &mut Vec<Found>,
+    ) -> Result<bool, Damage> {
+        self.count(at)?;
+        let candidate = self.search.candidate(self.selection.prefilter(), window, at.start, at.end)
+            || outline.escape_within(window, at.start, at.end);
+        if candidate {
+            return Ok(self.judge(window, at, found));
+        }
+        if self.limits.strict
+            && let Err(reason) = head::check(&window[at.start..at.end])
+        {
+            self.bad(window, at, reason, found);
+        }
+        Ok(false)
+    }
+
+    /// What stands where a record belongs and is no object.
+    pub(super) fn no_object(
+        &mut self,
+        window: &[u8],
+        at: Span,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Damage> {
+        self.count(at)?;
+        self.bad(window, at, "a record must be a JSON object".to_owned(), found);
+        Ok(())
+    }
+
+    fn judge(&mut self, window: &[u8], at: Span, found: &mut Vec<Found>) -> bool {
+        let record = &window[at.start..at.end];
+        let head = match head::read(record) {
+            Ok(head) => head,
+            Err(reason) => {
+                self.bad(window, at, reason, found);
+                return false;
+            }
+        };
+        let wanted = match (&head.source, &head.name) {
+            (Some(source), Some(name)) => self.selection.wants(source, name),
+            _ => self.selection.is_everything(),
+        };
+        if wanted {
+            self.tally.selected += 1;
+            found.push(Found::Record(Record {
+                bytes: Bytes::copy_from_slice(record),
+                index: self.tally.read - 1,
+                offset: self.offset(at.start),
+            }));
+        }
+        head.has_records
+    }
+
+    fn bad(&mut self, window: &[u8], at: Span, reason: String, found: &mut Vec<Found>) {
+        let bytes = &window[at.start..at.end];
+        self.tally.bad += 1;
+        found.push(Found::Bad(BadRecord {
+            index: self.tally.read - 1,
+            offset: self.offset(at.start),
+            sha256: hexadecimal(&Sha256::digest(bytes)),
+            reason,
+            bytes: Bytes::copy_from_slice(bytes),
+        }));
+    }
+
+    fn count(&mut self, at: Span) -> Result<(), Damage> {
+        self.tally.read += 1;
+        if self.tally.read > self.limits.max_records {
+            return Err(Damage::OverLimit { name: "max_records", limit: self.limits.max_records });
+        }
+        self.check_length(at.end - at.start)
+    }
+
+    /// Whether a record may be this long.
+    pub(super) fn check_length(&self, length: usize) -> Result<(), Damage> {
+        if length as u64 > self.limits.max_record {
+            return Err(Damage::OverLimit { name: "max_record", limit: self.limits.max_record });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,39 @@
+//! The fast lane: a record that its message carries itself, seconds after the call. It passes the same
+//! checks, selection, ledger and sinks as a record of a file; when the file comes, the ledger knows it.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::deliver::{self, Account, Batch, Carrier};
+use super::message::Place;
+use super::wire::Wire;
+use crate::outcome::{Verdict, Why};
+use crate::telemetry::escape;
+
+/// Takes `record` to the outcomes of its sinks.
+///
+/// # Errors
+/// Poison: a record over the limits, or none at all. The message is its only copy.
+pub(super) async fn process(
+    wire: &Arc<Wire>,
+    record: &RawValue,
+    carrier: Carrier<'_>,
+    place: &mut Place,
+) -> Result<Verdict, Why> {
+    let size = record.get().len() as u64;
+    let Some(mut reservation) = wire.gates.reserve(Some(size), false).await else {
+        return Ok(Verdict::Retry(Why::new("stopping", "the memory gate is closed")));
+    };
+    let (tally, found) = wire.stage.read_inline(record.get()).map_err(|damage| {
+        Why::new(damage.code(), format!("the inline record: {}", escape(&damage.to_string())))
+    })?;
+    reservation.shrink(if found.is_empty() { 0 } else { record.get().len() });
+    place.leave_work();
+    let mut account = Account::default();
+    account.read(&tally);
+    let batch = Batch { found, delivered: None, carrier };
+    let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
+    account.commit(wire, carrier.lane());
+    Ok(handed.outcomes(wire).await)
+}

@@ -1,0 +1,42 @@
+//! What a queue says of itself, told once at start: a redrive policy that one outage exhausts is better
+//! heard of on the first day than after the first outage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::queue::{Queue, warnings};
+
+/// Nothing waits for this; it only must not go on for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Logs the queue's settings and what is wrong with them. Not being allowed to ask is no fault.
+pub(super) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
+    let asked = tokio::time::timeout(PATIENCE, queue.facts());
+    let Some(Ok(answer)) = stop.run_until_cancelled(asked).await else { return };
+    let name = queue.name();
+    match answer {
+        Ok(None) => {}
+        Ok(Some(facts)) => {
+            let redrive = facts.redrive.as_ref();
+            tracing::info!(
+                queue = name,
+                visibility_seconds = facts.visibility.map(|time| time.as_secs()),
+                retention_seconds = facts.retention.map(|time| time.as_secs()),
+                max_receive_count = redrive.map(|redrive| redrive.max_receive_count),
+                dead_letter_queue = redrive.map(|redrive| redrive.dead_letter_arn.as_str()),
+                "the queue's own settings"
+            );
+            for warning in warnings(&facts) {
+                tracing::warn!(queue = name, code = "queue_settings", "{warning}");
+            }
+        }
+        Err(why) => tracing::warn!(
+            queue = name,
+            code = why.code,
+            "the queue's settings are not known, so nothing can be said about its redrive policy; \
+             allow sqs:GetQueueAttributes: {why}"
+        ),
+    }
+}

@@ -1,0 +1,67 @@
+//! What a broker may answer, one code after the other.
+
+use rdkafka::types::RDKafkaRespErr::*;
+
+use super::*;
+
+/// Answers to a produce request after which the same record goes through.
+const PASSING: [RDKafkaRespErr; 12] = [
+    RD_KAFKA_RESP_ERR__TRANSPORT,
+    RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+    RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+    RD_KAFKA_RESP_ERR_INVALID_MSG,
+    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+    RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS,
+    RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+];
+
+#[tokio::test]
+async fn whatever_a_broker_answers_once_the_records_arrive_once() {
+    for code in PASSING {
+        let cluster = cluster();
+        cluster.request_errors(RDKafkaApiKey::Produce, &[code]);
+        let running = run(&KafkaConfig { key: KafkaKey::Account, ..settings(&cluster) });
+        let outcomes = running.built.deliver((0..3).map(event).collect()).await;
+        assert_eq!(outcomes, vec![Outcome::Delivered; 3], "{code:?}");
+        let mut ids: Vec<_> =
+            consume(&cluster, 3).iter().map(|record| header(record, "event_id").unwrap()).collect();
+        ids.sort();
+        assert_eq!(ids, ["event-0", "event-1", "event-2"], "{code:?}");
+        running.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_invalid_alone_is_refused_and_one_that_was_in_bad_company_is_not() {
+    let cluster = cluster();
+    // The batch, then each record alone: the first is to blame, the second only met a bad moment.
+    let invalid = RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[invalid, invalid]);
+    let running = run(&KafkaConfig { key: KafkaKey::Account, ..settings(&cluster) });
+    let outcomes = running.built.deliver((0..2).map(event).collect()).await;
+    assert!(matches!(&outcomes[0], Outcome::Refused(why) if why.code == "kafka_invalid_record"));
+    assert_eq!(outcomes[1], Outcome::Delivered);
+    assert_eq!(consume(&cluster, 1).len(), 1);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_moves_to_another_broker_is_followed() {
+    let cluster = MockCluster::new(2).unwrap();
+    cluster.create_topic(TOPIC, PARTITIONS, 2).unwrap();
+    let running = run(&settings(&cluster));
+    for (broker, first) in [(1, 0), (2, 20), (1, 40)] {
+        for partition in 0..PARTITIONS {
+            cluster.partition_leader(TOPIC, partition, Some(broker)).unwrap();
+        }
+        let outcomes = running.built.deliver((first..first + 20).map(event).collect()).await;
+        assert_eq!(outcomes, vec![Outcome::Delivered; 20]);
+    }
+    assert_eq!(consume(&cluster, 60).len(), 60);
+    running.finish().await;
+}

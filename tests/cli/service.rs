@@ -1,0 +1,86 @@
+//! A running `certrelay run`, which does not outlive its test.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use super::certrelay;
+
+/// What ends a test that waits for something that does not come.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(super) struct Service {
+    child: Child,
+    log: Receiver<String>,
+}
+
+impl Service {
+    /// Starts `run` with this configuration, written to `folder`.
+    pub(super) fn start(folder: &Path, config: &str) -> Self {
+        let path = folder.join("certrelay.toml");
+        fs::write(&path, config).expect("the configuration");
+        let mut command = certrelay();
+        command.arg("run").arg("-c").arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("certrelay runs");
+        let stderr = child.stderr.take().expect("it was piped");
+        let (send, log) = sync_channel(1000);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, log }
+    }
+
+    /// Waits for a line of the log that holds this text.
+    pub(super) fn await_line(&self, text: &str) -> String {
+        let mut heard = String::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            if line.contains(text) {
+                return line;
+            }
+            heard.push_str(&line);
+            heard.push('\n');
+        }
+        panic!("never said {text:?}:\n{heard}");
+    }
+
+    /// The address that it answers probes at, from its own log.
+    pub(super) fn address(&self) -> String {
+        let line = self.await_line("answering /livez");
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
+        line["address"].as_str().expect("an address").to_owned()
+    }
+
+    /// SIGTERM, once.
+    pub(super) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        assert!(told.success(), "there is no process {pid}");
+    }
+
+    /// Waits for its end: its log ends with it.
+    pub(super) fn ended(mut self) -> ExitStatus {
+        let waited = loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(_) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => break false,
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break true,
+            }
+        };
+        assert!(waited, "it does not end");
+        self.child.wait().expect("it was started")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

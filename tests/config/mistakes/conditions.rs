@@ -1,0 +1,180 @@
+//! Mistakes about what a route asks for, who is expected, and a sink's topic or index for one route.
+
+use super::super::{mistakes, sound_with};
+
+#[test]
+fn what_can_never_hold_is_refused_condition_by_condition() {
+    let said = mistakes(&sound_with(
+        r#"
+[[route]]
+name = "one"
+when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
+sinks = ["screen"]
+[[route]]
+name = "two"
+when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
+sinks = ["screen"]
+[[route]]
+name = "three"
+when = { severity = ["low", "!low"] }
+sinks = ["screen"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:3:21: mistake: there is no severity beyond this one: the route would never match
+       |
+     3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
+       |                     ^^^^^^^^^^^
+
+    certrelay.toml:3:44: mistake: a finding is one of signing-certificate-root, signing-certificate-other-user, signing-certificate-own, signing-certificate-reactivated, signing-certificate-removed, server-certificate-uploaded, weak-certificate, server-certificate-deleted, server-certificate-deletion-in-use, server-certificate-renamed, server-certificate-tags, denied, trail-silenced; did you mean `denied`?
+       |
+     3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
+       |                                            ^^^^^^^
+
+    certrelay.toml:3:62: mistake: an ARN, or a glob of one, is expected, such as "arn:aws:iam::111122223333:role/*"
+       |
+     3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
+       |                                                              ^^^^^^^^
+
+    certrelay.toml:3:79: mistake: a lane is one of file, inline
+       |
+     3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
+       |                                                                               ^^^^^^
+
+    certrelay.toml:3:97: mistake: an outcome is one of success, failure; did you mean `success`?
+       |
+     3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
+       |                                                                                                 ^^^^^^^^^
+
+    certrelay.toml:7:22: mistake: a comparison names one of informational, low, medium, high, critical; did you mean `high`?
+       |
+     7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
+       |                      ^^^^^^^^
+
+    certrelay.toml:7:56: mistake: an account is its 12 digits, or a glob
+       |
+     7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
+       |                                                        ^^^^^^^
+
+    certrelay.toml:7:65: mistake: `ou` in [[route]] when is not supported yet; remove it
+       |
+     7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
+       |                                                                 ^^
+
+    certrelay.toml:11:21: mistake: no severity is left: the route would never match
+        |
+     11 | when = { severity = ["low", "!low"] }
+        |                     ^^^^^^^^^^^^^^^^
+
+    certrelay.toml: 9 mistakes
+    "#);
+}
+
+#[test]
+fn a_route_that_earlier_ones_leave_nothing_is_refused() {
+    let said = mistakes(&sound_with(
+        r#"
+[[route]]
+name = "changes"
+when = { event = ["Upload*", "DeleteServerCertificate"] }
+sinks = ["screen"]
+[[route]]
+name = "deletes-of-one"
+when = { event = "DeleteServerCertificate", account = "111122223333" }
+sinks = ["screen"]
+[[route]]
+name = "other"
+when = { event = ["Upload*", "Update*"] }
+sinks = ["screen"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:5:1: mistake: never reached: route "changes" has no `continue` and takes every event that this one asks for
+       |
+     5 | [[route]]
+       | ^^^^^^^^^
+
+    certrelay.toml: 1 mistake
+    "#);
+}
+
+#[test]
+fn a_topic_is_kafka_s_and_an_index_splunk_s() {
+    let said = mistakes(&sound_with(
+        r#"
+[[route]]
+name = "changes"
+when = { event = "Upload*" }
+sinks = [{ sink = "screen", topic = "changes" }, { sink = "lake", index = "main" }, { sink = "soc", format = "ecs" }]
+[[route]]
+name = "deletes"
+when = { event = "Delete*" }
+sinks = [{ sink = "lake", topic = "a b" }]
+[sink.lake]
+type = "kafka"
+brokers = ["broker-1.example.com:9092"]
+topic = "certificates"
+[sink.soc]
+type = "splunk_hec"
+endpoints = ["https://hec.example.com:8088"]
+token = { env = "HEC_TOKEN" }
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:4:37: mistake: only a sink of type "kafka" has a `topic`
+       |
+     4 | sinks = [{ sink = "screen", topic = "changes" }, { sink = "lake", index = "main" }, { sink = "soc", format = "ecs" }]
+       |                                     ^^^^^^^^^
+
+    certrelay.toml:4:75: mistake: only a sink of type "splunk_hec" has an `index`
+       |
+     4 | sinks = [{ sink = "screen", topic = "changes" }, { sink = "lake", index = "main" }, { sink = "soc", format = "ecs" }]
+       |                                                                           ^^^^^^
+
+    certrelay.toml:4:101: mistake: `format` in [[route]] sinks is not supported yet; remove it
+       |
+     4 | sinks = [{ sink = "screen", topic = "changes" }, { sink = "lake", index = "main" }, { sink = "soc", format = "ecs" }]
+       |                                                                                                     ^^^^^^
+
+    certrelay.toml:8:35: mistake: a topic is up to 249 letters, digits, `.`, `_` and `-`
+       |
+     8 | sinks = [{ sink = "lake", topic = "a b" }]
+       |                                   ^^^^^
+
+    certrelay.toml: 4 mistakes
+    "#);
+}
+
+#[test]
+fn who_is_expected_is_an_arn_and_from_where_a_network() {
+    let said = mistakes(&sound_with(
+        r#"
+[events]
+expected_principals = ["alice", "arn:aws:iam::*:role/cert-rotation"]
+known_networks = ["203.0.113.0/24", "203.0.113.0/33", "office"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:2:24: mistake: an ARN, or a glob of one, is expected, such as "arn:aws:iam::111122223333:role/*"
+       |
+     2 | expected_principals = ["alice", "arn:aws:iam::*:role/cert-rotation"]
+       |                        ^^^^^^^
+
+    certrelay.toml:2:33: warning: this does not name one account: a principal of any account may match
+       |
+     2 | expected_principals = ["alice", "arn:aws:iam::*:role/cert-rotation"]
+       |                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:3:37: mistake: a network is written like "203.0.113.0/24" or "2001:db8::/32", or is one address
+       |
+     3 | known_networks = ["203.0.113.0/24", "203.0.113.0/33", "office"]
+       |                                     ^^^^^^^^^^^^^^^^
+
+    certrelay.toml:3:55: mistake: a network is written like "203.0.113.0/24" or "2001:db8::/32", or is one address
+       |
+     3 | known_networks = ["203.0.113.0/24", "203.0.113.0/33", "office"]
+       |                                                       ^^^^^^^^
+
+    certrelay.toml: 3 mistakes, 1 warning
+    "#);
+}
