@@ -20,9 +20,11 @@ mod event_validators;
 mod first_run;
 mod pipeline;
 mod pipeline_lanes;
+mod poisoned;
 mod readme;
 mod real_smoke;
 mod samples;
+mod scan_corpus;
 mod shutdown;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]
