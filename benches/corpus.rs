@@ -129,9 +129,17 @@ impl Source {
     }
 
     fn records(&mut self, count: usize, shape: Shape, document: &mut Vec<u8>) {
-        let role = self.text(b"abcdefghijklmnopqrstuvwxyz", 12);
-        let key = self.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16);
+        let callers: Vec<(String, String)> = (0..40)
+            .map(|_| {
+                let role = self.text(b"abcdefghijklmnopqrstuvwxyz", 12);
+                (role, self.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16))
+            })
+            .collect();
+        let mut caller = 0;
         for number in 0..count {
+            // Calls come in runs.
+            caller = if self.below(3) == 0 { self.below(callers.len()) } else { caller };
+            let (role, key) = &callers[caller];
             if number > 0 {
                 document.push(b',');
             }
@@ -140,7 +148,7 @@ impl Source {
             let (source, name) =
                 if hit { ("iam.amazonaws.com", self.one_of(&HITS)) } else { self.one_of(&CALLS) };
             let text = if decoy { self.one_of(&DECOYS) } else { "arn:aws:s3:::audit-logs" };
-            self.record(source, name, text, (&role, &key), document);
+            self.record(source, name, text, (role, key), document);
         }
     }
 
@@ -156,7 +164,8 @@ impl Source {
         let (minute, second) = (self.below(60), self.below(60));
         let (request, event, token) = (self.id(), self.id(), self.text(base64, 76));
         let (network, host) = (self.below(4), self.below(250));
-        let resource = self.below(40);
+        let agent = self.text(base64, 16);
+        let resource = self.below(2000);
         write!(
             document,
             concat!(
@@ -172,7 +181,7 @@ impl Source {
                 r#""eventTime":"2026-03-01T00:{minute:02}:{second:02}Z","#,
                 r#""eventSource":"{source}","eventName":"{name}","awsRegion":"us-east-1","#,
                 r#""sourceIPAddress":"203.0.113.{host}","#,
-                r#""userAgent":"aws-sdk-rust/1.3.{network} os/linux lang/rust/1.95.0","#,
+                r#""userAgent":"aws-sdk-rust/1.3.{network} os/linux lang/rust/1.95.0 {agent}","#,
                 r#""requestParameters":{{"resource":"{text}","bucketName":"audit-logs-{resource}","#,
                 r#""Host":"audit-logs-{resource}.s3.us-east-1.amazonaws.com","maxItems":100}},"#,
                 r#""responseElements":null,"additionalEventData":{{"SignatureVersion":"SigV4","#,
@@ -195,6 +204,7 @@ impl Source {
             name = name,
             host = host,
             network = network,
+            agent = agent,
             text = text,
             resource = resource,
             token = token,

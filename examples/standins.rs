@@ -1,22 +1,25 @@
-//! `cargo run --example standins -- --load DIR`: S3 and SQS on this machine, full of your files.
+//! `cargo run --example standins -- --load DIR`: S3, SQS and Splunk's HTTP Event Collector on this
+//! machine, the bucket full of your files.
 //!
-//! Any S3/SQS consumer can be run and measured against them: the URLs are real, the protocol is
-//! AWS's, and each file put into the bucket has sent its notification to the queue. Nothing leaves
-//! loopback and nothing is written to disk; everything is gone when it ends.
+//! Any S3/SQS consumer and any Splunk sender can be run and measured against them: the URLs are real,
+//! the protocols are AWS's and Splunk's, and each file put into the bucket has sent its notification to
+//! the queue. Nothing leaves loopback and nothing is written to disk; everything is gone when it ends.
 
 #[expect(dead_code, unreachable_pub, reason = "the tests use the rest of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
+use support::hec::{HecStandIn, Options, Token};
 use support::s3::Latency;
 use support::world::{Plan, World};
 
-/// Stand-ins for S3 and SQS on loopback, until Ctrl-C. Every file below --load becomes an object,
+/// Stand-ins for S3, SQS and Splunk's HEC on loopback, until Ctrl-C. Every file below --load becomes an object,
 /// and every object sends its notification to the queue, as S3 does.
 #[derive(Debug, Parser)]
 #[command(name = "standins")]
@@ -51,6 +54,15 @@ struct Flags {
     /// Port of S3; 0 lets the system choose.
     #[arg(long, default_value_t = 0)]
     s3_port: u16,
+    /// Port of the HTTP Event Collector; 0 lets the system choose.
+    #[arg(long, default_value_t = 0)]
+    hec_port: u16,
+    /// The one token that the HTTP Event Collector accepts.
+    #[arg(long, default_value = "stand-in-token")]
+    hec_token: String,
+    /// Indexer acknowledgement for that token.
+    #[arg(long)]
+    hec_ack: bool,
 }
 
 #[tokio::main]
@@ -65,11 +77,19 @@ async fn main() -> io::Result<()> {
         Some(folder) => load(&world, folder, &flags.prefix)?,
         None => 0,
     };
-    // The HEC stand-in (tests/support/hec.rs) is started and printed here.
+    let splunk = HecStandIn::start(hec_options(&flags)).await?;
     print_guide(&world, loaded);
+    print_collector(&splunk, &flags.hec_token);
+    println!("\nRunning until Ctrl-C, which prints what was asked of them.");
     tokio::signal::ctrl_c().await?;
-    print_summary(&world);
+    print_summary(&world, &splunk);
     Ok(())
+}
+
+fn hec_options(flags: &Flags) -> Options {
+    let token = Token { use_ack: flags.hec_ack, ..Token::new(&flags.hec_token) };
+    let listen = SocketAddr::from(([127, 0, 0, 1], flags.hec_port));
+    Options { listen, tokens: vec![token], ..Options::default() }
 }
 
 fn plan(flags: &Flags) -> Plan {
@@ -129,11 +149,18 @@ fn print_guide(world: &World, loaded: usize) {
     }
     println!("\nTry:    aws sqs receive-message --queue-url {}", world.queue_url());
     println!("        aws s3 ls --recursive s3://{}/", plan.bucket);
-    println!("\nRunning until Ctrl-C, which prints what was asked of them.");
+}
+
+fn print_collector(splunk: &HecStandIn, token: &str) {
+    println!("\nHEC     {}  token {token}", splunk.url());
+    println!(
+        "Try:    curl -H 'Authorization: Splunk {token}' -d '{{\"event\":\"hello\"}}' {}/services/collector",
+        splunk.url()
+    );
 }
 
 /// What clients did: the figures to compare consumers by.
-fn print_summary(world: &World) {
+fn print_summary(world: &World, splunk: &HecStandIn) {
     println!("\nSQS calls {:?}", world.sqs_http.calls());
     println!("S3 calls  {:?}", world.s3.calls());
     let (tally, counts) = world.sqs.with(|core, now| {
@@ -143,6 +170,7 @@ fn print_summary(world: &World) {
     println!("messages  {tally:?}");
     println!("queue     {:?}", counts[0]);
     println!("dead      {:?}", counts[1]);
+    println!("HEC       {} requests, {} events", splunk.requests().len(), splunk.count());
 }
 
 fn latency(text: &str) -> Result<(u64, u64), String> {

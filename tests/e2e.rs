@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod aws;
+mod bad_input;
 mod kills;
 mod main_path;
 mod scrape;

@@ -4,6 +4,7 @@ use certrelay::config::{EventOptions, Network, Pattern};
 use certrelay::event::Severity::{self, Critical, High, Informational, Low, Medium};
 use serde_json::{Value, json};
 
+use crate::event_actors::{assumed_root, own_role, root, script, stranger};
 use crate::event_fixtures::{PEM, read_with, record, role};
 
 /// A record: an operation in a shape, with some values replaced by pointer.
@@ -36,49 +37,16 @@ fn judged(record: &str) -> (Vec<&'static str>, Severity, Vec<String>) {
     (fields.findings.iter().map(|finding| finding.rule.id).collect(), fields.severity, because)
 }
 
-fn root() -> Value {
-    json!({ "type": "Root", "principalId": "111122223333", "accountId": "111122223333",
-            "arn": "arn:aws:iam::111122223333:root", "accessKeyId": "ASIAEXAMPLEROOT00001",
-            "sessionContext": { "attributes": { "creationDate": "2026-02-22T16:00:01Z", "mfaAuthenticated": "false" } } })
-}
-
-fn assumed_root() -> Value {
-    let mut identity = root();
-    identity["sessionContext"]["assumedRoot"] = "true".into();
-    identity
-}
-
-fn stranger() -> Value {
-    let mut identity = role();
-    identity["arn"] = "arn:aws:sts::777788889999:assumed-role/cert-rotation/deploy-42".into();
-    identity["accountId"] = "777788889999".into();
-    identity["sessionContext"]["sessionIssuer"]["arn"] =
-        "arn:aws:iam::777788889999:role/ci/cert-rotation".into();
-    identity["sessionContext"]["sessionIssuer"]["accountId"] = "777788889999".into();
-    identity
-}
-
-/// Alice with a long-term key and no session, as a script has it.
-fn script() -> Value {
-    json!({ "type": "IAMUser", "principalId": "AIDAEXAMPLEALICE00001", "arn": "arn:aws:iam::111122223333:user/ops/alice",
-            "accountId": "111122223333", "accessKeyId": "AKIAEXAMPLEALICE0001", "userName": "alice" })
-}
-
-/// A role of the account itself that nobody declared as expected.
-fn own_role() -> Value {
-    json!({ "type": "AssumedRole", "principalId": "AROAEXAMPLEOPS0000001:alice", "accountId": "111122223333",
-            "arn": "arn:aws:sts::111122223333:assumed-role/ops/alice", "accessKeyId": "ASIAEXAMPLEOPS000001",
-            "sessionContext": { "sessionIssuer": { "type": "Role", "arn": "arn:aws:iam::111122223333:role/ops", "userName": "ops" },
-                                "attributes": { "mfaAuthenticated": "true" } } })
-}
-
 const WHO: &str = "/userIdentity";
 const USER: &str = "/requestParameters/userName";
 
-#[test]
-fn every_attack_is_named() {
+/// A story, its record, the finding that must name it, and the severity that it must have.
+type Attack = (&'static str, String, &'static str, Severity);
+
+/// Credentials for root.
+fn on_root() -> Vec<Attack> {
     let no_response = ("/responseElements", Value::Null);
-    let attacks: Vec<(&str, String, &str, Severity)> = vec![
+    vec![
         (
             "a signing certificate for root, by root",
             ok(
@@ -110,6 +78,12 @@ fn every_attack_is_named() {
             "signing-certificate-root",
             Critical,
         ),
+    ]
+}
+
+/// Signing certificates as a second credential.
+fn new_credentials() -> Vec<Attack> {
+    vec![
         (
             "a signing certificate for another user",
             ok("UploadSigningCertificate", &[]),
@@ -147,6 +121,12 @@ fn every_attack_is_named() {
             "signing-certificate-uploaded",
             High,
         ),
+    ]
+}
+
+/// Signing certificates switched on, off, or away.
+fn changed_credentials() -> Vec<Attack> {
+    vec![
         (
             "an old signing certificate of another user made active again",
             ok("UpdateSigningCertificate", &[("/requestParameters/status", "Active".into())]),
@@ -165,6 +145,12 @@ fn every_attack_is_named() {
             "signing-certificate-removed",
             Medium,
         ),
+    ]
+}
+
+/// Server certificates.
+fn on_servers() -> Vec<Attack> {
+    vec![
         (
             "a self-signed server certificate where CloudFront looks",
             ok("UploadServerCertificate", &[]),
@@ -207,6 +193,12 @@ fn every_attack_is_named() {
             "server-certificate-tags",
             Medium,
         ),
+    ]
+}
+
+/// Probing, and what hides the rest.
+fn around() -> Vec<Attack> {
+    vec![
         (
             "denied probing of the inventory",
             call("ListServerCertificates", "denied", &[]),
@@ -234,7 +226,13 @@ fn every_attack_is_named() {
             "trail-silenced",
             High,
         ),
-    ];
+    ]
+}
+
+#[test]
+fn every_attack_is_named() {
+    let attacks =
+        [on_root(), new_credentials(), changed_credentials(), on_servers(), around()].concat();
     assert!(attacks.len() >= 15);
     for (story, record, finding, severity) in attacks {
         let (findings, judged, because) = judged(&record);

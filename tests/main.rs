@@ -6,6 +6,7 @@ mod conformance;
 mod decode;
 mod deploy;
 mod e2e;
+mod event_actors;
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
@@ -19,9 +20,11 @@ mod event_validators;
 mod first_run;
 mod pipeline;
 mod pipeline_lanes;
+mod poisoned;
 mod readme;
 mod real_smoke;
 mod samples;
+mod scan_corpus;
 mod shutdown;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]

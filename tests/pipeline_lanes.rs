@@ -210,7 +210,7 @@ async fn with_fault(kind: StoreErrorKind, faults: FaultPolicies) -> World {
     let settings = WorldSettings { max_receive_count: 3, faults, ..WorldSettings::default() };
     let world = World::new(settings);
     let samples = samples::generate(25, 1, 3);
-    world.store.answers.lock().unwrap().insert(samples.objects[0].key.clone(), kind);
+    world.store.answers.lock().expect("not poisoned").insert(samples.objects[0].key.clone(), kind);
     world.deliver_all(&samples);
     world.run_until_empty(24 * HOUR).await.expect("dead-lettered by us, or moved by the queue");
     world

@@ -4,3 +4,4 @@ mod conversations;
 mod core;
 mod leash;
 mod memory;
+pub(crate) mod program;

@@ -48,16 +48,11 @@ enum Place {
     Start,
     /// Between top-level values.
     Top,
-    /// In a top-level object.
-    Key {
-        first: bool,
-    },
-    Colon {
-        records: bool,
-    },
-    Value {
-        records: bool,
-    },
+    /// In a top-level object, where a key belongs; whether it would be the first.
+    Key(bool),
+    /// After a key; whether it is `Records`.
+    Colon(bool),
+    Value(bool),
     Skipped,
     AfterMember,
     /// In an array of records.
@@ -153,13 +148,13 @@ impl Document {
         let Some(&byte) = window.get(self.at) else { return Ok(Step::More) };
         match self.place {
             Place::Top => self.top(byte, window, last),
-            Place::Key { first } => self.key(byte, first, window, found),
-            Place::Colon { records } if byte == b':' => self.go(1, Place::Value { records }),
-            Place::Value { records } => self.value(byte, records, window, last),
-            Place::AfterMember if byte == b',' => self.go(1, Place::Key { first: false }),
+            Place::Key(first) => self.key(byte, first, window, found),
+            Place::Colon(records) if byte == b':' => self.go(1, Place::Value(records)),
+            Place::Value(records) => self.value(byte, records, window, last),
+            Place::AfterMember if byte == b',' => self.go(1, Place::Key(false)),
             Place::AfterMember if byte == b'}' => self.end_object(window, found),
             Place::Gap(gap) => self.gap(byte, gap, window, last, found),
-            Place::Colon { .. } => Err(self.damage(self.at, "expected a colon")),
+            Place::Colon(_) => Err(self.damage(self.at, "expected a colon")),
             _ => Err(self.damage(self.at, "expected a comma or a closing brace")),
         }
     }
@@ -171,11 +166,10 @@ impl Document {
     }
 
     fn start(&mut self, window: &[u8], last: bool) -> Step {
-        let front = &window[..window.len().min(BYTE_ORDER_MARK.len())];
-        if front.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(front) && !last {
+        if window.len() < BYTE_ORDER_MARK.len() && !last {
             return Step::More;
         }
-        if front == BYTE_ORDER_MARK {
+        if window.starts_with(&BYTE_ORDER_MARK) {
             self.at = BYTE_ORDER_MARK.len();
         }
         self.place = Place::Top;
@@ -197,7 +191,7 @@ impl Document {
             b'{' => {
                 self.hold = Some(self.at);
                 self.object = Object::default();
-                self.go(1, Place::Key { first: true })
+                self.go(1, Place::Key(true))
             }
             b'[' => {
                 self.lines.get_or_insert(false);
@@ -237,7 +231,7 @@ impl Document {
         self.object.digest |= key.starts_with("digest");
         let records = key == "Records";
         self.at = end;
-        self.place = Place::Colon { records };
+        self.place = Place::Colon(records);
         Ok(Step::Done)
     }
 

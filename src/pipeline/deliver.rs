@@ -17,7 +17,7 @@ use crate::cloudtrail::{BadRecord, Found, Origin, Tally};
 use crate::event::{Arrival, Event, Lane};
 use crate::outcome::{Outcome, Verdict, Why};
 use crate::store::{Location, ObjectRef};
-use crate::telemetry::{ByRoute, BySink};
+use crate::telemetry::{ByRoute, BySink, escape};
 
 /// The accounting of one object, or of one inline record: `read = filtered + bad + duplicate + discarded + routed`.
 #[derive(Debug, Default)]
@@ -68,24 +68,31 @@ pub(super) struct Batch<'o> {
 /// What brought a record: says where it comes from, and is what a bad one is found by.
 #[derive(Clone, Copy)]
 pub(super) enum Carrier<'o> {
-    /// A file, which stays where it is.
-    Object(&'o ObjectRef),
+    /// A file, which stays where it is, and the store's id of the request that brought its bytes.
+    Object(&'o ObjectRef, &'o str),
     /// A message, which is gone once it is settled.
     Message { queue: &'o str, id: &'o str, body: &'o str },
 }
 
-impl Carrier<'_> {
+impl<'o> Carrier<'o> {
     pub(super) fn lane(self) -> Lane {
         match self {
-            Self::Object(_) => Lane::File,
+            Self::Object(..) => Lane::File,
             Self::Message { .. } => Lane::Inline,
+        }
+    }
+
+    fn request_id(self) -> Option<&'o str> {
+        match self {
+            Self::Object(_, request_id) => Some(request_id),
+            Self::Message { .. } => None,
         }
     }
 
     fn origin(self, index: u64) -> Origin {
         match self {
             Self::Message { id, .. } => Origin::Inline { message_id: id.to_owned() },
-            Self::Object(object) => match &object.location {
+            Self::Object(object, _) => match &object.location {
                 Location::S3 { bucket, key, version } => Origin::Object {
                     bucket: bucket.clone(),
                     key: key.clone(),
@@ -325,14 +332,22 @@ async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, o
 /// there is of it.
 async fn bury_record(wire: &Wire, carrier: Carrier<'_>, bad: &BadRecord) -> Verdict {
     let origin = carrier.origin(bad.index);
-    tracing::error!(code = "bad_record", %origin, offset = bad.offset, sha256 = bad.sha256, "{}", bad.reason);
+    tracing::error!(
+        code = "bad_record",
+        origin = escape(&origin.to_string()),
+        request_id = carrier.request_id(),
+        offset = bad.offset,
+        sha256 = bad.sha256,
+        "{}",
+        bad.reason
+    );
     if matches!(wire.graveyard, Graveyard::Redrive) {
         return Verdict::Poison(Why::new("bad_record", format!("{origin}: {}", bad.reason)));
     }
     let why = Why::new("bad_record", bad.reason.clone());
     let now = (wire.now)();
     wire.bury(why, |keep, why| match carrier {
-        Carrier::Object(_) => dead_letter::record(&origin, bad, keep, now),
+        Carrier::Object(..) => dead_letter::record(&origin, bad, keep, now),
         Carrier::Message { queue, id, body } => dead_letter::message(queue, id, body, why, now),
     })
     .await

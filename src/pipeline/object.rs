@@ -34,6 +34,7 @@ enum Read {
 struct Facts {
     etag: Option<String>,
     delivered: Option<OffsetDateTime>,
+    request_id: String,
 }
 
 /// Takes `object` through fetch, decode, verify, route and delivery, and answers when every required
@@ -88,7 +89,7 @@ pub(super) async fn process(
         reservation.shrink(verified.held);
         place.leave_work();
         account.read(&verified.tally);
-        let carrier = Carrier::Object(object);
+        let carrier = Carrier::Object(object, &facts.request_id);
         let batch = Batch { found: verified.found, delivered: facts.delivered, carrier };
         let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
         from = verified.next.unwrap_or(0);
@@ -165,8 +166,8 @@ async fn read(
             return Read::Ended(failed(wire, source, object, cause.kind, cause.text).await);
         }
     };
-    let request_id = body.request_id.clone().unwrap_or_default();
     let facts = Facts {
+        request_id: body.request_id.clone().unwrap_or_default(),
         etag: body.etag.clone(),
         delivered: body.last_modified.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
     };
@@ -183,7 +184,7 @@ async fn read(
             Read::Again
         }
         Err(Fault::Damage(damage)) => {
-            let text = format!("{}: {damage} (request id {request_id})", place());
+            let text = format!("{}: {damage} (request id {})", place(), facts.request_id);
             Read::Ended(condemn(wire, object, Why::new(damage.code(), text)).await)
         }
     }

@@ -84,3 +84,15 @@ redrive = true
     http off
     "#);
 }
+
+#[test]
+fn a_visibility_for_tests_is_allowed_and_warned_about() {
+    let warnings = |visibility: &str| {
+        let text = format!("[delivery]\nvisibility = \"{visibility}\"\n");
+        super::parse(&super::sound_with(&text)).unwrap().warnings
+    };
+    assert!(warnings("30 s").is_empty());
+    let short = warnings("2 s");
+    assert_eq!(short.len(), 1);
+    assert!(short[0].to_string().contains("for tests only"), "{}", short[0]);
+}

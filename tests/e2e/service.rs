@@ -48,7 +48,7 @@ impl Service {
             let log = log.lock().unwrap_or_else(PoisonError::into_inner);
             let ended = child.try_wait().expect("it is our child");
             assert!(ended.is_none(), "the child ended at once: {log:#?}");
-            log.iter().find_map(|line| address(line))
+            log.iter().find_map(address)
         })
         .await;
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");

@@ -10,7 +10,7 @@ pub(crate) const SINKS: [&str; 3] = ["lake", "soc", "archive"];
 
 /// What a child is connected to.
 pub(crate) struct Setup<'a> {
-    pub(crate) s3: &'a str,
+    pub(crate) s3: String,
     pub(crate) sqs: &'a str,
     /// Queue URL and the bucket that it announces.
     pub(crate) sources: Vec<(String, String)>,

@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::util::Timeout;
 
@@ -20,7 +22,7 @@ use super::tier;
 const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
                    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 
-/// Partitions of a topic that its first producer makes.
+/// Partitions of a topic.
 const PARTITIONS: i32 = 3;
 
 /// A running `moto_server`.
@@ -149,6 +151,19 @@ fn start_kafka(jars: PathBuf) -> Kafka {
 }
 
 impl Kafka {
+    /// Makes a topic. A sink that meets none says so and tries again, which is another test's story.
+    pub async fn create_topic(&self, topic: &str) {
+        let client: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .create()
+            .expect("a client");
+        let topic = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
+        let patience = Some(Timeout::After(Duration::from_secs(60)));
+        let options = AdminOptions::new().operation_timeout(patience).request_timeout(patience);
+        let answers = client.create_topics(&[topic], &options).await.expect("an answer");
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+
     /// Everything that `topic` holds, as Apache Kafka's console consumer reads it.
     pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
         let client: BaseConsumer = ClientConfig::new()

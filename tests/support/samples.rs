@@ -286,12 +286,17 @@ fn uuid(rng: &mut fastrand::Rng) -> String {
     let bits = format!("{:032x}", rng.u128(..));
     format!("{}-{}-4{}-a{}-{}", &bits[..8], &bits[8..12], &bits[13..16], &bits[17..20], &bits[20..])
 }
-/// The eventIDs of all records of an object, ours or not.
-pub fn event_ids(object: &SampleObject) -> Vec<String> {
+/// What an object holds, uncompressed.
+pub fn document(object: &SampleObject) -> Vec<u8> {
     let mut document = Vec::new();
     let mut stream = flate2::read::MultiGzDecoder::new(object.gzip.as_slice());
     stream.read_to_end(&mut document).expect("it was made here");
-    let document: Value = serde_json::from_slice(&document).expect("it was made here");
+    document
+}
+
+/// The eventIDs of all records of an object, ours or not.
+pub fn event_ids(object: &SampleObject) -> Vec<String> {
+    let document: Value = serde_json::from_slice(&document(object)).expect("it was made here");
     let records = document["Records"].as_array().into_iter().flatten();
     records.filter_map(|record| Some(record["eventID"].as_str()?.to_owned())).collect()
 }

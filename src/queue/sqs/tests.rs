@@ -84,7 +84,7 @@ async fn a_receive_asks_for_a_long_poll_and_the_attributes_and_reads_them() {
     assert_eq!(sent.expect("after 1970").as_millis(), 1_785_542_400_123);
     let expected = serde_json::json!({
         "QueueUrl": URL, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20, "VisibilityTimeout": 60,
-        "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
+        "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"],
     });
     assert_eq!(asked(&server), expected);
 }

@@ -172,7 +172,7 @@ async fn a_batch_too_large_for_the_broker_is_sent_again_one_by_one() {
 async fn brokers_that_are_down_are_waited_for() {
     let cluster = cluster();
     cluster.broker_down(-1).unwrap();
-    let running = run(&KafkaConfig { timeout: Duration::from_millis(300), ..settings(&cluster) });
+    let running = run(&KafkaConfig { timeout: Duration::from_secs(2), ..settings(&cluster) });
     let mend = || cluster.broker_up(-1).unwrap();
     let events = (0..5).map(event).collect();
     let (outcomes, why) = deliver_through_trouble(&running, events, mend).await;

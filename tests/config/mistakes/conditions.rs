@@ -64,7 +64,7 @@ sinks = ["screen"]
     certrelay.toml:11:21: mistake: no severity is left: the route would never match
         |
      11 | when = { severity = ["low", "!low"] }
-        |                     ^^^^^^^^^^^^^^^^
+        |                     ^^^^^^^^^^^^^^^
 
     certrelay.toml: 9 mistakes
     "#);
@@ -117,7 +117,7 @@ topic = "certificates"
 [sink.soc]
 type = "splunk_hec"
 endpoints = ["https://hec.example.com:8088"]
-token = { env = "HEC_TOKEN" }
+token = { env = "SET" }
 "#,
     ));
     insta::assert_snapshot!(said, @r#"

@@ -101,7 +101,7 @@ buckets = ["audit-logs"]
     certrelay.toml:9:16: mistake: a role's ARN is arn:aws:iam::444455556666:role/NAME
        |
      9 | role = { arn = "arn:aws:iam::444455556666:user/reader", external = ******** }
-       |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
     certrelay.toml:9:57: mistake: unknown key `external` in `role`; did you mean `external_id`?
        |

@@ -163,8 +163,8 @@ keep_key = true
 
     certrelay.toml:9:12: mistake: `keep_pem` must be `true` or `false`, not a string
        |
-     9 | keep_pem = "no"
-       |            ^^^^
+     9 | keep_pem = ********
+       |            ^^^^^^^^
 
     certrelay.toml:10:1: mistake: unknown key `keep_key` in [privacy]; did you mean `keep_pem`?
         |

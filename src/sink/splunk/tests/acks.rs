@@ -13,6 +13,11 @@ fn acknowledged(hec: &HecStandIn) -> SplunkConfig {
     SplunkConfig { ack: true, ..settings(hec) }
 }
 
+/// Gives a receipt up soon.
+fn run_hasty(hec: &HecStandIn) -> Running {
+    run_with(acknowledged(hec), Patience { longest: Duration::from_millis(400), ..QUICK })
+}
+
 fn channels(hec: &HecStandIn) -> Vec<String> {
     let mut channels: Vec<String> = hec.indexed().into_iter().map(|event| event.channel).collect();
     channels.dedup();
@@ -48,7 +53,7 @@ async fn events_are_delivered_when_the_indexer_says_so_and_not_before() {
 async fn a_receipt_that_does_not_come_means_that_the_events_are_sent_again() {
     let hec = with_acks(|_| {}).await;
     hec.hold_acks(true);
-    let running = run(acknowledged(&hec));
+    let running = run_hasty(&hec);
     let mend = async {
         let why = running.trouble().await;
         hec.hold_acks(false);
@@ -58,7 +63,8 @@ async fn a_receipt_that_does_not_come_means_that_the_events_are_sent_again() {
     let (outcomes, why) = futures_util::future::join(deliver, mend).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
     assert_eq!(why.code, "splunk_ack_lost");
-    assert_eq!(ids(&hec), ["event-0", "event-0"]);
+    let ids = ids(&hec);
+    assert!(ids.len() >= 2 && ids.iter().all(|id| id == "event-0"), "{ids:?}");
     running.finish().await;
 }
 
@@ -83,7 +89,7 @@ async fn a_token_without_acknowledgement_confirms_nothing() {
 #[tokio::test]
 async fn a_question_that_is_refused_confirms_nothing() {
     let hec = with_acks(|_| {}).await;
-    let running = run(acknowledged(&hec));
+    let running = run_hasty(&hec);
     hec.hold_acks(true);
     let meddle = async {
         hec.wait_for_requests(1).await;
