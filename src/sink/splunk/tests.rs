@@ -1,7 +1,6 @@
 //! The whole sink over loopback, against the stand-in for HEC.
 
 mod acks;
-#[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../../../tests/support/hec.rs"]
 mod hec;
 mod matrix;
