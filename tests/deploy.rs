@@ -44,6 +44,7 @@ fn template_configuration(with_kafka: bool) -> String {
         ("${KafkaInRoute}", in_route),
         ("${Queue}", "https://sqs.us-east-1.amazonaws.com/111122223333/cloudtrail-objects"),
         ("${TrailBucket}", "audit-logs"),
+        ("${DeadLetterBucket}", "certrelay-dead-letters"),
         ("${SplunkEndpoint}", "https://hec.example.com:8088"),
         ("${SplunkIndex}", "security"),
         ("${Brokers}", "b-1.example.com:9096\", \"b-2.example.com:9096"),

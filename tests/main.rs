@@ -1,5 +1,6 @@
 //! The one integration-test binary: everything that needs more than one room.
 
+mod backfill;
 mod cli;
 mod config;
 mod conformance;
@@ -18,6 +19,7 @@ mod event_semantics;
 mod event_stories;
 mod event_validators;
 mod first_run;
+mod letters;
 mod pipeline;
 mod pipeline_lanes;
 mod poisoned;
@@ -25,6 +27,8 @@ mod readme;
 mod real_smoke;
 mod samples;
 mod scan_corpus;
+#[expect(unreachable_pub, reason = "pub is for the tests beside it")]
+mod service;
 mod shutdown;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 #[expect(clippy::unwrap_used, reason = "a poisoned lock is a failed test")]

@@ -3,12 +3,14 @@
 //! stdout carries data only; everything for people goes to stderr. Exit codes: 0 done · 1 failed at
 //! run time · 64 bad usage or configuration (`EX_USAGE` of sysexits.h).
 
+mod backfill;
 mod check;
 mod connect;
 mod events;
 mod explain;
 mod format;
 mod healthcheck;
+mod replay;
 mod run;
 mod scan;
 
@@ -42,6 +44,10 @@ enum Command {
     Check(check::Args),
     /// Find the events in local CloudTrail files and print them as NDJSON
     Scan(scan::Args),
+    /// Deliver the files of a time range, here or by way of the source's queue
+    Backfill(backfill::Args),
+    /// Offer dead letters again: what becomes final is removed, what does not stays
+    Replay(replay::Args),
     /// Say what a record means, and where it would go
     Explain(explain::Args),
     /// List the events: what each means and how grave it is
@@ -72,6 +78,8 @@ pub fn main() -> ExitCode {
         Command::Run(place) => run::run(&place),
         Command::Check(args) => check::check(&args),
         Command::Scan(args) => scan::scan(&args),
+        Command::Backfill(args) => backfill::backfill(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Events(args) => events::events(&args),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),

@@ -69,7 +69,7 @@ async fn serve(config: Config) -> Result<(), Why> {
 
 /// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once: safe at any
 /// moment, because what is not settled is redelivered.
-fn stop_on_signal() -> Result<CancellationToken, Why> {
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Why> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Why::new("signals", format!("no signal handler: {cause}")))
     };

@@ -5,6 +5,7 @@
 //! expanded in values after parsing, so that no value can change the structure.
 
 mod cursor;
+mod dead_letter;
 mod defaults;
 mod expand;
 mod groups;
@@ -23,6 +24,7 @@ mod units;
 mod when;
 
 pub use cursor::Keys;
+pub use dead_letter::{DeadLetterConfig, LetterPlace};
 pub use expand::Lookup;
 pub use groups::{AUDIT_TRAIL, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES};
 pub use load::{load, parse, parse_with, walk};

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::units::{show_duration, show_size};
 use super::{
-    Config, DeadLetterConfig, RouteConfig, SinkConfig, SinkKind, SourceConfig, SourceKind,
-    iam_region,
+    Config, DeadLetterConfig, LetterPlace, RouteConfig, SinkConfig, SinkKind, SourceConfig,
+    SourceKind, iam_region,
 };
 
 impl Config {
@@ -129,11 +129,13 @@ fn sink_line(sink: &SinkConfig) -> String {
 }
 
 fn dead_letter_line(dead_letter: &DeadLetterConfig) -> String {
-    match dead_letter {
-        DeadLetterConfig::Directory { path, keep_bytes } => {
-            let bytes = if *keep_bytes { ", with bytes" } else { "" };
-            format!("dead_letter directory {}{bytes}", path.display())
-        }
-        DeadLetterConfig::Redrive => "dead_letter redrive".to_owned(),
-    }
+    let DeadLetterConfig::Letters { place, keep_bytes } = dead_letter else {
+        return "dead_letter redrive".to_owned();
+    };
+    let place = match place {
+        LetterPlace::Directory(path) => format!("directory {}", path.display()),
+        LetterPlace::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        LetterPlace::Sqs { queue_url, .. } => format!("sqs {queue_url}"),
+    };
+    format!("dead_letter {place}{}", if *keep_bytes { ", with bytes" } else { "" })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Network, Pattern, Problem, Secret, SourceConfig, When};
+use super::{DeadLetterConfig, Network, Pattern, Problem, Secret, SourceConfig, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -339,21 +339,6 @@ pub struct FileConfig {
     pub path: PathBuf,
     /// `fsync` before an event counts as delivered.
     pub fsync: bool,
-}
-
-/// `[dead_letter]`: where what can never be processed goes.
-#[derive(Debug, Clone)]
-pub enum DeadLetterConfig {
-    /// A folder, one JSON file each.
-    Directory {
-        /// The folder; created if absent.
-        path: PathBuf,
-        /// Keep the bytes of bad records and bodies, not only references.
-        keep_bytes: bool,
-    },
-    /// Released until the queue's own redrive policy moves the message. An event refused by a sink
-    /// holds its message.
-    Redrive,
 }
 
 /// `[log]`.

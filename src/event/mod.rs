@@ -141,6 +141,14 @@ impl Event {
         record::read(record, arrival, options)
     }
 
+    /// This event under the id it went by before: one without an `eventID` is known by the SHA-256 of
+    /// its record, which a redacted copy no longer has.
+    #[must_use]
+    pub fn known_as(self, id: String) -> Self {
+        let key = record::key(&id, &self.fields);
+        Self { key, id, ..self }
+    }
+
     /// The event's own names, for [`Remedy::advice`].
     #[must_use]
     pub fn names(&self) -> Names {

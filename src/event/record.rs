@@ -152,7 +152,7 @@ fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
 }
 
 /// The ledger's key. The time is that of the record, or nothing: never ours.
-fn key(id: &str, fields: &Fields) -> EventKey {
+pub(super) fn key(id: &str, fields: &Fields) -> EventKey {
     let time = fields.time.map(|time| time.unix_timestamp_nanos().to_string());
     EventKey::new([
         id,

@@ -9,11 +9,13 @@ use url::Url;
 
 use super::Parts;
 use super::aws::Configurations;
-use super::dead_letter::{DirectoryDeadLetter, Graveyard, KeepBytes};
+use super::dead_letter::{
+    DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, S3DeadLetter, SqsDeadLetter,
+};
 use super::decode::Executor;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
-use crate::config::{Aws, Config, DeadLetterConfig, SourceConfig, SourceKind};
+use crate::config::{Aws, Config, DeadLetterConfig, LetterPlace, SourceConfig, SourceKind};
 use crate::outcome::Why;
 use crate::queue::{DirectoryQueue, Queue, SqsQueue};
 use crate::route::Router;
@@ -35,7 +37,8 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
         .iter()
         .map(|one| sink::build(one, &metrics, sinks_stop.clone()))
         .collect::<Result<Vec<_>, _>>()?;
-    let sources = sources(&config, aws).await?;
+    let sources = sources(&config, aws.clone()).await?;
+    let graveyard = graveyard(&config, aws).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Parts {
         sources,
@@ -43,7 +46,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
         sinks_stop,
         options: Arc::new(config.options),
         router: Router::new(config.routes),
-        graveyard: graveyard(config.dead_letter),
+        graveyard,
         delivery: config.delivery,
         decoder: DecoderSettings {
             selection: Arc::new(Selection::new(config.events)),
@@ -57,13 +60,67 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     })
 }
 
-fn graveyard(config: DeadLetterConfig) -> Graveyard {
-    match config {
-        DeadLetterConfig::Redrive => Graveyard::Redrive,
-        DeadLetterConfig::Directory { path, keep_bytes } => {
-            Graveyard::Letters(Arc::new(DirectoryDeadLetter::new(path)), KeepBytes(keep_bytes))
+/// Where AWS's own configuration starts from where no queue names a region; S3 names a bucket's.
+const ANY_REGION: &str = "us-east-1";
+
+/// Where poison goes, with the process's own rights.
+async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<Graveyard, Why> {
+    let DeadLetterConfig::Letters { place, keep_bytes } = &config.dead_letter else {
+        return Ok(Graveyard::Redrive);
+    };
+    let letters: Arc<dyn DeadLetter> = match place {
+        LetterPlace::Directory(path) => Arc::new(DirectoryDeadLetter::new(path.clone())),
+        LetterPlace::S3 { bucket, prefix } => {
+            let store = Arc::new(own_store(config, aws).await?);
+            Arc::new(S3DeadLetter::new(store, bucket.clone(), prefix.clone()))
         }
-    }
+        LetterPlace::Sqs { queue_url, region } => {
+            let region = region.as_deref().unwrap_or_else(|| first_region(config));
+            let own = Configurations::new(aws).of(None, region, &config.aws).await?;
+            Arc::new(SqsDeadLetter::new(queue(config, &own, queue_url, region)))
+        }
+    };
+    Ok(Graveyard::Letters(letters, KeepBytes(*keep_bytes)))
+}
+
+fn first_region(config: &Config) -> &str {
+    let region = config.sources.iter().find_map(|source| match &source.kind {
+        SourceKind::Sqs { region, .. } => Some(region.as_str()),
+        SourceKind::Directory(_) => None,
+    });
+    region.unwrap_or(ANY_REGION)
+}
+
+/// S3 with the process's own rights: for dead letters.
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Why> {
+    let own = Configurations::new(aws).of(None, first_region(config), &config.aws).await?;
+    Ok(S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str)))
+}
+
+/// A source's own queue and objects, for a backfill.
+///
+/// # Errors
+/// As [`build`]; or the source has no queue.
+pub(super) async fn queue_and_store(
+    config: &Config,
+    source: &SourceConfig,
+    aws: Option<SdkConfig>,
+) -> Result<(SqsQueue, S3Store), Why> {
+    let SourceKind::Sqs { queue_url, region } = &source.kind else {
+        return Err(Why::new("no_queue", "this needs a [[source]] with a queue"));
+    };
+    let mut aws = Configurations::new(aws);
+    let own = aws.of(source.role.as_ref(), region, &config.aws).await?;
+    let store = store(source, region, &own, &config.aws, &mut aws).await?;
+    Ok((queue(config, &own, queue_url, region), store))
+}
+
+fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
+    let endpoint = config.aws.sqs_endpoint.as_ref().map(Url::as_str);
+    SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility)
 }
 
 /// The sources of a configuration, in order, each with its own rights; connects to nothing yet. AWS's
@@ -82,9 +139,7 @@ pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Sour
             }
             SourceKind::Sqs { queue_url, region } => {
                 let own = aws.of(source.role.as_ref(), region, &config.aws).await?;
-                let endpoint = config.aws.sqs_endpoint.as_ref().map(Url::as_str);
-                let visibility = config.delivery.visibility;
-                let queue = SqsQueue::new(&own, queue_url.as_str(), region, endpoint, visibility);
+                let queue = queue(config, &own, queue_url, region);
                 let store = store(source, region, &own, &config.aws, &mut aws).await?;
                 (Arc::new(queue), Arc::new(store))
             }

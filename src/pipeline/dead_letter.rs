@@ -5,14 +5,16 @@
 //! written keeps its message.
 
 mod directory;
+mod s3;
+mod sqs;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime, UtcOffset};
 
 use crate::cloudtrail::{BadRecord, Origin};
 use crate::config::OutputFormat;
@@ -21,9 +23,11 @@ use crate::outcome::Why;
 use crate::store::Location;
 
 pub use directory::DirectoryDeadLetter;
+pub use s3::S3DeadLetter;
+pub use sqs::SqsDeadLetter;
 
 /// Version of the letters' layout; readers refuse a greater one.
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// One thing that can never be processed.
 #[derive(Debug, Clone)]
@@ -34,6 +38,9 @@ pub struct Letter {
     pub name: String,
     /// The reason's stable code.
     pub code: &'static str,
+    /// The day it belongs to, in UTC: that of the event, or of the object's key; where neither is
+    /// known, that of the letter.
+    pub day: Date,
     /// The letter: one JSON object.
     pub body: Value,
 }
@@ -63,13 +70,14 @@ pub struct KeepBytes(pub bool);
 /// A body that is no notification. Its text is kept: there is nothing else to find it by.
 pub(super) fn message(queue: &str, id: &str, body: &str, why: &Why, now: OffsetDateTime) -> Letter {
     let about = json!({"queue": queue, "message_id": id, "body": body});
-    letter("message", &[queue, id], about, why, now)
+    letter("message", &[queue, id], about, why, now, None)
 }
 
 /// An object that can never be read.
 pub(super) fn object(location: &Location, why: &Why, now: OffsetDateTime) -> Letter {
     let place = location.to_string();
-    letter("object", &[&place], json!({"object": place}), why, now)
+    let about = json!({"object": place, "at": at(location)});
+    letter("object", &[&place], about, why, now, day_of(location))
 }
 
 /// One bad record of an otherwise sound file: by reference, unless its bytes are to be kept.
@@ -80,12 +88,14 @@ pub(super) fn record(
     now: OffsetDateTime,
 ) -> Letter {
     let place = origin.to_string();
-    let mut about = json!({"origin": place, "offset": bad.offset, "sha256": bad.sha256});
+    let mut about = json!({"origin": place, "at": at_origin(origin), "index": bad.index,
+        "offset": bad.offset, "sha256": bad.sha256});
     if keep.0 {
         about["bytes"] = String::from_utf8_lossy(&bad.bytes).into();
     }
     let why = Why::new("bad_record", bad.reason.clone());
-    letter("record", &[&place, &bad.sha256], about, &why, now)
+    let day = location(origin).as_ref().and_then(day_of);
+    letter("record", &[&place, &bad.sha256], about, &why, now, day)
 }
 
 /// An event that a sink refused for good: the record, redacted as every output is.
@@ -96,10 +106,57 @@ pub(super) fn event(event: &Event, sink: &str, why: &Why, now: OffsetDateTime) -
         "event_id": event.id,
         "event_name": event.fields.name,
         "origin": event.origin.to_string(),
+        "at": at_origin(&event.origin),
+        "index": event.record.index,
+        "lane": event.lane.as_str(),
+        "delivered": event.delivered.and_then(|time| time.format(&Rfc3339).ok()),
         "sinks": [sink],
         "record": String::from_utf8_lossy(&raw),
     });
-    letter("event", &[&event.key.to_string(), sink], about, why, now)
+    letter("event", &[&event.key.to_string(), sink], about, why, now, event.fields.time.map(day))
+}
+
+/// Where something lies, in parts: a key may hold anything, so that no text could be taken apart.
+fn at(location: &Location) -> Value {
+    match location {
+        Location::S3 { bucket, key, version } => {
+            json!({"bucket": bucket, "key": key, "version_id": version})
+        }
+        Location::File(path) => json!({"path": path.to_string_lossy()}),
+    }
+}
+
+fn at_origin(origin: &Origin) -> Value {
+    match origin {
+        Origin::Inline { message_id } => json!({"message_id": message_id}),
+        _ => location(origin).as_ref().map(at).unwrap_or_default(),
+    }
+}
+
+/// The object that a record is of; none for the fast lane.
+fn location(origin: &Origin) -> Option<Location> {
+    match origin {
+        Origin::Object { bucket, key, version, .. } => Some(Location::S3 {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            version: version.clone(),
+        }),
+        Origin::File { path, .. } => Some(Location::File(path.clone())),
+        Origin::Inline { .. } => None,
+    }
+}
+
+/// The day in an object's key: `…/YYYY/MM/DD/file`, as CloudTrail writes it.
+fn day_of(location: &Location) -> Option<Date> {
+    let Location::S3 { key, .. } = location else { return None };
+    let mut parts = key.rsplit('/').skip(1).map(str::parse::<u16>);
+    let (day, month, year) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
+    Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()
+}
+
+fn day(time: OffsetDateTime) -> Date {
+    time.to_offset(UtcOffset::UTC).date()
 }
 
 fn letter(
@@ -108,6 +165,7 @@ fn letter(
     about: Value,
     why: &Why,
     now: OffsetDateTime,
+    known: Option<Date>,
 ) -> Letter {
     let mut hash = Sha256::new();
     for part in identity {
@@ -115,16 +173,18 @@ fn letter(
         hash.update(part.as_bytes());
     }
     let digest: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("{kind}-{digest}");
     let mut body = json!({
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
+        "name": name,
         "reason": {"code": why.code, "text": why.text},
         "time": now.format(&Rfc3339).unwrap_or_default(),
     });
     if let (Value::Object(body), Value::Object(about)) = (&mut body, about) {
         body.extend(about);
     }
-    Letter { kind, name: format!("{kind}-{digest}"), code: why.code, body }
+    Letter { kind, name, code: why.code, day: known.unwrap_or_else(|| day(now)), body }
 }
 
 #[cfg(test)]
@@ -145,5 +205,19 @@ mod tests {
             OffsetDateTime::UNIX_EPOCH,
         );
         assert_ne!(first.name, other.name);
+    }
+
+    #[test]
+    fn a_letter_belongs_to_the_day_in_its_object_s_key_whenever_it_is_written() {
+        let of = |key: &str| {
+            let location =
+                Location::S3 { bucket: "audit-logs".into(), key: key.into(), version: None };
+            let why = Why::new("corrupt_gzip", "x");
+            object(&location, &why, OffsetDateTime::UNIX_EPOCH).day.to_string()
+        };
+        let dated = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/a.json.gz";
+        assert_eq!(of(dated), "2026-03-01");
+        assert_eq!(of("copy/2026/13/01/a.json.gz"), "1970-01-01");
+        assert_eq!(of("a.json.gz"), "1970-01-01");
     }
 }

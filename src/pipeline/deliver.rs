@@ -35,6 +35,18 @@ impl Account {
         self.tally = Some(tally.clone());
     }
 
+    /// The record at `index` alone; the others were delivered when the object was read first.
+    pub(super) fn only(&mut self, found: Vec<Found>, index: u64) -> Vec<Found> {
+        let all = found.len();
+        let is_it = |found: &Found| match found {
+            Found::Record(record) => record.index == index,
+            Found::Bad(bad) => bad.index == index,
+        };
+        let found: Vec<Found> = found.into_iter().filter(is_it).collect();
+        self.duplicate += (all - found.len()) as u64;
+        found
+    }
+
     /// Adds the object to the metrics, once all its matches are handed over.
     pub(super) fn commit(&self, wire: &Wire, lane: Lane) {
         let metrics = &wire.metrics;
@@ -152,6 +164,31 @@ pub(super) async fn hand_over(
     }
     start(wire, claimed, &handed.keep);
     handed
+}
+
+/// Hands `event` to the sinks of these names, whatever the routes say: `replay` of what they are owed.
+///
+/// # Errors
+/// The first name that is no sink's; nothing was handed over.
+pub(super) fn hand_over_to(
+    wire: &Arc<Wire>,
+    event: Event,
+    sinks: &[String],
+    keep: Keep,
+) -> Result<HandedOver, String> {
+    let index = |name: &String| wire.posts.iter().position(|post| post.name == *name);
+    let mut handed = HandedOver { pairs: Vec::new(), verdict: Verdict::Done, keep };
+    let (event, mut claimed) = (Arc::new(event), Claimed::new());
+    let found: Vec<Option<usize>> = sinks.iter().map(index).collect();
+    if let Some(absent) = found.iter().position(Option::is_none) {
+        return Err(sinks[absent].clone());
+    }
+    for sink in found.into_iter().flatten() {
+        let sink = SinkIndex::try_from(sink).unwrap_or(SinkIndex::MAX);
+        handed.claim(wire, &event, sink, &mut claimed);
+    }
+    start(wire, claimed, &handed.keep);
+    Ok(handed)
 }
 
 impl HandedOver {

@@ -11,6 +11,7 @@ use super::deliver::Carrier;
 use super::gates::{Reservation, Slot};
 use super::inline;
 use super::object;
+use super::replay;
 use super::wire::{Bodies, RunningSource, Wire};
 use crate::outcome::{Settlement, Verdict, Why};
 use crate::queue::Message;
@@ -127,6 +128,9 @@ async fn forward(
     body: &str,
     place: &mut Place,
 ) -> Verdict {
+    if source.policy.bodies == Bodies::Letters {
+        return replay::forward(wire, source, body, place).await;
+    }
     let objects = match announced(source.policy.bodies, body) {
         Ok(Notification::Objects(objects)) => objects,
         Ok(Notification::Inline(record)) if source.policy.inline_records => {
@@ -173,7 +177,7 @@ async fn unreadable(
 
 fn announced(bodies: Bodies, body: &str) -> Result<Notification, Why> {
     match bodies {
-        Bodies::Notifications => notification::parse(body),
+        Bodies::Notifications | Bodies::Letters => notification::parse(body),
         Bodies::Paths => Ok(Notification::Objects(vec![ObjectRef {
             location: Location::File(PathBuf::from(body)),
             region: None,

@@ -6,6 +6,7 @@
 //! settler per queue, one per sink), so that dropping a message never cancels another's request.
 
 mod aws;
+mod backfill;
 mod build;
 mod dead_letter;
 mod decode;
@@ -18,8 +19,10 @@ mod ledger;
 mod message;
 mod object;
 mod receive;
+mod replay;
 mod start;
 mod wire;
+mod worklist;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,10 +47,15 @@ use ledger::Ledger;
 use receive::Receiver;
 use wire::{Post, RunningSource, Wire};
 
+pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfill, source_of};
 pub use build::{build, sources};
-pub use dead_letter::{DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter};
+pub use dead_letter::{
+    DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
+};
 pub use decode::Executor;
+pub use replay::{LetterSource, Replayed, replay};
 pub use wire::{Bodies, Now, Source, SourcePolicy};
+pub use worklist::Counts;
 
 /// Kept back from the drain deadline for settling, flushing and ending the drivers.
 const SETTLE_MARGIN: Duration = Duration::from_secs(10);

@@ -45,6 +45,17 @@ pub(super) async fn process(
     object: &ObjectRef,
     place: &mut Place,
 ) -> Verdict {
+    process_only(wire, source, object, None, place).await
+}
+
+/// As [`process`], for one record of the object if `only` names one: `replay` of a bad record.
+pub(super) async fn process_only(
+    wire: &Arc<Wire>,
+    source: &RunningSource,
+    object: &ObjectRef,
+    only: Option<u64>,
+    place: &mut Place,
+) -> Verdict {
     match admit(source, object) {
         Admission::Fetch => source.filtering.fetched(),
         Admission::SignOfLife(account) => {
@@ -90,7 +101,11 @@ pub(super) async fn process(
         place.leave_work();
         account.read(&verified.tally);
         let carrier = Carrier::Object(object, &facts.request_id);
-        let batch = Batch { found: verified.found, delivered: facts.delivered, carrier };
+        let found = match only {
+            None => verified.found,
+            Some(index) => account.only(verified.found, index),
+        };
+        let batch = Batch { found, delivered: facts.delivered, carrier };
         let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
         from = verified.next.unwrap_or(0);
         if verified.next.is_none() {
@@ -119,7 +134,7 @@ enum Admission {
 fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
     let Location::S3 { bucket, key, .. } = &object.location else {
         return match source.policy.bodies {
-            Bodies::Paths => Admission::Fetch,
+            Bodies::Paths | Bodies::Letters => Admission::Fetch,
             Bodies::Notifications => {
                 Admission::Poison(Why::new("not_an_object", "a queue may not name local files"))
             }

@@ -36,6 +36,8 @@ pub enum Bodies {
     Notifications,
     /// As paths of local files, from a folder queue.
     Paths,
+    /// As dead letters of the kinds `record` and `event`, from `replay`.
+    Letters,
 }
 
 /// A source's checked policy.

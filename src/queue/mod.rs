@@ -25,7 +25,7 @@ pub use facts::{QueueFacts, Redrive, warnings};
 pub use lease::{Lease, LeaseKeeper, LeaseSettings};
 pub use region::region_of;
 pub use settle::Settler;
-pub use sqs::SqsQueue;
+pub use sqs::{MAX_BODY, SqsQueue};
 
 /// SQS takes at most ten entries in a receive, delete or change-visibility call.
 /// Source: Amazon SQS API Reference, `ReceiveMessage`, `DeleteMessageBatch`.

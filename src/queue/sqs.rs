@@ -3,6 +3,8 @@
 //! The SDK's own retries stay on. What they leave is reported with SQS's code, the HTTP status and
 //! the request id, because that is what AWS Support asks for first.
 
+mod send;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -19,6 +21,8 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
+
+pub use self::send::MAX_BODY;
 
 use super::facts::QueueFacts;
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, Receipt};

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 pub use files::FileStore;
-pub use s3::{BucketAccess, S3Store};
+pub use s3::{Ask, BucketAccess, Listed, Listing, S3Store};
 
 /// Where an object lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

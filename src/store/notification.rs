@@ -104,6 +104,13 @@ pub fn parse(body: &str) -> Result<Notification, Why> {
     parse_at(body, Depth::Outer)
 }
 
+/// What S3 would send about `object`: so that `backfill` and `replay` come in by the door that
+/// everything else comes in by. `None` for a local file.
+#[must_use]
+pub fn created(object: &ObjectRef) -> Option<String> {
+    s3_event::write(object)
+}
+
 /// SNS wraps exactly once; an envelope within an envelope is nobody's format.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depth {

@@ -1,10 +1,12 @@
 //! The real store: the only file that names `aws_sdk_s3`.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+mod listing;
+mod write;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -17,6 +19,8 @@ use aws_sdk_s3::types::RequestPayer;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
+
+pub use self::listing::{Ask, Listed, Listing};
 
 use super::classify::classify;
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
@@ -148,6 +152,35 @@ impl S3Store {
     }
 }
 
+impl S3Store {
+    fn found_in(&self, bucket: &str, region: String) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        remember(&mut found, bucket.to_owned(), region);
+    }
+
+    /// Makes a call in the bucket's region, once more where S3 says that it is another one.
+    async fn in_region<T, E, F>(
+        &self,
+        bucket: &str,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, SdkError<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let region = self.region_of(bucket, None);
+        let error = match call(self.client(bucket, &region)).await {
+            Ok(output) => return Ok(output),
+            Err(error) => error,
+        };
+        let Some(found) = bucket_region(&error).filter(|found| *found != region) else {
+            return Err(error);
+        };
+        let client = self.client(bucket, &found);
+        self.found_in(bucket, found);
+        call(client).await
+    }
+}
+
 impl Store for S3Store {
     fn open<'a>(
         &'a self,
@@ -197,26 +230,7 @@ impl Request {
     }
 
     fn failed(&self, error: &GetError) -> StoreError {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = match error {
-            SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                StoreErrorKind::Other
-            }
-            _ => classify(error.code(), error.message(), status),
-        };
-        let mut text = format!("cannot get {}: ", self.name);
-        match (error.code(), error.message()) {
-            (Some(code), message) => {
-                let _ = write!(text, "{code}: {}", message.unwrap_or("no message"));
-            }
-            (None, _) => text.push_str(&causes(error)),
-        }
-        let request_id = error.request_id().unwrap_or("none");
-        let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        let _ = write!(text, " (HTTP status {status}, request id {request_id})");
-        StoreError { kind, text }
+        failed(&format!("get {}", self.name), error)
     }
 
     fn broken(&self, kind: StoreErrorKind, how: &str) -> StoreError {
@@ -224,8 +238,33 @@ impl Request {
     }
 }
 
+/// What a call was to do and why it did not, for the operator.
+fn failed<E>(what: &str, error: &SdkError<E>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let kind = match error {
+        SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => StoreErrorKind::Other,
+        _ => classify(error.code(), error.message(), status),
+    };
+    let mut text = format!("cannot {what}: ");
+    match (error.code(), error.message()) {
+        (Some(code), message) => {
+            let _ = write!(text, "{code}: {}", message.unwrap_or("no message"));
+        }
+        (None, _) => text.push_str(&causes(error)),
+    }
+    let request_id = error.meta().request_id().unwrap_or("none");
+    let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+    let _ = write!(text, " (HTTP status {status}, request id {request_id})");
+    StoreError { kind, text }
+}
+
 /// An error and what caused it, in one line.
-fn causes(error: &GetError) -> String {
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -236,7 +275,7 @@ fn causes(error: &GetError) -> String {
 }
 
 /// The region that S3 names when a request went to another one (301, or 400 for the signature's).
-fn bucket_region(error: &GetError) -> Option<String> {
+fn bucket_region<E>(error: &SdkError<E>) -> Option<String> {
     let response = error.raw_response()?;
     let redirected = matches!(response.status().as_u16(), 301 | 307 | 400);
     let region = response.headers().get("x-amz-bucket-region").filter(|_| redirected)?;

@@ -55,6 +55,9 @@ fn settings(text: &str) -> Vec<Setting> {
     settings
 }
 
+/// Keys that exclude each other: one that is tried takes the place of the others.
+const ALTERNATIVES: [&str; 3] = ["s3", "sqs", "directory"];
+
 /// The file with that setting in force, instead of the one of the same name in the same table.
 fn with_setting(text: &str, setting: &Setting) -> String {
     let mut table = String::new();
@@ -63,8 +66,11 @@ fn with_setting(text: &str, setting: &Setting) -> String {
         if content.starts_with('[') {
             table = content.to_owned();
         }
+        let instead = |key: &str| {
+            key == setting.key || [key, &setting.key].iter().all(|key| ALTERNATIVES.contains(key))
+        };
         let replaced = table == setting.table
-            && content.split('=').next().is_some_and(|key| key.trim() == setting.key);
+            && content.split('=').next().is_some_and(|key| instead(key.trim()));
         let content = if line == setting.line { &content[1..] } else { content };
         if !replaced {
             out.push_str(content);

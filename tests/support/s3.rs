@@ -135,6 +135,12 @@ impl S3StandIn {
         self.world.lock().buckets.get(bucket)?.objects.get(key).cloned()
     }
 
+    /// The keys of a bucket, in order.
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        let inner = self.world.lock();
+        inner.buckets.get(bucket).map_or_else(Vec::new, |b| b.objects.keys().cloned().collect())
+    }
+
     /// Lets the next `times` reads of keys that start with `prefix` go wrong.
     pub fn script(&self, prefix: &str, fault: Fault, times: u32) {
         self.world.lock().script.add(prefix, fault, times);

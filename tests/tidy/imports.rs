@@ -21,8 +21,8 @@ const MEETING_ROOMS: [&str; 2] = ["pipeline", "cli"];
 
 /// Outside clients, and the one place that names each.
 const CLIENTS: [(&str, &[&str]); 4] = [
-    ("aws_sdk_sqs", &["src/queue/sqs.rs"]),
-    ("aws_sdk_s3", &["src/store/s3.rs"]),
+    ("aws_sdk_sqs", &["src/queue/sqs.rs", "src/queue/sqs/"]),
+    ("aws_sdk_s3", &["src/store/s3.rs", "src/store/s3/"]),
     ("rdkafka", &["src/sink/kafka.rs", "src/sink/kafka/"]),
     ("reqwest", &["src/sink/splunk/http.rs"]),
 ];

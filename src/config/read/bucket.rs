@@ -43,12 +43,17 @@ fn bucket(item: &Item<'_>) -> Option<Bucket> {
 /// A bucket's name: no URL, no ARN, no glob.
 fn name(item: &Item<'_>) -> Option<String> {
     let name = item.text()?;
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
-    if !name.chars().all(plain) {
+    if !is_bucket(&name) {
         item.mistake("a bucket is its bare name, without `s3://`, ARN, prefix or `*`");
         return None;
     }
     Some(name)
+}
+
+/// Whether `name` is made of what a bucket's name may hold.
+pub(super) fn is_bucket(name: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    !name.is_empty() && name.chars().all(plain)
 }
 
 fn account(item: &Item<'_>) -> Option<String> {

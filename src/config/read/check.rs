@@ -6,8 +6,9 @@ use super::super::{
     DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, Pattern, SinkKind, SourceKind,
     defaults,
 };
+use super::dead_letter::DeadLetter;
 use super::events::{is_glob, known_names};
-use super::service::DeadLetter;
+
 use super::{route, sink, source};
 
 /// Sources against each other and against the dead letter.
@@ -28,8 +29,8 @@ pub(super) fn sources(
     let Some(dead_letter) = dead_letter else { return };
     match (&dead_letter.config, &dead_letter.span) {
         (_, None) if reads_queue => top.mistake(
-            "there is no [dead_letter], which an SQS source needs: write `directory = \"…\"`, \
-             or `redrive = true` to leave it to the queue's own redrive policy",
+            "there is no [dead_letter], which an SQS source needs: write `s3 = \"s3://bucket/prefix/\"` \
+             (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy",
         ),
         (DeadLetterConfig::Redrive, Some(span)) if sources.iter().any(|draft| !draft.is_queue) => {
             let text = "a folder has no redrive policy; write `directory = \"…\"`";

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod check;
+mod dead_letter;
 mod delivery;
 mod events;
 mod kafka;
@@ -32,7 +33,7 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     service::privacy(&top, &mut options);
     let routes = route::read(&top);
     let sinks = sink::read(&top);
-    let dead_letter = service::dead_letter(&top);
+    let dead_letter = dead_letter::read(&top);
     let http = service::http(&top);
     let log = service::log(&top);
 

@@ -1,20 +1,13 @@
-//! The small tables: `[aws]`, `[format]`, `[privacy]`, `[dead_letter]`, `[http]`, `[log]`.
+//! The small tables: `[aws]`, `[format]`, `[privacy]`, `[http]`, `[log]`.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 
 use url::Url;
 
 use super::super::cursor::Section;
 use super::super::item::{Item, is_loopback};
 use super::super::suggest::did_you_mean;
-use super::super::{Aws, DeadLetterConfig, EventOptions, LogConfig, OcsfVersion, defaults};
-
-/// The dead letter and where it stands; no place where it was not written.
-pub(super) struct DeadLetter {
-    pub(super) config: DeadLetterConfig,
-    pub(super) span: Option<Range<usize>>,
-}
+use super::super::{Aws, EventOptions, LogConfig, OcsfVersion, defaults};
 
 pub(super) fn aws(top: &Section<'_>) -> Aws {
     let Some(table) = top.table("aws", "[aws]") else { return Aws::default() };
@@ -49,45 +42,6 @@ pub(super) fn privacy(top: &Section<'_>, options: &mut EventOptions) {
     let Some(table) = top.table("privacy", "[privacy]") else { return };
     options.keep_pem = table.flag("keep_pem", options.keep_pem);
     table.finish();
-}
-
-/// Absent: a folder beside the configuration. `check::sources` insists on it for SQS.
-pub(super) fn dead_letter(top: &Section<'_>) -> Option<DeadLetter> {
-    let Some(item) = top.item("dead_letter") else {
-        let path = top.reader.resolve(defaults::DEAD_LETTERS);
-        let config = DeadLetterConfig::Directory { path, keep_bytes: false };
-        return Some(DeadLetter { config, span: None });
-    };
-    let table = item.table("[dead_letter]")?;
-    let span = Some(table.span.clone());
-    let directory = table.item("directory");
-    let redrive = table.item("redrive");
-    let keep_bytes = table.item("keep_bytes");
-    let planned = table.not_yet("s3") | table.not_yet("sqs");
-    let keeps = keep_bytes.as_ref().is_some_and(|item| item.flag() == Some(true));
-    let redrives = redrive.as_ref().is_some_and(|item| item.flag() == Some(true));
-    let config = match (directory, redrives) {
-        (Some(_), true) => {
-            table.mistake("[dead_letter] has `directory` or `redrive = true`, not both");
-            None
-        }
-        (Some(item), false) => {
-            item.path().map(|path| DeadLetterConfig::Directory { path, keep_bytes: keeps })
-        }
-        (None, true) => {
-            if let Some(item) = keep_bytes {
-                item.mistake("`keep_bytes` means nothing with `redrive`; remove it");
-            }
-            Some(DeadLetterConfig::Redrive)
-        }
-        (None, false) if planned => None,
-        (None, false) => {
-            table.mistake("[dead_letter] needs `directory = \"…\"` or `redrive = true`");
-            None
-        }
-    };
-    table.finish();
-    Some(DeadLetter { config: config?, span })
 }
 
 pub(super) fn http(top: &Section<'_>) -> Option<SocketAddr> {

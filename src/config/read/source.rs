@@ -144,7 +144,7 @@ fn sqs(item: &Item<'_>, region: Option<&Item<'_>>) -> Option<SourceKind> {
 /// The region in a queue's host: `sqs.R.amazonaws.com`, `sqs-fips.R…`, `sqs.R.api.aws`,
 /// `vpce-….sqs.R.vpce.amazonaws.com` and the older `R.queue.amazonaws.com`.
 /// Source: AWS General Reference, "Amazon SQS endpoints and quotas".
-fn region_of(url: &Url) -> Option<String> {
+pub(super) fn region_of(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     let amazon =
         [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];

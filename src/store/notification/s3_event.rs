@@ -1,7 +1,10 @@
 //! S3's own event notification: `{"Records":[{"eventName":…,"s3":{…}}]}`, direct or through SNS.
 //! Source: Amazon S3 User Guide, "Event message structure".
 
+use std::fmt::Write as _;
+
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Nothing, Notification, announced, etag, place, poison, size, string};
@@ -131,6 +134,73 @@ fn decode_key(key: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "has a key that does not decode to UTF-8".to_owned())
 }
 
+/// The inverse of [`parse`], for one object.
+pub(super) fn write(object: &ObjectRef) -> Option<String> {
+    let Location::S3 { bucket, key, version } = &object.location else { return None };
+    let mut entity = json!({"key": encode_key(key)});
+    for (name, value) in [("versionId", version), ("eTag", &object.etag)] {
+        if let Some(value) = value {
+            entity[name] = value.as_str().into();
+        }
+    }
+    if let Some(size) = object.size {
+        entity["size"] = size.into();
+    }
+    let mut record = json!({
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"s3SchemaVersion": "1.0", "configurationId": "certrelay",
+            "bucket": {"name": bucket}, "object": entity},
+    });
+    if let Some(region) = &object.region {
+        record["awsRegion"] = region.as_str().into();
+    }
+    Some(json!({"Records": [record]}).to_string())
+}
+
+/// The inverse of [`decode_key`].
+fn encode_key(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'*' => {
+                out.push(char::from(byte));
+            }
+            other => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{other:02X}");
+            }
+        }
+    }
+    out
+}
+
 fn hex(byte: Option<u8>) -> Option<u8> {
     char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_whatever_the_key() {
+        for key in ["AWSLogs/a.json.gz", "a b+c/é%2B=&\u{1}.gz", "?versionId=x#3"] {
+            let location = Location::S3 {
+                bucket: "audit-logs".into(),
+                key: key.into(),
+                version: Some("v1".into()),
+            };
+            let object = ObjectRef {
+                location,
+                region: Some("eu-west-1".into()),
+                size: Some(7),
+                etag: Some("tag".into()),
+            };
+            let read = super::super::parse(&write(&object).unwrap());
+            assert_eq!(read, Ok(Notification::Objects(vec![object])), "{key}");
+        }
+    }
 }

@@ -118,7 +118,7 @@ buckets = ["audit-logs"]
      14 | [[source]]
         | ^^^^^^^^^^
 
-    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `directory = "…"`, or `redrive = true` to leave it to the queue's own redrive policy
+    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `s3 = "s3://bucket/prefix/"` (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy
 
     certrelay.toml: 9 mistakes
     "#);
@@ -142,7 +142,7 @@ buckets = ["other-logs"]
      4 | [[source]]
        | ^^^^^^^^^^
 
-    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `directory = "…"`, or `redrive = true` to leave it to the queue's own redrive policy
+    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `s3 = "s3://bucket/prefix/"` (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy
 
     certrelay.toml: 2 mistakes
     "#);
@@ -172,22 +172,32 @@ keep_bytes = true
     "#);
 }
 
-#[test]
-fn dead_letters_to_s3_are_not_supported_yet() {
-    let said = mistakes(&sound_with(
-        r#"
-[dead_letter]
-s3 = "s3://audit-dead-letters/"
-"#,
-    ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:2:1: mistake: `s3` in [dead_letter] is not supported yet; remove it
-       |
-     2 | s3 = "s3://audit-dead-letters/"
-       | ^^
+/// What is said of a `[dead_letter]` table, without the picture of its line.
+fn said_of(dead_letter: &str) -> String {
+    let said = mistakes(&sound_with(&format!("[dead_letter]\n{dead_letter}\n")));
+    let mistake = |line: &str| line.split_once(" mistake: ").map(|(_, text)| text.to_owned());
+    said.lines().filter_map(mistake).collect::<Vec<_>>().join("; ")
+}
 
-    certrelay.toml: 1 mistake
-    "#);
+#[test]
+fn a_dead_letter_is_in_one_place() {
+    let both = said_of("s3 = \"s3://audit-dead-letters/\"\ndirectory = \"letters\"");
+    assert!(both.contains("not several"), "{both}");
+    assert!(said_of("s3 = \"s3://b/\"\nredrive = true").contains("not several"));
+    assert!(said_of("keep_bytes = true").contains("[dead_letter] needs `s3 ="));
+}
+
+#[test]
+fn a_place_of_dead_letters_is_written_in_full() {
+    for wrong in
+        ["audit-dead-letters", "s3://", "s3://b/prefix", "s3://b//", "s3://b*/", "https://b/"]
+    {
+        let said = said_of(&format!("s3 = \"{wrong}\""));
+        assert!(said.contains("a prefix that ends in `/`"), "{wrong}: {said}");
+    }
+    let fifo = "sqs = \"https://sqs.us-east-1.amazonaws.com/111122223333/letters.fifo\"";
+    assert!(said_of(fifo).contains("FIFO"));
+    assert!(said_of("sqs = \"https://sqs.us-east-1.amazonaws.com/\"").contains("account and name"));
 }
 
 #[test]

@@ -1,0 +1,228 @@
+//! `replay`: dead letters back through the same path, until each is final and removed.
+//!
+//! A letter is a message of a finite queue whose delete removes the letter, so that all that holds for
+//! messages holds for letters: what is not final at every sink stays. What turns out to be dead still
+//! keeps its letter too; a new fault met on the way is written as a letter of its own.
+
+mod drawer;
+mod forward;
+mod letter;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::build::{build, own_store};
+use super::dead_letter::{DeadLetter, Graveyard, KeepBytes, Letter};
+use super::wire::{Bodies, Source, SourcePolicy};
+use super::worklist::{Counts, LEASE, Progress, Work, Worklist};
+use super::{Parts, run};
+use crate::config::Config;
+use crate::outcome::Why;
+use crate::store::Location;
+use crate::telemetry::escape;
+use drawer::Drawer;
+use letter::{Content, Read};
+
+pub use drawer::LetterSource;
+pub(super) use forward::forward;
+
+/// How a replay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replayed {
+    /// Letters found.
+    pub letters: u64,
+    /// Final now, and removed.
+    pub done: u64,
+}
+
+/// A letter is offered once: what is still dead or still failing stays for the next replay.
+const ATTEMPTS: u32 = 1;
+
+/// Offers every letter of `places` to the pipeline of `config`, until all have ended or `stop`.
+///
+/// # Errors
+/// The pipeline cannot be built, or the letters cannot be listed. What is wrong with one letter is
+/// logged, and the letter stays.
+pub async fn replay(
+    config: Config,
+    aws: Option<SdkConfig>,
+    places: &[LetterSource],
+    stop: CancellationToken,
+) -> Result<Replayed, Why> {
+    let in_s3 = places.iter().any(|place| matches!(place, LetterSource::S3 { .. }));
+    let store = if in_s3 { Some(Arc::new(own_store(&config, aws.clone()).await?)) } else { None };
+    let drawer = Arc::new(Drawer::open(places, store).await?);
+    let mut parts = build(config, aws).await?;
+    parts.delivery.visibility = LEASE;
+    let replayed: Names = Arc::default();
+    parts.graveyard = Graveyard::Letters(
+        Arc::new(Again { graveyard: parts.graveyard.clone(), replayed: Arc::clone(&replayed) }),
+        keeps(&parts.graveyard),
+    );
+    let desks = desks(&mut parts, &drawer);
+    let lists: Vec<_> = desks.iter().flat_map(Desk::lists).collect();
+    let letters = drawer.letters().len() as u64;
+    let work = async {
+        let all = async {
+            sort(&drawer, desks, &replayed, &stop).await;
+            for list in &lists {
+                list.finished().cancelled().await;
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            () = stop.cancelled() => {}
+        }
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(run(parts, stop.clone()), work);
+    tracing::debug!(?ended, "end");
+    let counts = lists.iter().map(|list| list.counts());
+    let done = counts.map(|Counts { done, .. }| done).sum();
+    Ok(Replayed { letters, done })
+}
+
+/// Names of the letters under replay.
+type Names = Arc<Mutex<BTreeSet<String>>>;
+
+/// The dead letter, but for what is being replayed: writing that letter again and then removing it as
+/// final would lose it.
+struct Again {
+    graveyard: Graveyard,
+    replayed: Names,
+}
+
+impl DeadLetter for Again {
+    fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>> {
+        let dead =
+            self.replayed.lock().unwrap_or_else(PoisonError::into_inner).contains(&letter.name);
+        match &self.graveyard {
+            _ if dead => {
+                let text = format!("{} is still dead: {}", letter.name, letter.body["reason"]);
+                Box::pin(async move { Err(Why::new("still_dead", text)) })
+            }
+            Graveyard::Letters(letters, _) => letters.put(letter),
+            Graveyard::Redrive => Box::pin(async move {
+                let text = format!("{} is dead, and there is no place for letters", letter.name);
+                Err(Why::new("still_dead", text))
+            }),
+        }
+    }
+}
+
+fn keeps(graveyard: &Graveyard) -> KeepBytes {
+    match graveyard {
+        Graveyard::Letters(_, keep) => *keep,
+        Graveyard::Redrive => KeepBytes(false),
+    }
+}
+
+/// One configured source, with a list for what its queue would bring and one for letters.
+struct Desk {
+    /// As the source's queue is called.
+    name: String,
+    policy: SourcePolicy,
+    bodies: (Arc<Worklist>, mpsc::Sender<Work>),
+    letters: (Arc<Worklist>, mpsc::Sender<Work>),
+}
+
+impl Desk {
+    fn lists(&self) -> [Arc<Worklist>; 2] {
+        [Arc::clone(&self.bodies.0), Arc::clone(&self.letters.0)]
+    }
+
+    fn reads_files(&self) -> bool {
+        self.policy.bodies == Bodies::Paths
+    }
+}
+
+/// Puts lists in the place of the sources' queues.
+fn desks(parts: &mut Parts, drawer: &Arc<Drawer>) -> Vec<Desk> {
+    let mut desks = Vec::new();
+    for source in std::mem::take(&mut parts.sources) {
+        let name = source.queue.name().to_owned();
+        let list = |name| {
+            let progress: Arc<dyn Progress> = Arc::clone(drawer) as _;
+            Worklist::new(name, ATTEMPTS, progress)
+        };
+        let bodies = list(name.clone());
+        let letters = list(format!("dead letters of {name}"));
+        let policy = source.policy;
+        parts.sources.push(Source {
+            queue: Arc::clone(&bodies.0) as _,
+            store: Arc::clone(&source.store),
+            policy: policy.clone(),
+        });
+        parts.sources.push(Source {
+            queue: Arc::clone(&letters.0) as _,
+            store: source.store,
+            policy: SourcePolicy { bodies: Bodies::Letters, ..policy.clone() },
+        });
+        desks.push(Desk { name, policy, bodies, letters });
+    }
+    desks
+}
+
+/// Reads every letter and hands it to the source it belongs to; what cannot be read is logged.
+async fn sort(drawer: &Drawer, desks: Vec<Desk>, replayed: &Names, stop: &CancellationToken) {
+    for place in drawer.letters() {
+        if stop.is_cancelled() {
+            return;
+        }
+        let read = drawer.read(place).await.and_then(|text| letter::parse(&text));
+        let handed = match read {
+            Ok(read) => {
+                let name = read.name.clone();
+                replayed.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+                hand(&desks, read, place).await
+            }
+            Err(why) => Err(why),
+        };
+        if let Err(why) = handed {
+            tracing::error!(letter = %escape(place), code = why.code, "{why}");
+        }
+    }
+}
+
+async fn hand(desks: &[Desk], read: Read, place: &str) -> Result<(), Why> {
+    let desk = desk(desks, &read)?;
+    let (list, id, body) = match read.content {
+        Content::Message { id, body, .. } => (&desk.bodies, id, body),
+        Content::Object { body, .. } => (&desk.bodies, read.name, body),
+        Content::Letter { body, .. } => (&desk.letters, read.name, body),
+    };
+    let work = Work { id, body, place: place.to_owned() };
+    list.1.send(work).await.map_err(|_| Why::new("stopping", "the pipeline has ended"))
+}
+
+/// Whose rules a letter is read by: those of the queue it came from, or of the bucket it speaks of.
+fn desk<'d>(desks: &'d [Desk], read: &Read) -> Result<&'d Desk, Why> {
+    let location = match &read.content {
+        Content::Message { queue, .. } => {
+            return desks.iter().find(|desk| desk.name == *queue).ok_or_else(|| {
+                let text = format!("no [[source]] of this configuration reads {}", escape(queue));
+                Why::new("no_source", text)
+            });
+        }
+        Content::Object { location, .. } => Some(location),
+        Content::Letter { location, .. } => location.as_ref(),
+    };
+    let allows = |desk: &&Desk, bucket: &String| desk.policy.buckets.contains(bucket);
+    let found = match location {
+        Some(Location::File(_)) => desks.iter().find(|desk| desk.reads_files()),
+        Some(Location::S3 { bucket, .. }) => desks
+            .iter()
+            .find(|desk| allows(desk, bucket))
+            .or_else(|| desks.iter().find(|desk| !desk.reads_files())),
+        None => desks.first(),
+    };
+    found.ok_or_else(|| {
+        let text = "no [[source]] of this configuration reads where its object lies";
+        Why::new("no_source", text)
+    })
+}

@@ -1,0 +1,168 @@
+//! Where letters lie: folders, files and S3 prefixes. Found once, read one by one, removed when final.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+
+use crate::outcome::Why;
+use crate::pipeline::worklist::{Progress, Work};
+use crate::store::{Ask, Location, ObjectRef, S3Store, Store};
+use crate::telemetry::escape;
+
+/// A letter holds at most a record or a message; what is larger is none.
+const MAX_LETTER: usize = 16 << 20;
+
+/// What the operator names on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetterSource {
+    /// One letter, or a folder of them.
+    Path(PathBuf),
+    /// All objects below a prefix.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// Prefix; empty: all.
+        prefix: String,
+    },
+}
+
+impl LetterSource {
+    /// `s3://bucket/prefix`, or a path.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.strip_prefix("s3://") {
+            Some(rest) => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }
+            }
+            None => Self::Path(text.into()),
+        }
+    }
+}
+
+/// The letters that were found, by their places: a path, or `s3://bucket/key`.
+pub(super) struct Drawer {
+    letters: Vec<String>,
+    store: Option<Arc<S3Store>>,
+}
+
+impl Drawer {
+    /// Lists `places`, in order of their names.
+    pub(super) async fn open(
+        places: &[LetterSource],
+        store: Option<Arc<S3Store>>,
+    ) -> Result<Self, Why> {
+        let mut letters = Vec::new();
+        for place in places {
+            match (place, &store) {
+                (LetterSource::Path(path), _) => {
+                    letters.extend(in_folder(path).map_err(|cause| {
+                        unlisted(&format!("{}: {cause}", escape(&path.display().to_string())))
+                    })?);
+                }
+                (LetterSource::S3 { bucket, prefix }, Some(store)) => {
+                    letters.extend(in_bucket(store, bucket, prefix).await?);
+                }
+                (LetterSource::S3 { .. }, None) => {}
+            }
+        }
+        Ok(Self { letters, store })
+    }
+
+    pub(super) fn letters(&self) -> &[String] {
+        &self.letters
+    }
+
+    /// The letter's text.
+    pub(super) async fn read(&self, place: &str) -> Result<String, Why> {
+        let bytes = match (in_s3(place), &self.store) {
+            (Some((bucket, key)), Some(store)) => fetch(store, bucket, key).await?,
+            _ => tokio::fs::read(place).await.map_err(|cause| unread(&cause.to_string()))?,
+        };
+        String::from_utf8(bytes).map_err(|_| unread("it is not UTF-8"))
+    }
+}
+
+impl Progress for Drawer {
+    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Why>> {
+        Box::pin(async move {
+            let removed = match (in_s3(&work.place), &self.store) {
+                (Some((bucket, key)), Some(store)) => {
+                    store.delete(bucket, key).await.map_err(|cause| cause.text)
+                }
+                _ => tokio::fs::remove_file(&work.place).await.map_err(|cause| cause.to_string()),
+            };
+            removed.map_err(|cause| {
+                let text = format!("delivered, but the letter cannot be removed: {cause}");
+                Why::new("letter_not_removed", text)
+            })?;
+            tracing::info!(letter = %escape(&work.place), "final; the letter is removed");
+            Ok(())
+        })
+    }
+
+    fn kept(&self, work: &Work) {
+        tracing::warn!(letter = %escape(&work.place), "not final; the letter stays");
+    }
+}
+
+fn in_s3(place: &str) -> Option<(&str, &str)> {
+    place.strip_prefix("s3://")?.split_once('/')
+}
+
+/// One file, or the letters of a folder: half-written ones begin with a dot.
+fn in_folder(path: &Path) -> std::io::Result<Vec<String>> {
+    if !path.is_dir() {
+        std::fs::metadata(path)?;
+        return Ok(vec![path.display().to_string()]);
+    }
+    let mut letters = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?.path();
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if entry.is_file() && name.ends_with(".json") && !name.starts_with('.') {
+            letters.push(entry.display().to_string());
+        }
+    }
+    letters.sort();
+    Ok(letters)
+}
+
+async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<String>, Why> {
+    let (mut letters, mut page) = (Vec::new(), None::<String>);
+    loop {
+        let ask = Ask { prefix, page: page.as_deref(), ..Ask::default() };
+        let listing = store.list(bucket, ask).await.map_err(|cause| unlisted(&cause.text))?;
+        let keys = listing.objects.into_iter().map(|object| object.key);
+        let keys = keys.filter(|key| key.ends_with(".json"));
+        letters.extend(keys.map(|key| format!("s3://{bucket}/{key}")));
+        page = listing.next;
+        if page.is_none() {
+            return Ok(letters);
+        }
+    }
+}
+
+async fn fetch(store: &S3Store, bucket: &str, key: &str) -> Result<Vec<u8>, Why> {
+    let location = Location::S3 { bucket: bucket.to_owned(), key: key.to_owned(), version: None };
+    let object = ObjectRef { location, region: None, size: None, etag: None };
+    let mut body = store.open(&object, None).await.map_err(|cause| unread(&cause.text))?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunks.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|cause| unread(&cause.text))?);
+        if bytes.len() > MAX_LETTER {
+            return Err(unread("it is too large for a letter"));
+        }
+    }
+    Ok(bytes)
+}
+
+fn unlisted(cause: &str) -> Why {
+    Why::new("letters_not_listed", format!("the dead letters cannot be listed: {cause}"))
+}
+
+fn unread(cause: &str) -> Why {
+    Why::new("letter_not_read", format!("the letter cannot be read: {cause}"))
+}

@@ -1,0 +1,139 @@
+//! A letter about a record or an event, from its body to a verdict.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::letter::{Members, reference, unreadable};
+use crate::cloudtrail::{Found, Record};
+use crate::event::{Arrival, Event, Lane};
+use crate::outcome::{Verdict, Why};
+use crate::pipeline::decode::Hold;
+use crate::pipeline::deliver::{self, Account, Batch, Carrier};
+use crate::pipeline::message::Place;
+use crate::pipeline::object;
+use crate::pipeline::wire::{RunningSource, Wire};
+use crate::store::Body;
+
+/// Takes the letter to its end. Whatever is not final keeps it.
+pub(in crate::pipeline) async fn forward(
+    wire: &Arc<Wire>,
+    source: &RunningSource,
+    body: &str,
+    place: &mut Place,
+) -> Verdict {
+    let members = match Members::read(body) {
+        Ok(members) => members,
+        Err(why) => return Verdict::Retry(why),
+    };
+    if let Some(record) = &members.record {
+        return owed(wire, &members, record.clone(), place).await;
+    }
+    if let Some(kept) = kept_bytes(&members) {
+        return kept_record(wire, &members, kept, place).await;
+    }
+    match members.location() {
+        Some(location) => {
+            let object = reference(location);
+            object::process_only(wire, source, &object, Some(members.index), place).await
+        }
+        None => Verdict::Retry(unreadable("it holds no record and names no object")),
+    }
+}
+
+/// The bytes of a bad record, if the letter has all of them as they were.
+fn kept_bytes(members: &Members) -> Option<Bytes> {
+    let bytes = members.bytes.as_ref()?;
+    let hash: String =
+        Sha256::digest(bytes.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    (members.sha256.as_ref() == Some(&hash)).then(|| Bytes::from(bytes.clone()))
+}
+
+/// An event and the sinks that it is still owed to; routes were asked when it was read first.
+async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut Place) -> Verdict {
+    let Some(origin) = members.origin() else {
+        return Verdict::Retry(unreadable("it does not say where its event is from"));
+    };
+    if members.sinks.is_empty() {
+        return Verdict::Retry(unreadable("it names no sink that is owed its event"));
+    }
+    let lane = match members.lane.as_deref() {
+        Some("inline") => Lane::Inline,
+        _ => Lane::File,
+    };
+    let delivered = members.delivered.as_deref();
+    let delivered = delivered.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let Some(mut reservation) = wire.gates.reserve(None, false).await else {
+        return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
+    };
+    reservation.shrink(record.len());
+    let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
+    let arrival = Arrival { origin, lane, seen: (wire.now)(), delivered };
+    let event = match Event::read_with(record, arrival, &wire.options) {
+        Ok(event) => event,
+        Err(bad) => return Verdict::Retry(unreadable(&bad.reason)),
+    };
+    let event = match &members.event_id {
+        Some(id) if *id != event.id => event.known_as(id.clone()),
+        _ => event,
+    };
+    place.leave_work();
+    match deliver::hand_over_to(wire, event, &members.sinks, place.keep(reservation)) {
+        Ok(handed) => handed.outcomes(wire).await,
+        Err(sink) => Verdict::Retry(unreadable(&format!("there is no [sink.{sink}] any more"))),
+    }
+}
+
+/// A record whose bytes the letter kept: through the decoder, as if it were alone in its file.
+async fn kept_record(
+    wire: &Arc<Wire>,
+    members: &Members,
+    bytes: Bytes,
+    place: &mut Place,
+) -> Verdict {
+    let Some(location) = members.location() else {
+        return Verdict::Retry(unreadable("it does not say where its record is from"));
+    };
+    let Some(reservation) = wire.gates.reserve(Some(bytes.len() as u64), false).await else {
+        return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
+    };
+    let chunks = [Bytes::from_static(b"{\"Records\":["), bytes, Bytes::from_static(b"]}")];
+    let body = Body {
+        etag: None,
+        length: None,
+        last_modified: None,
+        request_id: None,
+        chunks: stream::iter(chunks.map(Ok)).boxed(),
+    };
+    let verified = match wire.stage.read(body, Hold::new(usize::MAX, 0)).await {
+        Ok(verified) => verified,
+        Err(fault) => return Verdict::Retry(Why::new("still_dead", format!("{fault:?}"))),
+    };
+    place.leave_work();
+    let mut account = Account::default();
+    account.read(&verified.tally);
+    let object = reference(location);
+    let found = verified.found.into_iter().map(|found| in_place(found, members)).collect();
+    let carrier = Carrier::Object(&object, "");
+    let batch = Batch { found, delivered: None, carrier };
+    let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
+    account.commit(wire, Lane::File);
+    handed.outcomes(wire).await
+}
+
+/// The record as it was in its own file, so that it is known by the same name.
+fn in_place(found: Found, members: &Members) -> Found {
+    let (index, offset) = (members.index, members.offset);
+    match found {
+        Found::Record(record) => Found::Record(Record { index, offset, ..record }),
+        Found::Bad(mut bad) => {
+            (bad.index, bad.offset) = (index, offset);
+            Found::Bad(bad)
+        }
+    }
+}

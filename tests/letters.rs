@@ -1,0 +1,185 @@
+//! Dead letters in S3 and SQS, and back again: each kind, through the real clients.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use certrelay::config::Config;
+use certrelay::pipeline::{self, LetterSource, Replayed};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::service::{LETTER_QUEUE, LETTERS, Service};
+use crate::support::hec::{HecStandIn, Options};
+use crate::support::samples::{self, gzip};
+use crate::support::sqs_http::Fault;
+
+const IN_S3: &str = "[dead_letter]\ns3 = \"s3://audit-dead-letters/certrelay/\"";
+
+const KEY: &str = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/x.json.gz";
+
+fn letters_in_s3(service: &Service) -> Vec<(String, Value)> {
+    let keys = service.world.s3.keys(LETTERS);
+    let read = |key: String| {
+        let object = service.world.s3.object(LETTERS, &key).expect("it is there");
+        let letter = serde_json::from_slice(&object.bytes).expect("a letter is JSON");
+        (key, letter)
+    };
+    keys.into_iter().map(read).collect()
+}
+
+async fn replay(config: Config, place: &str) -> Replayed {
+    let places = [LetterSource::parse(place)];
+    let stop = CancellationToken::new();
+    let replay = pipeline::replay(config, Some(Service::aws()), &places, stop);
+    let replayed = tokio::time::timeout(Duration::from_secs(60), replay);
+    replayed.await.expect("it ends").expect("it can be run")
+}
+
+const ALL: &str = "s3://audit-dead-letters/certrelay/";
+
+#[tokio::test]
+async fn the_same_poison_met_twice_is_one_object_below_its_day() {
+    let service = Service::start().await;
+    for _ in 0..2 {
+        service.world.s3.put("audit-logs", KEY, &b"neither gzip nor JSON"[..]);
+    }
+    service.run_until_empty(service.config(IN_S3)).await;
+    let letters = letters_in_s3(&service);
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let (key, letter) = &letters[0];
+    assert!(key.starts_with("certrelay/2026/03/01/object-"), "{key}");
+    assert_eq!(
+        key.rsplit('/').next(),
+        letter["name"].as_str().map(|n| format!("{n}.json")).as_deref()
+    );
+    assert_eq!(letter["reason"]["code"], "not_cloudtrail");
+    assert_eq!(letter["at"], json!({"bucket": "audit-logs", "key": KEY, "version_id": null}));
+    assert!(service.world.s3.calls()["PutObject"] >= 2, "both were written, under one name");
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_put_keeps_its_message() {
+    let service = Service::start().await;
+    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    let nowhere = service.config("[dead_letter]\ns3 = \"s3://no-such-bucket/letters/\"");
+    // The test event of the set-up is done with; what stays is the poison.
+    let puts = || service.world.s3.calls().get("PutObject").copied().unwrap_or(0);
+    service.run_until(nowhere, || puts() > 0 && service.left() == 1).await;
+    assert_eq!(service.left(), 1, "released, not deleted");
+    assert!(letters_in_s3(&service).is_empty());
+}
+
+#[tokio::test]
+async fn a_queue_holds_letters_too_and_its_refusal_keeps_the_message() {
+    let service = Service::start().await;
+    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    let url = service.world.sqs_http.queue_url(LETTER_QUEUE);
+    let config = || service.config(&format!("[dead_letter]\nsqs = {url:?}"));
+    service.world.sqs_http.script(Some("SendMessage"), Fault::Denied, 1);
+    let letters = || service.world.sqs.with(|core, _| core.peek(LETTER_QUEUE)).expect("a queue");
+    let refused = || service.world.sqs_http.calls().get("SendMessage").copied().unwrap_or(0) > 0;
+    service.run_until(config(), || refused() && service.left() == 1).await;
+    assert_eq!((letters().len(), service.left()), (0, 1));
+
+    // Anew, instead of waiting for the release to end.
+    service.world.sqs.with(|core, _| core.purge(&service.world.plan.queue)).expect("a queue");
+    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.run_until_empty(config()).await;
+    let letters = letters();
+    assert_eq!(letters.len(), 1);
+    let letter: Value = serde_json::from_str(&letters[0].body).expect("JSON");
+    assert_eq!((&letter["kind"], &letter["body"]), (&json!("message"), &json!("no notification")));
+}
+
+#[tokio::test]
+async fn what_was_dead_and_is_mended_is_delivered_by_replay_and_its_letter_removed() {
+    let service = Service::start().await;
+    let samples = samples::generate(31, 1, 40);
+    let object = &samples.objects[0];
+    service.world.s3.put("audit-logs", &object.key, object.gzip[..100].to_vec());
+    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.run_until_empty(service.config(IN_S3)).await;
+    assert_eq!(letters_in_s3(&service).len(), 2);
+    assert!(service.delivered().0.is_empty());
+
+    service.world.s3.put_silently("audit-logs", &object.key, object.gzip.clone());
+    let replayed = replay(service.config(IN_S3), ALL).await;
+    assert_eq!(replayed, Replayed { letters: 2, done: 1 });
+    assert_eq!(service.delivered().0, samples.expected.keys().cloned().collect());
+    let left = letters_in_s3(&service);
+    assert_eq!(left.len(), 1, "what is still dead keeps its letter");
+    assert_eq!(left[0].1["kind"], "message");
+}
+
+#[tokio::test]
+async fn a_bad_record_comes_back_from_its_object_or_from_its_kept_bytes() {
+    for keep in [false, true] {
+        let service = Service::start().await;
+        let rest = format!("{IN_S3}\nkeep_bytes = {keep}");
+        let good = |id: &str| {
+            format!(
+                r#"{{"eventVersion":"1.11","userIdentity":{{"type":"Root","accountId":"111122223333"}},"eventTime":"2026-03-01T09:00:00Z","eventSource":"iam.amazonaws.com","eventName":"ListSigningCertificates","awsRegion":"us-east-1","eventID":"{id}","recipientAccountId":"111122223333"}}"#
+            )
+        };
+        let file = |second: &str| {
+            gzip(format!(r#"{{"Records":[{},{second}]}}"#, good("first")).as_bytes())
+        };
+        service.world.s3.put("audit-logs", KEY, file("\"UploadSigningCertificate\""));
+        service.run_until_empty(service.config(&rest)).await;
+        assert_eq!(service.delivered().1, 1);
+        let letters = letters_in_s3(&service);
+        assert_eq!((letters.len(), &letters[0].1["kind"]), (1, &json!("record")));
+        assert_eq!(letters[0].1.get("bytes").is_some(), keep);
+
+        let again = replay(service.config(&rest), ALL).await;
+        assert_eq!((again.done, letters_in_s3(&service).len()), (0, 1), "still dead");
+
+        service.world.s3.put_silently("audit-logs", KEY, file(&good("second")));
+        let after = replay(service.config(&rest), ALL).await;
+        // The kept bytes are as bad as ever; the object is asked where nothing was kept.
+        assert_eq!(after.done, u64::from(!keep));
+        assert_eq!(service.delivered().1, if keep { 1 } else { 2 }, "the first is not sent again");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_a_sink_refused_is_owed_to_that_sink_and_keeps_its_id() {
+    let service = Service::start().await;
+    let tiny = Options { max_content_length: 300, ..Options::default() };
+    let (small, large) =
+        (HecStandIn::start(tiny).await, HecStandIn::start(Options::default()).await);
+    let (small, large) = (small.expect("Splunk"), large.expect("Splunk"));
+    std::fs::write(service.folder().join("token"), "stand-in-token").expect("written");
+    let config = |hec: &HecStandIn| {
+        let sink = format!(
+            "type = \"splunk_hec\"\nendpoints = [{:?}]\ntoken = {{ file = \"token\" }}",
+            hec.url()
+        );
+        service.config_with_sink(&sink, IN_S3)
+    };
+    let samples = samples::generate(32, 1, 20);
+    service.world.s3.put("audit-logs", &samples.objects[0].key, samples.objects[0].gzip.clone());
+    service.run_until_empty(config(&small)).await;
+    let letters = letters_in_s3(&service);
+    assert_eq!(letters.len(), samples.expected.len());
+    assert!(letters.iter().all(|(_, letter)| letter["sinks"] == json!(["soc"])));
+
+    let stays = replay(config(&small), ALL).await;
+    assert_eq!(stays.done, 0, "refused again, kept");
+    assert_eq!(letters_in_s3(&service).len(), letters.len());
+
+    let folder = service.folder().join("letters");
+    std::fs::create_dir(&folder).expect("a folder");
+    for (key, letter) in &letters {
+        let name: PathBuf = folder.join(key.rsplit('/').next().unwrap_or(key));
+        std::fs::write(name, letter.to_string()).expect("written");
+    }
+    let place = folder.display().to_string();
+    let replayed = replay(config(&large), &place).await;
+    assert_eq!(replayed.done, letters.len() as u64);
+    assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 0);
+    let indexed = large.indexed();
+    let ids = indexed.iter().filter_map(|event| event.field("event_id")).map(str::to_owned);
+    assert_eq!(ids.collect::<BTreeSet<_>>(), samples.expected.keys().cloned().collect());
+}
