@@ -11,19 +11,19 @@ use flate2::write::GzEncoder;
 
 /// What to make.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    pub files: usize,
+pub(crate) struct Shape {
+    pub(crate) files: usize,
     /// Records of a file; as delivered, if none.
-    pub records: Option<usize>,
+    pub(crate) records: Option<usize>,
     /// One record in so many is a wanted one; none if 0.
-    pub hit_every: usize,
+    pub(crate) hit_every: usize,
     /// One record in so many names wanted events in some other place; none if 0.
-    pub decoy_every: usize,
+    pub(crate) decoy_every: usize,
 }
 
 /// Makes the files, as CloudTrail stores them.
-pub fn make(shape: Shape) -> Vec<Vec<u8>> {
-    let mut source = Source::new(0x5eed_0f_c10d_7a11);
+pub(crate) fn make(shape: Shape) -> Vec<Vec<u8>> {
+    let mut source = Source::new(0x5eed_0fc1_0d7a_1100);
     (0..shape.files)
         .map(|_| {
             let count = shape.records.unwrap_or_else(|| source.delivered_count());
@@ -36,7 +36,7 @@ pub fn make(shape: Shape) -> Vec<Vec<u8>> {
 }
 
 /// One document far larger than memory should be: its first member, one to repeat, and its last.
-pub fn endless() -> [Vec<u8>; 3] {
+pub(crate) fn endless() -> [Vec<u8>; 3] {
     let shape = Shape { files: 1, records: None, hit_every: 10_000, decoy_every: 1000 };
     let mut source = Source::new(7);
     let mut part = Vec::new();
