@@ -23,7 +23,7 @@ pub(crate) struct Shape {
 
 /// Makes the files, as CloudTrail stores them.
 pub(crate) fn make(shape: Shape) -> Vec<Vec<u8>> {
-    let mut source = Source::new(0x5eed_0f_c10d_7a11);
+    let mut source = Source::new(0x5eed_0fc1_0d7a_1100);
     (0..shape.files)
         .map(|_| {
             let count = shape.records.unwrap_or_else(|| source.delivered_count());

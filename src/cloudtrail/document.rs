@@ -10,6 +10,7 @@ use super::gzip::MAGIC;
 use super::nesting::{Broken, DEEPEST, Nesting};
 use super::outline::Outline;
 use super::picker::{Picker, Span};
+use super::place::{Gap, Object, Place, Step};
 use super::scalar::{is_blank, scalar_end, string_end};
 use super::{Damage, Found, Selection, Tally, head};
 use crate::config::Decode;
@@ -33,50 +34,6 @@ pub(super) struct Document {
     /// What the first value was: records one after another, or anything else.
     lines: Option<bool>,
     object: Object,
-}
-
-/// What the keys of a top-level object said so far.
-#[derive(Default)]
-struct Object {
-    records: bool,
-    event: bool,
-    digest: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Start,
-    /// Between top-level values.
-    Top,
-    /// In a top-level object, where a key belongs; whether it would be the first.
-    Key(bool),
-    /// After a key; whether it is `Records`.
-    Colon(bool),
-    Value(bool),
-    Skipped,
-    AfterMember,
-    /// In an array of records.
-    Gap(Gap),
-    /// In an element of it: an object, or an array where an object belongs.
-    Element {
-        object: bool,
-    },
-    /// In a record that is a top-level value.
-    Line,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gap {
-    First,
-    AfterElement,
-    AfterComma,
-}
-
-/// Whether a step got anywhere.
-enum Step {
-    Done,
-    /// More of the document is needed.
-    More,
 }
 
 impl Document {
@@ -297,16 +254,7 @@ impl Document {
         found: &mut Vec<Found>,
     ) -> Result<Step, Damage> {
         match (gap, byte) {
-            (Gap::AfterElement, b',') => {
-                self.at += 1;
-                self.place = Place::Gap(Gap::AfterComma);
-                // As CloudTrail writes it, the next record follows at once.
-                if window.get(self.at) == Some(&b'{') {
-                    self.element(b'{', window)
-                } else {
-                    Ok(Step::Done)
-                }
-            }
+            (Gap::AfterElement, b',') => self.go(1, Place::Gap(Gap::AfterComma)),
             (Gap::AfterElement | Gap::First, b']') => {
                 self.go(1, if self.bare_array { Place::Top } else { Place::AfterMember })
             }
@@ -328,6 +276,7 @@ impl Document {
     }
 
     /// At the opening bracket of an element.
+    #[inline]
     fn element(&mut self, byte: u8, window: &[u8]) -> Result<Step, Damage> {
         let depth = if self.bare_array { 1 } else { 2 };
         self.hold = Some(self.at);
@@ -335,6 +284,7 @@ impl Document {
     }
 
     /// At the opening bracket of a value.
+    #[inline]
     fn open(&mut self, window: &[u8], depth: u32, place: Place) -> Result<Step, Damage> {
         if !self.outline.seek(window, self.at) {
             return Err(self.damage(self.at, "a quote before this place has no partner"));
@@ -346,34 +296,51 @@ impl Document {
 
     /// In a value in brackets.
     fn bracketed(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
-        let Some(end) = self.close(window)? else {
-            self.at = window.len();
-            return Ok(Step::More);
-        };
-        self.at = end;
-        let start = self.hold.take().unwrap_or(end);
-        self.place = match self.place {
+        loop {
+            let Some(end) = self.close(window)? else {
+                self.at = window.len();
+                return Ok(Step::More);
+            };
+            self.at = end;
+            let start = self.hold.take().unwrap_or(end);
+            self.after(self.place, window, Span { start, end }, found)?;
+            // As CloudTrail writes it, the next record follows at once.
+            if !matches!(self.place, Place::Gap(_)) || !window[end..].starts_with(b",{") {
+                return Ok(Step::Done);
+            }
+            self.at = end + 1;
+            self.element(b'{', window)?;
+        }
+    }
+
+    /// After the last bracket of a value.
+    #[inline]
+    fn after(
+        &mut self,
+        place: Place,
+        window: &[u8],
+        at: Span,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Damage> {
+        self.place = match place {
             Place::Skipped => {
-                self.hold = Some(start).filter(|_| !self.object.records);
+                self.hold = Some(at.start).filter(|_| !self.object.records);
                 Place::AfterMember
             }
             Place::Element { object: false } => {
-                self.picker.no_object(window, Span { start, end }, found)?;
+                self.picker.no_object(window, at, found)?;
                 Place::Gap(Gap::AfterElement)
             }
             place => {
-                let at = Span { start, end };
                 let document = self.picker.record(&mut self.outline, window, at, found)?;
-                if place != Place::Line {
-                    Place::Gap(Gap::AfterElement)
-                } else if document {
-                    return Err(self.damage(start, "a document of records where a record belongs"));
-                } else {
-                    Place::Top
+                if document && place == Place::Line {
+                    let reason = "a document of records where a record belongs";
+                    return Err(self.damage(at.start, reason));
                 }
+                if place == Place::Line { Place::Top } else { Place::Gap(Gap::AfterElement) }
             }
         };
-        Ok(Step::Done)
+        Ok(())
     }
 
     fn close(&mut self, window: &[u8]) -> Result<Option<usize>, Damage> {

@@ -15,6 +15,7 @@ mod nesting;
 mod one_shot;
 mod outline;
 mod picker;
+mod place;
 mod prefilter;
 mod scalar;
 mod selection;

@@ -137,20 +137,32 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     fn masks(block: &[u8; BLOCK]) -> Masks {
         let (low, high) = (load(block, 0), load(block, 32));
-        let folded = |half| _mm256_or_si256(half, all(0x20));
-        let (low_folded, high_folded) = (folded(low), folded(high));
         Masks {
-            quotes: equal(low, high, b'"'),
-            backslashes: equal(low, high, b'\\'),
-            brackets: equal(low_folded, high_folded, b'{') | equal(low_folded, high_folded, b'}'),
+            quotes: bits(equal(low, b'"'), equal(high, b'"')),
+            backslashes: bits(equal(low, b'\\'), equal(high, b'\\')),
+            brackets: bits(brackets(low), brackets(high)),
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn equal(low: __m256i, high: __m256i, byte: u8) -> u64 {
-        let low = _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, all(byte))).cast_unsigned();
-        let high = _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, all(byte))).cast_unsigned();
+    fn brackets(half: __m256i) -> __m256i {
+        let folded = _mm256_or_si256(half, all(0x20));
+        _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn equal(half: __m256i, byte: u8) -> __m256i {
+        _mm256_cmpeq_epi8(half, all(byte))
+    }
+
+    /// A bit for each byte.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn bits(low: __m256i, high: __m256i) -> u64 {
+        let low = _mm256_movemask_epi8(low).cast_unsigned();
+        let high = _mm256_movemask_epi8(high).cast_unsigned();
         u64::from(high) << 32 | u64::from(low)
     }
 
