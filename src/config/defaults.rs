@@ -31,7 +31,7 @@ impl Default for Decode {
             max_record: 4 << 20,
             // Log files are 5 to 15; gzip cannot do more than 1032.
             max_ratio: 200,
-            max_nesting: 64,
+            max_nesting: 62,
             max_records: 5_000_000,
             strict: false,
             hash: false,

@@ -52,7 +52,7 @@ pub const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "cr
 pub const FINDINGS: [&str; 13] = [
     "signing-certificate-root",
     "signing-certificate-other-user",
-    "signing-certificate-own",
+    "signing-certificate-uploaded",
     "signing-certificate-reactivated",
     "signing-certificate-removed",
     "server-certificate-uploaded",

@@ -65,7 +65,7 @@ pub struct Decode {
     pub max_record: u64,
     /// Records of one object.
     pub max_records: u64,
-    /// Brackets open at once, those around the records included; at most 120.
+    /// Brackets open at once, those around the records included; at most 62.
     pub max_nesting: u32,
     /// Uncompressed ÷ stored bytes, looked at after the first MiB.
     pub max_ratio: u64,

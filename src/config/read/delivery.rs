@@ -64,7 +64,7 @@ pub(super) fn read(top: &Section<'_>) -> Delivery {
 pub(super) fn read_decode(top: &Section<'_>) -> Decode {
     let default = Decode::default();
     let Some(table) = top.table("decode", "[decode]") else { return default };
-    let nesting = table.count("max_nesting", default.max_nesting.into(), 8..=120);
+    let nesting = table.count("max_nesting", default.max_nesting.into(), 8..=62);
     let decode = Decode {
         max_decompressed: table.size(
             "max_decompressed",
