@@ -27,6 +27,11 @@ const LIMITS: Decode = Decode {
     hash: false,
 };
 
+/// How many documents the larger tests make, if somebody asks for more than usual.
+fn documents() -> Option<usize> {
+    std::env::var("CERTRELAY_DOCUMENTS").ok()?.parse().ok()
+}
+
 /// A record that is wanted.
 const RECORD: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"GetServerCertificate"}"#;
 

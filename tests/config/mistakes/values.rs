@@ -67,7 +67,7 @@ hash = 1
 "#,
     ));
     insta::assert_snapshot!(said, @r#"
-    certrelay.toml:2:15: mistake: `max_nesting` must be a whole number from 8 to 120
+    certrelay.toml:2:15: mistake: `max_nesting` must be a whole number from 8 to 62
        |
      2 | max_nesting = 1000
        |               ^^^^
