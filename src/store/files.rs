@@ -15,7 +15,7 @@ use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
 /// Bytes asked of the file at once: few trips to the blocking pool, little memory.
 const CHUNK: usize = 256 * 1024;
 
-/// Reads [`Location::File`](super::Location::File).
+/// Reads [`Location::File`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FileStore;
 
