@@ -4,6 +4,8 @@
 //! its line, a caret and, for a misspelt name, a "did you mean". `${NAME}` and `${NAME:-default}` are
 //! expanded in values after parsing, so that no value can change the structure.
 
+mod accounts;
+pub mod csv;
 mod cursor;
 mod dead_letter;
 mod defaults;
@@ -23,10 +25,13 @@ mod types;
 mod units;
 mod when;
 
+pub use accounts::{ACCOUNT_LABELS, Account, Accounts, Place, Refreshed};
 pub use cursor::Keys;
 pub use dead_letter::{DeadLetterConfig, LetterPlace};
 pub use expand::Lookup;
-pub use groups::{AUDIT_TRAIL, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES};
+pub use groups::{
+    AUDIT_TRAIL, CERTIFICATE_FLAGS, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES,
+};
 pub use load::{load, parse, parse_with, walk};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};
@@ -37,3 +42,8 @@ pub use source::{
 };
 pub use types::*;
 pub use when::{Condition, Pattern, When};
+
+/// Whether this is an account's id: 12 digits.
+fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|digit| digit.is_ascii_digit())
+}
