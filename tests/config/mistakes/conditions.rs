@@ -56,7 +56,7 @@ sinks = ["screen"]
      7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
        |                                                        ^^^^^^^
 
-    certrelay.toml:7:65: mistake: `ou` in [[route]] when is not supported yet; remove it
+    certrelay.toml:7:65: mistake: the unit of an account is known from a table of accounts: add [accounts]
        |
      7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
        |                                                                 ^^
@@ -177,4 +177,88 @@ known_networks = ["203.0.113.0/24", "203.0.113.0/33", "office"]
 
     certrelay.toml: 3 mistakes, 1 warning
     "#);
+}
+
+#[test]
+fn labels_units_and_flags_that_no_event_can_have_are_refused() {
+    let said = mistakes(&sound_with(
+        r#"
+[labels]
+team = "security"
+"a.b" = "x"
+ou = "prod"
+long = "\u0007"
+[[route]]
+name = "one"
+when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+sinks = ["screen"]
+[[route]]
+name = "two"
+when = { ou = "prod", label = {} }
+sinks = ["screen"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:3:1: mistake: a label's name is a letter and up to 63 more letters, digits or `_`
+       |
+     3 | "a.b" = "x"
+       | ^^^^^
+
+    certrelay.toml:4:1: mistake: `ou` is an account's: it comes from [accounts]
+       |
+     4 | ou = "prod"
+       | ^^
+
+    certrelay.toml:5:8: mistake: a label must not have control characters
+       |
+     5 | long = "\u0007"
+       |        ^^^^^^^^
+
+    certrelay.toml:8:20: mistake: unknown label `taem`: neither in [labels] nor of an account; did you mean `team`?
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                    ^^^^
+
+    certrelay.toml:8:32: mistake: `environment` is known of accounts: add [accounts], or `environment` to [labels]
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                                ^^^^^^^^^^^
+
+    certrelay.toml:8:87: mistake: a certificate's flag is one of expired, not_yet_valid, valid_over_398_days, valid_over_825_days, rsa_below_2048, weak_signature, self_signed, certificate_authority, wildcard, internal_name; did you mean `self_signed`?
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                                                                                       ^^^^^^^^^^^^^
+
+    certrelay.toml:8:102: mistake: a certificate's flag is one of expired, not_yet_valid, valid_over_398_days, valid_over_825_days, rsa_below_2048, weak_signature, self_signed, certificate_authority, wildcard, internal_name
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                                                                                                      ^^^^^^^
+
+    certrelay.toml:12:10: mistake: the unit of an account is known from a table of accounts: add [accounts]
+        |
+     12 | when = { ou = "prod", label = {} }
+        |          ^^
+
+    certrelay.toml:12:31: mistake: `label` names no label: { environment = "prod*" }
+        |
+     12 | when = { ou = "prod", label = {} }
+        |                               ^^
+
+    certrelay.toml: 9 mistakes
+    "#);
+}
+
+#[test]
+fn a_table_of_accounts_is_one_file_or_object_of_a_known_kind() {
+    for (text, part) in [
+        ("", "[accounts] needs `file"),
+        ("file = \"a.csv\"\ns3 = \"s3://b/a.csv\"", "not both"),
+        ("file = \"a.xlsx\"", "a .csv or a .json"),
+        ("s3 = \"b/a.csv\"", "s3://bucket/accounts.csv"),
+        ("s3 = \"s3://b/\"", "a .csv or a .json"),
+        ("file = \"a.csv\"\nrefresh = \"1 s\"", "must be from 1 min to 1 d"),
+    ] {
+        let said = mistakes(&sound_with(&format!("[accounts]\n{text}\n")));
+        assert!(said.contains(part), "{text}: {said}");
+    }
 }
