@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{DeadLetterConfig, Network, Pattern, Problem, Secret, SourceConfig, When};
+use super::{DeadLetterConfig, Mapping, Network, Pattern, Problem, Secret, SourceConfig, When};
 
 /// Everything that `run` needs.
 #[derive(Debug, Clone)]
@@ -302,13 +302,13 @@ pub struct SplunkConfig {
     /// Beside an existing CloudTrail feed, or the only one.
     pub mode: SplunkMode,
     /// `index`; absent: the token's default.
-    pub index: Option<String>,
+    pub index: Option<Mapping>,
     /// `source`; absent: the event's origin.
-    pub source: Option<String>,
+    pub source: Option<Mapping>,
     /// `sourcetype`; absent: the mode's.
-    pub sourcetype: Option<String>,
+    pub sourcetype: Option<Mapping>,
     /// `host`; absent: the account id.
-    pub host: Option<String>,
+    pub host: Option<Mapping>,
     /// Indexer acknowledgement.
     pub ack: bool,
     /// TLS.

@@ -15,6 +15,7 @@ mod finding;
 mod format;
 mod id;
 mod json;
+mod mapped;
 mod object;
 mod ocsf;
 mod record;

@@ -1,6 +1,6 @@
 //! What conditions, and a sink's topic for one route, become.
 
-use certrelay::config::{Condition, OcsfVersion, OutputFormat, SinkKind};
+use certrelay::config::{Condition, Mapping, OcsfVersion, OutputFormat, SinkKind};
 
 /// As it could be written: `a b !c`.
 fn written(condition: &Condition) -> String {
@@ -81,7 +81,7 @@ fn a_topic_of_a_route_s_own_becomes_a_sink_of_its_own() {
     };
     assert_eq!((topic(2), topic(3)), ("certificates".to_owned(), "changes".to_owned()));
     let SinkKind::SplunkHec(security) = &config.sinks[1].kind else { panic!("no Splunk") };
-    assert_eq!(security.index.as_deref(), Some("security"));
+    assert_eq!(security.index.as_ref().and_then(Mapping::literal), Some("security"));
     let targets: Vec<(&str, &str)> = config
         .routes
         .iter()

@@ -139,8 +139,8 @@ fn places(line: &str) -> Vec<usize> {
 fn with_unknown(text: &str, line: usize, place: usize) -> Option<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (before, after) = lines[line].split_at(place);
-    // librdkafka's own names are passed through.
-    if before.ends_with("options = {") {
+    // librdkafka's own names are passed through, and those of a mapping are the operator's.
+    if before.ends_with("options = {") || before.ends_with("values = {") {
         return None;
     }
     let key = match (before.ends_with('{'), after.trim_start().starts_with('}')) {

@@ -6,6 +6,7 @@ mod dead_letter;
 mod delivery;
 mod events;
 mod kafka;
+mod mapping;
 mod route;
 mod secret;
 mod service;

@@ -171,3 +171,24 @@ tls = { insecure = true }
     certrelay.toml: 5 mistakes, 2 warnings
     "#);
 }
+
+#[test]
+fn a_mapping_is_checked_key_by_key_and_text_by_text() {
+    let said = mistakes(
+        r#"[[source]]
+directory = "logs"
+[[route]]
+name = "default"
+sinks = ["soc", { sink = "soc", index = "Other" }]
+[sink.soc]
+type = "splunk_hec"
+endpoints = ["https://hec.example.com:8088"]
+token = { file = "token" }
+index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
+source = { by = "severity", values = { hihg = "a", "*" = "" } }
+sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = "c" }
+host = { by = "event", values = { UploadServerCertificat = "a" }, default = "b" }
+"#,
+    );
+    insta::assert_snapshot!(said, @"");
+}
