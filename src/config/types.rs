@@ -339,6 +339,19 @@ pub struct FileConfig {
     pub path: PathBuf,
     /// `fsync` before an event counts as delivered.
     pub fsync: bool,
+    /// When a new file is begun; absent: never.
+    pub rotate: Option<Rotation>,
+}
+
+/// `rotate = { … }`: at least one of `size` and `age`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// A file is not filled beyond this; a single batch that is larger has a file of its own.
+    pub size: Option<u64>,
+    /// A file holds what was written in one period of this length, counted from the epoch in UTC.
+    pub age: Option<Duration>,
+    /// Files that were moved aside and are kept; older ones are removed.
+    pub keep: usize,
 }
 
 /// `[log]`.
