@@ -56,9 +56,11 @@ pub(super) fn blame(code: Code) -> (Blame, &'static str) {
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend | Code::ISRInsufficient => {
             (Blame::Time, "kafka_replicas")
         }
-        Code::Fatal | Code::Fenced | Code::PurgeQueue | Code::PurgeInflight => {
-            (Blame::Time, "kafka_fatal")
-        }
+        Code::Fatal
+        | Code::Fenced
+        | Code::OutOfOrderSequenceNumber
+        | Code::PurgeQueue
+        | Code::PurgeInflight => (Blame::Time, "kafka_fatal"),
         _ => (Blame::Time, "kafka_error"),
     }
 }
