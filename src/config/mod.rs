@@ -4,6 +4,7 @@
 //! its line, a caret and, for a misspelt name, a "did you mean". `${NAME}` and `${NAME:-default}` are
 //! expanded in values after parsing, so that no value can change the structure.
 
+mod aws_secret;
 mod cursor;
 mod dead_letter;
 mod defaults;
@@ -16,6 +17,7 @@ mod network;
 mod problem;
 mod read;
 mod secret;
+mod secrets_aws;
 mod secrets_in_text;
 mod source;
 mod suggest;
@@ -24,6 +26,7 @@ mod types;
 mod units;
 mod when;
 
+pub use aws_secret::{AwsSecret, Stage, Version, Versions};
 pub use cursor::Keys;
 pub use dead_letter::{DeadLetterConfig, LetterPlace};
 pub use expand::Lookup;
@@ -33,6 +36,7 @@ pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};
 pub use secret::Secret;
+pub use secrets_aws::SecretsManager;
 pub use source::{
     Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
     iam_region,

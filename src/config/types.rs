@@ -177,6 +177,8 @@ pub struct Aws {
     pub s3_endpoint: Option<Url>,
     /// Endpoint of SQS instead of AWS's own.
     pub sqs_endpoint: Option<Url>,
+    /// Endpoint of Secrets Manager instead of AWS's own.
+    pub secretsmanager_endpoint: Option<Url>,
 }
 
 /// `[[route]]`.

@@ -39,6 +39,7 @@ pub use finding::{Finding, RULES, Rule, Severity, Technique};
 pub use format::render;
 pub use id::EventKey;
 pub use record::Fields;
+pub use redact::may_hold_key;
 pub use remedy::{Advice, Names, Remedy, WRONG_ADVICE};
 pub use schema::schema;
 pub use visible::visible;

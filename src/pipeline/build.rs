@@ -13,6 +13,7 @@ use super::dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, S3DeadLetter, SqsDeadLetter,
 };
 use super::decode::Executor;
+use super::secrets::secrets;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{Aws, Config, DeadLetterConfig, LetterPlace, SourceConfig, SourceKind};
@@ -31,6 +32,9 @@ use crate::telemetry::{Health, Metrics};
 pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why> {
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(Arc::clone(&metrics));
+    for (_, read) in secrets(&config, aws.clone()).await? {
+        read?;
+    }
     let sinks_stop = CancellationToken::new();
     let sinks = config
         .sinks
@@ -83,7 +87,8 @@ async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<Graveyard,
     Ok(Graveyard::Letters(letters, KeepBytes(*keep_bytes)))
 }
 
-fn first_region(config: &Config) -> &str {
+/// The region of the first queue, where there is one.
+pub(super) fn first_region(config: &Config) -> &str {
     let region = config.sources.iter().find_map(|source| match &source.kind {
         SourceKind::Sqs { region, .. } => Some(region.as_str()),
         SourceKind::Directory(_) => None,

@@ -20,6 +20,7 @@ mod message;
 mod object;
 mod receive;
 mod replay;
+mod secrets;
 mod start;
 mod wire;
 mod worklist;
@@ -54,6 +55,7 @@ pub use dead_letter::{
 };
 pub use decode::Executor;
 pub use replay::{LetterSource, Replayed, replay};
+pub use secrets::secrets;
 pub use wire::{Bodies, Now, Source, SourcePolicy};
 pub use worklist::Counts;
 
