@@ -1,6 +1,7 @@
 //! The one integration-test binary: everything that needs more than one room.
 
 mod backfill;
+mod canary;
 mod cli;
 mod config;
 mod conformance;

@@ -6,6 +6,7 @@
 mod backfill;
 mod check;
 mod connect;
+mod context;
 mod events;
 mod explain;
 mod format;

@@ -83,6 +83,8 @@ pub(super) const SPLUNK_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const SECRET_REFRESH: Duration = Duration::from_secs(300);
 /// `[sink.*] (file) rotate.keep`.
 pub(super) const ROTATED_FILES: u64 = 10;
+/// `[accounts]` and `[posture] refresh`: IAM makes a new credential report every four hours at most.
+pub(super) const REFRESH: Duration = Duration::from_secs(3600);
 /// `[dead_letter] directory` of a configuration that reads folders only.
 pub(super) const DEAD_LETTERS: &str = "dead-letters";
 

@@ -4,7 +4,9 @@
 //! its line, a caret and, for a misspelt name, a "did you mean". `${NAME}` and `${NAME:-default}` are
 //! expanded in values after parsing, so that no value can change the structure.
 
+mod accounts;
 mod aws_secret;
+pub mod csv;
 mod cursor;
 mod dead_letter;
 mod defaults;
@@ -26,11 +28,14 @@ mod types;
 mod units;
 mod when;
 
+pub use accounts::{ACCOUNT_LABELS, Account, Accounts, Place, Refreshed};
 pub use aws_secret::{AwsSecret, Stage, Version, Versions};
 pub use cursor::Keys;
 pub use dead_letter::{DeadLetterConfig, LetterPlace};
 pub use expand::Lookup;
-pub use groups::{AUDIT_TRAIL, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES};
+pub use groups::{
+    AUDIT_TRAIL, CERTIFICATE_FLAGS, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES,
+};
 pub use load::{load, parse, parse_with, walk};
 pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;
@@ -43,3 +48,8 @@ pub use source::{
 };
 pub use types::*;
 pub use when::{Condition, Pattern, When};
+
+/// Whether this is an account's id: 12 digits.
+fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|digit| digit.is_ascii_digit())
+}

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::format::View;
 use super::object::{Object, array};
+use super::posture::Facts;
 use super::{CallOutcome, date, unmapped};
 
 /// The event as a flat object. What the model has no field for keeps its CloudTrail name behind
@@ -12,6 +13,7 @@ use super::{CallOutcome, date, unmapped};
 pub(super) fn object(view: &View<'_>) -> Value {
     let object = findings(change(Object::default(), view), view);
     let object = certificate(actor(target(object, view), view), view);
+    let object = beside(object, view);
     let mut members = match Value::from(object) {
         Value::Object(members) => members,
         _ => serde_json::Map::new(),
@@ -165,6 +167,24 @@ fn findings(object: Object, view: &View<'_>) -> Object {
         )
         .with("mitre_technique_id", list(attack))
         .with("redacted", list(view.redactions.iter().map(|one| one.path.clone()).collect()))
+}
+
+/// What is known beside the record, all of it flat.
+fn beside(object: Object, view: &View<'_>) -> Object {
+    let event = view.event;
+    let known = event.account.as_deref();
+    let mut object = object
+        .with("vendor_account_name", known.and_then(|account| account.name.as_deref()))
+        .with("vendor_account_ou", known.and_then(|account| account.ou.as_deref()));
+    for (name, value) in event.labels() {
+        object = object.with(&format!("label_{name}"), Some(value));
+    }
+    let both = [("caller", &event.posture.caller), ("target", &event.posture.target)];
+    for (prefix, of) in both {
+        let Some(of) = of else { continue };
+        object = Facts::new(of, view.time()).flat(prefix, object);
+    }
+    object
 }
 
 fn certificate(object: Object, view: &View<'_>) -> Object {

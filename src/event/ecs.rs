@@ -3,6 +3,7 @@
 //! Source: elastic/integrations, `packages/aws/data_stream/cloudtrail`; ECS 9.5.0.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use super::finding::Severity;
 use super::format::View;
 use super::json::{self, Node};
 use super::object::{Object, Tree, array};
+use super::posture::{self, Credentials, Facts};
 use super::{date, unmapped};
 
 /// Longest text that Elasticsearch's `flattened` and `keyword` types index.
@@ -25,6 +27,7 @@ pub(super) fn object(view: &View<'_>) -> Value {
     parameters(view, &mut tree);
     findings(view, &mut tree);
     certificates(view, &mut tree);
+    beside(view, &mut tree);
     tree.put("aws.cloudtrail.unmapped", unmapped::object(view));
     tree.into()
 }
@@ -253,6 +256,23 @@ fn findings(view: &View<'_>, tree: &mut Tree) {
             .into()
     });
     tree.put("aws.iam.findings", array(all.collect()));
+}
+
+/// What is known beside the record. ECS has no organisational unit; it stands among the labels.
+fn beside(view: &View<'_>, tree: &mut Tree) {
+    let event = view.event;
+    let known = event.account.as_deref();
+    tree.put("cloud.account.name", known.and_then(|account| account.name.as_deref()));
+    tree.put("labels.ou", known.and_then(|account| account.ou.as_deref()));
+    for (name, value) in event.labels() {
+        tree.put(&format!("labels.{name}"), Some(value));
+    }
+    let facts = |of: &Option<Arc<Credentials>>| {
+        let facts = Facts::new(of.as_deref()?, view.time());
+        Some(posture::object(&facts))
+    };
+    tree.put("aws.iam.posture.caller", facts(&event.posture.caller));
+    tree.put("aws.iam.posture.target", facts(&event.posture.target));
 }
 
 fn certificates(view: &View<'_>, tree: &mut Tree) {

@@ -14,6 +14,7 @@ use super::dead_letter::{
 };
 use super::decode::Executor;
 use super::secrets::secrets;
+use super::surroundings::Surroundings;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{Aws, Config, DeadLetterConfig, LetterPlace, SourceConfig, SourceKind};
@@ -24,7 +25,8 @@ use crate::sink;
 use crate::store::{BucketAccess, FileStore, S3Store, Store};
 use crate::telemetry::{Health, Metrics};
 
-/// Makes every client and opens every file; connects to nothing yet. AWS's own configuration
+/// Makes every client and opens every file; reads what is to be known beside the records, and
+/// connects to nothing else yet. AWS's own configuration
 /// (credentials, endpoints) comes from the environment, unless `aws` brings it.
 ///
 /// # Errors
@@ -42,13 +44,16 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
         .map(|one| sink::build(one, &metrics, sinks_stop.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let sources = sources(&config, aws.clone()).await?;
-    let graveyard = graveyard(&config, aws).await?;
+    let graveyard = graveyard(&config, aws.clone()).await?;
+    let surroundings = Surroundings::new(&config, aws).await?;
+    surroundings.read_first(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Parts {
         sources,
         sinks,
         sinks_stop,
         options: Arc::new(config.options),
+        surroundings: Arc::new(surroundings),
         router: Router::new(config.routes),
         graveyard,
         delivery: config.delivery,

@@ -56,7 +56,7 @@ fn settings(text: &str) -> Vec<Setting> {
 }
 
 /// Keys that exclude each other: one that is tried takes the place of the others.
-const ALTERNATIVES: [&str; 3] = ["s3", "sqs", "directory"];
+const ALTERNATIVES: [&str; 4] = ["s3", "sqs", "directory", "file"];
 
 /// The file with that setting in force, instead of the one of the same name in the same table.
 fn with_setting(text: &str, setting: &Setting) -> String {
@@ -139,8 +139,8 @@ fn places(line: &str) -> Vec<usize> {
 fn with_unknown(text: &str, line: usize, place: usize) -> Option<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (before, after) = lines[line].split_at(place);
-    // librdkafka's own names are passed through, and those of a mapping are the operator's.
-    if before.ends_with("options = {") || before.ends_with("values = {") {
+    // librdkafka's own names are passed through; labels, and the keys of a mapping, are the operator's.
+    if ["options = {", "values = {", "[labels]"].iter().any(|open| before.ends_with(open)) {
         return None;
     }
     let key = match (before.ends_with('{'), after.trim_start().starts_with('}')) {
@@ -166,7 +166,8 @@ fn an_unknown_key_is_refused_in_every_table() {
             let set = |_: &str| Some("set".to_owned());
             let (config, _) = walk("x", &mistaken, Path::new("."), &set);
             let said = config.expect_err(&mistaken).to_string();
-            assert!(said.contains("unknown key `zzzz`"), "line {}: {said}", line + 1);
+            let said_so = ["key", "label"].map(|what| format!("unknown {what} `zzzz`"));
+            assert!(said_so.iter().any(|one| said.contains(one)), "line {}: {said}", line + 1);
             tried += 1;
         }
     }

@@ -16,7 +16,7 @@ use super::certificate::{Certificate, Found};
 use super::json::Node;
 use super::remedy::Remedy;
 use super::target::Target;
-use super::{CallOutcome, Fields};
+use super::{CallOutcome, Fields, Posture};
 use crate::config::EventOptions;
 
 pub use attack::Technique;
@@ -103,6 +103,7 @@ pub(super) struct Subject<'s> {
     pub(super) fields: &'s Fields,
     pub(super) target: &'s Target,
     pub(super) caller: &'s Caller,
+    pub(super) posture: &'s Posture,
     pub(super) certificates: &'s [Found],
     pub(super) options: &'s EventOptions,
     /// When the call was made, to judge validity by.
