@@ -49,6 +49,13 @@ pub use source::{
 pub use types::*;
 pub use when::{Condition, Pattern, When};
 
+/// The JSON Schema (draft 2020-12) of the configuration, for editors and pipelines. A test holds it to
+/// the keys that the reader knows. It says less than the reader does: `check` finds the rest.
+#[must_use]
+pub fn schema() -> &'static str {
+    include_str!("schema.json")
+}
+
 /// Whether this is an account's id: 12 digits.
 fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|digit| digit.is_ascii_digit())

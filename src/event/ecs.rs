@@ -84,6 +84,10 @@ pub(super) fn category(operation: &str) -> (Option<&'static str>, Vec<&'static s
         "GetServerCertificate" | "ListServerCertificates" | "ListServerCertificateTags" => {
             ["admin", "info"]
         }
+        "DeleteTrail" => return (Some("configuration"), vec!["deletion"]),
+        "StopLogging" | "UpdateTrail" | "PutEventSelectors" => {
+            return (Some("configuration"), vec!["change"]);
+        }
         _ => return (None, vec!["info"]),
     };
     (Some("iam"), kinds.to_vec())
@@ -108,6 +112,7 @@ fn users(view: &View<'_>, tree: &mut Tree) {
             identity("sessionContext.sessionIssuer.arn"),
             certificate.and_then(|certificate| certificate.arn.as_deref()),
             target.and_then(|user| user.arn.as_deref()),
+            view.target.trail.as_ref().and_then(|trail| trail.arn.as_deref()),
         ]),
     );
 }
@@ -284,6 +289,9 @@ fn certificates(view: &View<'_>, tree: &mut Tree) {
     let new = target.and_then(|target| target.renamed.as_ref());
     tree.put("aws.iam.certificate.new_name", new.map(|new| new.name.as_str()));
     tree.put("aws.iam.certificate.new_arn", new.and_then(|new| new.arn.as_deref()));
+    let trail = view.target.trail.as_ref();
+    tree.put("aws.cloudtrail.trail.name", trail.map(|trail| trail.name.as_str()));
+    tree.put("aws.cloudtrail.trail.arn", trail.and_then(|trail| trail.arn.as_deref()));
     tree.put("aws.iam.target_from_message", view.target.from_message.then_some(true));
     let body = view.certificates.iter().find(|found| found.is_body());
     let Some(found) = body else { return };

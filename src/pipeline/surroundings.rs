@@ -272,3 +272,6 @@ fn complain(why: &Why, metrics: &Metrics) {
 async fn pause(every: Duration, stop: &CancellationToken) -> bool {
     stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some()
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,9 +142,12 @@ impl Subject<'_> {
     }
 
     fn what(&self) -> String {
-        self.target
-            .phrase()
-            .unwrap_or_else(|| "a certificate that the record does not name".to_owned())
+        let kind = match self.fields.source == crate::config::IAM_EVENT_SOURCE {
+            true => "certificate",
+            false => "trail",
+        };
+        let unnamed = || format!("a {kind} that the record does not name");
+        self.target.phrase().unwrap_or_else(unnamed)
     }
 }
 
