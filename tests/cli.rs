@@ -1,5 +1,6 @@
 //! The program as an operator meets it: exit codes, what goes to stdout and what to stderr, signals.
 
+mod context;
 mod explain;
 mod service;
 

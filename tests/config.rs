@@ -4,6 +4,7 @@ mod mistakes;
 mod order;
 mod place;
 mod routes;
+mod schema;
 mod secrets;
 mod shipped;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use certrelay::cloudtrail::{BadRecord, Origin, Record};
 use certrelay::config::{EventOptions, OutputFormat};
-use certrelay::event::{Arrival, Event, Lane, render};
+use certrelay::event::{Arrival, Context, Event, Lane, render};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -189,6 +189,15 @@ pub(crate) fn read(text: &str) -> Result<Event, BadRecord> {
 
 /// The same, with something configured.
 pub(crate) fn read_with(text: &str, options: EventOptions) -> Result<Event, BadRecord> {
+    read_in(text, options, &Context::default())
+}
+
+/// The same, with something known beside the record.
+pub(crate) fn read_in(
+    text: &str,
+    options: EventOptions,
+    context: &Context,
+) -> Result<Event, BadRecord> {
     let record = Record { bytes: Bytes::copy_from_slice(text.as_bytes()), index: 7, offset: 12 };
     let origin = Origin::Object {
         bucket: "audit-logs".to_owned(),
@@ -202,7 +211,7 @@ pub(crate) fn read_with(text: &str, options: EventOptions) -> Result<Event, BadR
         seen: datetime!(2026-02-22 16:20:00.5 UTC),
         delivered: Some(datetime!(2026-02-22 16:17:00 UTC)),
     };
-    Event::read_with(record, arrival, &Arc::new(options))
+    Event::read_in(record, arrival, &Arc::new(options), context)
 }
 
 /// What `event` is in `format`.

@@ -8,7 +8,7 @@ use crate::event_fixtures::{
     OPERATIONS, PEM, SHAPES, payload, read, read_with, record, rendered, role,
 };
 
-fn pretty(json: &str) -> String {
+pub(crate) fn pretty(json: &str) -> String {
     let value: Value = serde_json::from_str(json).expect("valid JSON");
     serde_json::to_string_pretty(&value).expect("JSON")
 }

@@ -7,6 +7,7 @@ use certrelay::config::OutputFormat;
 use serde_json::Value;
 
 use crate::event_fixtures::{FORMATS, OPERATIONS, SHAPES, payload, read, record, rendered};
+use crate::event_trail::trail_records;
 
 /// Where the samples are, `CERTRELAY_TEST_SHARED` or `../shared`; they are never copied into the project.
 pub(crate) fn shared(path: &str) -> PathBuf {
@@ -84,7 +85,7 @@ fn assert_no_leaf_lost(record: &str) {
 
 #[test]
 fn no_leaf_of_our_own_records_is_lost() {
-    fixtures().iter().for_each(|record| assert_no_leaf_lost(record));
+    fixtures().iter().chain(&trail_records()).for_each(|record| assert_no_leaf_lost(record));
 }
 
 #[test]

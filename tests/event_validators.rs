@@ -5,8 +5,10 @@ use std::process::Command;
 
 use certrelay::config::{EventOptions, OcsfVersion, OutputFormat};
 
-use crate::event_fixtures::{FORMATS, read_with, record, rendered, role};
+use crate::event_context;
+use crate::event_fixtures::{FORMATS, read_in, read_with, record, rendered, role};
 use crate::event_samples::{fixtures, samples, shared, skip};
+use crate::event_trail::trail_records;
 
 /// The Python that has the validators' packages.
 pub(crate) fn python() -> Option<PathBuf> {
@@ -60,6 +62,7 @@ fn records() -> Vec<String> {
         record.pointer_mut(parent).expect("a parent")[name] = odd;
         records.push(record.to_string());
     }
+    records.extend(trail_records());
     records.extend(samples());
     records
 }
@@ -77,6 +80,11 @@ fn validate(format: OutputFormat, ocsf: OcsfVersion, tool: &str, schema: Option<
             let options = EventOptions { ocsf, ..EventOptions::default() };
             rendered(&read_with(record, options).expect("a record"), format)
         })
+        .chain(fixtures().iter().map(|record| {
+            let options = EventOptions { ocsf, ..event_context::options() };
+            let context = event_context::context();
+            rendered(&read_in(record, options, &context).expect("a record"), format)
+        }))
         .collect();
     assert!(lines.iter().all(|line| line.starts_with('{') && !line.contains('\n')));
     let folder = tempfile::tempdir().expect("a folder");
@@ -153,6 +161,11 @@ fn every_format_keeps_to_its_published_schema() {
             .map(|record| {
                 rendered(&read_with(record, EventOptions::default()).expect("a record"), format)
             })
+            .chain(fixtures().iter().map(|record| {
+                let context = event_context::context();
+                let event = read_in(record, event_context::options(), &context);
+                rendered(&event.expect("a record"), format)
+            }))
             .filter(|line| !line.contains('\n'))
             .collect();
         let folder = tempfile::tempdir().expect("a folder");

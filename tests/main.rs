@@ -1,6 +1,7 @@
 //! The one integration-test binary: everything that needs more than one room.
 
 mod backfill;
+mod canary;
 mod cli;
 mod config;
 mod conformance;
@@ -8,6 +9,7 @@ mod decode;
 mod deploy;
 mod e2e;
 mod event_actors;
+mod event_context;
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
@@ -17,6 +19,7 @@ mod event_remedies;
 mod event_samples;
 mod event_semantics;
 mod event_stories;
+mod event_trail;
 mod event_validators;
 mod first_run;
 mod letters;

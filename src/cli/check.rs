@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{WithConfig, configuration, connect, failed, runtime, tell};
+use super::{WithConfig, configuration, connect, context, failed, runtime, tell};
 use crate::telemetry::escape;
 
 #[derive(Debug, clap::Args)]
@@ -24,12 +24,15 @@ pub(super) fn check(args: &Args) -> ExitCode {
     }
     eprintln!("{}: no mistakes", escape(&args.place.config));
     tell(&config.summary());
-    if !args.connect {
-        return ExitCode::SUCCESS;
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => return failed(&why),
+    };
+    if let Err(code) = runtime.block_on(context::check(&config, args.connect)) {
+        return code;
     }
-    match runtime() {
-        Ok(runtime) if runtime.block_on(connect::connect(&config)) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(why) => failed(&why),
+    match args.connect && !runtime.block_on(connect::connect(&config)) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     }
 }

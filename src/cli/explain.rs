@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::format::{Format, shown};
 use super::scan::{self, Task};
-use super::{WithConfig, configuration};
+use super::{WithConfig, configuration, context};
 use crate::config::{Config, EventRule, OutputFormat, SinkConfig, SinkKind};
-use crate::event::{self, Event};
+use crate::event::{self, Context, Event};
 use crate::route::Router;
 use crate::telemetry::escape;
 
@@ -42,6 +42,7 @@ pub(super) fn explain(args: &Args) -> ExitCode {
             Err(code) => return code,
         },
     };
+    let context = config.as_ref().map_or_else(Context::default, context::for_explain);
     let (rules, options, destinations) = match config {
         None => (EventRule::defaults(), Arc::default(), None),
         Some(Config { events, options, routes, sinks, .. }) => {
@@ -52,6 +53,7 @@ pub(super) fn explain(args: &Args) -> ExitCode {
     let task = Task {
         selection: scan::selection(args.all_events, rules),
         options,
+        context,
         write: &|event, out| {
             out.extend_from_slice(event::explain(event).as_bytes());
             if let Some(destinations) = &destinations {

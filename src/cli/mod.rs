@@ -6,6 +6,7 @@
 mod backfill;
 mod check;
 mod connect;
+mod context;
 mod events;
 mod explain;
 mod format;
@@ -13,6 +14,7 @@ mod healthcheck;
 mod replay;
 mod run;
 mod scan;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,8 @@ enum Command {
     Explain(explain::Args),
     /// List the events: what each means and how grave it is
     Events(events::Args),
+    /// Print the JSON Schema of the configuration, or of an output format
+    Schema(schema::Args),
     /// Ask a running service whether it is alive (for a container's health check)
     Healthcheck(healthcheck::Args),
 }
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Events(args) => events::events(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
     }
 }

@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::format::Format;
 use crate::cloudtrail::Selection;
 use crate::config::EventRule;
-use crate::event;
+use crate::event::{self, Context};
 use crate::telemetry::escape;
 pub(super) use work::Task;
 use work::{Ended, News};
@@ -49,6 +49,7 @@ pub(super) fn scan(args: &Args) -> ExitCode {
     let task = Task {
         selection: selection(args.all_events, EventRule::defaults()),
         options: Arc::default(),
+        context: Context::default(),
         write: &|event, lines| {
             event::render(event, format, lines);
             lines.push(b'\n');

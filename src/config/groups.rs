@@ -64,3 +64,18 @@ pub const FINDINGS: [&str; 13] = [
     "denied",
     "trail-silenced",
 ];
+
+/// What may be said of the certificate that a call brings, for `when.certificate`. A test holds
+/// them to the events'.
+pub const CERTIFICATE_FLAGS: [&str; 10] = [
+    "expired",
+    "not_yet_valid",
+    "valid_over_398_days",
+    "valid_over_825_days",
+    "rsa_below_2048",
+    "weak_signature",
+    "self_signed",
+    "certificate_authority",
+    "wildcard",
+    "internal_name",
+];

@@ -27,6 +27,16 @@ pub struct KafkaConfig {
     pub timeout: Duration,
 }
 
+impl KafkaConfig {
+    /// The brokers' password and the registry's, as far as there are any.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let registry = self.registry.as_ref().and_then(|registry| registry.login.as_ref());
+        let of_registry = registry.map(|(_, password)| password);
+        self.auth.password().into_iter().chain(of_registry).collect()
+    }
+}
+
 /// What partitions a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KafkaKey {
@@ -59,6 +69,17 @@ pub enum KafkaAuth {
         /// Whose rights to log in with; absent: the process's own.
         role: Option<Role>,
     },
+}
+
+impl KafkaAuth {
+    /// The password, where the login has one.
+    #[must_use]
+    pub fn password(&self) -> Option<&Secret> {
+        match self {
+            Self::Sasl { password, .. } => Some(password),
+            Self::None | Self::AwsMskIam { .. } => None,
+        }
+    }
 }
 
 impl SinkConfig {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Pattern;
+use super::{Pattern, SinkConfig, SinkKind};
 
 /// What an index, a source, a topic … is: `"main"`, or `{ by = …, values = { … }, default = "main" }`.
 #[derive(Debug, Clone)]
@@ -118,6 +118,20 @@ impl fmt::Display for Mapping {
             Self::Table(table) => {
                 write!(f, "by {}: {}", table.by.as_str(), self.texts().join(", "))
             }
+        }
+    }
+}
+
+impl SinkConfig {
+    /// Its settings that may differ from event to event.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<&Mapping> {
+        match &self.kind {
+            SinkKind::SplunkHec(hec) => {
+                let all = [&hec.index, &hec.source, &hec.sourcetype, &hec.host];
+                all.into_iter().flatten().collect()
+            }
+            SinkKind::Kafka(_) | SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
     }
 }

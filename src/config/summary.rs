@@ -20,6 +20,12 @@ impl Config {
             }
         }
         line(&mut out, &events_line(self));
+        for (what, one) in [("accounts", &self.accounts), ("credential reports", &self.posture)] {
+            if let Some(one) = one {
+                let every = show_duration(one.refresh);
+                line(&mut out, &format!("{what} {}, read every {every}", one.place));
+            }
+        }
         for route in &self.routes {
             line(&mut out, &route_line(route));
         }
@@ -97,6 +103,9 @@ fn events_line(config: &Config) -> String {
     let networks = options.known_networks.len();
     if networks > 0 {
         parts.push(counted(networks, "known network", "known networks"));
+    }
+    if !options.labels.is_empty() {
+        parts.push(counted(options.labels.len(), "label", "labels"));
     }
     if options.keep_pem {
         parts.push("certificates kept".to_owned());

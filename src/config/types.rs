@@ -1,5 +1,6 @@
 //! The checked configuration: every value here is in range and every name in it resolves.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Secret, SourceConfig, When,
+    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret, SourceConfig,
+    When, is_account_id,
 };
 
 /// Everything that `run` needs.
@@ -23,6 +25,10 @@ pub struct Config {
     pub events: Vec<EventRule>,
     /// `[events]`, `[privacy]` and `[format]`: how events are read and rendered.
     pub options: EventOptions,
+    /// `[accounts]`: what the organisation calls its accounts.
+    pub accounts: Option<Refreshed>,
+    /// `[posture]`: IAM's credential reports.
+    pub posture: Option<Refreshed>,
     /// `[aws]`.
     pub aws: Aws,
     /// `[[route]]`, in order, ending in a catch-all.
@@ -146,6 +152,8 @@ pub struct EventOptions {
     pub known_networks: Vec<Network>,
     /// `format.ocsf.version`.
     pub ocsf: OcsfVersion,
+    /// `[labels]`: what every event carries besides.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl EventOptions {
@@ -169,7 +177,7 @@ impl EventOptions {
 /// Whether a principal's pattern is of one account, written out.
 pub(super) fn names_one_account(principal: &Pattern) -> bool {
     let account = principal.as_str().split(':').nth(4);
-    account.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
+    account.is_some_and(is_account_id)
 }
 
 /// `[aws]`: what all AWS clients share. Credentials and region come from the default chain.
@@ -179,6 +187,8 @@ pub struct Aws {
     pub s3_endpoint: Option<Url>,
     /// Endpoint of SQS instead of AWS's own.
     pub sqs_endpoint: Option<Url>,
+    /// Endpoint of Secrets Manager instead of AWS's own.
+    pub secretsmanager_endpoint: Option<Url>,
 }
 
 /// `[[route]]`.

@@ -30,6 +30,20 @@ pub(super) fn size(text: &str) -> Option<u64> {
     scaled(text, &SIZES)
 }
 
+/// Longest text that stands in every event: a label, a part of an account.
+const MAX_PLAIN: usize = 256;
+
+/// What is wrong with a text that is to stand in every event, if anything.
+pub(super) fn plain_text_fault(text: &str) -> Option<&'static str> {
+    if text.chars().count() > MAX_PLAIN {
+        Some("must have at most 256 characters")
+    } else if text.chars().any(char::is_control) {
+        Some("must not have control characters")
+    } else {
+        None
+    }
+}
+
 /// Writes a duration as [`duration`] reads it.
 pub(super) fn show_duration(value: Duration) -> String {
     let millis = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);

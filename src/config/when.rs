@@ -1,5 +1,6 @@
 //! `when`: which events a route is for. Data, not code: lists of patterns that must all match.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use globset::{Glob, GlobMatcher};
@@ -115,6 +116,12 @@ pub struct When {
     pub target: Condition,
     /// `lane`: `file`, `inline`.
     pub lane: Condition,
+    /// `ou`: organisational unit of the recipient's account.
+    pub ou: Condition,
+    /// `certificate`: flags of the certificate that the call brings.
+    pub certificate: Condition,
+    /// `label`: by name; of `[labels]`, or `owner` and `environment` of the recipient's account.
+    pub labels: BTreeMap<String, Condition>,
 }
 
 impl When {
@@ -122,18 +129,47 @@ impl When {
     #[must_use]
     pub fn is_catch_all(&self) -> bool {
         self.conditions().iter().all(|condition| condition.is_empty())
+            && self.labels.values().all(Condition::is_empty)
     }
 
     /// Whether this surely matches whatever `other` matches.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
+        let anything = Condition::default();
+        let asked = |name| other.labels.get(name).unwrap_or(&anything);
         self.conditions().iter().zip(other.conditions()).all(|(own, other)| own.covers(other))
+            && self.labels.iter().all(|(name, own)| own.covers(asked(name)))
     }
 
-    fn conditions(&self) -> [&Condition; 9] {
-        let Self { event, outcome, severity, finding, account, region, principal, target, lane } =
-            self;
-        [event, outcome, severity, finding, account, region, principal, target, lane]
+    /// All but those on labels.
+    fn conditions(&self) -> [&Condition; 11] {
+        let Self {
+            event,
+            outcome,
+            severity,
+            finding,
+            account,
+            region,
+            principal,
+            target,
+            lane,
+            ou,
+            certificate,
+            labels: _,
+        } = self;
+        [
+            event,
+            outcome,
+            severity,
+            finding,
+            account,
+            region,
+            principal,
+            target,
+            lane,
+            ou,
+            certificate,
+        ]
     }
 }
 
@@ -172,6 +208,28 @@ mod tests {
         assert!(!asked.matches_among(&["denied", "weak-certificate"]));
         assert!(!condition(&["*"], &[]).matches_among(&[]), "`*` asks for at least one");
         assert!(condition(&[], &["*"]).matches_among(&[]), "`!*` asks for none at all");
+    }
+
+    #[test]
+    fn a_label_that_only_one_route_asks_for_narrows_it() {
+        let asking = |labels: &[(&str, &str)]| When {
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), condition(&[value], &[])))
+                .collect(),
+            ..When::default()
+        };
+        let production = asking(&[("environment", "prod*")]);
+        let theirs = asking(&[("environment", "production"), ("owner", "*")]);
+        assert!(When::default().covers(&production) && !production.covers(&When::default()));
+        assert!(When::default().is_catch_all() && !production.is_catch_all());
+        assert!(!theirs.covers(&production));
+        assert!(
+            asking(&[("environment", "prod*")])
+                .covers(&asking(&[("environment", "prod*"), ("owner", "x")]))
+        );
+        assert!(production.covers(&theirs), "a literal that the glob matches");
+        assert!(!asking(&[("owner", "x")]).covers(&production));
     }
 
     #[test]

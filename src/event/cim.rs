@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::format::View;
 use super::object::{Object, array};
+use super::posture::Facts;
 use super::{CallOutcome, date, unmapped};
 
 /// The event as a flat object. What the model has no field for keeps its CloudTrail name behind
@@ -12,6 +13,7 @@ use super::{CallOutcome, date, unmapped};
 pub(super) fn object(view: &View<'_>) -> Value {
     let object = findings(change(Object::default(), view), view);
     let object = certificate(actor(target(object, view), view), view);
+    let object = beside(object, view);
     let mut members = match Value::from(object) {
         Value::Object(members) => members,
         _ => serde_json::Map::new(),
@@ -85,15 +87,20 @@ fn target(object: Object, view: &View<'_>) -> Object {
     let tags: &[&str] = if is_account { &["change", "account"] } else { &["change"] };
     let user = target.user.as_ref();
     let certificate = target.server_certificate.as_ref();
+    let trail = target.trail.as_ref();
+    let logged = view.root.get("resources").and_then(|list| list.items().first());
     let id = target.signing_certificate.as_ref().and_then(|one| one.id.as_deref());
     let id = id
         .or(certificate.and_then(|one| one.arn.as_deref()))
-        .or(user.and_then(|one| one.arn.as_deref()));
+        .or(user.and_then(|one| one.arn.as_deref()))
+        .or(trail.and_then(|one| one.arn.as_deref()))
+        .or(logged.and_then(|one| one.text("ARN")));
     let name = user.map(|one| one.name.as_str()).or(certificate.map(|one| one.name.as_str()));
+    let name = name.or(trail.map(|one| one.name.as_str())).or(id);
     let path = certificate.and_then(|one| one.path.as_deref());
     let object = object
         .set("tag", Value::from(tags))
-        .set("object_category", if is_account { "user" } else { "certificate" })
+        .set("object_category", category(view, is_account))
         .set("object", name.unwrap_or("unknown"))
         .set("object_id", id.or(name).unwrap_or("unknown"))
         .with("object_path", path)
@@ -103,6 +110,24 @@ fn target(object: Object, view: &View<'_>) -> Object {
     object
         .with("new_object", new.map(|new| new.name.as_str()))
         .with("new_object_id", new.and_then(|new| new.arn.as_deref()))
+}
+
+/// What kind of thing the object is; of a resource that the record names, the last word of its type.
+fn category(view: &View<'_>, is_account: bool) -> String {
+    let fields = &view.event.fields;
+    let of_iam = fields.source == crate::config::IAM_EVENT_SOURCE;
+    if is_account {
+        return "user".to_owned();
+    }
+    if view.target.trail.is_some() {
+        return "trail".to_owned();
+    }
+    if of_iam && fields.name.contains("Certificate") {
+        return "certificate".to_owned();
+    }
+    let logged = view.root.get("resources").and_then(|list| list.items().first());
+    let kind = logged.and_then(|one| one.text("type"));
+    kind.and_then(|kind| kind.rsplit("::").next()).unwrap_or("unknown").to_lowercase()
 }
 
 /// What was asked to change, as `name=value`; of long values the name only.
@@ -165,6 +190,24 @@ fn findings(object: Object, view: &View<'_>) -> Object {
         )
         .with("mitre_technique_id", list(attack))
         .with("redacted", list(view.redactions.iter().map(|one| one.path.clone()).collect()))
+}
+
+/// What is known beside the record, all of it flat.
+fn beside(object: Object, view: &View<'_>) -> Object {
+    let event = view.event;
+    let known = event.account.as_deref();
+    let mut object = object
+        .with("vendor_account_name", known.and_then(|account| account.name.as_deref()))
+        .with("vendor_account_ou", known.and_then(|account| account.ou.as_deref()));
+    for (name, value) in event.labels() {
+        object = object.with(&format!("label_{name}"), Some(value));
+    }
+    let both = [("caller", &event.posture.caller), ("target", &event.posture.target)];
+    for (prefix, of) in both {
+        let Some(of) = of else { continue };
+        object = Facts::new(of, view.time()).flat(prefix, object);
+    }
+    object
 }
 
 fn certificate(object: Object, view: &View<'_>) -> Object {

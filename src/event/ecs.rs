@@ -3,6 +3,7 @@
 //! Source: elastic/integrations, `packages/aws/data_stream/cloudtrail`; ECS 9.5.0.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use super::finding::Severity;
 use super::format::View;
 use super::json::{self, Node};
 use super::object::{Object, Tree, array};
+use super::posture::{self, Credentials, Facts};
 use super::{date, unmapped};
 
 /// Longest text that Elasticsearch's `flattened` and `keyword` types index.
@@ -25,6 +27,7 @@ pub(super) fn object(view: &View<'_>) -> Value {
     parameters(view, &mut tree);
     findings(view, &mut tree);
     certificates(view, &mut tree);
+    beside(view, &mut tree);
     tree.put("aws.cloudtrail.unmapped", unmapped::object(view));
     tree.into()
 }
@@ -81,6 +84,10 @@ pub(super) fn category(operation: &str) -> (Option<&'static str>, Vec<&'static s
         "GetServerCertificate" | "ListServerCertificates" | "ListServerCertificateTags" => {
             ["admin", "info"]
         }
+        "DeleteTrail" => return (Some("configuration"), vec!["deletion"]),
+        "StopLogging" | "UpdateTrail" | "PutEventSelectors" => {
+            return (Some("configuration"), vec!["change"]);
+        }
         _ => return (None, vec!["info"]),
     };
     (Some("iam"), kinds.to_vec())
@@ -105,6 +112,7 @@ fn users(view: &View<'_>, tree: &mut Tree) {
             identity("sessionContext.sessionIssuer.arn"),
             certificate.and_then(|certificate| certificate.arn.as_deref()),
             target.and_then(|user| user.arn.as_deref()),
+            view.target.trail.as_ref().and_then(|trail| trail.arn.as_deref()),
         ]),
     );
 }
@@ -255,6 +263,23 @@ fn findings(view: &View<'_>, tree: &mut Tree) {
     tree.put("aws.iam.findings", array(all.collect()));
 }
 
+/// What is known beside the record. ECS has no organisational unit; it stands among the labels.
+fn beside(view: &View<'_>, tree: &mut Tree) {
+    let event = view.event;
+    let known = event.account.as_deref();
+    tree.put("cloud.account.name", known.and_then(|account| account.name.as_deref()));
+    tree.put("labels.ou", known.and_then(|account| account.ou.as_deref()));
+    for (name, value) in event.labels() {
+        tree.put(&format!("labels.{name}"), Some(value));
+    }
+    let facts = |of: &Option<Arc<Credentials>>| {
+        let facts = Facts::new(of.as_deref()?, view.time());
+        Some(posture::object(&facts))
+    };
+    tree.put("aws.iam.posture.caller", facts(&event.posture.caller));
+    tree.put("aws.iam.posture.target", facts(&event.posture.target));
+}
+
 fn certificates(view: &View<'_>, tree: &mut Tree) {
     let redacted = view.redactions.iter().map(|redaction| Some(redaction.path.as_str()));
     tree.put("aws.iam.redacted", texts(redacted));
@@ -264,6 +289,9 @@ fn certificates(view: &View<'_>, tree: &mut Tree) {
     let new = target.and_then(|target| target.renamed.as_ref());
     tree.put("aws.iam.certificate.new_name", new.map(|new| new.name.as_str()));
     tree.put("aws.iam.certificate.new_arn", new.and_then(|new| new.arn.as_deref()));
+    let trail = view.target.trail.as_ref();
+    tree.put("aws.cloudtrail.trail.name", trail.map(|trail| trail.name.as_str()));
+    tree.put("aws.cloudtrail.trail.arn", trail.and_then(|trail| trail.arn.as_deref()));
     tree.put("aws.iam.target_from_message", view.target.from_message.then_some(true));
     let body = view.certificates.iter().find(|found| found.is_body());
     let Some(found) = body else { return };

@@ -4,6 +4,7 @@ use super::catalogue;
 use super::certificate::{Certificate, Found};
 use super::finding::Finding;
 use super::format::{View, with_view};
+use super::posture::{self, Facts};
 use super::visible::visible;
 use super::{Event, Names, date};
 
@@ -16,6 +17,7 @@ pub fn explain(event: &Event) -> String {
         what(view, &mut page);
         actor(view, &mut page);
         target(view, &mut page);
+        beside(view, &mut page);
         certificates(view, &mut page);
         findings(view, &mut page);
         page.line("evidence", &format!("{} (event {})", event.origin, event.id));
@@ -101,6 +103,24 @@ fn target(view: &View<'_>, page: &mut Page) {
         }
         if let Some(new) = &certificate.renamed {
             page.more(&format!("becomes {}", new.arn.as_ref().unwrap_or(&new.name)));
+        }
+    }
+}
+
+/// What is known beside the record.
+fn beside(view: &View<'_>, page: &mut Page) {
+    let event = view.event;
+    if let Some(account) = &event.account {
+        let parts = [Some(account.id.as_str()), account.name.as_deref(), account.ou.as_deref()];
+        page.line("account", &parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    }
+    for (at, (name, value)) in event.labels().into_iter().enumerate() {
+        page.line(if at == 0 { "labels" } else { "" }, &format!("{name}: {value}"));
+    }
+    let posture = &event.posture;
+    for (label, of) in [("caller has", &posture.caller), ("target has", &posture.target)] {
+        if let Some(of) = of {
+            page.line(label, &posture::sentence(&Facts::new(of, view.time())));
         }
     }
 }

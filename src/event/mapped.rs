@@ -9,8 +9,7 @@ impl Event {
     pub fn choose<'m>(&self, mapping: &'m Mapping) -> &'m str {
         mapping.choose(|key| match key {
             MappingKey::Account => self.fields.account.as_deref(),
-            // No account has one before `[accounts]` says so.
-            MappingKey::Ou => None,
+            MappingKey::Ou => self.account.as_ref().and_then(|account| account.ou.as_deref()),
             MappingKey::Event => Some(&self.fields.name),
             MappingKey::Severity => Some(self.fields.severity.as_str()),
         })

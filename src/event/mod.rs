@@ -8,6 +8,7 @@ mod caller;
 mod catalogue;
 mod certificate;
 mod cim;
+mod context;
 mod date;
 mod ecs;
 mod explain;
@@ -18,6 +19,7 @@ mod json;
 mod mapped;
 mod object;
 mod ocsf;
+mod posture;
 mod record;
 mod redact;
 mod remedy;
@@ -31,14 +33,17 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::cloudtrail::{BadRecord, Origin, Record};
-use crate::config::EventOptions;
+use crate::config::{Account, EventOptions};
 
 pub use catalogue::{CATALOGUE, Operation, page as catalogue_page};
+pub use context::Context;
 pub use explain::explain;
 pub use finding::{Finding, RULES, Rule, Severity, Technique};
 pub use format::render;
 pub use id::EventKey;
+pub use posture::{Credentials, Key, Posture, Report, Reports};
 pub use record::Fields;
+pub use redact::may_hold_key;
 pub use remedy::{Advice, Names, Remedy, WRONG_ADVICE};
 pub use schema::schema;
 pub use visible::visible;
@@ -103,6 +108,10 @@ pub struct Event {
     pub delivered: Option<OffsetDateTime>,
     /// The parts of the record that routing and the sinks' envelopes need, read once.
     pub fields: Fields,
+    /// The recipient's account (`recipientAccountId`), where the table of accounts has it.
+    pub account: Option<Arc<Account>>,
+    /// What the credential reports say of the caller and of the user acted on.
+    pub posture: Posture,
     /// What the operator said about reading events: formats follow it too.
     pub options: Arc<EventOptions>,
 }
@@ -126,7 +135,19 @@ impl Event {
     /// # Errors
     /// As [`Event::read_with`].
     pub fn read(record: Record, arrival: Arrival) -> Result<Self, BadRecord> {
-        record::read(record, arrival, &Arc::default())
+        Self::read_with(record, arrival, &Arc::default())
+    }
+
+    /// Reads a selected record, with nothing known beside it.
+    ///
+    /// # Errors
+    /// As [`Event::read_in`].
+    pub fn read_with(
+        record: Record,
+        arrival: Arrival,
+        options: &Arc<EventOptions>,
+    ) -> Result<Self, BadRecord> {
+        Self::read_in(record, arrival, options, &Context::default())
     }
 
     /// Reads a selected record.
@@ -134,12 +155,13 @@ impl Event {
     /// # Errors
     /// The record is not a JSON object, or lacks what every CloudTrail record has. Its bytes come
     /// back with the reason, for the dead letter.
-    pub fn read_with(
+    pub fn read_in(
         record: Record,
         arrival: Arrival,
         options: &Arc<EventOptions>,
+        context: &Context,
     ) -> Result<Self, BadRecord> {
-        record::read(record, arrival, options)
+        record::read(record, arrival, options, context)
     }
 
     /// This event under the id it went by before: one without an `eventID` is known by the SHA-256 of

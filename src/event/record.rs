@@ -7,11 +7,13 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::caller::Caller;
+use super::certificate::Flag;
 use super::finding::{self, Finding, Severity, Subject};
 use super::json::{self, Node};
-use super::redact::Redaction;
 use super::target::Target;
-use super::{Arrival, CallOutcome, Event, EventKey, certificate, redact};
+use super::{
+    Arrival, CallOutcome, Context, Event, EventKey, Posture, Reports, certificate, redact,
+};
 use crate::cloudtrail::{BadRecord, Record};
 use crate::config::EventOptions;
 
@@ -46,6 +48,8 @@ pub struct Fields {
     pub severity: Severity,
     /// What is worth a look, gravest first.
     pub findings: Vec<Finding>,
+    /// Flags of the certificate that the call brings, as of the time of the call.
+    pub certificate: Vec<&'static str>,
 }
 
 /// Reads the record's JSON and what every record has.
@@ -55,9 +59,12 @@ pub(super) fn read(
     record: Record,
     arrival: Arrival,
     options: &Arc<EventOptions>,
+    context: &Context,
 ) -> Result<Event, BadRecord> {
-    match understand(&record.bytes, &arrival, options) {
-        Ok((id, fields)) => Ok(Event {
+    match understand(&record.bytes, &arrival, options, &context.reports) {
+        Ok((id, fields, posture)) => Ok(Event {
+            posture,
+            account: fields.account.as_ref().and_then(|id| context.accounts.get(id)).cloned(),
             key: key(&id, &fields),
             id,
             record,
@@ -82,40 +89,47 @@ fn understand(
     bytes: &[u8],
     arrival: &Arrival,
     options: &EventOptions,
-) -> Result<(String, Fields), String> {
+    reports: &Reports,
+) -> Result<(String, Fields, Posture), String> {
     let root = json::parse(bytes).map_err(|why| format!("the record is not JSON: {why}"))?;
     let redactions = redact::find(&root, bytes);
     let clean = redact::apply(bytes, &redactions, options.keep_pem);
     let root =
         json::parse(&clean).map_err(|why| format!("the redacted record is not JSON: {why}"))?;
     let (id, mut fields) = fields(&root, bytes)?;
-    judge(&mut fields, &root, &redactions, arrival, options);
-    Ok((id, fields))
-}
-
-/// Adds what is only known of the whole: the target and the findings.
-fn judge(
-    fields: &mut Fields,
-    root: &Node<'_>,
-    redactions: &[Redaction],
-    arrival: &Arrival,
-    options: &EventOptions,
-) {
-    let target = Target::of(root, fields);
-    let caller = Caller::of(root);
+    let target = Target::of(&root, &fields);
+    let caller = Caller::of(&root);
+    let posture = posture_of(&caller, &target, reports);
+    let certificates = certificate::found(&redactions);
+    let now = fields.time.or(arrival.delivered).unwrap_or(arrival.seen);
     let findings = finding::assess(&Subject {
-        root,
-        fields,
+        root: &root,
+        fields: &fields,
         target: &target,
         caller: &caller,
-        certificates: &certificate::found(redactions),
+        posture: &posture,
+        certificates: &certificates,
         options,
-        now: fields.time.or(arrival.delivered).unwrap_or(arrival.seen),
+        now,
     });
+    let body = certificates.iter().find(|found| found.is_body());
+    let flags = body.and_then(|found| found.chain.leaf()).map(|leaf| leaf.flags(now));
+    fields.certificate = flags.unwrap_or_default().into_iter().map(Flag::as_str).collect();
     fields.caller = caller.principal;
     fields.target = target.arn();
     fields.severity = findings.iter().map(|finding| finding.severity).max().unwrap_or_default();
     fields.findings = findings;
+    Ok((id, fields, posture))
+}
+
+/// What the reports say of those that a call is about.
+fn posture_of(caller: &Caller, target: &Target, reports: &Reports) -> Posture {
+    let of = |arn: Option<&str>| reports.of(arn?).cloned();
+    let user = target.user.as_ref();
+    Posture {
+        caller: of(caller.principal.as_deref()),
+        target: of(user.and_then(|user| user.arn.as_deref())),
+    }
 }
 
 fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
@@ -146,6 +160,7 @@ fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
         target: None,
         severity: Severity::default(),
         findings: Vec::new(),
+        certificate: Vec::new(),
     };
     let id = owned("eventID").unwrap_or_else(|| redact::hex(&Sha256::digest(bytes)));
     Ok((id, fields))

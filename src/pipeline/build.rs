@@ -14,6 +14,8 @@ use super::dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, S3DeadLetter, SqsDeadLetter,
 };
 use super::decode::Executor;
+use super::secrets::secrets;
+use super::surroundings::Surroundings;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{
@@ -26,7 +28,8 @@ use crate::sink;
 use crate::store::{BucketAccess, FileStore, S3Store, Store};
 use crate::telemetry::{Health, Metrics};
 
-/// Makes every client and opens every file; connects to nothing yet. AWS's own configuration
+/// Makes every client and opens every file; reads what is to be known beside the records, and
+/// connects to nothing else yet. AWS's own configuration
 /// (credentials, endpoints) comes from the environment, unless `aws` brings it.
 ///
 /// # Errors
@@ -34,6 +37,9 @@ use crate::telemetry::{Health, Metrics};
 pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why> {
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(Arc::clone(&metrics));
+    for (_, read) in secrets(&config, aws.clone()).await? {
+        read?;
+    }
     let sinks_stop = CancellationToken::new();
     let mut sinks = Vec::with_capacity(config.sinks.len());
     for one in &config.sinks {
@@ -41,13 +47,16 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
         sinks.push(sink::build(one, credentials, &metrics, sinks_stop.clone())?);
     }
     let sources = sources(&config, aws.clone()).await?;
-    let graveyard = graveyard(&config, aws).await?;
+    let graveyard = graveyard(&config, aws.clone()).await?;
+    let surroundings = Surroundings::new(&config, aws).await?;
+    surroundings.read_first(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Parts {
         sources,
         sinks,
         sinks_stop,
         options: Arc::new(config.options),
+        surroundings: Arc::new(surroundings),
         router: Router::new(config.routes),
         graveyard,
         delivery: config.delivery,
@@ -86,7 +95,8 @@ async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<Graveyard,
     Ok(Graveyard::Letters(letters, KeepBytes(*keep_bytes)))
 }
 
-fn first_region(config: &Config) -> &str {
+/// The region of the first queue, where there is one.
+pub(super) fn first_region(config: &Config) -> &str {
     let region = config.sources.iter().find_map(|source| match &source.kind {
         SourceKind::Sqs { region, .. } => Some(region.as_str()),
         SourceKind::Directory(_) => None,

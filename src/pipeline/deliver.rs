@@ -150,7 +150,7 @@ pub(super) async fn hand_over(
             Found::Record(record) => {
                 let (origin, lane) = (batch.carrier.origin(record.index), batch.carrier.lane());
                 let arrival = Arrival { origin, lane, seen, delivered: batch.delivered };
-                Event::read_with(record, arrival, &wire.options)
+                wire.read(record, arrival)
             }
         };
         match read {

@@ -20,7 +20,9 @@ mod message;
 mod object;
 mod receive;
 mod replay;
+mod secrets;
 mod start;
+mod surroundings;
 mod wire;
 mod worklist;
 
@@ -54,6 +56,8 @@ pub use dead_letter::{
 };
 pub use decode::Executor;
 pub use replay::{LetterSource, Replayed, replay};
+pub use secrets::secrets;
+pub use surroundings::{Surroundings, Unusable};
 pub use wire::{Bodies, Now, Source, SourcePolicy};
 pub use worklist::Counts;
 
@@ -76,6 +80,8 @@ pub struct Parts {
     pub sinks_stop: CancellationToken,
     /// How events are read and rendered.
     pub options: Arc<EventOptions>,
+    /// What is known beside the records.
+    pub surroundings: Arc<Surroundings>,
     /// The routes.
     pub router: Router,
     /// Where poison goes.
@@ -114,6 +120,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
     let (wire, sources) = assemble(parts, &queues_stop, &mut drivers);
     let batch = (wire.gates.work_size() / (2 * sources.len().max(1))).clamp(1, MAX_BATCH);
     let mut receivers = JoinSet::new();
+    let surroundings = Arc::clone(&wire.surroundings);
+    receivers.spawn(surroundings.keep_fresh(Arc::clone(&wire.metrics), stop.clone()));
     for source in sources {
         receivers.spawn(start::look_at(Arc::clone(&source.queue), stop.clone()));
         receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
@@ -173,6 +181,7 @@ fn assemble(
         gates: Gates::new(&parts.delivery),
         stage: Arc::new(DecodeStage::new(parts.decoder, parts.executor)),
         options: parts.options,
+        surroundings: parts.surroundings,
         router: parts.router,
         posts,
         ledger: Ledger::new(parts.delivery.ledger),

@@ -17,7 +17,10 @@ use super::gates::Gates;
 use super::in_hand::InHand;
 use super::ledger::Ledger;
 use super::message::Keep;
+use super::surroundings::Surroundings;
+use crate::cloudtrail::{BadRecord, Record};
 use crate::config::{EventOptions, FaultPolicies, KeyFilter};
+use crate::event::{Arrival, Event};
 use crate::outcome::{Verdict, Why};
 use crate::queue::{LeaseKeeper, Queue, Settler};
 use crate::route::Router;
@@ -127,6 +130,7 @@ pub(super) struct Wire {
     pub(super) gates: Gates,
     pub(super) stage: Arc<DecodeStage>,
     pub(super) options: Arc<EventOptions>,
+    pub(super) surroundings: Arc<Surroundings>,
     pub(super) router: Router,
     pub(super) posts: Vec<Post>,
     pub(super) ledger: Ledger,
@@ -145,6 +149,11 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// Reads a record as configured, with what is known beside it now.
+    pub(super) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, BadRecord> {
+        Event::read_in(record, arrival, &self.options, &self.surroundings.known())
+    }
+
     /// A draw in `0.0..1.0`, from the seeded generator.
     pub(super) fn jitter(&self) -> f64 {
         self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()

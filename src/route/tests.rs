@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::cloudtrail::{Origin, Record};
-use crate::config::{FINDINGS, Pattern, SEVERITIES};
+use crate::config::{Account, EventOptions, FINDINGS, Pattern, SEVERITIES};
 use crate::event::{Arrival, CallOutcome, Lane};
 use crate::event::{RULES, Severity};
 
@@ -230,6 +230,45 @@ fn findings_severity_caller_target_and_lane_can_be_asked_for() {
         (When { lane: condition(&["!inline"]), ..none() }, false),
     ] {
         assert_eq!(takes(when.clone(), &event), matches, "{when:?} of {:?}", event.fields);
+    }
+}
+
+#[test]
+fn account_labels_and_flags_can_be_asked_for() {
+    let account = Account {
+        id: "111122223333".to_owned(),
+        ou: Some("Workloads/Prod".to_owned()),
+        environment: Some("production".to_owned()),
+        ..Account::default()
+    };
+    let labels = [("team", "security"), ("environment", "unknown"), ("owner", "nobody")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let mut known = persistence();
+    known.account = Some(account.into());
+    known.options = EventOptions { labels, ..EventOptions::default() }.into();
+    known.fields.certificate = vec!["self_signed", "wildcard"];
+    let label = |name: &str, asked: &[&str]| When {
+        labels: [(name.to_owned(), condition(asked))].into(),
+        ..When::default()
+    };
+    let unknown = persistence();
+    for (when, of_known, of_unknown) in [
+        (When { ou: condition(&["Workloads/*"]), ..When::default() }, true, false),
+        (When { ou: condition(&["!Workloads/*"]), ..When::default() }, false, true),
+        (
+            When { certificate: condition(&["self_signed", "expired"]), ..When::default() },
+            true,
+            false,
+        ),
+        (When { certificate: condition(&["!wildcard"]), ..When::default() }, false, true),
+        (label("environment", &["prod*"]), true, false),
+        (label("environment", &["unknown"]), false, false),
+        (label("owner", &["nobody"]), true, false),
+        (label("team", &["!security"]), false, true),
+        (label("absent", &["*"]), true, true),
+    ] {
+        assert_eq!(takes(when.clone(), &known), of_known, "{when:?}");
+        assert_eq!(takes(when.clone(), &unknown), of_unknown, "{when:?}");
     }
 }
 

@@ -131,6 +131,7 @@ pub struct Metrics {
     pub unacknowledged_in_use: Gauge,
     pub memory_in_use: Gauge,
     pub ledger_entries: Gauge,
+    pub context_errors: Counted<ByReason>,
 }
 
 /// Registers a metric and hands it back, so that name, help and field stand in one line.
@@ -200,6 +201,7 @@ impl Metrics {
             work_in_use: register!(r, "work_in_use", "Messages being fetched and decoded"),
             unacknowledged_in_use: register!(r, "unacknowledged_in_use", "Messages received and not settled"),
             memory_in_use: register!(r, "memory_in_use_bytes", "Bytes reserved for objects and held events"),
+            context_errors: register!(r, "context_errors", "Tables of accounts and credential reports that could not be used, by reason"),
             ledger_entries: register!(r, "ledger_entries", "Pairs of event and sink remembered"),
             registry: r,
         }

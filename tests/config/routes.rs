@@ -142,3 +142,51 @@ fn a_format_fits_its_sink_unless_another_is_written() {
     assert_eq!(format("format = \"ecs\"\n"), OutputFormat::Ecs);
     assert_eq!(super::parse(super::SOUND).unwrap().sinks[0].format, OutputFormat::Ocsf);
 }
+
+#[test]
+fn what_is_known_of_accounts_can_be_asked_for() {
+    let text = super::sound_with(
+        r#"
+[labels]
+stage = "${SET}"
+[accounts]
+s3 = "s3://tables/org/accounts.json"
+refresh = "10 min"
+[[route]]
+name = "production"
+when = { ou = ["Workloads/*", "!Workloads/Test"], label = { environment = "prod*", stage = ["!x", "alice"] }, certificate = "!self_signed" }
+sinks = ["screen"]
+"#,
+    );
+    let config = super::parse(&text).unwrap();
+    let when = &config.routes[0].when;
+    assert_eq!(written(&when.ou), "Workloads/* !Workloads/Test");
+    assert_eq!(written(&when.certificate), "!self_signed");
+    let labels: Vec<String> =
+        when.labels.iter().map(|(name, asked)| format!("{name}: {}", written(asked))).collect();
+    assert_eq!(labels, ["environment: prod*", "stage: alice !x"]);
+    assert_eq!(config.options.labels["stage"], "alice");
+    let accounts = config.accounts.expect("a table");
+    assert_eq!(accounts.place.to_string(), "s3://tables/org/accounts.json");
+    assert_eq!(accounts.refresh.as_secs(), 600);
+}
+
+#[test]
+fn a_route_of_one_label_does_not_hide_one_of_another() {
+    let route = |name: &str, when: &str| {
+        format!("[[route]]\nname = \"{name}\"\nwhen = {{ {when} }}\nsinks = [\"screen\"]\n")
+    };
+    let with = |first: &str, second: &str| {
+        let table = "[labels]\nteam = \"x\"\n[accounts]\nfile = \"a.csv\"\n";
+        let routes = route("first", first) + &route("second", second);
+        super::parse(&super::sound_with(&format!("{table}{routes}")))
+    };
+    let prod = "label = { environment = \"prod*\" }";
+    assert!(with(prod, "label = { team = \"x\" }").is_ok());
+    assert!(with(prod, "ou = \"Prod\"").is_ok());
+    assert!(with("certificate = \"expired\"", "certificate = \"!expired\"").is_ok());
+    for later in [prod, "label = { environment = \"production\", team = \"x\" }"] {
+        let said = with(prod, later).expect_err("hidden").to_string();
+        assert!(said.contains("never reached: route \"first\""), "{said}");
+    }
+}

@@ -6,21 +6,21 @@ use std::path::Path;
 
 use certrelay::config::{Config, Decode, Delivery, Keys, Secret, SinkKind, load, walk};
 
-fn text_of(path: &str) -> String {
+pub(super) fn text_of(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()))
 }
 
 /// Checks a text in an environment in which every variable is set.
-fn read(text: &str) -> (Config, Keys) {
+pub(super) fn read(text: &str) -> (Config, Keys) {
     let (config, keys) =
         walk("certrelay.toml", text, Path::new("config"), &|_| Some("set".to_owned()));
     (config.unwrap_or_else(|mistakes| panic!("{mistakes}\n\nin:\n{text}")), keys)
 }
 
 /// A line `#key = value` of the file: where it is, and what it says.
-struct Setting {
-    line: usize,
+pub(super) struct Setting {
+    pub(super) line: usize,
     table: String,
     key: String,
     value: String,
@@ -28,7 +28,7 @@ struct Setting {
 }
 
 /// The settings that are written behind a `#`.
-fn settings(text: &str) -> Vec<Setting> {
+pub(super) fn settings(text: &str) -> Vec<Setting> {
     let mut table = String::new();
     let mut settings = Vec::new();
     for (line, content) in text.lines().enumerate() {
@@ -56,10 +56,10 @@ fn settings(text: &str) -> Vec<Setting> {
 }
 
 /// Keys that exclude each other: one that is tried takes the place of the others.
-const ALTERNATIVES: [&str; 3] = ["s3", "sqs", "directory"];
+const ALTERNATIVES: [&str; 4] = ["s3", "sqs", "directory", "file"];
 
 /// The file with that setting in force, instead of the one of the same name in the same table.
-fn with_setting(text: &str, setting: &Setting) -> String {
+pub(super) fn with_setting(text: &str, setting: &Setting) -> String {
     let mut table = String::new();
     let mut out = String::new();
     for (line, content) in text.lines().enumerate() {
@@ -127,7 +127,7 @@ fn every_key_that_the_reader_knows_is_in_the_file() {
 }
 
 /// Where a key can be added in a line: after a header, and after each `{`.
-fn places(line: &str) -> Vec<usize> {
+pub(super) fn places(line: &str) -> Vec<usize> {
     match line.chars().next() {
         Some('[') => vec![line.len()],
         Some('#') | None => Vec::new(),
@@ -136,11 +136,11 @@ fn places(line: &str) -> Vec<usize> {
 }
 
 /// The text with an unknown key at a place of a line.
-fn with_unknown(text: &str, line: usize, place: usize) -> Option<String> {
+pub(super) fn with_unknown(text: &str, line: usize, place: usize) -> Option<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (before, after) = lines[line].split_at(place);
-    // librdkafka's own names are passed through, and those of a mapping are the operator's.
-    if before.ends_with("options = {") || before.ends_with("values = {") {
+    // librdkafka's own names are passed through; labels, and the keys of a mapping, are the operator's.
+    if ["options = {", "values = {", "[labels]"].iter().any(|open| before.ends_with(open)) {
         return None;
     }
     let key = match (before.ends_with('{'), after.trim_start().starts_with('}')) {
@@ -166,7 +166,8 @@ fn an_unknown_key_is_refused_in_every_table() {
             let set = |_: &str| Some("set".to_owned());
             let (config, _) = walk("x", &mistaken, Path::new("."), &set);
             let said = config.expect_err(&mistaken).to_string();
-            assert!(said.contains("unknown key `zzzz`"), "line {}: {said}", line + 1);
+            let said_so = ["key", "label"].map(|what| format!("unknown {what} `zzzz`"));
+            assert!(said_so.iter().any(|one| said.contains(one)), "line {}: {said}", line + 1);
             tried += 1;
         }
     }

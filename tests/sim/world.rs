@@ -192,6 +192,7 @@ impl World {
             sinks: self.built(steps, &sinks_stop),
             sinks_stop,
             options: Arc::default(),
+            surroundings: Arc::default(),
             router: self.router(),
             graveyard: self.graveyard(steps),
             delivery: self.settings.delivery.clone(),

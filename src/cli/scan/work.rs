@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use super::files::Input;
 use crate::cloudtrail::{BadRecord, Decoder, DecoderSettings, Found, Origin, Selection, Tally};
 use crate::config::{Decode, EventOptions};
-use crate::event::{Arrival, Event, Lane};
+use crate::event::{Arrival, Context, Event, Lane};
 use crate::telemetry::escape;
 
 /// Bytes read at once.
@@ -54,6 +54,8 @@ pub(in crate::cli) struct Task<'t> {
     pub(in crate::cli) selection: Selection,
     /// How they are read.
     pub(in crate::cli) options: Arc<EventOptions>,
+    /// What is known beside the records.
+    pub(in crate::cli) context: Context,
     /// Appends what is printed for an event, line end included.
     pub(in crate::cli) write: &'t (dyn Fn(&Event, &mut Vec<u8>) + Sync),
 }
@@ -156,7 +158,7 @@ impl OneFile<'_> {
                     let origin = Origin::File { path: self.path.to_owned(), index: record.index };
                     let seen = OffsetDateTime::now_utc();
                     let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
-                    Event::read_with(record, arrival, &self.task.options)
+                    Event::read_in(record, arrival, &self.task.options, &self.task.context)
                 }
             };
             match read {

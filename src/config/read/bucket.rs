@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::super::cursor::Section;
 use super::super::item::Item;
-use super::super::{Bucket, KeyFilter, KeyPattern, Role};
+use super::super::{Bucket, KeyFilter, KeyPattern, Role, is_account_id};
 
 /// A list of bare names, and of tables for buckets with something of their own.
 pub(super) fn buckets(list: &Item<'_>) -> Option<Vec<Bucket>> {
@@ -58,7 +58,7 @@ pub(super) fn is_bucket(name: &str) -> bool {
 
 fn account(item: &Item<'_>) -> Option<String> {
     let id = item.text()?;
-    if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !is_account_id(&id) {
         item.mistake(format!("`{}` is an account id: 12 digits, in quotes", item.key));
         return None;
     }

@@ -1,10 +1,12 @@
 //! Checks the tables against each other, once each has been read: references, order, reachability.
 
+use std::collections::BTreeMap;
+
 use super::super::cursor::Section;
 use super::super::suggest::did_you_mean;
 use super::super::{
-    DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, Pattern, SinkKind, SourceKind,
-    defaults,
+    ACCOUNT_LABELS, DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, MappingKey, Pattern,
+    SinkConfig, SinkKind, SourceKind, defaults,
 };
 use super::dead_letter::DeadLetter;
 use super::events::{is_glob, known_names};
@@ -131,6 +133,45 @@ pub(super) fn conditions(routes: &[route::Draft<'_>], events: &[EventRule]) {
             } else {
                 item.mistake(text);
             }
+        }
+    }
+}
+
+/// Labels and units that no event can have: those of accounts need a table of accounts.
+pub(super) fn labels(
+    routes: &[route::Draft<'_>],
+    labels: &BTreeMap<String, String>,
+    has_accounts: bool,
+) {
+    let known = || labels.keys().map(String::as_str).chain(ACCOUNT_LABELS);
+    for route in routes {
+        for (name, item) in &route.labels {
+            let of_accounts = ACCOUNT_LABELS.contains(&name.as_str());
+            if labels.contains_key(name) || (of_accounts && has_accounts) {
+                continue;
+            }
+            let text = if of_accounts {
+                format!("`{name}` is known of accounts: add [accounts], or `{name}` to [labels]")
+            } else {
+                let (name, hint) = (name.escape_debug(), did_you_mean(name, known()));
+                format!("unknown label `{name}`: neither in [labels] nor of an account{hint}")
+            };
+            item.reader.mistake(item.key_span.clone(), text);
+        }
+        if let Some(item) = route.ou.as_ref().filter(|_| !has_accounts) {
+            let text = "the unit of an account is known from a table of accounts: add [accounts]";
+            item.reader.mistake(item.key_span.clone(), text);
+        }
+    }
+}
+
+/// A mapping by unit needs the table that knows units.
+pub(super) fn mappings(top: &Section<'_>, sinks: &[sink::Draft], has_accounts: bool) {
+    for sink in sinks.iter().filter(|_| !has_accounts) {
+        let mappings = sink.config.as_ref().map(SinkConfig::mappings).unwrap_or_default();
+        if mappings.iter().any(|mapping| mapping.by() == Some(MappingKey::Ou)) {
+            let text = "`by = \"ou\"`: the unit of an account is known from a table of accounts: add [accounts]";
+            top.reader.mistake(sink.span.clone(), text);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod check;
+mod context;
 mod dead_letter;
 mod delivery;
 mod events;
@@ -34,6 +35,9 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     let aws = service::aws(&top);
     service::format(&top, &mut options);
     service::privacy(&top, &mut options);
+    options.labels = context::labels(&top);
+    let accounts = context::accounts(&top);
+    let posture = context::posture(&top);
     let routes = route::read(&top);
     let sinks = sink::read(&top);
     let dead_letter = dead_letter::read(&top);
@@ -44,6 +48,8 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     check::regions(&top, &sources, &events);
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);
+    check::labels(&routes, &options.labels, accounts.is_some());
+    check::mappings(&top, &sinks, accounts.is_some());
     check::timeouts(&top, &delivery, &sinks);
     let spelled_out = variants::spell_out(routes, sinks);
     top.finish();
@@ -55,6 +61,8 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
         decode,
         events,
         options,
+        accounts,
+        posture,
         aws,
         routes,
         sinks,

@@ -21,6 +21,10 @@ pub(super) struct Draft<'t> {
     pub(super) when: Option<When>,
     /// `when.event`.
     pub(super) events: Vec<(Pattern, Item<'t>)>,
+    /// `when.label`, by name.
+    pub(super) labels: Vec<(String, Item<'t>)>,
+    /// `when.ou`.
+    pub(super) ou: Option<Item<'t>>,
     /// The sinks it names; none for `"discard"`.
     pub(super) targets: Vec<Target<'t>>,
     /// Whether `targets` are all that was written.
@@ -51,12 +55,13 @@ pub(super) fn read<'t>(top: &Section<'t>) -> Vec<Draft<'t>> {
 
 fn one<'t>(table: Section<'t>) -> Draft<'t> {
     let name = table.required("name", "\"default\"").and_then(|item| Some((item.text()?, item)));
-    let (mut when, mut events, mut is_catch_all) = (Some(When::default()), Vec::new(), true);
+    let (mut when, mut is_catch_all) = (Some(When::default()), true);
+    let (mut events, mut labels, mut ou) = (Vec::new(), Vec::new(), None);
     if let Some(item) = table.item("when") {
         let conditions = item.table("[[route]] when").map(when::read);
         is_catch_all = conditions.as_ref().is_some_and(|conditions| !conditions.asks);
         when = conditions.and_then(|conditions| {
-            events = conditions.events;
+            (events, labels, ou) = (conditions.events, conditions.labels, conditions.ou);
             conditions.when
         });
     }
@@ -65,7 +70,7 @@ fn one<'t>(table: Section<'t>) -> Draft<'t> {
     let goes_on = table.flag("continue", false);
     let span = table.span.clone();
     table.finish();
-    Draft { span, name, when, events, targets, is_sound, is_catch_all, goes_on }
+    Draft { span, name, when, events, labels, ou, targets, is_sound, is_catch_all, goes_on }
 }
 
 /// The sinks of a route, none for `"discard"`; and whether they are all sound.

@@ -1,10 +1,14 @@
 //! `when`: the conditions of a route. One that is not understood, or can never hold, is refused:
 //! ignoring it would send events to the wrong place.
 
+use std::collections::BTreeMap;
+
 use super::super::cursor::Section;
 use super::super::item::Item;
 use super::super::suggest::did_you_mean;
-use super::super::{Condition, FINDINGS, Pattern, SEVERITIES, When};
+use super::super::{
+    CERTIFICATE_FLAGS, Condition, FINDINGS, Pattern, SEVERITIES, When, is_account_id,
+};
 use super::events::{is_arn, is_glob, pattern_of};
 
 /// The conditions and what is still to be checked of them.
@@ -13,6 +17,10 @@ pub(super) struct Draft<'t> {
     pub(super) when: Option<When>,
     /// The patterns of `event`, which must meet the selection.
     pub(super) events: Vec<(Pattern, Item<'t>)>,
+    /// The labels that are asked for, which must exist.
+    pub(super) labels: Vec<(String, Item<'t>)>,
+    /// `ou`, which needs a table of accounts.
+    pub(super) ou: Option<Item<'t>>,
     /// Whether anything is asked.
     pub(super) asks: bool,
 }
@@ -43,12 +51,13 @@ pub(super) fn read<'t>(table: Section<'t>) -> Draft<'t> {
     let principal = list("principal", is_arn);
     let target = list("target", is_arn);
     let lane = list("lane", lane_exists);
-    for key in ["ou", "label", "certificate"] {
-        table.not_yet(key);
-    }
+    let ou_item = table.item("ou");
+    let ou = list("ou", |_, _| true);
+    let certificate = list("certificate", flag_exists);
+    let (labels, named) = table.item("label").map_or_else(Default::default, |item| labels(&item));
     table.finish_with(
-        "; a route can ask for event, outcome, severity, finding, account, region, principal, target \
-         and lane, and ignoring a condition would send events to the wrong place",
+        "; a route can ask for event, outcome, severity, finding, account, region, principal, target, \
+         lane, ou, certificate and label, and ignoring a condition would send events to the wrong place",
     );
     let read = || {
         Some(When {
@@ -61,9 +70,29 @@ pub(super) fn read<'t>(table: Section<'t>) -> Draft<'t> {
             principal: condition(principal?),
             target: condition(target?),
             lane: condition(lane?),
+            ou: condition(ou?),
+            certificate: condition(certificate?),
+            labels: labels?,
         })
     };
-    Draft { when: read(), events, asks }
+    Draft { when: read(), events, labels: named, ou: ou_item, asks }
+}
+
+/// The condition of each label; `None`: a mistake was noted.
+type Labels = Option<BTreeMap<String, Condition>>;
+
+/// `label = { environment = "prod*", team = ["!web"] }`: the conditions, and the labels they name.
+fn labels<'t>(item: &Item<'t>) -> (Labels, Vec<(String, Item<'t>)>) {
+    let Some(table) = item.table("[[route]] when label") else { return (None, Vec::new()) };
+    let named = table.entries();
+    if named.is_empty() {
+        item.mistake("`label` names no label: { environment = \"prod*\" }");
+    }
+    let read = named.iter().map(|(name, item)| {
+        entries(item, |_, _| true).map(|entries| (name.clone(), condition(entries)))
+    });
+    let labels: Labels = read.collect();
+    (labels.filter(|labels| !labels.is_empty()), named)
 }
 
 fn condition(entries: Vec<Entry<'_>>) -> Condition {
@@ -170,10 +199,13 @@ fn finding_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
     one_of(&FINDINGS, "a finding", pattern, item)
 }
 
+fn flag_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
+    one_of(&CERTIFICATE_FLAGS, "a certificate's flag", pattern, item)
+}
+
 fn account_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
     let text = pattern.as_str();
-    let exists =
-        is_glob(text) || (text.len() == 12 && text.chars().all(|digit| digit.is_ascii_digit()));
+    let exists = is_glob(text) || is_account_id(text);
     if !exists {
         item.mistake("an account is its 12 digits, or a glob");
     }

@@ -30,7 +30,8 @@ A finding is a rule that one event met; an event's severity is that of its grave
 Rules are stateless: what depends on several events is for the SIEM.
 
 **Raised** by one step, however many reasons there are: root called; a user without a second factor; a long-term key; caller and
-target of different accounts; an address outside `events.known_networks`; self-signed under `/cloudfront/`; a denied call that
+target of different accounts; an address outside `events.known_networks`; self-signed under `/cloudfront/`; by the credential
+report, a caller without any MFA device, or an upload for a user who had an active signing certificate already; a denied call that
 aimed at another user's signing certificates. **Lowered** where the caller is one of `events.expected_principals` (matched on the role's or user's own ARN,
 never on a session's name): medium becomes low, high becomes medium; nothing is hidden, root is never expected. Successful reads
 have no finding: scanners, consoles and Terraform list certificates every day.

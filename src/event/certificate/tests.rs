@@ -100,3 +100,20 @@ fn no_flipped_bit_makes_the_reader_panic() {
         assert!(Certificate::read(&der[..length]).is_err());
     }
 }
+
+#[test]
+fn the_configuration_s_words_are_those_of_the_flags() {
+    let all = [
+        Flag::Expired,
+        Flag::NotYetValid,
+        Flag::LongValidity,
+        Flag::VeryLongValidity,
+        Flag::ShortKey,
+        Flag::WeakSignature,
+        Flag::SelfSigned,
+        Flag::Authority,
+        Flag::Wildcard,
+        Flag::InternalName,
+    ];
+    assert_eq!(all.map(Flag::as_str), crate::config::CERTIFICATE_FLAGS);
+}

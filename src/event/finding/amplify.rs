@@ -43,6 +43,33 @@ fn success(s: &Subject<'_>) -> Vec<String> {
     }
     because.extend(from_elsewhere(s));
     because.extend(self_signed_at_the_edge(s));
+    because.extend(by_report(s));
+    because
+}
+
+/// What the credential reports add to the record: no MFA device at all, or a second signing
+/// certificate beside one that works.
+fn by_report(s: &Subject<'_>) -> Vec<String> {
+    let mut because = Vec::new();
+    if let Some(caller) = &s.posture.caller
+        && !caller.mfa
+    {
+        because.push(format!(
+            "raised: {} has no MFA device, by the credential report of {}",
+            s.who(),
+            caller.reported.date()
+        ));
+    }
+    if let Some(target) = &s.posture.target
+        && s.is_iam("UploadSigningCertificate")
+        && !target.certificates.is_empty()
+        && target.reported <= s.now
+    {
+        because.push(format!(
+            "raised: its user had an active signing certificate already, by the credential report of {}",
+            target.reported.date()
+        ));
+    }
     because
 }
 

@@ -16,7 +16,7 @@ use super::certificate::{Certificate, Found};
 use super::json::Node;
 use super::remedy::Remedy;
 use super::target::Target;
-use super::{CallOutcome, Fields};
+use super::{CallOutcome, Fields, Posture};
 use crate::config::EventOptions;
 
 pub use attack::Technique;
@@ -103,6 +103,7 @@ pub(super) struct Subject<'s> {
     pub(super) fields: &'s Fields,
     pub(super) target: &'s Target,
     pub(super) caller: &'s Caller,
+    pub(super) posture: &'s Posture,
     pub(super) certificates: &'s [Found],
     pub(super) options: &'s EventOptions,
     /// When the call was made, to judge validity by.
@@ -141,9 +142,12 @@ impl Subject<'_> {
     }
 
     fn what(&self) -> String {
-        self.target
-            .phrase()
-            .unwrap_or_else(|| "a certificate that the record does not name".to_owned())
+        let kind = match self.fields.source == crate::config::IAM_EVENT_SOURCE {
+            true => "certificate",
+            false => "trail",
+        };
+        let unnamed = || format!("a {kind} that the record does not name");
+        self.target.phrase().unwrap_or_else(unnamed)
     }
 }
 

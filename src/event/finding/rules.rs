@@ -228,7 +228,7 @@ pub static RULES: [Rule; 13] = [
         condition: |s| {
             let of_iam = s.fields.source == crate::config::IAM_EVENT_SOURCE
                 && s.fields.name.contains("Certificate");
-            (of_iam && s.was_denied()).then(|| {
+            ((of_iam || on_trail(s)) && s.was_denied()).then(|| {
                 format!("{} tried {} on {} and was denied", s.who(), s.fields.name, s.what())
             })
         },
@@ -241,24 +241,19 @@ pub static RULES: [Rule; 13] = [
         remedies: &[Remedy::Trail],
         references: &[TRAIL_GUIDE],
         condition: |s| {
-            let narrows = ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"];
-            let trail = s.fields.source == "cloudtrail.amazonaws.com"
-                && narrows.contains(&s.fields.name.as_str());
-            (trail && s.succeeded()).then(|| {
-                let name = s
-                    .root
-                    .text("requestParameters.name")
-                    .or_else(|| s.root.text("requestParameters.trailName"));
-                let name = name.unwrap_or("a trail");
-                format!(
-                    "{} called {} on {name}: what follows may go unseen",
-                    s.who(),
-                    s.fields.name
-                )
+            (on_trail(s) && s.succeeded()).then(|| {
+                let (who, what) = (s.who(), s.what());
+                format!("{who} called {} on {what}: what follows may go unseen", s.fields.name)
             })
         },
     },
 ];
+
+/// Whether the call may stop, delete or narrow a trail.
+fn on_trail(s: &Subject<'_>) -> bool {
+    let (_, source, names) = crate::config::AUDIT_TRAIL;
+    s.fields.source == source && names.contains(&s.fields.name.as_str())
+}
 
 /// Whether `status` of an `UpdateSigningCertificate` is one of those meant.
 fn sets_status(s: &Subject<'_>, wanted: fn(&str) -> bool) -> bool {

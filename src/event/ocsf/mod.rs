@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use self::activity::Activity;
 use super::format::View;
 use super::object::{Object, array};
+use super::posture::{self, Facts};
 use super::{CallOutcome, Lane, date, unmapped};
 use crate::config::OcsfVersion;
 
@@ -117,24 +118,44 @@ fn metadata(view: &View<'_>) -> Object {
         .with("log_version", version)
         .with("original_time", root.take_text("eventTime"))
         .with("source", (!is_old(view)).then_some(origin))
-        .with("labels", array(labels.into_iter().flatten().map(Value::from).collect()));
+        .with("labels", array(labels.into_iter().flatten().map(Value::from).collect()))
+        .with("tags", tags(view));
     let object = instant(object, "logged_time", event.delivered);
     instant(object, "processed_time", Some(event.seen))
 }
 
 fn cloud(view: &View<'_>) -> Object {
     view.root.take_text("recipientAccountId");
+    let known = view.event.account.as_deref();
+    let name = known.and_then(|account| account.name.as_deref());
+    let unit = known.and_then(|account| account.ou.as_deref());
+    let account = view.event.fields.account.as_deref().map(aws_account);
     Object::default()
         .set("provider", "AWS")
         .with("region", view.root.take_text("awsRegion"))
-        .with("account", account(view.event.fields.account.as_deref()))
+        .with("account", account.map(|account| account.with("name", name)))
+        .with("org", Object::default().with("ou_name", unit).some())
         .set("cloud_partition", view.target.partition.as_str())
 }
 
-/// An AWS account; `type_id` 10 is "AWS Account".
+/// An AWS account, by its id.
 fn account(id: Option<&str>) -> Option<Value> {
-    let id = id?;
-    Object::default().set("uid", id).set("type_id", 10).set("type", "AWS Account").some()
+    Some(aws_account(id?).into())
+}
+
+/// `type_id` 10 is "AWS Account".
+fn aws_account(id: &str) -> Object {
+    Object::default().set("uid", id).set("type_id", 10).set("type", "AWS Account")
+}
+
+/// Labels by name, as objects of a key and a value.
+fn tags(view: &View<'_>) -> Option<Value> {
+    let labels = view.event.labels().into_iter();
+    array(
+        labels
+            .map(|(name, value)| Object::default().set("name", name).set("value", value).into())
+            .collect(),
+    )
 }
 
 fn api(view: &View<'_>) -> Object {
@@ -218,7 +239,26 @@ fn observables(
     fixed.into_iter().chain(targets).flatten().chain(certificates).collect()
 }
 
-/// What we add to the record: what was redacted, what certificates say, what was found.
+/// What we add to the record: what was redacted, what certificates say, what was found, what the
+/// caller and the target had.
 fn enrichments(view: &View<'_>) -> Vec<Value> {
-    certificates::enrichments(view).into_iter().chain(findings::enrichments(view)).collect()
+    let ours = certificates::enrichments(view).into_iter().chain(findings::enrichments(view));
+    ours.chain(posture(view)).collect()
+}
+
+/// What credential reports say of the caller and of the user acted on.
+fn posture(view: &View<'_>) -> impl Iterator<Item = Value> {
+    let posture = &view.event.posture;
+    let both = [("actor.user.uid", &posture.caller), ("resources[].uid", &posture.target)];
+    both.into_iter().filter_map(|(name, of)| {
+        let of = of.as_ref()?;
+        let facts = Facts::new(of, view.time());
+        Object::default()
+            .set("name", name)
+            .set("value", of.arn.as_str())
+            .set("type", "credential-report")
+            .set("provider", "AWS IAM")
+            .set("data", posture::object(&facts))
+            .some()
+    })
 }

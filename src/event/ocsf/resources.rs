@@ -6,7 +6,7 @@ use super::super::date;
 use super::super::format::View;
 use super::super::json::Node;
 use super::super::object::{Object, array};
-use super::super::target::{ServerCertificate, SigningCertificate, User};
+use super::super::target::{ServerCertificate, SigningCertificate, Trail, User};
 use super::{account, certificates, is_old};
 
 /// `type` of a user.
@@ -22,6 +22,7 @@ pub(super) fn list(view: &View<'_>) -> Vec<Value> {
             .as_ref()
             .and_then(|certificate| signing_certificate(view, certificate)),
         target.user.as_ref().map(|user| self::user(view, user)),
+        target.trail.as_ref().map(|trail| self::trail(view, trail)),
     ];
     let stated = view.root.get("resources").map(Node::items).unwrap_or_default();
     built.into_iter().flatten().chain(stated.iter().filter_map(logged)).collect()
@@ -97,6 +98,15 @@ fn signing_certificate(view: &View<'_>, certificate: &SigningCertificate) -> Opt
     let object =
         target(view, "AWS::IAM::SigningCertificate").set("uid", id).with("data", data.some());
     Some(object.into())
+}
+
+fn trail(view: &View<'_>, trail: &Trail) -> Value {
+    let data = Object::default().with("derived_from", derived(view));
+    target(view, "AWS::CloudTrail::Trail")
+        .set("name", trail.name.as_str())
+        .with("uid", trail.arn.as_deref())
+        .with("data", data.some())
+        .into()
 }
 
 fn user(view: &View<'_>, user: &User) -> Value {

@@ -15,11 +15,20 @@ pub(super) enum Resource {
     User { arn: Option<String>, name: String, account: Option<String> },
 }
 
-/// Reads the resource out of an `AccessDenied` message.
-pub(super) fn resource(message: &str) -> Option<Resource> {
+/// The ARN that an `AccessDenied` message names, of whatever service.
+pub(super) fn arn(message: &str) -> Option<&str> {
+    named_in(message)?.split_whitespace().next().filter(|text| text.starts_with("arn:"))
+}
+
+fn named_in(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once(" on resource: ")?;
     let rest = rest.split(" because ").next()?.split(" with an explicit deny").next()?;
-    let rest = rest.trim().trim_end_matches('.');
+    Some(rest.trim().trim_end_matches('.'))
+}
+
+/// Reads the resource out of an `AccessDenied` message.
+pub(super) fn resource(message: &str) -> Option<Resource> {
+    let rest = named_in(message)?;
     if rest.starts_with("arn:") {
         return by_arn(rest.split_whitespace().next()?);
     }

@@ -6,12 +6,18 @@
 mod denied;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use time::OffsetDateTime;
+
+pub(super) use trail::Trail;
 
 use super::json::Node;
 use super::record::Fields;
 use super::{CallOutcome, date};
+
+/// `eventSource` of CloudTrail itself.
+const TRAIL_EVENT_SOURCE: &str = crate::config::AUDIT_TRAIL.1;
 
 /// What the call acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub(super) struct Target {
     pub(super) signing_certificate: Option<SigningCertificate>,
     /// Whose signing certificate it is.
     pub(super) user: Option<User>,
+    /// A trail of CloudTrail.
+    pub(super) trail: Option<Trail>,
     /// The target was read out of `errorMessage`: a hint, not a fact.
     pub(super) from_message: bool,
     /// Account that the target belongs to.
@@ -94,6 +102,10 @@ impl Target {
             partition: partition(fields).to_owned(),
             ..Self::default()
         };
+        if fields.source == TRAIL_EVENT_SOURCE {
+            target.read_trail(root, fields);
+            return target;
+        }
         if fields.source != crate::config::IAM_EVENT_SOURCE {
             return target;
         }
@@ -107,6 +119,19 @@ impl Target {
         }
         target.settle_user(root);
         target
+    }
+
+    /// The trail, from the parameters or from the message of a denied call.
+    fn read_trail(&mut self, root: &Node<'_>, fields: &Fields) {
+        let (region, account) = (fields.region.as_deref(), fields.account.as_deref());
+        self.trail = trail::of(root, [Some(&self.partition), region, account]);
+        if self.trail.is_none() && fields.outcome == CallOutcome::Failure {
+            let message = root.text("errorMessage").unwrap_or_default();
+            self.trail = denied::arn(message).and_then(trail::by_arn);
+            self.from_message = self.trail.is_some();
+        }
+        let arn = self.trail.as_ref().and_then(|trail| trail.arn.as_deref());
+        self.account = arn.and_then(trail::account).map(str::to_owned).or(self.account.take());
     }
 
     fn is_unknown(&self) -> bool {
@@ -205,8 +230,11 @@ impl Target {
         Some(format!("arn:{}:iam::{account}:server-certificate{path}{name}", self.partition))
     }
 
-    /// The ARN of the certificate, else of the user.
+    /// The ARN of the certificate, else of the user, else of the trail.
     pub(super) fn arn(&self) -> Option<String> {
+        if let Some(trail) = &self.trail {
+            return trail.arn.clone();
+        }
         let certificate =
             self.server_certificate.as_ref().and_then(|certificate| certificate.arn.clone());
         certificate.or_else(|| self.user.as_ref()?.arn.clone())
@@ -216,6 +244,9 @@ impl Target {
     pub(super) fn phrase(&self) -> Option<String> {
         if let Some(certificate) = &self.server_certificate {
             return Some(format!("server certificate {}", certificate.name));
+        }
+        if let Some(trail) = &self.trail {
+            return Some(format!("trail {}", trail.name));
         }
         let user = self.user.as_ref().map(|user| match user.is_root {
             true => "root".to_owned(),

@@ -33,6 +33,7 @@ fn target(name: &str, rest: &serde_json::Value) -> Target {
         target: None,
         severity: crate::event::Severity::default(),
         findings: Vec::new(),
+        certificate: Vec::new(),
     };
     Target::of(&root, &fields)
 }

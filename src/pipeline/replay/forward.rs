@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::letter::{Members, reference, unreadable};
 use crate::cloudtrail::{Found, Record};
-use crate::event::{Arrival, Event, Lane};
+use crate::event::{Arrival, Lane};
 use crate::outcome::{Verdict, Why};
 use crate::pipeline::decode::Hold;
 use crate::pipeline::deliver::{self, Account, Batch, Carrier};
@@ -74,7 +74,7 @@ async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut P
     reservation.shrink(record.len());
     let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
     let arrival = Arrival { origin, lane, seen: (wire.now)(), delivered };
-    let event = match Event::read_with(record, arrival, &wire.options) {
+    let event = match wire.read(record, arrival) {
         Ok(event) => event,
         Err(bad) => return Verdict::Retry(unreadable(&bad.reason)),
     };

@@ -81,6 +81,12 @@ impl Client {
         if let Some(iam) = &self.iam {
             iam.ready().await?;
         }
+        if let Some(password) = self.own.auth.password()
+            && let Err(why) = password.renew().await
+        {
+            // What was read before may still be good.
+            tracing::warn!(sink = self.sink, code = why.code, "{}", why.text);
+        }
         let mut live = self.lock();
         // Another batch may have made one meanwhile.
         if let Some(live) = &*live {
@@ -95,6 +101,13 @@ impl Client {
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The brokers refused the password.
+    pub(super) fn refuse_password(&self) {
+        if let Some(password) = self.own.auth.password() {
+            password.refuse();
+        }
     }
 
     /// Forgets this producer; the next one is made when it is needed.

@@ -65,6 +65,11 @@ pub(super) fn blame(code: Code) -> (Blame, &'static str) {
     }
 }
 
+/// Whether it is the login that was refused, not a right that it lacks.
+pub(super) fn is_login(code: Code) -> bool {
+    matches!(code, Code::SaslAuthenticationFailed | Code::Authentication)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,6 +34,7 @@ use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 use client::{Client, Live};
+use ears::Cause;
 use errors::Blame;
 use registry::Registry;
 
@@ -219,9 +220,12 @@ impl Kafka {
         let ready: Vec<Addressed<'_>> = addressed.iter().flatten().copied().collect();
         let mut reports = self.produce(&live, &ready).await;
         self.isolate(&live, &ready, &mut reports).await;
-        let (mut failed, mut of_operator) = (false, false);
+        let (mut failed, mut of_operator, mut of_login) = (false, false, false);
         let mut judged = ready.iter().zip(reports).map(|(at, report)| {
-            let (outcome, operator) = self.judge(&live, at.topic, report);
+            let Err(code) = report else { return Outcome::Delivered };
+            let cause = live.cause_of(code);
+            of_login |= errors::is_login(cause.code);
+            let (outcome, operator) = self.judge(at.topic, &cause);
             failed |= matches!(outcome, Outcome::Retry(_));
             of_operator |= operator;
             outcome
@@ -237,6 +241,9 @@ impl Kafka {
         });
         let outcomes = outcomes.collect();
         drop(judged);
+        if of_login {
+            self.client.refuse_password();
+        }
         if failed && (of_operator || live.fatal().is_some()) {
             // A fatal error never heals; a login is made anew with the secret as it is then.
             self.client.discard(&live);
@@ -247,10 +254,8 @@ impl Kafka {
         Ok(Sent { outcomes, late: Vec::new(), wait: None, paused: paused || of_operator })
     }
 
-    /// The outcome of a report, and whether an operator has to act.
-    fn judge(&self, live: &Live, topic: &str, report: Report) -> (Outcome, bool) {
-        let Err(code) = report else { return (Outcome::Delivered, false) };
-        let cause = live.cause_of(code);
+    /// The outcome of a failure, and whether an operator has to act.
+    fn judge(&self, topic: &str, cause: &Cause) -> (Outcome, bool) {
         let (blame, reason) = errors::blame(cause.code);
         let text = format!("sink.{}: Kafka topic {topic}: {}", self.name, cause.text);
         let why = Why::new(reason, text);

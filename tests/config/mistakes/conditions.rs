@@ -56,7 +56,7 @@ sinks = ["screen"]
      7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
        |                                                        ^^^^^^^
 
-    certrelay.toml:7:65: mistake: `ou` in [[route]] when is not supported yet; remove it
+    certrelay.toml:7:65: mistake: the unit of an account is known from a table of accounts: add [accounts]
        |
      7 | when = { severity = [">=hihg", "hgh", "!*"], account = "!1234", ou = "prod" }
        |                                                                 ^^
@@ -177,4 +177,41 @@ known_networks = ["203.0.113.0/24", "203.0.113.0/33", "office"]
 
     certrelay.toml: 3 mistakes, 1 warning
     "#);
+}
+
+#[test]
+fn labels_units_and_flags_that_no_event_can_have_are_refused() {
+    let said = mistakes(&sound_with(
+        r#"
+[labels]
+team = "security"
+"a.b" = "x"
+ou = "prod"
+long = "\u0007"
+[[route]]
+name = "one"
+when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+sinks = ["screen"]
+[[route]]
+name = "two"
+when = { ou = "prod", label = {} }
+sinks = ["screen"]
+"#,
+    ));
+    insta::assert_snapshot!(said, @r#""#);
+}
+
+#[test]
+fn a_table_of_accounts_is_one_file_or_object_of_a_known_kind() {
+    for (text, part) in [
+        ("", "[accounts] needs `file"),
+        ("file = \"a.csv\"\ns3 = \"s3://b/a.csv\"", "not both"),
+        ("file = \"a.xlsx\"", "a .csv or a .json"),
+        ("s3 = \"b/a.csv\"", "s3://bucket/accounts.csv"),
+        ("s3 = \"s3://b/\"", "a .csv or a .json"),
+        ("file = \"a.csv\"\nrefresh = \"1 s\"", "must be from 1 min to 1 d"),
+    ] {
+        let said = mistakes(&sound_with(&format!("[accounts]\n{text}\n")));
+        assert!(said.contains(part), "{text}: {said}");
+    }
 }

@@ -65,10 +65,15 @@ impl Http {
             .header(CONTENT_TYPE, MEDIA_TYPE)
             .body(body);
         if let Some((username, password)) = &self.own.login {
+            // If AWS does not answer, what it said before may still be good.
+            let _ = password.renew().await;
             request = request.basic_auth(username, Some(password.read()?.expose_secret()));
         }
         let response = request.send().await.map_err(|fault| self.failed(fault))?;
         let status = response.status().as_u16();
+        if let (401 | 403, Some((_, password))) = (status, &self.own.login) {
+            password.refuse();
+        }
         let body = read(response).await.map_err(|fault| self.failed(fault))?;
         Ok(Reply { status, body })
     }

@@ -1,0 +1,71 @@
+//! What is known beside the records, for commands that run once: read, and every mistake in it told.
+
+use std::process::ExitCode;
+
+use super::{EX_USAGE, runtime, tell};
+use crate::config::{Config, Refreshed};
+use crate::event::Context;
+use crate::pipeline::{Surroundings, Unusable};
+
+/// Tells what is there and what is wrong with it. What lies in S3 is asked for only with `connect`.
+pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode> {
+    let mut config = config.clone();
+    let within_reach = |one: &Refreshed| connect || !one.is_in_s3();
+    config.accounts = config.accounts.filter(within_reach);
+    config.posture = config.posture.filter(within_reach);
+    let Some(surroundings) = opened(&config).await else { return Err(ExitCode::FAILURE) };
+    match surroundings.read_accounts().await {
+        Ok(None) => {}
+        Ok(Some(count)) => eprintln!("accounts: {count}"),
+        Err(Unusable::Mistaken(mistakes)) => {
+            tell(&mistakes);
+            return Err(ExitCode::from(EX_USAGE));
+        }
+        Err(Unusable::Unreadable(why)) => {
+            tell(&why);
+            return Err(ExitCode::from(EX_USAGE));
+        }
+    }
+    reports(&surroundings).await;
+    Ok(())
+}
+
+async fn reports(surroundings: &Surroundings) {
+    let Some((accounts, faults)) = surroundings.read_reports().await else { return };
+    faults.iter().for_each(|why| tell(&format!("warning: {why}")));
+    eprintln!("credential reports: of {accounts} accounts");
+}
+
+async fn opened(config: &Config) -> Option<Surroundings> {
+    match Surroundings::new(config, None).await {
+        Ok(surroundings) => Some(surroundings),
+        Err(why) => {
+            tell(&why);
+            None
+        }
+    }
+}
+
+/// All that can be known; what cannot be read is told, and the record is explained without it.
+pub(super) fn for_explain(config: &Config) -> Context {
+    if config.accounts.is_none() && config.posture.is_none() {
+        return Context::default();
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            tell(&why);
+            return Context::default();
+        }
+    };
+    runtime.block_on(async {
+        let Some(surroundings) = opened(config).await else { return Context::default() };
+        match surroundings.read_accounts().await {
+            Ok(_) => {}
+            Err(Unusable::Mistaken(mistakes)) => tell(&mistakes),
+            Err(Unusable::Unreadable(why)) => tell(&why),
+        }
+        reports(&surroundings).await;
+        surroundings.known()
+    })
+}

@@ -1,0 +1,29 @@
+//! `schema`: what a configuration may say, and what a consumer may rely on, for other people's tools.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::format::Format;
+use crate::{config, event};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The schema of this output format instead of the configuration's
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+pub(super) fn schema(args: &Args) -> ExitCode {
+    let text = match args.format {
+        None => config::schema(),
+        Some(format) => event::schema(format.into()),
+    };
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("certrelay: stdout: {cause}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

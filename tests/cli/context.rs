@@ -1,0 +1,106 @@
+//! `check`, `explain` and `schema` with what is known beside the records.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{SAMPLES, run, stderr, stdout};
+
+const ACCOUNTS: &str =
+    "id,name,ou,environment\n111122223333,shop,Workloads/Production,production\n";
+
+/// A folder with a configuration that names `accounts.csv` and `reports` beside it.
+fn folder(accounts: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    let config = r#"
+[[source]]
+directory = "logs"
+[labels]
+team = "security"
+[accounts]
+file = "accounts.csv"
+[posture]
+credential_reports = "reports"
+[[route]]
+name = "production"
+when = { ou = "Workloads/*", label = { environment = "prod*", team = "sec*" } }
+sinks = ["screen"]
+[[route]]
+name = "default"
+sinks = "discard"
+[sink.screen]
+type = "stdout"
+"#;
+    fs::write(&path, config).expect("the configuration");
+    fs::write(folder.path().join("accounts.csv"), accounts).expect("the table");
+    fs::create_dir(folder.path().join("reports")).expect("a folder");
+    let report =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/credential-reports/111122223333.csv");
+    fs::copy(report, folder.path().join("reports/111122223333.csv")).expect("the report");
+    (folder, path)
+}
+
+#[test]
+fn check_reads_the_table_of_accounts_and_the_reports() {
+    let (folder, path) = folder(ACCOUNTS);
+    let path = path.to_str().expect("text");
+    let output = run(&["check", "-c", path]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("accounts: 1\n") && said.contains("reports: of 1 accounts"), "{said}");
+
+    fs::write(folder.path().join("reports/other.csv"), "not,a\nreport,\n").expect("written");
+    let output = run(&["check", "-c", path]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("warning: [posture]") && said.contains("other.csv"), "{said}");
+
+    let table = format!("{ACCOUNTS}11112222333,shop,,\n444455556666,x\n");
+    fs::write(folder.path().join("accounts.csv"), table).expect("written");
+    let output = run(&["check", "-c", path]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    for line in ["accounts.csv:3:1: mistake: `id`", "accounts.csv:4:1: mistake: 2 fields"] {
+        assert!(said.contains(line), "{said}");
+    }
+    let output = run(&["run", "-c", path]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("accounts_mistakes"), "{}", stderr(&output));
+
+    fs::remove_file(folder.path().join("accounts.csv")).expect("removed");
+    let output = run(&["check", "-c", path]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(stderr(&output).contains("accounts_unreadable"), "{}", stderr(&output));
+}
+
+#[test]
+fn explain_knows_the_account_and_routes_by_it() {
+    let (_folder, path) = folder(ACCOUNTS);
+    let output = run(&["explain", SAMPLES, "-c", path.to_str().expect("text")]);
+    let page = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for line in [
+        "account      111122223333, shop, Workloads/Production",
+        "labels       environment: production\n             team: security",
+        "route        production",
+    ] {
+        assert!(page.contains(line), "{line}:\n{page}");
+    }
+}
+
+#[test]
+fn schema_prints_json_schemas() {
+    let all = [&["schema"][..], &["schema", "--format", "ocsf"], &["schema", "--format", "raw"]];
+    let ids = [
+        "urn:certrelay:configuration:1",
+        "urn:certrelay:event:ocsf:1",
+        "urn:certrelay:event:raw:1",
+    ];
+    for (arguments, id) in all.into_iter().zip(ids) {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let schema: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        assert_eq!(schema["$id"], id);
+    }
+    assert_eq!(run(&["schema", "--format", "xml"]).status.code(), Some(64));
+}

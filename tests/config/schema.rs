@@ -1,0 +1,94 @@
+//! `certrelay schema`: the JSON Schema of the configuration knows every key that the reader knows, and
+//! no other; somebody else's validator takes what the reader takes.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::shipped::{places, read, settings, text_of, with_setting, with_unknown};
+
+/// Tables whose keys are the operator's.
+const OPEN: [&str; 2] = ["labels", "sink"];
+
+/// Every `(title, key)` below a node: titles are what the reader calls its tables.
+fn keys(node: &Value, into: &mut BTreeSet<(String, String)>) {
+    match node {
+        Value::Array(items) => items.iter().for_each(|item| keys(item, into)),
+        Value::Object(members) => {
+            if let (Some(title), Some(Value::Object(properties))) =
+                (members.get("title").and_then(Value::as_str), members.get("properties"))
+            {
+                into.extend(properties.keys().map(|key| (title.to_owned(), key.clone())));
+            }
+            members.values().for_each(|item| keys(item, into));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_has_every_key_that_the_reader_knows_and_no_other() {
+    let text = text_of("config/certrelay.toml");
+    let mut known = read(&text).1.known;
+    for setting in settings(&text) {
+        known.extend(read(&with_setting(&text, &setting)).1.known);
+    }
+    // A header whose tables have names; the reader has walked it under its own label.
+    let known: BTreeSet<_> =
+        known.into_iter().map(|(table, key)| (table.trim().to_owned(), key)).collect();
+    let mut described = BTreeSet::new();
+    keys(&serde_json::from_str(certrelay::config::schema()).expect("JSON"), &mut described);
+    let missing: Vec<_> = known.difference(&described).collect();
+    assert!(missing.is_empty(), "src/config/schema.json lacks {missing:?}");
+    let gone: Vec<_> = described.difference(&known).collect();
+    assert!(gone.is_empty(), "src/config/schema.json has {gone:?}, which the reader does not know");
+    assert!(OPEN.iter().all(|table| described.iter().any(|(_, key)| key == table)));
+}
+
+const JUDGE: &str = r#"
+import json, sys, tomllib
+from jsonschema import Draft202012Validator
+schema, texts = json.load(open(sys.argv[1])), json.load(open(sys.argv[2]))
+Draft202012Validator.check_schema(schema)
+check = Draft202012Validator(schema)
+for text in texts["sound"]:
+    for fault in check.iter_errors(tomllib.loads(text)):
+        sys.exit("%s: %s in\n%s" % ("/".join(map(str, fault.absolute_path)), fault.message[:300], text))
+for text in texts["mistaken"]:
+    if check.is_valid(tomllib.loads(text)):
+        sys.exit("not refused:\n" + text)
+print(len(texts["sound"]), len(texts["mistaken"]))
+"#;
+
+#[test]
+fn a_validator_takes_the_shipped_files_and_no_unknown_key() {
+    let Some(python) = crate::event_validators::python() else { return };
+    let text = text_of("config/certrelay.toml");
+    let mut sound = vec![text.clone(), text_of("config/local.toml")];
+    let mut mistaken = Vec::new();
+    let whole = text.lines().enumerate().map(|(line, _)| (text.clone(), line));
+    let settings = settings(&text);
+    let each = settings.iter().map(|setting| (with_setting(&text, setting), setting.line));
+    for (variant, line) in whole.chain(each) {
+        let content = variant.lines().nth(line).unwrap_or("").to_owned();
+        let at = places(&content).into_iter();
+        mistaken.extend(at.filter_map(|place| with_unknown(&variant, line, place)));
+        sound.push(variant);
+    }
+    sound.dedup();
+    let counts = format!("{} {}", sound.len(), mistaken.len());
+    let folder = tempfile::tempdir().expect("a folder");
+    let (schema, texts) = (folder.path().join("schema.json"), folder.path().join("texts.json"));
+    std::fs::write(&schema, certrelay::config::schema()).expect("written");
+    let both = json!({ "sound": sound, "mistaken": mistaken });
+    std::fs::write(&texts, both.to_string()).expect("written");
+    let answer = Command::new(python)
+        .args(["-c", JUDGE])
+        .args([&schema, &texts])
+        .output()
+        .expect("python runs");
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), counts);
+    assert!(mistaken.len() > 25 && sound.len() > 40, "{counts}");
+}

@@ -1,0 +1,172 @@
+//! The group `audit-trail`: calls that stop, delete or narrow a trail, to the same standard as the
+//! twelve; and what a call of any other service becomes.
+
+use certrelay::config::{AUDIT_TRAIL, OutputFormat};
+use certrelay::event::{Event, Severity, explain};
+use serde_json::{Value, json};
+
+use crate::event_fixtures::{payload, read, record, role};
+use crate::event_golden::pretty;
+
+const ARN: &str = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/audit";
+
+/// The shapes that a record of this group comes in.
+pub(crate) const SHAPES: [&str; 5] = ["success", "by ARN", "denied", "omitted", "minimal"];
+
+/// The record of `operation` in `shape`.
+pub(crate) fn trail_record(operation: &str, shape: &str) -> String {
+    let like = if shape == "by ARN" { "success" } else { shape };
+    let mut record: Value =
+        serde_json::from_str(&record("GetServerCertificate", like)).expect("JSON");
+    record["eventName"] = operation.into();
+    record["eventSource"] = "cloudtrail.amazonaws.com".into();
+    if shape == "minimal" {
+        return record.to_string();
+    }
+    record["awsRegion"] = "eu-west-1".into();
+    record["readOnly"] = false.into();
+    let (name, response) = match operation {
+        "PutEventSelectors" => {
+            ("trailName", json!({ "trailARN": ARN, "eventSelectors": selectors() }))
+        }
+        "UpdateTrail" => {
+            ("name", json!({ "name": "audit", "trailARN": ARN, "isMultiRegionTrail": false }))
+        }
+        _ => ("name", Value::Null),
+    };
+    match shape {
+        "denied" => {
+            record["errorMessage"] = format!(
+                "User: arn:aws:iam::111122223333:user/ops/alice is not authorized to perform: \
+                 cloudtrail:{operation} on resource: {ARN} because no identity-based policy allows the \
+                 cloudtrail:{operation} action"
+            )
+            .into();
+        }
+        "omitted" => record["responseElements"] = Value::Null,
+        _ => {
+            let mut request = json!({ name: if shape == "by ARN" { ARN } else { "audit" } });
+            match operation {
+                "PutEventSelectors" => request["eventSelectors"] = selectors(),
+                "UpdateTrail" => request["isMultiRegionTrail"] = false.into(),
+                _ => {}
+            }
+            record["requestParameters"] = request;
+            record["responseElements"] = response;
+        }
+    }
+    record.to_string()
+}
+
+fn selectors() -> Value {
+    json!([{ "readWriteType": "ReadOnly", "includeManagementEvents": false, "dataResources": [] }])
+}
+
+/// Every record of the group.
+pub(crate) fn trail_records() -> Vec<String> {
+    let operations = AUDIT_TRAIL.2.iter();
+    operations.flat_map(|operation| SHAPES.map(|shape| trail_record(operation, shape))).collect()
+}
+
+fn golden(format: OutputFormat, folder: &str) {
+    for operation in AUDIT_TRAIL.2 {
+        let shapes = SHAPES.map(|shape| {
+            format!("# {shape}\n{}\n", pretty(&payload(&trail_record(operation, shape), format)))
+        });
+        insta::with_settings!({ snapshot_path => format!("fixtures/events/{folder}"), prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(*operation, shapes.join("\n"));
+        });
+    }
+}
+
+#[test]
+fn ocsf_of_every_call_on_a_trail_in_every_shape() {
+    golden(OutputFormat::Ocsf, "ocsf");
+}
+
+#[test]
+fn ecs_of_every_call_on_a_trail_in_every_shape() {
+    golden(OutputFormat::Ecs, "ecs");
+}
+
+#[test]
+fn cim_of_every_call_on_a_trail_in_every_shape() {
+    golden(OutputFormat::Cim, "cim");
+}
+
+#[test]
+fn raw_is_the_record_itself() {
+    for record in trail_records() {
+        assert_eq!(payload(&record, OutputFormat::Raw), record);
+    }
+}
+
+fn event(text: &str) -> Event {
+    read(text).expect("a record")
+}
+
+#[test]
+fn the_trail_is_the_target_however_it_is_named() {
+    for operation in AUDIT_TRAIL.2 {
+        for shape in ["success", "by ARN", "denied"] {
+            let event = event(&trail_record(operation, shape));
+            assert_eq!(event.fields.target.as_deref(), Some(ARN), "{operation}, {shape}");
+            let text = explain(&event);
+            assert!(text.contains("trail audit"), "{text}");
+        }
+        assert_eq!(event(&trail_record(operation, "minimal")).fields.target, None);
+    }
+}
+
+#[test]
+fn a_trail_of_the_organisation_belongs_to_its_account() {
+    let text = trail_record("StopLogging", "by ARN")
+        .replace(ARN, "arn:aws:cloudtrail:eu-west-1:444455556666:trail/org");
+    let out: Value = serde_json::from_str(&payload(&text, OutputFormat::Ocsf)).expect("JSON");
+    assert_eq!(out["resources"][0]["owner"]["account"]["uid"], "444455556666");
+    assert_eq!(out["cloud"]["account"]["uid"], "111122223333");
+}
+
+#[test]
+fn silence_is_grave_and_an_attempt_at_it_is_told() {
+    for operation in AUDIT_TRAIL.2 {
+        let done = event(&trail_record(operation, "success")).fields;
+        assert_eq!(done.findings[0].rule.id, "trail-silenced");
+        assert!(done.severity >= Severity::High, "{operation}");
+        let denied = event(&trail_record(operation, "denied")).fields;
+        assert_eq!(denied.findings[0].rule.id, "denied");
+        assert!(
+            denied.findings[0].reason.contains("on trail audit"),
+            "{}",
+            denied.findings[0].reason
+        );
+    }
+    let mut expected: Value =
+        serde_json::from_str(&trail_record("StopLogging", "success")).expect("JSON");
+    expected["userIdentity"] = role();
+    assert!(event(&expected.to_string()).fields.severity >= Severity::High);
+}
+
+#[test]
+fn a_call_of_another_service_names_what_its_record_names() {
+    let mut record: Value =
+        serde_json::from_str(&record("GetServerCertificate", "success")).expect("JSON");
+    record["eventSource"] = "acm.amazonaws.com".into();
+    record["eventName"] = "ImportCertificate".into();
+    let arn = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b";
+    record["resources"] =
+        json!([{ "ARN": arn, "accountId": "111122223333", "type": "AWS::ACM::Certificate" }]);
+    let text = record.to_string();
+    let ocsf: Value = serde_json::from_str(&payload(&text, OutputFormat::Ocsf)).expect("JSON");
+    assert_eq!(ocsf["resources"][0]["uid"], arn);
+    assert_eq!(
+        (ocsf["activity_name"].as_str(), ocsf["type_uid"].as_u64()),
+        (Some("Create"), Some(600_301))
+    );
+    let cim: Value = serde_json::from_str(&payload(&text, OutputFormat::Cim)).expect("JSON");
+    assert_eq!(
+        (cim["object_id"].as_str(), cim["object_category"].as_str()),
+        (Some(arn), Some("certificate"))
+    );
+    assert_eq!(cim["action"], "created");
+}
