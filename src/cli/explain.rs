@@ -103,7 +103,7 @@ impl Destinations {
 /// Where a sink puts this event.
 fn described(kind: &SinkKind, event: &Event) -> String {
     match kind {
-        SinkKind::Kafka(kafka) => format!("topic {}", kafka.topic),
+        SinkKind::Kafka(kafka) => format!("topic {}", event.choose(&kafka.topic)),
         SinkKind::SplunkHec(hec) => match &hec.index {
             Some(index) => format!("index {}", escape(event.choose(index))),
             None => "the token's index".to_owned(),

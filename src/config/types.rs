@@ -8,8 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret, SourceConfig,
-    When, is_account_id,
+    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret,
+    SourceConfig, When, is_account_id,
 };
 
 /// Everything that `run` needs.
