@@ -33,7 +33,10 @@ pub(super) async fn connect(config: &Config) -> bool {
         all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
     for one in &config.sinks {
-        let answer = sink::probe(one).await.map(|()| Vec::new());
+        let answer = match pipeline::sink_credentials(config, one, None).await {
+            Ok(credentials) => sink::probe(one, credentials).await.map(|()| Vec::new()),
+            Err(why) => Err(why),
+        };
         all_good &= tell(&format!("sink {}", one.name), answer);
     }
     all_good

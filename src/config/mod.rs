@@ -13,6 +13,7 @@ mod defaults;
 mod expand;
 mod groups;
 mod item;
+mod kafka;
 mod load;
 mod mapping;
 mod network;
@@ -36,6 +37,7 @@ pub use expand::Lookup;
 pub use groups::{
     AUDIT_TRAIL, CERTIFICATE_FLAGS, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES,
 };
+pub use kafka::{KafkaAuth, KafkaConfig, KafkaKey, RegistryConfig, SubjectName};
 pub use load::{load, parse, parse_with, walk};
 pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;

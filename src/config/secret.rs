@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{AwsSecret, Config, KafkaAuth, SinkConfig, SinkKind};
+use super::{AwsSecret, Config, SinkConfig, SinkKind};
 use crate::outcome::Why;
 
 /// Where a secret comes from. It is read when it is needed, and again when it is refused.
@@ -71,10 +71,7 @@ impl SinkConfig {
     pub fn secrets(&self) -> Vec<&Secret> {
         match &self.kind {
             SinkKind::SplunkHec(hec) => vec![&hec.token],
-            SinkKind::Kafka(kafka) => match &kafka.auth {
-                KafkaAuth::Sasl { password, .. } => vec![password],
-                KafkaAuth::None => Vec::new(),
-            },
+            SinkKind::Kafka(kafka) => kafka.secrets(),
             SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
     }

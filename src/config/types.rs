@@ -8,8 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    DeadLetterConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret, SourceConfig, When,
-    is_account_id,
+    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret,
+    SourceConfig, When, is_account_id,
 };
 
 /// Everything that `run` needs.
@@ -245,50 +245,6 @@ pub enum SinkKind {
     Stdout(StdoutConfig),
     /// `file`.
     File(FileConfig),
-}
-
-/// `type = "kafka"`.
-#[derive(Debug, Clone)]
-pub struct KafkaConfig {
-    /// `bootstrap.servers`, host:port each.
-    pub brokers: Vec<String>,
-    /// Topic.
-    pub topic: String,
-    /// How to log in.
-    pub auth: KafkaAuth,
-    /// TLS, where brokers speak it.
-    pub tls: Option<Tls>,
-    /// What the key of a Kafka record is.
-    pub key: KafkaKey,
-    /// Other librdkafka properties, passed through but for those that are ours.
-    pub options: Vec<(String, String)>,
-    /// How long librdkafka tries before it answers; our own retries own the rest.
-    pub timeout: Duration,
-}
-
-/// What partitions a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KafkaKey {
-    /// `recipientAccountId`: one account's events stay in one partition.
-    Account,
-    /// `eventID`: spread evenly.
-    EventId,
-}
-
-/// `auth = { mechanism = … }`.
-#[derive(Debug, Clone)]
-pub enum KafkaAuth {
-    /// No SASL.
-    None,
-    /// SASL with a name and a password.
-    Sasl {
-        /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, as librdkafka spells it.
-        mechanism: &'static str,
-        /// User.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
 }
 
 /// TLS towards a destination.

@@ -50,7 +50,7 @@ use receive::Receiver;
 use wire::{Post, RunningSource, Wire};
 
 pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfill, source_of};
-pub use build::{build, sources};
+pub use build::{build, sink_credentials, sources};
 pub use dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
 };

@@ -76,7 +76,7 @@ fn a_topic_of_a_route_s_own_becomes_a_sink_of_its_own() {
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(names, ["soc", "soc:security", "lake", "lake:changes"]);
     let topic = |at: usize| match &config.sinks[at].kind {
-        SinkKind::Kafka(kafka) => kafka.topic.clone(),
+        SinkKind::Kafka(kafka) => kafka.topic.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!((topic(2), topic(3)), ("certificates".to_owned(), "changes".to_owned()));

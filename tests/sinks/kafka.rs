@@ -68,7 +68,7 @@ fn run(broker: &Broker, topic: &str, password: &std::path::Path) -> Running {
     );
     let config = config::parse("test", &text, tier::project()).unwrap_or_else(|e| panic!("{e:#?}"));
     let stop = CancellationToken::new();
-    let built = sink::build(&config.sinks[0], &Arc::new(Metrics::new()), stop.clone());
+    let built = sink::build(&config.sinks[0], None, &Arc::new(Metrics::new()), stop.clone());
     let built = built.expect("a sink");
     let mut tasks = JoinSet::new();
     tasks.spawn(built.driver);

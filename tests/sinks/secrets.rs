@@ -95,7 +95,7 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
     assert_eq!(connect(&config).await, Ok(()));
     assert_eq!(token(&config), "two");
     let stop = CancellationToken::new();
-    let built = sink::build(&config.sinks[0], &Arc::new(Metrics::new()), stop.clone());
+    let built = sink::build(&config.sinks[0], None, &Arc::new(Metrics::new()), stop.clone());
     let built = built.expect("a sink");
     let mut driver = JoinSet::new();
     driver.spawn(built.driver);

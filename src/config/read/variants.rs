@@ -54,8 +54,8 @@ fn variant(known: &[SinkConfig], target: &route::Target<'_>) -> Option<SinkConfi
             item.mistake("only a sink of type \"kafka\" has a `topic`");
             return None;
         };
-        own = (kafka.topic != *topic).then_some(topic);
-        kafka.topic.clone_from(topic);
+        own = (kafka.topic.literal() != Some(topic.as_str())).then_some(topic);
+        kafka.topic = Mapping::Literal(topic.clone());
     }
     if let Some((index, item)) = &target.index {
         let SinkKind::SplunkHec(hec) = &mut sink.kind else {
