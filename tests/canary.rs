@@ -1,6 +1,7 @@
 //! Every secret of a configuration is a canary. The program runs through every failure of its sinks, and whatever it says
 //! is searched for them: log at level debug, metrics, health, dead letters, `check`, `check --connect`, `explain`.
 
+mod impostor;
 mod keeper;
 mod search;
 
@@ -13,6 +14,7 @@ use data_encoding::BASE64;
 
 use crate::support::hec::{Fault, HecStandIn, Options, Token};
 use crate::support::{leash, samples, tier, wait};
+use impostor::Impostor;
 use keeper::Keeper;
 use search::{Canary, found};
 
@@ -76,7 +78,13 @@ fn answers(token: &str) -> Vec<Fault> {
 }
 
 /// Sinks that fail in every way, and two that recover.
-fn configuration(soc: &HecStandIn, kept: &HecStandIn, keeper: &Keeper, closed: &str) -> String {
+fn configuration(
+    soc: &HecStandIn,
+    kept: &HecStandIn,
+    keeper: &Keeper,
+    impostor: &str,
+    closed: &str,
+) -> String {
     let tls = tier::project().join("tests/support/tls");
     let ours =
         format!("cert_file = \"{0}/client.pem\", key_file = \"{0}/client.key\"", tls.display());
@@ -99,7 +107,7 @@ endpoints = ["{kept}"]
 token = {{ aws_secret = "hec", key = "token", refresh = "10 s" }}
 [sink.not-tls]
 type = "splunk_hec"
-endpoints = ["https://{no_tls}"]
+endpoints = ["https://{no_tls}", "https://{impostor}"]
 token = "{TOKEN}"
 tls = {{ {ours} }}
 [sink.closed]
@@ -142,9 +150,11 @@ level = "debug"
     )
 }
 
-async fn collector(token: &str) -> HecStandIn {
+/// A collector that first refuses the token so many times.
+async fn collector(token: &str, refusals: usize) -> HecStandIn {
     let options = Options { tokens: vec![Token::new(token)], ..Options::default() };
     let hec = HecStandIn::start(options).await.expect("the stand-in");
+    hec.script(vec![Fault::code(403, 4); refusals]);
     hec.script(answers(token));
     hec
 }
@@ -155,7 +165,7 @@ fn prepare(folder: &Path) {
     let samples = samples::generate(7, 1, 12);
     fs::write(folder.join("in/a.json.gz"), &samples.objects[0].gzip).expect("our folder");
     // A record that cannot be read and holds a private key, in a file that can.
-    let bad = r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","requestParameters":{"privateKey":"cAnArY-key/11+22-33"},"eventTime":7}]}"#;
+    let bad = r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","requestParameters":{"privateKey":"cAnArY-key/11+22-33"},"eventTime":tomorrow}]}"#;
     fs::write(folder.join("in/b.json"), bad).expect("our folder");
 }
 
@@ -168,12 +178,14 @@ fn member(log: &str, name: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_said_whatever_fails() {
-    let (soc, kept) = (collector(TOKEN).await, collector(AWS_TOKEN).await);
+    let (soc, kept) = (collector(TOKEN, 0).await, collector(AWS_TOKEN, 5).await);
     let keeper = Keeper::start(AWS_TOKEN).await;
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one");
     let program = Program { folder: tempfile::tempdir().expect("a folder") };
     prepare(program.folder.path());
-    let config = configuration(&soc, &kept, &keeper, &closed.to_string());
+    let impostor = Impostor::start().await;
+    let closed = closed.to_string();
+    let config = configuration(&soc, &kept, &keeper, &impostor.address, &closed);
     fs::write(program.file("certrelay.toml"), config).expect("our folder");
 
     let mut said = vec![("check", program.say(&["check"]))];
@@ -198,14 +210,17 @@ async fn no_secret_is_said_whatever_fails() {
         let texts = entries.map(|entry| fs::read_to_string(entry.expect("a letter").path()));
         texts.map(Result::unwrap_or_default).collect::<String>()
     };
-    wait::until("every failure, and the two that recover", async || {
-        let ended = child.try_wait().expect("it is ours");
-        assert!(ended.is_none(), "it ended at once: {}", log());
-        let all = log() + &letters();
-        let failed = expected.iter().all(|code| all.contains(code));
-        (failed && soc.count() > 0 && kept.count() > 0 && keeper.asked() > 6).then_some(())
-    })
-    .await;
+    for code in expected {
+        wait::until(code, async || {
+            let ended = child.try_wait().expect("it is ours");
+            assert!(ended.is_none(), "it ended at once: {}", log());
+            (log() + &letters()).contains(code).then_some(())
+        })
+        .await;
+    }
+    let delivered = async || (soc.count() > 0 && kept.count() > 0).then_some(());
+    wait::until("the two that recover", delivered).await;
+    assert!(keeper.asked() > 6, "only {} questions", keeper.asked());
     let address = member(&log(), "address").expect("the probes' address");
     let address = address.trim_start_matches("Some(").trim_end_matches(')');
     for path in ["metrics", "readyz", "livez"] {
