@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help doctor demo test lint bench clean
+.PHONY: help doctor demo test nightly lint bench clean
 
 TOOLS      := target/tools
 DENY_VER   := 0.20.2
@@ -19,6 +19,9 @@ demo: ## the whole path in one process: queue, bucket, Kafka and Splunk stand-in
 
 test: ## every tier of tests that this machine can run; the last lines say which
 	@tests/run test
+
+nightly: ## the tests with 10,000 simulated worlds, 50 SIGKILLs, 100,000 damaged documents
+	@CERTRELAY_SEEDS=10000 CERTRELAY_KILLS=50 CERTRELAY_DOCUMENTS=100000 tests/run test
 
 lint: $(CARGO_DENY) ## format, clippy, docs, dependencies, shell scripts
 	cargo fmt --check

@@ -3,27 +3,32 @@
 //! Real deliveries are many tiny objects, so the figures are objects per CPU-second and per second.
 //! This process plays S3, SQS and Splunk; the consumers are child processes, whose CPU time and peak memory
 //! are read from /proc when the queue is empty. Both run in turns in one run, because only ratios of
-//! one run mean anything on a shared machine.
-//!
-//! `--objects N`, `--rounds N`, `--latency P50,P99` (ms, of every GetObject).
+//! one run mean anything on a shared machine. `cargo bench --bench consumer -- --help` lists the rest.
 
 #[path = "consumer/bare.rs"]
 mod bare;
 #[path = "consumer/child.rs"]
 mod child;
+mod corpus;
+#[path = "consumer/limit.rs"]
+mod limit;
+#[path = "consumer/report.rs"]
+mod report;
 #[expect(dead_code, unreachable_pub, reason = "the tests use the rest of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use certrelay::cloudtrail::{Decoder, DecoderSettings, Selection};
+use certrelay::config::{Decode, EventRule, GROUPS, Pattern};
 use clap::Parser;
 
 use child::{Child, Cost};
 use support::hec::{HecStandIn, Options};
 use support::s3::Latency;
-use support::samples::{self, Samples, Shape};
 use support::world::{Plan, World};
 
 /// Messages being worked on at once, in both consumers: certrelay's default `delivery.work`.
@@ -31,15 +36,33 @@ const CONCURRENCY: usize = 64;
 
 #[derive(Debug, Parser)]
 struct Flags {
-    /// Objects of the real size distribution.
+    /// Objects of the sizes that CloudTrail delivers.
     #[arg(long, default_value_t = 20_000)]
     objects: usize,
+    /// Notifications, going round the objects; as many as objects if not given.
+    #[arg(long)]
+    notifications: Option<usize>,
     /// Times that each consumer empties the queue.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Latency of GetObject in ms: median and 99th percentile.
     #[arg(long, value_name = "P50,P99")]
     latency: Option<String>,
+    /// One more object, of so many MiB uncompressed.
+    #[arg(long, value_name = "MIB", default_value_t = 0)]
+    giant: usize,
+    /// Certrelay processes on the one queue.
+    #[arg(long, default_value_t = 1)]
+    processes: usize,
+    /// CPUs that each consumer may use (a control group, version 1; needs root).
+    #[arg(long)]
+    cpus: Option<f64>,
+    /// Only certrelay, not the bare loop.
+    #[arg(long)]
+    alone: bool,
+    /// Print memory and open files every so many notifications.
+    #[arg(long)]
+    watch: Option<usize>,
     /// Passed by cargo bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -53,49 +76,75 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let flags = Flags::parse();
     let world = World::start(Plan { visibility: 120_000, ..Plan::default() }).await?;
     let splunk = HecStandIn::start(Options::default()).await?;
-    let samples = objects(&flags);
-    let bytes: usize = samples.objects.iter().map(|object| object.gzip.len()).sum();
-    for object in &samples.objects {
-        world.s3.put_silently(&world.plan.bucket, &object.key, object.gzip.clone());
-    }
-    println!(
-        "{} objects, {} records, {} events, mean {} stored bytes; work = {CONCURRENCY}",
-        samples.objects.len(),
-        samples.records,
-        samples.expected.len(),
-        bytes / samples.objects.len(),
-    );
+    let (keys, events) = fill(&world, &flags);
     let mean = flags.latency.as_deref().map(|text| set_latency(&world, text)).transpose()?;
+    let limit = flags.cpus.map(limit::Limit::new).transpose()?;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for round in 0..flags.rounds {
-        bare.push(empty_queue(&world, &samples, Child::bare(&world)?).await?);
-        ours.push(empty_queue(&world, &samples, Child::certrelay(&world, &splunk.url())?).await?);
-        println!("round {round}: bare {}   certrelay {}", bare[round], ours[round]);
+        if !flags.alone {
+            announce(&world, &keys, &flags)?;
+            let child = Child::bare(&world, limit.as_ref())?;
+            bare.push(watch(&world, &flags, vec![child]).await?);
+            println!("round {round}: bare       {}", bare[round]);
+        }
+        announce(&world, &keys, &flags)?;
+        let start = |_| Child::certrelay(&world, &splunk.url(), limit.as_ref());
+        let children = (0..flags.processes).map(start).collect::<Result<Vec<_>, _>>()?;
+        ours.push(watch(&world, &flags, children).await?);
+        println!("round {round}: certrelay  {}", ours[round]);
     }
-    report(&ours, &bare, samples.objects.len(), mean);
-    let indexed = splunk.indexed().len();
-    println!("events indexed: {indexed} of {}", flags.rounds * samples.expected.len());
+    let count = flags.notifications.unwrap_or(keys.len());
+    report::print(&ours, &bare, count, mean.map(|mean| (mean, CONCURRENCY * flags.processes)));
+    println!(
+        "events indexed: {} of {}",
+        splunk.indexed().len(),
+        flags.rounds * flags.processes.min(1) * events
+    );
     Ok(())
 }
 
-/// As delivered: one record in a thousand ours, two that only look like it.
-fn objects(flags: &Flags) -> Samples {
-    let records = &as_delivered;
-    samples::shaped(1, &Shape { files: flags.objects, records, ours: 0.001, decoys: 0.002 })
+/// Puts the objects into the bucket; answers their keys and the events that are in them.
+fn fill(world: &World, flags: &Flags) -> (Vec<(String, usize)>, usize) {
+    let shape =
+        corpus::Shape { files: flags.objects, records: None, hit_every: 1000, decoy_every: 500 };
+    let mut objects = corpus::make(shape);
+    let bytes: usize = objects.iter().map(Vec::len).sum();
+    println!("{} objects, mean {} stored bytes", objects.len(), bytes / objects.len().max(1));
+    if flags.giant > 0 {
+        let [first, part, last] = corpus::endless();
+        let times = (flags.giant << 20) / (5000 * 1800);
+        let parts = std::iter::repeat_n(part, times).flatten();
+        let giant: Vec<u8> = first.into_iter().chain(parts).chain(last).collect();
+        println!("one more of {} stored bytes", giant.len());
+        objects.insert(objects.len() / 4, giant);
+    }
+    let mut events = 0;
+    let keys = objects.into_iter().enumerate().map(|(number, object)| {
+        let key = format!(
+            "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/\
+             111122223333_CloudTrail_us-east-1_20260301T0000Z_{number:016}.json.gz"
+        );
+        let size = object.len();
+        events += selected(&object);
+        world.s3.put_silently(&world.plan.bucket, &key, object);
+        (key, size)
+    });
+    let keys = keys.collect();
+    println!("{events} events");
+    (keys, events)
 }
 
-/// Records per delivered object as they were measured over thousands of real ones: p10 1, p50 5,
-/// p75 9, p90 16, p99 42, and now and then hundreds.
-fn as_delivered(rng: &mut fastrand::Rng) -> usize {
-    match rng.u16(0..1000) {
-        0..100 => 1,
-        100..500 => rng.usize(1..=5),
-        500..750 => rng.usize(5..=9),
-        750..900 => rng.usize(9..=16),
-        900..990 => rng.usize(16..=42),
-        990..999 => rng.usize(42..=204),
-        _ => rng.usize(204..=622),
-    }
+fn selected(object: &[u8]) -> usize {
+    let names =
+        GROUPS.iter().flat_map(|(_, source, names)| names.iter().map(move |name| (source, name)));
+    let rules = names.map(|(source, name)| EventRule {
+        source: (*source).to_owned(),
+        name: Pattern::new(name).expect("a name"),
+    });
+    let selection = Arc::new(Selection::new(rules.collect()));
+    let mut found = Vec::new();
+    let mut decoder = Decoder::new(DecoderSettings { limits: Decode::default(), selection });
+    decoder.decode(object, &mut found).map_or(0, |tally| tally.selected as usize)
 }
 
 /// Sets the latency and answers its mean in seconds, drawn from the same distribution.
@@ -109,21 +158,36 @@ fn set_latency(world: &World, text: &str) -> Result<f64, Box<dyn Error>> {
     Ok(p50 as f64 / 1000.0 * (sigma * sigma / 2.0).exp())
 }
 
-/// Announces every object, lets `child` work until the queue is empty, and answers what it cost.
-async fn empty_queue(
-    world: &World,
-    samples: &Samples,
-    child: Child,
-) -> Result<Cost, Box<dyn Error>> {
+/// Fills the queue.
+fn announce(world: &World, keys: &[(String, usize)], flags: &Flags) -> Result<(), Box<dyn Error>> {
     let queue = &world.plan.queue;
     // The s3:TestEvent of the set-up names no object, and the bare loop would never delete it.
     world.sqs.with(|queues, _| queues.purge(queue)).map_err(|error| error.to_string())?;
-    for object in &samples.objects {
-        let body = notification(&world.plan.bucket, &object.key, object.gzip.len());
+    let count = flags.notifications.unwrap_or(keys.len());
+    for (key, size) in keys.iter().cycle().take(count) {
+        let body = notification(&world.plan.bucket, key, *size);
         world.sqs.send(queue, &body).map_err(|error| error.to_string())?;
     }
-    let left = || world.sqs.with(|queues, now| queues.counts(queue, now));
-    child.until(|| left().is_ok_and(|left| left.ready + left.in_flight == 0)).await
+    Ok(())
+}
+
+/// Lets the children work until the queue is empty, and answers what they cost together.
+async fn watch(world: &World, flags: &Flags, children: Vec<Child>) -> Result<Cost, Box<dyn Error>> {
+    let left = || {
+        let counts = world.sqs.with(|queues, now| queues.counts(&world.plan.queue, now));
+        counts.map_or(usize::MAX, |left| left.ready + left.in_flight)
+    };
+    let before = calls(world);
+    let mut cost = child::until_empty(children, left, flags.watch).await?;
+    cost.calls = calls(world) - before;
+    // A receive call of the killed child would take messages along: its connection must be gone first.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    Ok(cost)
+}
+
+/// Calls of SQS so far.
+fn calls(world: &World) -> u64 {
+    world.sqs_http.calls().values().sum()
 }
 
 fn notification(bucket: &str, key: &str, size: usize) -> String {
@@ -133,38 +197,4 @@ fn notification(bucket: &str, key: &str, size: usize) -> String {
         "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": size}},
     }]})
     .to_string()
-}
-
-fn report(ours: &[Cost], bare: &[Cost], objects: usize, mean_latency: Option<f64>) {
-    let per = |costs: &[Cost], of: fn(&Cost) -> f64| {
-        median(costs.iter().map(|cost| objects as f64 / of(cost)).collect())
-    };
-    let ratio = median(ours.iter().zip(bare).map(|(ours, bare)| ours.cpu / bare.cpu).collect());
-    let rss = ours.iter().map(|cost| cost.peak_rss_mib).fold(0.0, f64::max);
-    println!(
-        "objects per CPU-second   bare {:.0}   certrelay {:.0}",
-        per(bare, |c| c.cpu),
-        per(ours, |c| c.cpu)
-    );
-    println!(
-        "objects per second       bare {:.0}   certrelay {:.0}",
-        per(bare, |c| c.wall),
-        per(ours, |c| c.wall)
-    );
-    println!("CPU per object, certrelay ÷ bare: {ratio:.2}");
-    println!("peak RSS of certrelay: {rss:.0} MiB");
-    if let Some(mean) = mean_latency {
-        let possible = CONCURRENCY as f64 / mean;
-        let reached = per(ours, |c| c.wall);
-        println!(
-            "Little's law allows {possible:.0}/s at {:.0} ms; reached {:.2} of it",
-            mean * 1000.0,
-            reached / possible
-        );
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,6 +1,7 @@
 //! Every secret of a configuration is a canary. The program runs through every failure of its sinks, and whatever it says
 //! is searched for them: log at level debug, metrics, health, dead letters, `check`, `check --connect`, `explain`.
 
+mod impostor;
 mod keeper;
 mod search;
 
@@ -13,6 +14,7 @@ use data_encoding::BASE64;
 
 use crate::support::hec::{Fault, HecStandIn, Options, Token};
 use crate::support::{leash, samples, tier, wait};
+use impostor::Impostor;
 use keeper::Keeper;
 use search::{Canary, found};
 
@@ -75,12 +77,24 @@ fn answers(token: &str) -> Vec<Fault> {
     ]
 }
 
-/// Sinks that fail in every way, and two that recover.
-fn configuration(soc: &HecStandIn, kept: &HecStandIn, keeper: &Keeper, closed: &str) -> String {
+/// Sinks that fail in every way, and some that recover.
+fn configuration(
+    collectors: &[HecStandIn],
+    kept: &HecStandIn,
+    keeper: &Keeper,
+    impostor: &str,
+    closed: &str,
+) -> String {
     let tls = tier::project().join("tests/support/tls");
     let ours =
         format!("cert_file = \"{0}/client.pem\", key_file = \"{0}/client.key\"", tls.display());
-    let no_tls = soc.url().replace("http://", "");
+    let no_tls = kept.url().replace("http://", "");
+    let socs: String = (0..collectors.len()).map(|n| format!("\"soc{n}\", ")).collect();
+    let collectors = collectors.iter().enumerate().map(|(n, hec)| {
+        let (kind, url) = ("type = \"splunk_hec\"", hec.url());
+        format!("[sink.soc{n}]\n{kind}\nendpoints = [{url:?}]\ntoken = {{ file = \"token\" }}\n")
+    });
+    let collectors: String = collectors.collect();
     let label = "x".repeat(64);
     format!(
         r#"
@@ -88,18 +102,15 @@ fn configuration(soc: &HecStandIn, kept: &HecStandIn, keeper: &Keeper, closed: &
 directory = "in"
 [[route]]
 name = "all"
-sinks = ["soc", "kept", "not-tls", "closed", "nameless", "lake", "secured"]
-[sink.soc]
-type = "splunk_hec"
-endpoints = ["{soc}"]
-token = {{ file = "token" }}
+sinks = [{socs}"kept", "not-tls", "closed", "nameless", "lake", "secured"]
+{collectors}
 [sink.kept]
 type = "splunk_hec"
 endpoints = ["{kept}"]
 token = {{ aws_secret = "hec", key = "token", refresh = "10 s" }}
 [sink.not-tls]
 type = "splunk_hec"
-endpoints = ["https://{no_tls}"]
+endpoints = ["https://{no_tls}", "https://{impostor}"]
 token = "{TOKEN}"
 tls = {{ {ours} }}
 [sink.closed]
@@ -136,16 +147,16 @@ listen = "127.0.0.1:0"
 [log]
 level = "debug"
 "#,
-        soc = soc.url(),
         kept = kept.url(),
         keeper = keeper.url,
     )
 }
 
-async fn collector(token: &str) -> HecStandIn {
+/// A collector that first answers like this.
+async fn collector(token: &str, answers: Vec<Fault>) -> HecStandIn {
     let options = Options { tokens: vec![Token::new(token)], ..Options::default() };
     let hec = HecStandIn::start(options).await.expect("the stand-in");
-    hec.script(answers(token));
+    hec.script(answers);
     hec
 }
 
@@ -155,7 +166,7 @@ fn prepare(folder: &Path) {
     let samples = samples::generate(7, 1, 12);
     fs::write(folder.join("in/a.json.gz"), &samples.objects[0].gzip).expect("our folder");
     // A record that cannot be read and holds a private key, in a file that can.
-    let bad = r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","requestParameters":{"privateKey":"cAnArY-key/11+22-33"},"eventTime":7}]}"#;
+    let bad = r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","requestParameters":{"privateKey":"cAnArY-key/11+22-33"},"eventTime":tomorrow}]}"#;
     fs::write(folder.join("in/b.json"), bad).expect("our folder");
 }
 
@@ -168,12 +179,19 @@ fn member(log: &str, name: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_said_whatever_fails() {
-    let (soc, kept) = (collector(TOKEN).await, collector(AWS_TOKEN).await);
+    // A few answers each: a sink waits longer after each failure.
+    let mut collectors = Vec::new();
+    for answers in answers(TOKEN).chunks(3) {
+        collectors.push(collector(TOKEN, answers.to_vec()).await);
+    }
+    let kept = collector(AWS_TOKEN, vec![answers(AWS_TOKEN).swap_remove(0); 5]).await;
     let keeper = Keeper::start(AWS_TOKEN).await;
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one");
     let program = Program { folder: tempfile::tempdir().expect("a folder") };
     prepare(program.folder.path());
-    let config = configuration(&soc, &kept, &keeper, &closed.to_string());
+    let impostor = Impostor::start().await;
+    let closed = closed.to_string();
+    let config = configuration(&collectors, &kept, &keeper, &impostor.address, &closed);
     fs::write(program.file("certrelay.toml"), config).expect("our folder");
 
     let mut said = vec![("check", program.say(&["check"]))];
@@ -198,14 +216,18 @@ async fn no_secret_is_said_whatever_fails() {
         let texts = entries.map(|entry| fs::read_to_string(entry.expect("a letter").path()));
         texts.map(Result::unwrap_or_default).collect::<String>()
     };
-    wait::until("every failure, and the two that recover", async || {
-        let ended = child.try_wait().expect("it is ours");
-        assert!(ended.is_none(), "it ended at once: {}", log());
-        let all = log() + &letters();
-        let failed = expected.iter().all(|code| all.contains(code));
-        (failed && soc.count() > 0 && kept.count() > 0 && keeper.asked() > 6).then_some(())
-    })
-    .await;
+    for code in expected {
+        wait::until(code, async || {
+            let ended = child.try_wait().expect("it is ours");
+            assert!(ended.is_none(), "it ended at once: {}", log());
+            (log() + &letters()).contains(code).then_some(())
+        })
+        .await;
+    }
+    for hec in collectors.iter().chain([&kept]) {
+        wait::until("those that recover", async || (hec.count() > 0).then_some(())).await;
+    }
+    assert!(keeper.asked() >= 6, "only {} questions", keeper.asked());
     let address = member(&log(), "address").expect("the probes' address");
     let address = address.trim_start_matches("Some(").trim_end_matches(')');
     for path in ["metrics", "readyz", "livez"] {
@@ -233,7 +255,8 @@ async fn no_secret_is_said_whatever_fails() {
         assert!(leaks.is_empty(), "{place}: {leaks:#?}");
     }
     // The secrets were there to be leaked: they were sent, and came back in answers that were quoted.
-    for (hec, token) in [(&soc, TOKEN), (&kept, AWS_TOKEN)] {
+    let all = collectors.iter().map(|hec| (hec, TOKEN)).chain([(&kept, AWS_TOKEN)]);
+    for (hec, token) in all {
         let header = format!("Splunk {token}");
         assert!(hec.requests().iter().any(|seen| seen.header("authorization") == Some(&header)));
     }

@@ -1,5 +1,6 @@
 //! The one integration-test binary: everything that needs more than one room.
 
+mod aws_environment;
 mod backfill;
 mod canary;
 mod cli;

@@ -58,6 +58,10 @@ async fn both_lanes_meet_in_the_ledger_and_each_event_arrives_once() {
     assert_eq!(metrics.objects_read.get(), samples.objects.len() as u64);
     assert_eq!(metrics.records_read.get(), samples.records as u64 + inline);
     assert_eq!((metrics.events_routed.get(), metrics.events_duplicate.get()), (inline, inline));
+    let origins = world.sinks[0].origins.lock().unwrap().clone();
+    let first = origins.iter().filter(|(lane, _)| *lane == "inline").count() as u64;
+    assert!(first > 0, "some came by the fast lane first");
+    assert_eq!(metrics.events_confirmed.get(), first, "each of those was confirmed by its file");
     adds_up(&metrics);
     assert!(world.early.lock().unwrap().is_empty());
 }

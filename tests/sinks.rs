@@ -6,4 +6,5 @@ mod logins;
 mod outages;
 mod registry;
 mod running;
+mod secrets;
 mod topics;

@@ -131,7 +131,8 @@ impl SinkConfig {
                 let all = [&hec.index, &hec.source, &hec.sourcetype, &hec.host];
                 all.into_iter().flatten().collect()
             }
-            SinkKind::Kafka(_) | SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
+            SinkKind::Kafka(kafka) => vec![&kafka.topic],
+            SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
     }
 }

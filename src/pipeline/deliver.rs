@@ -9,66 +9,16 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::dead_letter::{self, Graveyard};
 use super::ledger::{Claim, SinkIndex, Ticket, Watch};
 use super::message::Keep;
 use super::wire::Wire;
-use crate::cloudtrail::{BadRecord, Found, Origin, Tally};
+use crate::cloudtrail::{BadRecord, Found, Origin};
 use crate::event::{Arrival, Event, Lane};
 use crate::outcome::{Outcome, Verdict, Why};
 use crate::store::{Location, ObjectRef};
 use crate::telemetry::{ByRoute, BySink, escape};
-
-/// The accounting of one object, or of one inline record: `read = filtered + bad + duplicate + discarded + routed`.
-#[derive(Debug, Default)]
-pub(super) struct Account {
-    tally: Option<Tally>,
-    bad: u64,
-    duplicate: u64,
-    discarded: u64,
-    routed: u64,
-}
-
-impl Account {
-    /// Notes what the decoder counted; every pass over an object counts the same.
-    pub(super) fn read(&mut self, tally: &Tally) {
-        self.tally = Some(tally.clone());
-    }
-
-    /// The record at `index` alone; the others were delivered when the object was read first.
-    pub(super) fn only(&mut self, found: Vec<Found>, index: u64) -> Vec<Found> {
-        let all = found.len();
-        let is_it = |found: &Found| match found {
-            Found::Record(record) => record.index == index,
-            Found::Bad(bad) => bad.index == index,
-        };
-        let found: Vec<Found> = found.into_iter().filter(is_it).collect();
-        self.duplicate += (all - found.len()) as u64;
-        found
-    }
-
-    /// Adds the object to the metrics, once all its matches are handed over.
-    pub(super) fn commit(&self, wire: &Wire, lane: Lane) {
-        let metrics = &wire.metrics;
-        if let Some(tally) = &self.tally {
-            match lane {
-                Lane::File => {
-                    metrics.objects_read.inc();
-                    metrics.object_bytes.inc_by(tally.stored_bytes);
-                }
-                Lane::Inline => {
-                    metrics.inline_records.inc_by(tally.read);
-                }
-            }
-            metrics.records_read.inc_by(tally.read);
-            metrics.records_filtered.inc_by(tally.filtered());
-        }
-        metrics.records_bad.inc_by(self.bad);
-        metrics.events_duplicate.inc_by(self.duplicate);
-        metrics.events_discarded.inc_by(self.discarded);
-        metrics.events_routed.inc_by(self.routed);
-    }
-}
 
 /// Matches of one verified object, or the record of one message.
 pub(super) struct Batch<'o> {
@@ -220,6 +170,7 @@ impl HandedOver {
         } else {
             account.duplicate += 1;
         }
+        confirm(wire, &event);
     }
 
     /// Claims one pair; answers whether the delivery is ours to make.
@@ -230,7 +181,7 @@ impl HandedOver {
         sink: SinkIndex,
         claimed: &mut Claimed,
     ) -> bool {
-        let (watch, mine) = match wire.ledger.claim(event.key, sink, Instant::now()) {
+        let (watch, mine) = match wire.ledger.claim((event.key, sink), event.lane, Instant::now()) {
             Claim::Final => return false,
             Claim::Theirs(watch) => (watch, false),
             Claim::Mine(ticket, watch) => {
@@ -283,6 +234,18 @@ impl HandedOver {
             }
         }
         verdict
+    }
+}
+
+/// Says, once, where the evidence of an event lies that the fast lane brought first.
+fn confirm(wire: &Wire, event: &Event) {
+    if event.lane == Lane::File && wire.ledger.confirm(event.key) {
+        wire.metrics.events_confirmed.inc();
+        tracing::info!(
+            event_id = event.id,
+            origin = escape(&event.origin.to_string()),
+            "its log file has arrived"
+        );
     }
 }
 

@@ -71,12 +71,18 @@ impl Gates {
         }
     }
 
-    /// Waits for room for one message in both gates, then takes what else is free up to `most`.
+    /// Waits for room for `least` messages in both gates, then takes what else is free up to `most`.
     /// `None` if the gates are closed, which they never are while the pipeline runs.
-    pub(super) async fn slots(&self, most: usize) -> Option<Vec<Slot>> {
-        let unacknowledged = Arc::clone(&self.unacknowledged).acquire_owned().await.ok()?;
-        let work = Arc::clone(&self.work).acquire_owned().await.ok()?;
-        let mut slots = vec![Slot { work, unacknowledged: Arc::new(unacknowledged) }];
+    pub(super) async fn slots(&self, least: usize, most: usize) -> Option<Vec<Slot>> {
+        // A gate smaller than that would never have room.
+        let least = least.min(self.sizes.0).min(self.sizes.1);
+        let least = u32::try_from(least).unwrap_or(u32::MAX).max(1);
+        let mut waiting = Arc::clone(&self.unacknowledged).acquire_many_owned(least).await.ok()?;
+        let mut working = Arc::clone(&self.work).acquire_many_owned(least).await.ok()?;
+        let mut slots = Vec::with_capacity(most);
+        while let (Some(work), Some(unacknowledged)) = (working.split(1), waiting.split(1)) {
+            slots.push(Slot { work, unacknowledged: Arc::new(unacknowledged) });
+        }
         while slots.len() < most {
             let Some(slot) = self.try_slot() else { break };
             slots.push(slot);
@@ -147,6 +153,8 @@ impl Reservation {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn gates(work: usize, unacknowledged: usize, memory: u64) -> Gates {
@@ -156,9 +164,22 @@ mod tests {
     #[tokio::test]
     async fn a_batch_never_takes_more_slots_than_both_gates_have() {
         let gates = gates(3, 2, 1 << 20);
-        let slots = gates.slots(10).await.expect("open");
+        let slots = gates.slots(1, 10).await.expect("open");
         assert_eq!(slots.len(), 2);
         assert_eq!(gates.in_use().0, 2, "the work permit without its twin went back");
+    }
+
+    #[tokio::test]
+    async fn a_batch_waits_for_as_many_slots_as_it_asks_for_but_not_for_more_than_there_are() {
+        let gates = gates(4, 8, 1 << 20);
+        let mut first = gates.slots(1, 2).await.expect("open");
+        assert!(gates.slots(3, 10).now_or_never().is_none(), "two are free");
+        assert_eq!(gates.in_use().0, 2, "waiting in vain takes nothing");
+        first.pop();
+        assert_eq!(gates.slots(3, 10).await.expect("open").len(), 3);
+        drop(first);
+        assert_eq!(gates.in_use().0, 0, "all are back");
+        assert_eq!(gates.slots(100, 10).await.expect("open").len(), 4);
     }
 
     #[tokio::test]

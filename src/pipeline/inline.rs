@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::deliver::{self, Account, Batch, Carrier};
+use super::account::Account;
+use super::deliver::{self, Batch, Carrier};
 use super::message::Place;
 use super::wire::Wire;
 use crate::outcome::{Verdict, Why};

@@ -5,14 +5,14 @@
 //! two lanes. Only a sink's answer, or a confirmed dead letter, makes an entry final, even when the
 //! message that asked is gone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::event::EventKey;
+use crate::event::{EventKey, Lane};
 use crate::outcome::Why;
 
 /// Most final entries remembered, whatever the window says: about 100 bytes each.
@@ -21,7 +21,8 @@ const MAX_FINAL: usize = 500_000;
 /// Place of a sink in the configuration.
 pub(super) type SinkIndex = u16;
 
-type PairKey = (EventKey, SinkIndex);
+/// An event and a sink.
+pub(super) type PairKey = (EventKey, SinkIndex);
 
 /// Where a pair stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Inner {
     pairs: BTreeMap<PairKey, watch::Receiver<Standing>>,
+    /// Events that only the fast lane has brought so far, of those in `pairs`.
+    inline: BTreeSet<EventKey>,
     /// Claims in order of time; an entry leaves the map when it is final and older than the window.
     order: VecDeque<(Instant, PairKey)>,
 }
@@ -76,11 +79,10 @@ impl Ledger {
         Self { window, inner: Mutex::default() }
     }
 
-    /// Asks for `event` at `sink`.
-    pub(super) fn claim(&self, event: EventKey, sink: SinkIndex, now: Instant) -> Claim {
+    /// Asks for an event at a sink.
+    pub(super) fn claim(&self, key: PairKey, lane: Lane, now: Instant) -> Claim {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.expire(now, self.window);
-        let key = (event, sink);
         if let Some(pair) = inner.pairs.get(&key) {
             // A sender that is gone without a final word has failed.
             let standing = pair.borrow().clone();
@@ -96,8 +98,17 @@ impl Ledger {
         let first = inner.pairs.insert(key, view.clone()).is_none();
         if first {
             inner.order.push_back((now, key));
+            if lane == Lane::Inline {
+                inner.inline.insert(key.0);
+            }
         }
         Claim::Mine(Ticket { standing, first }, Watch(view))
+    }
+
+    /// Notes that the event's log file has arrived; true if until now only the fast lane had brought
+    /// the event.
+    pub(super) fn confirm(&self, event: EventKey) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).inline.remove(&event)
     }
 
     /// Pairs remembered.
@@ -127,6 +138,7 @@ impl Inner {
                 }
             } else {
                 self.pairs.remove(&key);
+                self.inline.remove(&key.0);
             }
         }
     }
@@ -180,43 +192,57 @@ mod tests {
     #[tokio::test]
     async fn the_second_arrival_waits_for_the_first_and_takes_over_on_failure() {
         let (ledger, now) = (ledger(), Instant::now());
-        let (first, _) = mine(ledger.claim(key("a"), 0, now));
+        let (first, _) = mine(ledger.claim((key("a"), 0), Lane::File, now));
         assert!(first.first);
-        let Claim::Theirs(mut watch) = ledger.claim(key("a"), 0, now) else { panic!("not theirs") };
+        let Claim::Theirs(mut watch) = ledger.claim((key("a"), 0), Lane::File, now) else {
+            panic!("not theirs")
+        };
         first.fail(Why::new("sink_stopped", "x"));
         assert_eq!(watch.outcome().await.unwrap_err().code, "sink_stopped");
-        let (second, mut watch) = mine(ledger.claim(key("a"), 0, now));
+        let (second, mut watch) = mine(ledger.claim((key("a"), 0), Lane::File, now));
         assert!(!second.first, "a take-over is not counted twice");
         second.settle();
         assert_eq!(watch.outcome().await, Ok(()));
-        assert!(matches!(ledger.claim(key("a"), 0, now), Claim::Final));
+        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final));
     }
 
     #[tokio::test]
     async fn a_ticket_dropped_without_a_word_is_a_failure() {
         let (ledger, now) = (ledger(), Instant::now());
-        let (ticket, mut watch) = mine(ledger.claim(key("a"), 0, now));
+        let (ticket, mut watch) = mine(ledger.claim((key("a"), 0), Lane::File, now));
         drop(ticket);
         assert_eq!(watch.outcome().await.unwrap_err().code, "delivery_lost");
-        mine(ledger.claim(key("a"), 0, now));
+        mine(ledger.claim((key("a"), 0), Lane::File, now));
     }
 
     #[tokio::test]
     async fn sinks_are_remembered_one_by_one() {
         let (ledger, now) = (ledger(), Instant::now());
-        mine(ledger.claim(key("a"), 0, now)).0.settle();
-        mine(ledger.claim(key("a"), 1, now));
-        assert!(matches!(ledger.claim(key("a"), 0, now), Claim::Final));
+        mine(ledger.claim((key("a"), 0), Lane::File, now)).0.settle();
+        mine(ledger.claim((key("a"), 1), Lane::File, now));
+        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final));
     }
 
     #[tokio::test]
     async fn final_entries_leave_after_the_window_and_pending_ones_stay() {
         let (ledger, now) = (ledger(), Instant::now());
-        mine(ledger.claim(key("done"), 0, now)).0.settle();
-        let (_pending, _) = mine(ledger.claim(key("pending"), 0, now));
+        mine(ledger.claim((key("done"), 0), Lane::File, now)).0.settle();
+        let (_pending, _) = mine(ledger.claim((key("pending"), 0), Lane::File, now));
         let later = now + Duration::from_secs(3601);
-        mine(ledger.claim(key("done"), 0, later));
-        assert!(matches!(ledger.claim(key("pending"), 0, later), Claim::Theirs(_)));
+        mine(ledger.claim((key("done"), 0), Lane::File, later));
+        assert!(matches!(ledger.claim((key("pending"), 0), Lane::File, later), Claim::Theirs(_)));
         assert_eq!(ledger.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_file_confirms_what_the_fast_lane_brought_once() {
+        let (ledger, now) = (ledger(), Instant::now());
+        mine(ledger.claim((key("a"), 0), Lane::Inline, now)).0.settle();
+        mine(ledger.claim((key("b"), 0), Lane::File, now)).0.settle();
+        assert!(ledger.confirm(key("a")));
+        assert!(!ledger.confirm(key("a")) && !ledger.confirm(key("b")));
+        mine(ledger.claim((key("c"), 0), Lane::Inline, now)).0.settle();
+        mine(ledger.claim((key("d"), 0), Lane::File, now + Duration::from_secs(3601))).0.settle();
+        assert!(!ledger.confirm(key("c")), "forgotten with its pair");
     }
 }

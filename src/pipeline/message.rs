@@ -17,7 +17,7 @@ use crate::outcome::{Settlement, Verdict, Why};
 use crate::queue::Message;
 use crate::store::notification::{self, Notification};
 use crate::store::{Location, ObjectRef};
-use crate::telemetry::ByReason;
+use crate::telemetry::{ByReason, escape};
 
 /// How a message ended: each is a metric label and a line of the runbook in `docs/delivery.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +170,7 @@ async fn unreadable(
     why: Why,
 ) -> Verdict {
     let queue = source.queue.name();
-    tracing::error!(queue, message_id = id, code = why.code, "{why}");
+    tracing::error!(queue, message_id = id, code = why.code, "{}", escape(&why.to_string()));
     let now = (wire.now)();
     wire.bury(why, |_, why| dead_letter::message(queue, id, body, why, now)).await
 }
@@ -206,7 +206,8 @@ fn note(
             attempt,
             tried_for_seconds = tried.map(|time| time.as_secs()),
             code = why.code,
-            "released for a later attempt: {why}"
+            "released for a later attempt: {}",
+            escape(&why.to_string())
         );
     }
 }

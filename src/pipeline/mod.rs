@@ -5,6 +5,7 @@
 //! That is the acknowledgement tree. Work that messages share belongs to drivers (a lease keeper and a
 //! settler per queue, one per sink), so that dropping a message never cancels another's request.
 
+mod account;
 mod aws;
 mod backfill;
 mod build;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::dead_letter;
 use super::decode::{Fault, Hold, Verified};
-use super::deliver::{self, Account, Batch, Carrier};
+use super::deliver::{self, Batch, Carrier};
 use super::message::Place;
 use super::wire::{Bodies, RunningSource, SourcePolicy, Wire};
 use crate::cloudtrail::{Damage, KeyKind};
@@ -239,7 +240,8 @@ async fn failed(
 /// An object that can never be read: logged once, counted, dead-lettered by reference.
 async fn condemn(wire: &Wire, object: &ObjectRef, why: Why) -> Verdict {
     wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
-    tracing::error!(code = why.code, object = %escape(&object.location.to_string()), "{why}");
+    let said = escape(&why.to_string());
+    tracing::error!(code = why.code, object = %escape(&object.location.to_string()), "{said}");
     let now = (wire.now)();
     wire.bury(why, |_, why| dead_letter::object(&object.location, why, now)).await
 }

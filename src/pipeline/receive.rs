@@ -18,6 +18,9 @@ use crate::telemetry::{ByReason, SourceHealth};
 /// Receive calls at once while the queue answers with full batches; one while it does not.
 const BUSY_POLLS: usize = 4;
 
+/// At most one slot in so many stays empty until a call for several is worth its cost.
+const IDLE_SHARE: usize = 16;
+
 type Poll = BoxFuture<'static, (Vec<Slot>, Result<Vec<Message>, Why>)>;
 
 /// The loop's own state.
@@ -28,18 +31,22 @@ pub(super) struct Receiver {
     messages: JoinSet<Fate>,
     /// Most messages asked for in a call: an idle poll must not keep every slot from other sources.
     batch: usize,
+    /// Fewest messages asked for while there are plenty: a call costs as much for one as for ten.
+    least: usize,
     busy: bool,
     failures: u32,
 }
 
 impl Receiver {
     pub(super) fn new(wire: Arc<Wire>, source: Arc<RunningSource>, batch: usize) -> Self {
+        let batch = batch.clamp(1, MAX_BATCH);
         Self {
+            least: (wire.gates.work_size() / IDLE_SHARE).clamp(1, batch),
             wire,
             source,
             polls: FuturesUnordered::new(),
             messages: JoinSet::new(),
-            batch: batch.clamp(1, MAX_BATCH),
+            batch,
             busy: false,
             failures: 0,
         }
@@ -50,13 +57,13 @@ impl Receiver {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let wire = Arc::clone(&self.wire);
         loop {
-            let polls = if self.busy { BUSY_POLLS } else { 1 };
+            let (polls, least) = if self.busy { (BUSY_POLLS, self.least) } else { (1, 1) };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(ended) = self.messages.join_next() => self.reap(ended),
                 Some((slots, answer)) = self.polls.next() => self.take(slots, answer),
-                Some(slots) = wire.gates.slots(self.batch), if self.polls.len() < polls => {
+                Some(slots) = wire.gates.slots(least, self.batch), if self.polls.len() < polls => {
                     self.polls.push(self.poll(slots));
                 }
             }

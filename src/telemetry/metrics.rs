@@ -106,6 +106,8 @@ pub struct Metrics {
     pub records_filtered: Counter,
     pub records_bad: Counter,
     pub events_duplicate: Counter,
+    /// Of the fast lane: an auditor asks for those that no file ever confirmed.
+    pub events_confirmed: Counter,
     pub events_discarded: Counter,
     pub events_routed: Counter,
     pub route_matched: Counted<ByRoute>,
@@ -177,6 +179,7 @@ impl Metrics {
             records_filtered: register!(r, "records_filtered", "Records that no event selection names"),
             records_bad: register!(r, "records_bad", "Records that could not be read; each is dead-lettered"),
             events_duplicate: register!(r, "events_duplicate", "Selected records already at, or on their way to, all their sinks"),
+            events_confirmed: register!(r, "events_confirmed", "Events of the fast lane whose log file has arrived since"),
             events_discarded: register!(r, "events_discarded", "Selected records whose route says discard"),
             events_routed: register!(r, "events_routed", "Selected records handed to at least one sink"),
             route_matched: register!(r, "route_matched", "Events by the route that took them"),

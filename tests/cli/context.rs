@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::service::Service;
 use super::{SAMPLES, run, stderr, stdout};
+use crate::support::hec::{HecStandIn, Options};
+use crate::support::wait;
 
 const ACCOUNTS: &str =
     "id,name,ou,environment\n111122223333,shop,Workloads/Production,production\n";
@@ -60,7 +63,10 @@ fn check_reads_the_table_of_accounts_and_the_reports() {
     let output = run(&["check", "-c", path]);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(64), "{said}");
-    for line in ["accounts.csv:3:1: mistake: `id`", "accounts.csv:4:1: mistake: 2 fields"] {
+    for line in [
+        "accounts.csv:3:1: mistake: `id`",
+        "accounts.csv:4:1: mistake: the header has 4 fields, this row 2",
+    ] {
         assert!(said.contains(line), "{said}");
     }
     let output = run(&["run", "-c", path]);
@@ -103,4 +109,29 @@ fn schema_prints_json_schemas() {
         assert_eq!(schema["$id"], id);
     }
     assert_eq!(run(&["schema", "--format", "xml"]).status.code(), Some(64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_routes_by_the_table_of_accounts_and_sends_what_it_knows() {
+    let hec = HecStandIn::start(Options::default()).await.expect("the stand-in");
+    let (folder, path) = folder(ACCOUNTS);
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES);
+    let config = fs::read_to_string(&path).expect("the configuration");
+    let config = config.replace("\"logs\"", &format!("{:?}", samples.display().to_string()));
+    let sink = format!(
+        "type = \"splunk_hec\"\nendpoints = [\"{}\"]\ntoken = \"stand-in-token\"\n",
+        hec.url()
+    );
+    let service = Service::start(folder.path(), &config.replace("type = \"stdout\"\n", &sink));
+    wait::until("every event in Splunk", async || (hec.count() >= 24).then_some(())).await;
+    service.terminate();
+    assert_eq!(service.ended().code(), Some(0));
+    for indexed in hec.indexed() {
+        let event = indexed.value();
+        assert_eq!(event["vendor_account_name"], "shop");
+        assert_eq!(
+            (&event["label_environment"], &event["label_team"]),
+            (&"production".into(), &"security".into())
+        );
+    }
 }

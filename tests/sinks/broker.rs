@@ -163,6 +163,13 @@ impl Broker {
         self.signal("-TERM");
     }
 
+    /// Whether its process runs.
+    pub(crate) fn is_up(&self) -> bool {
+        let pid = fs::read_to_string(self.work.join("pid")).expect("it has run");
+        let asked = Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status();
+        asked.expect("kill runs").success()
+    }
+
     fn stay_down(&self) {
         fs::write(self.work.join("down"), "").expect("written");
     }

@@ -41,24 +41,30 @@ async fn a_broker_stopped_or_killed_in_the_middle_and_away_longer_than_every_tim
     let running = write_to(&[broker.open.as_str()], "outages");
     let mut all = events(450);
     let mut at_stop = all.split_off(50);
-    let at_kill = at_stop.split_off(200);
+    let mut while_down = at_stop.split_off(100);
+    let at_kill = while_down.split_off(100);
     assert_eq!(running.sink.deliver(all).await, vec![Outcome::Delivered; 50]);
 
-    // Stopped as for maintenance, while events come. Two answers are two time-outs of three seconds.
-    let stop = async {
+    // Stopped as for maintenance, while events come, and more while it is down. Two failures are two time-outs of
+    // three seconds.
+    let outage = async {
         broker.stop();
-        running.failures(2).await;
-        broker.come_back();
+        wait::until("the broker to end", async || (!broker.is_up()).then_some(())).await;
+        let back = async {
+            running.failures(2).await;
+            broker.come_back();
+        };
+        futures_util::future::join(flood(&running, while_down), back).await.0
     };
-    let ((), outcomes) = futures_util::future::join(stop, flood(&running, at_stop)).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 200]);
+    let outcomes = futures_util::future::join(flood(&running, at_stop), outage).await;
+    assert_eq!(outcomes, (vec![Outcome::Delivered; 100], vec![Outcome::Delivered; 100]));
 
     // Frozen, it has batches that it has not answered; killed, it forgets or remembers them.
     broker.freeze();
     let kill = async {
         let why = running.trouble().await;
         broker.kill();
-        running.failures(5).await;
+        running.failures(2).await;
         broker.come_back();
         why
     };

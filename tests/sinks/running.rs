@@ -102,18 +102,18 @@ impl Running {
         }
     }
 
-    /// Waits until requests have failed this often.
-    pub(crate) async fn failures(&self, at_least: u64) {
-        loop {
-            let text = self.metrics.encode();
-            let lines =
-                text.lines().filter(|line| line.starts_with("certrelay_sink_errors_total{"));
-            let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-            if counts.sum::<u64>() >= at_least {
-                return;
-            }
+    /// Waits until requests have failed so many times more.
+    pub(crate) async fn failures(&self, more: u64) {
+        let before = self.failed();
+        while self.failed() < before + more {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    fn failed(&self) -> u64 {
+        let text = self.metrics.encode();
+        let lines = text.lines().filter(|line| line.starts_with("certrelay_sink_errors_total{"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 }
 

@@ -39,7 +39,7 @@ impl Accounts {
         let is_json = place.to_ascii_lowercase().ends_with(".json");
         let rows = if is_json { reader.json(text) } else { reader.csv(text) };
         for row in &rows {
-            if reader.problems.len() >= MAX_MISTAKES {
+            if reader.is_enough() {
                 break;
             }
             let Some(account) = reader.account(row) else { continue };
@@ -52,9 +52,11 @@ impl Accounts {
         if rows.is_empty() && reader.problems.is_empty() {
             reader.mistake(0..0, "there is no account in it");
         }
-        match reader.problems {
-            problems if problems.is_empty() => Ok(Self(accounts)),
-            problems => Err(ConfigError { place: place.to_owned(), problems }),
+        let mut problems = reader.problems;
+        problems.sort_by_key(|problem| problem.line);
+        match problems.is_empty() {
+            true => Ok(Self(accounts)),
+            false => Err(ConfigError { place: place.to_owned(), problems }),
         }
     }
 }
@@ -69,11 +71,18 @@ impl<'t> Reader<'t> {
         self.problems.push(self.source.problem(Severity::Mistake, span, text.into()));
     }
 
+    fn is_enough(&self) -> bool {
+        self.problems.len() >= MAX_MISTAKES
+    }
+
     /// The rows of a CSV; its first row names the columns.
     fn csv(&mut self, text: &'t str) -> Vec<Row<'t>> {
         let mut rows = Vec::new();
         let mut header: Option<Vec<Cow<'t, str>>> = None;
         for row in csv::rows(text) {
+            if self.is_enough() {
+                break;
+            }
             let row = match row {
                 Ok(row) => row,
                 Err(fault) => {
@@ -91,7 +100,7 @@ impl<'t> Reader<'t> {
             };
             if row.fields.len() != header.len() {
                 let (found, wanted) = (row.fields.len(), header.len());
-                self.mistake(row.span, format!("{found} fields, but the header has {wanted}"));
+                self.mistake(row.span, format!("the header has {wanted} fields, this row {found}"));
                 continue;
             }
             let columns = header.iter().cloned().zip(row.fields);
@@ -138,6 +147,9 @@ impl<'t> Reader<'t> {
     }
 
     fn object(&mut self, text: &'t str, span: Range<usize>) -> Option<Row<'t>> {
+        if self.is_enough() {
+            return None;
+        }
         let Ok(members) = serde_json::from_str::<BTreeMap<String, Value>>(text) else {
             self.mistake(span, "an account is an object: { \"id\": \"111122223333\", … }");
             return None;

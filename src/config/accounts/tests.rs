@@ -35,13 +35,64 @@ fn every_bad_row_is_named_with_its_line() {
         "accounts.csv",
         "id,name\n111122223333,shop\n11112222333,short\n111122223333,again\n444455556666\n999988887777,\"a\u{1b}b\"\n",
     );
-    insta::assert_snapshot!(said, @r#""#);
+    insta::assert_snapshot!(said, @r#"
+    accounts.csv:3:1: mistake: `id` is an account's 12 digits; spreadsheets cut leading zeros, so format the column as text
+       |
+     3 | 11112222333,short
+       | ^^^^^^^^^^^^^^^^^
+
+    accounts.csv:4:1: mistake: an earlier row is of this account
+       |
+     4 | 111122223333,again
+       | ^^^^^^^^^^^^^^^^^^
+
+    accounts.csv:5:1: mistake: the header has 2 fields, this row 1
+       |
+     5 | 444455556666
+       | ^^^^^^^^^^^^
+
+    accounts.csv:6:1: mistake: `name` must not have control characters
+       |
+     6 | 999988887777,"a b"
+       | ^^^^^^^^^^^^^^^^^^
+
+    accounts.csv: 4 mistakes
+    "#);
 }
 
 #[test]
 fn a_header_that_is_none_is_said_once() {
-    insta::assert_snapshot!(mistakes("accounts.csv", "id,Name,enviroment\n1,2,3\n"), @r#""#);
-    insta::assert_snapshot!(mistakes("accounts.csv", "111122223333,shop\n"), @r#""#);
+    insta::assert_snapshot!(mistakes("accounts.csv", "id,Name,enviroment\n1,2,3\n"), @r#"
+    accounts.csv:1:1: mistake: unknown column `Name`; there are id, name, ou, owner, environment; did you mean `name`?
+       |
+     1 | id,Name,enviroment
+       | ^^^^^^^^^^^^^^^^^^
+
+    accounts.csv:1:1: mistake: unknown column `enviroment`; there are id, name, ou, owner, environment; did you mean `environment`?
+       |
+     1 | id,Name,enviroment
+       | ^^^^^^^^^^^^^^^^^^
+
+    accounts.csv: 2 mistakes
+    "#);
+    insta::assert_snapshot!(mistakes("accounts.csv", "111122223333,shop\n"), @r#"
+    accounts.csv:1:1: mistake: unknown column `111122223333`; there are id, name, ou, owner, environment
+       |
+     1 | 111122223333,shop
+       | ^^^^^^^^^^^^^^^^^
+
+    accounts.csv:1:1: mistake: unknown column `shop`; there are id, name, ou, owner, environment
+       |
+     1 | 111122223333,shop
+       | ^^^^^^^^^^^^^^^^^
+
+    accounts.csv:1:1: mistake: the first line names the columns, `id` among id, name, ou, owner, environment
+       |
+     1 | 111122223333,shop
+       | ^^^^^^^^^^^^^^^^^
+
+    accounts.csv: 3 mistakes
+    "#);
     for (place, text, part) in [
         ("accounts.csv", "", "no account in it"),
         ("accounts.csv", "id\n", "no account in it"),
@@ -68,4 +119,8 @@ fn another_file_altogether_is_not_complained_about_for_ever() {
     let text = format!("id\n{}", "x\n".repeat(100_000));
     let said = mistakes("accounts.csv", &text);
     assert!(said.ends_with("accounts.csv: 50 mistakes"), "{}", said.len());
+    let text = format!("id,name\n{}", "x\n".repeat(100_000));
+    assert!(mistakes("accounts.csv", &text).ends_with("accounts.csv: 50 mistakes"));
+    let text = format!("[7{}]", ",7".repeat(100_000));
+    assert!(mistakes("accounts.json", &text).ends_with("accounts.json: 50 mistakes"));
 }

@@ -54,7 +54,10 @@ pub(super) fn read<'t>(table: Section<'t>) -> Draft<'t> {
     let ou_item = table.item("ou");
     let ou = list("ou", |_, _| true);
     let certificate = list("certificate", flag_exists);
-    let (labels, named) = table.item("label").map_or_else(Default::default, |item| labels(&item));
+    let (labels, named) = match table.item("label") {
+        Some(item) => labels(&item),
+        None => (Some(BTreeMap::new()), Vec::new()),
+    };
     table.finish_with(
         "; a route can ask for event, outcome, severity, finding, account, region, principal, target, \
          lane, ou, certificate and label, and ignoring a condition would send events to the wrong place",

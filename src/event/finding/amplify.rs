@@ -53,6 +53,8 @@ fn by_report(s: &Subject<'_>) -> Vec<String> {
     let mut because = Vec::new();
     if let Some(caller) = &s.posture.caller
         && !caller.mfa
+        // A session with a second factor is newer than any report.
+        && s.caller.mfa != Some(true)
     {
         because.push(format!(
             "raised: {} has no MFA device, by the credential report of {}",

@@ -128,13 +128,11 @@ fn cloud(view: &View<'_>) -> Object {
     view.root.take_text("recipientAccountId");
     let known = view.event.account.as_deref();
     let name = known.and_then(|account| account.name.as_deref());
-    let unit = known.and_then(|account| account.ou.as_deref());
     let account = view.event.fields.account.as_deref().map(aws_account);
     Object::default()
         .set("provider", "AWS")
         .with("region", view.root.take_text("awsRegion"))
         .with("account", account.map(|account| account.with("name", name)))
-        .with("org", Object::default().with("ou_name", unit).some())
         .set("cloud_partition", view.target.partition.as_str())
 }
 
@@ -148,14 +146,14 @@ fn aws_account(id: &str) -> Object {
     Object::default().set("uid", id).set("type_id", 10).set("type", "AWS Account")
 }
 
-/// Labels by name, as objects of a key and a value.
+/// Labels by name, and the account's unit among them: `cloud.org` must say which organisation, and
+/// nobody tells us that.
 fn tags(view: &View<'_>) -> Option<Value> {
-    let labels = view.event.labels().into_iter();
-    array(
-        labels
-            .map(|(name, value)| Object::default().set("name", name).set("value", value).into())
-            .collect(),
-    )
+    let known = view.event.account.as_deref();
+    let unit = known.and_then(|account| Some(("ou", account.ou.as_deref()?)));
+    let labels = view.event.labels().into_iter().chain(unit);
+    let tag = |(name, value)| Object::default().set("name", name).set("value", value).into();
+    array(labels.map(tag).collect())
 }
 
 fn api(view: &View<'_>) -> Object {

@@ -72,14 +72,14 @@ impl Report {
     pub fn made(name: &str, written: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
         let digits: Vec<(usize, u8)> =
             name.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_digit()).collect();
-        let stamps = digits.windows(14).filter_map(|window| {
+        let stamp = digits.windows(14).rev().find_map(|window| {
             let (first, last) = (window.first()?.0, window.last()?.0);
             let text = name.get(first..=last)?;
             let plain = text.chars().all(|c| c.is_ascii_digit() || "-_:T".contains(c));
             let stamp: String = window.iter().map(|(_, byte)| char::from(*byte)).collect();
             instant(&stamp).filter(|_| plain && text.contains('T'))
         });
-        stamps.last().or(written)
+        stamp.or(written)
     }
 }
 

@@ -114,8 +114,8 @@ fn facts_carry_ages_at_the_time_of_the_call() {
     let reports = reports();
     let alice = reports.of("arn:aws:iam::111122223333:user/alice").expect("known");
     let facts = Facts::new(alice, datetime!(2026-02-22 16:11:47 UTC));
-    insta::assert_snapshot!(sentence(&facts), @"");
-    insta::assert_snapshot!(serde_json::Value::from(object(&facts)), @"");
-    insta::assert_snapshot!(serde_json::Value::from(facts.flat("caller", Object::default())), @"");
+    insta::assert_snapshot!(sentence(&facts), @"no MFA device; 1 active key, the oldest 476 days old, last used 2026-02-21; no active signing certificate (report of 2026-02-22, 4 h before the call)");
+    insta::assert_snapshot!(serde_json::Value::from(object(&facts)), @r#"{"active_key_count":1,"active_keys":[{"age_days":476,"last_rotated":"2024-11-03T09:00:00Z","last_used":"2026-02-21T17:45:00Z"}],"active_signing_certificate_count":0,"arn":"arn:aws:iam::111122223333:user/ops/alice","mfa_active":false,"password_enabled":true,"password_last_used":"2026-02-20T08:15:00Z","report_age_hours":4,"report_time":"2026-02-22T12:00:00Z"}"#);
+    insta::assert_snapshot!(serde_json::Value::from(facts.flat("caller", Object::default())), @r#"{"caller_active_keys":"1","caller_active_signing_certificates":"0","caller_key_last_used":"2026-02-21T17:45:00Z","caller_mfa_active":"false","caller_oldest_key_days":"476","caller_password_enabled":"true","caller_report_age_hours":"4","caller_report_time":"2026-02-22T12:00:00Z"}"#);
     assert_eq!(Facts::new(alice, datetime!(2026-02-22 9:00 UTC)).report_age(), -3);
 }

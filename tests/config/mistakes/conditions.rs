@@ -198,7 +198,54 @@ when = { ou = "prod", label = {} }
 sinks = ["screen"]
 "#,
     ));
-    insta::assert_snapshot!(said, @r#""#);
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:3:1: mistake: a label's name is a letter and up to 63 more letters, digits or `_`
+       |
+     3 | "a.b" = "x"
+       | ^^^^^
+
+    certrelay.toml:4:1: mistake: `ou` is an account's: it comes from [accounts]
+       |
+     4 | ou = "prod"
+       | ^^
+
+    certrelay.toml:5:8: mistake: a label must not have control characters
+       |
+     5 | long = "\u0007"
+       |        ^^^^^^^^
+
+    certrelay.toml:8:20: mistake: unknown label `taem`: neither in [labels] nor of an account; did you mean `team`?
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                    ^^^^
+
+    certrelay.toml:8:32: mistake: `environment` is known of accounts: add [accounts], or `environment` to [labels]
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                                ^^^^^^^^^^^
+
+    certrelay.toml:8:87: mistake: a certificate's flag is one of expired, not_yet_valid, valid_over_398_days, valid_over_825_days, rsa_below_2048, weak_signature, self_signed, certificate_authority, wildcard, internal_name; did you mean `self_signed`?
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                                                                                       ^^^^^^^^^^^^^
+
+    certrelay.toml:8:102: mistake: a certificate's flag is one of expired, not_yet_valid, valid_over_398_days, valid_over_825_days, rsa_below_2048, weak_signature, self_signed, certificate_authority, wildcard, internal_name
+       |
+     8 | when = { label = { taem = "x", environment = "prod*", team = "sec*" }, certificate = ["self-signed", "shiny"] }
+       |                                                                                                      ^^^^^^^
+
+    certrelay.toml:12:10: mistake: the unit of an account is known from a table of accounts: add [accounts]
+        |
+     12 | when = { ou = "prod", label = {} }
+        |          ^^
+
+    certrelay.toml:12:31: mistake: `label` names no label: { environment = "prod*" }
+        |
+     12 | when = { ou = "prod", label = {} }
+        |                               ^^
+
+    certrelay.toml: 9 mistakes
+    "#);
 }
 
 #[test]

@@ -100,7 +100,7 @@ sinks = ["screen", "screen"]
      7 | when = { principal = "alice", regoin = ******** }
        |                      ^^^^^^^
 
-    certrelay.toml:7:31: mistake: unknown key `regoin` in [[route]] when; did you mean `region`?; a route can ask for event, outcome, severity, finding, account, region, principal, target and lane, and ignoring a condition would send events to the wrong place
+    certrelay.toml:7:31: mistake: unknown key `regoin` in [[route]] when; did you mean `region`?; a route can ask for event, outcome, severity, finding, account, region, principal, target, lane, ou, certificate and label, and ignoring a condition would send events to the wrong place
        |
      7 | when = { principal = "alice", regoin = ******** }
        |                               ^^^^^^

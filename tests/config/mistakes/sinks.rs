@@ -276,5 +276,72 @@ sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default =
 host = { by = "event", values = { UploadServerCertificat = "a" }, default = "b" }
 "#,
     );
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    certrelay.toml:5:26: mistake: this route names this sink already
+       |
+     5 | sinks = ["soc", { sink = "soc", index = "Other" }]
+       |                          ^^^^^
+
+    certrelay.toml:5:41: mistake: an index has small letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
+       |
+     5 | sinks = ["soc", { sink = "soc", index = "Other" }]
+       |                                         ^^^^^^^
+
+    certrelay.toml:10:16: mistake: `by` must be "account" or "ou" or "event" or "severity"; did you mean `account`?
+        |
+     10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
+        |                ^^^^^^^^
+
+    certrelay.toml:10:54: mistake: an index has small letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
+        |
+     10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
+        |                                                      ^^^^^^
+
+    certrelay.toml:10:72: mistake: not a glob: unclosed character class; missing ']'
+        |
+     10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
+        |                                                                        ^^^^^
+
+    certrelay.toml:10:91: mistake: an index has small letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
+        |
+     10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
+        |                                                                                           ^^^^^^^
+
+    certrelay.toml:11:10: mistake: `source` needs `default`, for example `default = "main"`
+        |
+     11 | source = { by = "severity", values = { hihg = "a", "*" = "" } }
+        |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:11:40: mistake: a severity is one of informational, low, medium, high, critical; did you mean `high`?
+        |
+     11 | source = { by = "severity", values = { hihg = "a", "*" = "" } }
+        |                                        ^^^^
+
+    certrelay.toml:11:58: mistake: `entry` must not be empty
+        |
+     11 | source = { by = "severity", values = { hihg = "a", "*" = "" } }
+        |                                                          ^^
+
+    certrelay.toml:12:43: mistake: an account is its 12 digits, in quotes, or a glob
+        |
+     12 | sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = ******** }
+        |                                           ^^^^^^
+
+    certrelay.toml:12:67: mistake: `entry` must be a string, not an integer
+        |
+     12 | sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = ******** }
+        |                                                                   ^
+
+    certrelay.toml:12:87: mistake: unknown key `other` in `sourcetype`
+        |
+     12 | sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = ******** }
+        |                                                                                       ^^^^^
+
+    certrelay.toml:13:35: warning: not a certificate event that certrelay knows; did you mean `UploadServerCertificate`?
+        |
+     13 | host = { by = "event", values = { UploadServerCertificat = "a" }, default = "b" }
+        |                                   ^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml: 12 mistakes, 1 warning
+    "#);
 }

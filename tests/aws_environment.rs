@@ -1,0 +1,140 @@
+//! What the environment says to AWS's clients: whom to trust, which endpoints, through which proxy.
+//!
+//! `check --connect` makes the same clients as the service, so it stands for both here.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::world::{Plan, World};
+
+/// A configuration with one queue and nothing else outside.
+fn configuration(folder: &Path, queue_url: &str) -> PathBuf {
+    let text = format!(
+        "[[source]]\nqueue_url = \"{queue_url}\"\nregion = \"us-east-1\"\nbuckets = [\"audit-logs\"]\n\
+         [[route]]\nname = \"default\"\nsinks = [\"screen\"]\n[sink.screen]\ntype = \"stdout\"\n\
+         [dead_letter]\nredrive = true\n"
+    );
+    let path = folder.join("certrelay.toml");
+    std::fs::write(&path, text).expect("the folder is ours");
+    path
+}
+
+/// `certrelay check --connect`, with these variables and no others.
+async fn check(queue_url: &str, variables: &[(&str, String)]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
+    command.args(["check", "--connect", "-c"]).arg(configuration(folder.path(), queue_url));
+    command.env_clear().stdin(Stdio::null());
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1");
+    command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", "x");
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    let run = tokio::task::spawn_blocking(move || command.output().expect("certrelay runs"));
+    let Output { status, stderr, .. } = run.await.expect("it does not panic");
+    (status.code(), String::from_utf8(stderr).expect("text"))
+}
+
+fn pem(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls").join(name)
+}
+
+/// TLS in front of a plain server at `behind`: its `https` URL, and the tasks that serve it.
+async fn tls_in_front_of(behind: &str) -> (String, JoinSet<()>) {
+    let certificate = CertificateDer::from_pem_file(pem("server.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(pem("server.key")).expect("a key");
+    let config = ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![certificate], key).expect("they belong together");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("bound"));
+    let behind = behind.trim_start_matches("http://").to_owned();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, behind) = (acceptor.clone(), behind.clone());
+            connections.spawn(async move {
+                let Ok(mut outer) = acceptor.accept(stream).await else { return };
+                let Ok(mut inner) = TcpStream::connect(behind).await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+            });
+        }
+    });
+    (url, tasks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_clients_trust_the_authorities_of_aws_ca_bundle_and_without_it_not_those() {
+    let world = World::start(Plan::default()).await.expect("the stand-ins");
+    let (url, _tasks) = tls_in_front_of(world.sqs_http.url()).await;
+    let endpoint = ("AWS_ENDPOINT_URL_SQS", url);
+    let bundle = ("AWS_CA_BUNDLE", pem("ca.pem").display().to_string());
+    let (code, said) = check(&world.queue_url(), &[endpoint.clone(), bundle]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "one call over TLS arrived");
+
+    let (code, said) = check(&world.queue_url(), &[endpoint]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("sqs_unreachable") && said.contains("certificate"), "{said}");
+    assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "nothing more did");
+}
+
+/// A proxy that notes whom it is asked for and lets nobody through.
+struct Proxy {
+    url: String,
+    asked: Receiver<String>,
+}
+
+impl Proxy {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let (send, asked) = channel();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut line = String::new();
+                let _ = BufReader::new(&stream).read_line(&mut line);
+                let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+                if send.send(line.trim_end().to_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { url, asked }
+    }
+
+    /// Whom it was asked for since the last call.
+    fn asked(&self) -> BTreeSet<String> {
+        self.asked.try_iter().collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fips_and_dual_stack_endpoints_are_asked_for_through_the_proxy() {
+    const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/111122223333/cloudtrail-objects";
+    let proxy = Proxy::start();
+    let through = ("HTTPS_PROXY", proxy.url.clone());
+    let on = |name| (name, "true".to_owned());
+    for (variables, host) in [
+        (vec![], "sqs.us-east-1.amazonaws.com"),
+        (vec![on("AWS_USE_FIPS_ENDPOINT")], "sqs-fips.us-east-1.amazonaws.com"),
+        (vec![on("AWS_USE_DUALSTACK_ENDPOINT")], "sqs.us-east-1.api.aws"),
+    ] {
+        let variables = [vec![through.clone()], variables].concat();
+        let (code, said) = check(QUEUE, &variables).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("sqs_unreachable"), "{said}");
+        let asked = BTreeSet::from([format!("CONNECT {host}:443 HTTP/1.1")]);
+        assert_eq!(proxy.asked(), asked, "{said}");
+    }
+}
