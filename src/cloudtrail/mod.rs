@@ -22,6 +22,7 @@ mod prefilter;
 mod scalar;
 mod selection;
 mod simd;
+mod syntax;
 #[cfg(test)]
 mod tests;
 

@@ -164,59 +164,87 @@ impl Outline {
         self.drawn = text.len();
     }
 
-    /// Draws from where the outline ends to the end of `text`, by these ways to find the bytes that
-    /// matter and to see what lies between quotes. Inlined, to be compiled for the instructions
-    /// that they use.
-    #[inline(always)]
+    /// Draws from where the outline ends to the end of `text`: `plain` draws on through blocks without
+    /// backslashes and pairs, and says where it stopped; `any` draws one block.
     pub(super) fn draw_by(
         &mut self,
         text: &[u8],
+        plain: &impl Fn(&mut Self, &[u8], usize) -> usize,
+        any: &impl Fn(&mut Self, &[u8], usize),
+    ) {
+        let mut at = self.drawn;
+        loop {
+            if self.pen.is_unescaped() {
+                at = plain(self, text, at);
+            }
+            any(self, text, at);
+            if text.len() - at <= BLOCK {
+                return;
+            }
+            at += BLOCK;
+        }
+    }
+
+    /// Draws through blocks without backslashes and pairs, by these ways to find the bytes that matter,
+    /// to see what lies between quotes and to note places. Inlined, to be compiled for the
+    /// instructions that they use; by itself, so that what nearly every block needs stays in
+    /// registers.
+    #[inline(always)]
+    pub(super) fn draw_plain_by(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        masks: &impl Fn(&Block, Pair, &[Pair]) -> Masks,
+        between: &impl Fn(u64) -> u64,
+        note: &impl Fn(&mut [u16; AT_ONCE], u64, u16),
+    ) -> usize {
+        let (first, others) = pairs(self.selection.prefilter());
+        let slots = &mut self.brackets[..];
+        let (mut pen, mut count) = (self.pen, self.count);
+        let mut place = (at - self.stretch) as u16;
+        let mut rest = &text[at..];
+        while let Some(block) = rest.first_chunk() {
+            let masks = masks(block, first, others);
+            if !masks.plain {
+                break;
+            }
+            let brackets = pen.brackets(masks.brackets, masks.quotes, between);
+            count += note_all(slots, count, brackets, place, note);
+            rest = &rest[BLOCK..];
+            place += BLOCK as u16;
+        }
+        (self.pen, self.count) = (pen, count);
+        text.len() - rest.len()
+    }
+
+    /// Draws one block, whatever it holds, or what is left of the text. Likewise.
+    #[inline(always)]
+    pub(super) fn draw_any_by(
+        &mut self,
+        text: &[u8],
+        at: usize,
         masks: &impl Fn(&Block, Pair, &[Pair]) -> Masks,
         between: &impl Fn(u64) -> u64,
         note: &impl Fn(&mut [u16; AT_ONCE], u64, u16),
     ) {
         let filter = self.selection.prefilter();
-        let (first, others) = match filter.pairs() {
-            [first, others @ ..] => (*first, others),
-            [] => (NO_PAIR, &[][..]),
-        };
-        let (mut pen, mut count, mut place) = (self.pen, 0, 0);
-        let mut rest = &text[self.drawn..];
+        let (first, others) = pairs(filter);
+        let rest = &text[at..];
         let mut padded = [b' '; BLOCK + 1];
-        loop {
-            // Nothing in this loop but what nearly every block needs: it stays in registers.
-            while let Some(block) = rest.first_chunk() {
-                let masks = masks(block, first, others);
-                if !pen.is_plain(&masks) {
-                    break;
-                }
-                let brackets = pen.brackets(masks.brackets, masks.quotes, between);
-                count += note_all(&mut self.brackets[count..], brackets, place, note);
-                rest = &rest[BLOCK..];
-                place += BLOCK as u16;
+        let (block, length) = match rest.first_chunk() {
+            Some(block) => (block, BLOCK),
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                (&padded, rest.len())
             }
-            let (block, length) = match rest.first_chunk() {
-                Some(block) => (block, BLOCK),
-                None => {
-                    padded[..rest.len()].copy_from_slice(rest);
-                    (&padded, rest.len())
-                }
-            };
-            let masks = masks(block, first, others);
-            let quotes = masks.quotes & !pen.escapes(masks.backslashes, length);
-            let escapes = if filter.minds_escapes() { masks.backslashes } else { 0 };
-            let at = self.drawn + usize::from(place);
-            mark(&mut self.marks, filter, text, at, escapes | masks.pairs);
-            let brackets = pen.brackets(masks.brackets, quotes, between);
-            count += note_all(&mut self.brackets[count..], brackets, place, note);
-            if rest.len() <= BLOCK {
-                break;
-            }
-            rest = &rest[BLOCK..];
-            place += BLOCK as u16;
-        }
-        self.pen = pen;
-        self.count = count;
+        };
+        let masks = masks(block, first, others);
+        let quotes = masks.quotes & !self.pen.escapes(masks.backslashes, length);
+        let escapes = if filter.minds_escapes() { masks.backslashes } else { 0 };
+        mark(&mut self.marks, filter, text, at, escapes | masks.pairs);
+        let brackets = self.pen.brackets(masks.brackets, quotes, between);
+        let place = (at - self.stretch) as u16;
+        self.count += note_all(&mut self.brackets[..], self.count, brackets, place, note);
     }
 
     /// What the last stretch named.
@@ -232,6 +260,11 @@ impl Outline {
     }
 }
 
+/// The first pair to look for, and the others.
+fn pairs(filter: &Prefilter) -> (Pair, &[Pair]) {
+    filter.pairs().split_first().map_or((NO_PAIR, &[]), |(first, others)| (*first, others))
+}
+
 /// Marks those of a block's pairs and backslashes that may matter.
 #[inline(never)]
 fn mark(marks: &mut Vec<u32>, filter: &Prefilter, text: &[u8], block: usize, mut suspects: u64) {
@@ -244,20 +277,23 @@ fn mark(marks: &mut Vec<u32>, filter: &Prefilter, text: &[u8], block: usize, mut
     }
 }
 
-/// Writes the places of a block's brackets to the front of `slots` and says how many there are.
+/// Writes the places of a block's brackets to `slots` from `first` on and says how many there are.
 #[inline(always)]
 fn note_all(
     slots: &mut [u16],
+    first: usize,
     mut brackets: u64,
     place: u16,
     note: &impl Fn(&mut [u16; AT_ONCE], u64, u16),
 ) -> usize {
     let count = brackets.count_ones() as usize;
-    if let Some(slots) = slots.first_chunk_mut() {
+    if let Some(slots) =
+        slots.get_mut(first..first + AT_ONCE).and_then(|slots| slots.first_chunk_mut())
+    {
         note(slots, brackets, place);
     }
     if count > AT_ONCE {
-        for slot in &mut slots[..count] {
+        for slot in &mut slots[first..first + count] {
             *slot = place + brackets.trailing_zeros() as u16;
             brackets &= brackets - 1;
         }

@@ -22,6 +22,8 @@ pub(super) struct Masks {
     pub(super) brackets: u64,
     /// The first bytes of pairs that the selection wants to see.
     pub(super) pairs: u64,
+    /// Whether there are neither backslashes nor pairs.
+    pub(super) plain: bool,
 }
 
 /// What is carried from block to block.
@@ -34,10 +36,9 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    /// Whether what [`Pen::escapes`] answers is 0, whatever it carries on.
-    #[inline(always)]
-    pub(super) fn is_plain(&self, masks: &Masks) -> bool {
-        masks.backslashes | masks.pairs | self.escaped == 0
+    /// Whether the next byte is one that no backslash escapes.
+    pub(super) fn is_unescaped(&self) -> bool {
+        self.escaped == 0
     }
 
     /// The brackets outside strings, given the quotes that are not escaped.
@@ -78,7 +79,7 @@ impl Pen {
 
 /// The masks of a block, eight bytes at a time.
 pub(super) fn masks(block: &Block, first: Pair, others: &[Pair]) -> Masks {
-    let mut masks = Masks { quotes: 0, backslashes: 0, brackets: 0, pairs: 0 };
+    let mut masks = Masks { quotes: 0, backslashes: 0, brackets: 0, pairs: 0, plain: false };
     let (words, _) = block.as_chunks::<8>();
     let (nexts, _) = block[1..].as_chunks::<8>();
     for (number, (&word, &next)) in words.iter().zip(nexts).enumerate() {
@@ -92,6 +93,7 @@ pub(super) fn masks(block: &Block, first: Pair, others: &[Pair]) -> Masks {
             masks.pairs |= (equal(word, pair[0]) & equal(next, pair[1])) << shift;
         }
     }
+    masks.plain = masks.backslashes | masks.pairs == 0;
     masks
 }
 

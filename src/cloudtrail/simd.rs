@@ -13,8 +13,8 @@ use super::pen;
 #[expect(unsafe_code, reason = "calls into code for instructions that the processor has")]
 pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
     if !is_x86_feature_detected!("pclmulqdq") || !is_x86_feature_detected!("bmi2") {
-        outline.draw_by(text, &pen::masks, &pen::between, &pen::note);
-    } else if is_x86_feature_detected!("avx512vbmi2") {
+        draw_plain(outline, text);
+    } else if is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512vl") {
         // SAFETY: the processor has what `avx512::draw` is compiled for.
         unsafe { avx512::draw(outline, text) }
     } else {
@@ -26,7 +26,20 @@ pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
 /// Draws on to the end of `text`.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
-    outline.draw_by(text, &pen::masks, &pen::between, &pen::note);
+    draw_plain(outline, text);
+}
+
+/// The plain twin.
+fn draw_plain(outline: &mut Outline, text: &[u8]) {
+    outline.draw_by(
+        text,
+        &|outline, text, at| {
+            outline.draw_plain_by(text, at, &pen::masks, &pen::between, &pen::note)
+        },
+        &|outline, text, at| {
+            outline.draw_any_by(text, at, &pen::masks, &pen::between, &pen::note);
+        },
+    );
 }
 
 /// A vector of a block's bytes from `from` on: becomes one load.
@@ -53,10 +66,39 @@ mod avx512 {
     use super::super::prefilter::Pair;
     use super::avx2::between;
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq"
+    )]
     pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
         outline.draw_by(
             text,
+            &|outline, text, at| plain(outline, text, at),
+            &|outline, text, at| {
+                any(outline, text, at);
+            },
+        );
+    }
+
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq"
+    )]
+    fn plain(outline: &mut Outline, text: &[u8], at: usize) -> usize {
+        outline.draw_plain_by(
+            text,
+            at,
+            &|block, first, others| masks(block, first, others),
+            &|quotes| between(quotes),
+            &|slots, brackets, place| note(slots, brackets, place),
+        )
+    }
+
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq"
+    )]
+    fn any(outline: &mut Outline, text: &[u8], at: usize) {
+        outline.draw_any_by(
+            text,
+            at,
             &|block, first, others| masks(block, first, others),
             &|quotes| between(quotes),
             &|slots, brackets, place| note(slots, brackets, place),
@@ -73,17 +115,20 @@ mod avx512 {
             let first = _mm512_cmpeq_epi8_mask(bytes, all(pair[0]));
             _mm512_mask_cmpeq_epi8_mask(first, next, all(pair[1]))
         };
+        let backslashes = _mm512_cmpeq_epi8_mask(bytes, all(b'\\'));
+        let pairs = others.iter().fold(pair(first), |pairs, other| pairs | pair(*other));
         Masks {
             quotes: _mm512_cmpeq_epi8_mask(bytes, all(b'"')),
-            backslashes: _mm512_cmpeq_epi8_mask(bytes, all(b'\\')),
+            backslashes,
             brackets: _mm512_testn_epi8_mask(difference, all(!2)),
-            pairs: others.iter().fold(pair(first), |pairs, other| pairs | pair(*other)),
+            pairs,
+            plain: backslashes | pairs == 0,
         }
     }
 
     /// The places in the block, moved together, and widened.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2")]
     fn note(slots: &mut [u16; AT_ONCE], brackets: u64, place: u16) {
         const PLACES: Block = {
             let mut places = [0; BLOCK + 1];
@@ -132,7 +177,7 @@ mod avx512 {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8,
         _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256,
         _mm256_set_epi64x, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8,
         _mm256_testz_si256,
@@ -146,6 +191,29 @@ mod avx2 {
     pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
         outline.draw_by(
             text,
+            &|outline, text, at| plain(outline, text, at),
+            &|outline, text, at| {
+                any(outline, text, at);
+            },
+        );
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+    fn plain(outline: &mut Outline, text: &[u8], at: usize) -> usize {
+        outline.draw_plain_by(
+            text,
+            at,
+            &|block, first, others| masks(block, first, others),
+            &|quotes| between(quotes),
+            &pen::note,
+        )
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+    fn any(outline: &mut Outline, text: &[u8], at: usize) {
+        outline.draw_any_by(
+            text,
+            at,
             &|block, first, others| masks(block, first, others),
             &|quotes| between(quotes),
             &pen::note,
@@ -162,11 +230,15 @@ mod avx2 {
             in_low = _mm256_or_si256(in_low, pair(low, low_next, *other));
             in_high = _mm256_or_si256(in_high, pair(high, high_next, *other));
         }
+        let (low_back, high_back) = (equal(low, b'\\'), equal(high, b'\\'));
+        let rare =
+            _mm256_or_si256(_mm256_or_si256(low_back, high_back), _mm256_or_si256(in_low, in_high));
         Masks {
             quotes: bits(equal(low, b'"'), equal(high, b'"')),
-            backslashes: few(equal(low, b'\\'), equal(high, b'\\')),
+            backslashes: bits(low_back, high_back),
             brackets: bits(brackets(low), brackets(high)),
-            pairs: few(in_low, in_high),
+            pairs: bits(in_low, in_high),
+            plain: _mm256_testz_si256(rare, rare) == 1,
         }
     }
 
@@ -205,14 +277,6 @@ mod avx2 {
         u64::from(high) << 32 | u64::from(low)
     }
 
-    /// The same, where as a rule there is none.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn few(low: __m256i, high: __m256i) -> u64 {
-        let both = _mm256_or_si256(low, high);
-        if _mm256_testz_si256(both, both) == 1 { 0 } else { bits(low, high) }
-    }
-
     #[inline]
     #[target_feature(enable = "avx2")]
     fn all(byte: u8) -> __m256i {
@@ -231,7 +295,7 @@ mod avx2 {
     #[inline]
     #[target_feature(enable = "pclmulqdq")]
     pub(super) fn between(quotes: u64) -> u64 {
-        let quotes = _mm_set_epi64x(0, quotes.cast_signed());
+        let quotes = _mm_cvtsi64_si128(quotes.cast_signed());
         let product = _mm_clmulepi64_si128(quotes, _mm_set1_epi8(-1), 0);
         _mm_cvtsi128_si64(product).cast_unsigned()
     }
@@ -246,8 +310,8 @@ mod tests {
     use proptest::sample::select;
     use proptest::test_runner::{Config, TestRunner};
 
+    use super::super::Selection;
     use super::super::outline::Outline;
-    use super::super::{Selection, pen};
     use crate::config::{EventRule, Pattern};
 
     /// An outline for two needles.
@@ -293,7 +357,7 @@ mod tests {
         let (mut compared, features) = (0, features());
         runner
             .run(&(text(), 1..130_usize), |(text, piece)| {
-                let plain = drawn(&text, piece, &plain);
+                let plain = drawn(&text, piece, &super::draw_plain);
                 if features.0 {
                     // SAFETY: the processor has the instructions.
                     let draw = |outline: &mut Outline, text: &[u8]| unsafe {
@@ -315,10 +379,6 @@ mod tests {
         eprintln!("{compared} sets of wide instructions compared");
     }
 
-    fn plain(outline: &mut Outline, text: &[u8]) {
-        outline.draw_by(text, &pen::masks, &pen::between, &pen::note);
-    }
-
     fn features() -> (bool, bool) {
         let wide = is_x86_feature_detected!("pclmulqdq") && is_x86_feature_detected!("bmi2");
         let avx2 = wide && is_x86_feature_detected!("avx2");
@@ -338,7 +398,7 @@ mod tests {
         for part in ["Certificate", "Yy_", r"\u0059"] {
             for (before, piece) in (0..140).flat_map(|at| [1, 2, 63, 64, 65].map(|cut| (at, cut))) {
                 let text = [&vec![b' '; before], part.as_bytes(), b"      "].concat();
-                for draw in [plain, super::draw] {
+                for draw in [super::draw_plain as fn(&mut Outline, &[u8]), super::draw] {
                     let marks = drawn(&text, piece, &draw).split_off(1);
                     assert!(marks.contains(&before), "{part} {before} {piece} {marks:?}");
                 }
