@@ -10,20 +10,7 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 
 /// The twelve, in the order of the documentation.
-pub(crate) const OPERATIONS: [&str; 12] = [
-    "UploadServerCertificate",
-    "UpdateServerCertificate",
-    "DeleteServerCertificate",
-    "GetServerCertificate",
-    "ListServerCertificates",
-    "TagServerCertificate",
-    "UntagServerCertificate",
-    "ListServerCertificateTags",
-    "UploadSigningCertificate",
-    "UpdateSigningCertificate",
-    "DeleteSigningCertificate",
-    "ListSigningCertificates",
-];
+pub(crate) use crate::support::samples::EVENTS as OPERATIONS;
 
 /// The shapes that a record comes in.
 pub(crate) const SHAPES: [&str; 5] = ["success", "denied", "other error", "omitted", "minimal"];

@@ -2,6 +2,7 @@
 
 mod aws_environment;
 mod backfill;
+mod canary;
 mod cli;
 mod config;
 mod conformance;

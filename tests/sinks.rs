@@ -1,4 +1,10 @@
 //! The sinks against real servers: what librdkafka's mock cluster and our own stand-in cannot prove.
 
 mod broker;
-mod kafka;
+mod guide;
+mod logins;
+mod outages;
+mod registry;
+mod running;
+mod secrets;
+mod topics;

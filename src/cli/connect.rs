@@ -1,4 +1,4 @@
-//! `check --connect`: asks every queue and every sink whether it would work with us, and changes nothing.
+//! `check --connect`: asks every queue, every secret that AWS keeps and every sink whether it would work with us, and changes nothing.
 
 use std::path::Path;
 
@@ -16,6 +16,14 @@ pub(super) async fn connect(config: &Config) -> bool {
         Err(why) => return tell("sources", Err(why)),
     };
     let mut all_good = true;
+    match pipeline::secrets(config, None).await {
+        Err(why) => return tell("secrets", Err(why)),
+        Ok(answers) => {
+            for (place, answer) in answers {
+                all_good &= tell(&place, answer.map(|()| Vec::new()));
+            }
+        }
+    }
     for (source, described) in sources.iter().zip(&config.sources) {
         let answer = match &described.kind {
             SourceKind::Sqs { .. } => source.queue.facts().await,
@@ -25,7 +33,10 @@ pub(super) async fn connect(config: &Config) -> bool {
         all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
     for one in &config.sinks {
-        let answer = sink::probe(one).await.map(|()| Vec::new());
+        let answer = match pipeline::sink_credentials(config, one, None).await {
+            Ok(credentials) => sink::probe(one, credentials).await.map(|()| Vec::new()),
+            Err(why) => Err(why),
+        };
         all_good &= tell(&format!("sink {}", one.name), answer);
     }
     all_good

@@ -92,7 +92,7 @@ impl Destinations {
             let Some(sink) = self.sinks.iter().find(|sink| sink.name == target.sink) else {
                 continue; // The checked configuration has no such route.
             };
-            let (kind, format) = (described(&sink.kind), sink.format.as_str());
+            let (kind, format) = (described(&sink.kind, event), sink.format.as_str());
             text.push_str(&format!("{:<13}{}, {kind}, {format}:\n", "sent to", sink.name));
             text.push_str(&format!("{:<13}{}\n", "", payload(event, sink.format)));
         }
@@ -100,11 +100,12 @@ impl Destinations {
     }
 }
 
-fn described(kind: &SinkKind) -> String {
+/// Where a sink puts this event.
+fn described(kind: &SinkKind, event: &Event) -> String {
     match kind {
-        SinkKind::Kafka(kafka) => format!("topic {}", kafka.topic),
+        SinkKind::Kafka(kafka) => format!("topic {}", event.choose(&kafka.topic)),
         SinkKind::SplunkHec(hec) => match &hec.index {
-            Some(index) => format!("index {}", escape(index)),
+            Some(index) => format!("index {}", escape(event.choose(index))),
             None => "the token's index".to_owned(),
         },
         SinkKind::Stdout(_) => "stdout".to_owned(),

@@ -176,10 +176,6 @@ impl<'t> Section<'t> {
         self.item(key).and_then(|item| item.flag()).unwrap_or(default)
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Option<String> {
-        self.item(key)?.text()
-    }
-
     pub(super) fn choice<T: Copy>(
         &self,
         key: &'static str,

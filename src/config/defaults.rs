@@ -79,6 +79,10 @@ pub(super) const SPLUNK_MODE: SplunkMode = SplunkMode::Beside;
 pub(super) const SPLUNK_BATCH: u64 = 1_000_000;
 /// `[sink.*] (splunk_hec) timeout`: longer than Splunk's own pauses, which else make duplicates.
 pub(super) const SPLUNK_TIMEOUT: Duration = Duration::from_secs(60);
+/// `refresh` of a secret that AWS keeps: a refusal has it read at once, whatever the time.
+pub(super) const SECRET_REFRESH: Duration = Duration::from_secs(300);
+/// `[sink.*] (file) rotate.keep`.
+pub(super) const ROTATED_FILES: u64 = 10;
 /// `[accounts]` and `[posture] refresh`: IAM makes a new credential report every four hours at most.
 pub(super) const REFRESH: Duration = Duration::from_secs(3600);
 /// `[dead_letter] directory` of a configuration that reads folders only.

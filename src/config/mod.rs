@@ -5,6 +5,7 @@
 //! expanded in values after parsing, so that no value can change the structure.
 
 mod accounts;
+mod aws_secret;
 pub mod csv;
 mod cursor;
 mod dead_letter;
@@ -12,11 +13,14 @@ mod defaults;
 mod expand;
 mod groups;
 mod item;
+mod kafka;
 mod load;
+mod mapping;
 mod network;
 mod problem;
 mod read;
 mod secret;
+mod secrets_aws;
 mod secrets_in_text;
 mod source;
 mod suggest;
@@ -26,16 +30,20 @@ mod units;
 mod when;
 
 pub use accounts::{ACCOUNT_LABELS, Account, Accounts, Place, Refreshed};
+pub use aws_secret::{AwsSecret, Stage, Version, Versions};
 pub use cursor::Keys;
 pub use dead_letter::{DeadLetterConfig, LetterPlace};
 pub use expand::Lookup;
 pub use groups::{
     AUDIT_TRAIL, CERTIFICATE_FLAGS, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES,
 };
+pub use kafka::{KafkaAuth, KafkaConfig, KafkaKey, RegistryConfig, SubjectName};
 pub use load::{load, parse, parse_with, walk};
+pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};
 pub use secret::Secret;
+pub use secrets_aws::SecretsManager;
 pub use source::{
     Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
     iam_region,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{AwsSecret, Config, SinkConfig, SinkKind};
 use crate::outcome::Why;
 
 /// Where a secret comes from. It is read when it is needed, and again when it is refused.
@@ -17,6 +18,8 @@ pub enum Secret {
     File(PathBuf),
     /// Written out in the configuration; `check` warns.
     Literal(Arc<SecretString>),
+    /// `{ aws_secret = "…" }`: what was last read of it. [`Secret::renew`] reads it.
+    Aws(Arc<AwsSecret>),
 }
 
 impl Secret {
@@ -33,12 +36,60 @@ impl Secret {
                 Why::new("secret_unreadable", format!("secret file {}: {cause}", path.display()))
             })?,
             Self::Literal(value) => value.expose_secret().to_owned(),
+            Self::Aws(secret) => return secret.value(),
         };
         let value = value.trim_end_matches(['\r', '\n']);
         if value.is_empty() {
             return Err(Why::new("secret_unreadable", format!("{self:?} is empty")));
         }
         Ok(SecretString::from(value.to_owned()))
+    }
+
+    /// Asks AWS, where it keeps the secret and it was refused or its time has come. Call it before [`read`](Self::read).
+    ///
+    /// # Errors
+    /// AWS does not say it. What it said before can still be read, and may still be good.
+    pub async fn renew(&self) -> Result<(), Why> {
+        match self {
+            Self::Aws(secret) => secret.renew().await,
+            Self::Env(_) | Self::File(_) | Self::Literal(_) => Ok(()),
+        }
+    }
+
+    /// The value that was read was refused by whom it is for: the next renewal asks again, and may answer with the
+    /// previous version.
+    pub fn refuse(&self) {
+        if let Self::Aws(secret) = self {
+            secret.refuse();
+        }
+    }
+}
+
+impl SinkConfig {
+    /// The secrets of this sink.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match &self.kind {
+            SinkKind::SplunkHec(hec) => vec![&hec.token],
+            SinkKind::Kafka(kafka) => kafka.secrets(),
+            SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The secrets that AWS keeps, each once.
+    #[must_use]
+    pub fn aws_secrets(&self) -> Vec<&Arc<AwsSecret>> {
+        let mut found: Vec<&Arc<AwsSecret>> = Vec::new();
+        for secret in self.sinks.iter().flat_map(SinkConfig::secrets) {
+            if let Secret::Aws(secret) = secret
+                && !found.iter().any(|seen| Arc::ptr_eq(seen, secret))
+            {
+                found.push(secret);
+            }
+        }
+        found
     }
 }
 
@@ -48,6 +99,7 @@ impl fmt::Debug for Secret {
             Self::Env(name) => write!(f, "env {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Literal(_) => f.write_str("[redacted]"),
+            Self::Aws(secret) => write!(f, "{secret:?}"),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    DeadLetterConfig, Network, Pattern, Problem, Refreshed, Secret, SourceConfig, When,
-    is_account_id,
+    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret,
+    SourceConfig, When, is_account_id,
 };
 
 /// Everything that `run` needs.
@@ -187,6 +187,8 @@ pub struct Aws {
     pub s3_endpoint: Option<Url>,
     /// Endpoint of SQS instead of AWS's own.
     pub sqs_endpoint: Option<Url>,
+    /// Endpoint of Secrets Manager instead of AWS's own.
+    pub secretsmanager_endpoint: Option<Url>,
 }
 
 /// `[[route]]`.
@@ -245,50 +247,6 @@ pub enum SinkKind {
     File(FileConfig),
 }
 
-/// `type = "kafka"`.
-#[derive(Debug, Clone)]
-pub struct KafkaConfig {
-    /// `bootstrap.servers`, host:port each.
-    pub brokers: Vec<String>,
-    /// Topic.
-    pub topic: String,
-    /// How to log in.
-    pub auth: KafkaAuth,
-    /// TLS, where brokers speak it.
-    pub tls: Option<Tls>,
-    /// What the key of a Kafka record is.
-    pub key: KafkaKey,
-    /// Other librdkafka properties, passed through but for those that are ours.
-    pub options: Vec<(String, String)>,
-    /// How long librdkafka tries before it answers; our own retries own the rest.
-    pub timeout: Duration,
-}
-
-/// What partitions a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KafkaKey {
-    /// `recipientAccountId`: one account's events stay in one partition.
-    Account,
-    /// `eventID`: spread evenly.
-    EventId,
-}
-
-/// `auth = { mechanism = … }`.
-#[derive(Debug, Clone)]
-pub enum KafkaAuth {
-    /// No SASL.
-    None,
-    /// SASL with a name and a password.
-    Sasl {
-        /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, as librdkafka spells it.
-        mechanism: &'static str,
-        /// User.
-        username: String,
-        /// Password.
-        password: Secret,
-    },
-}
-
 /// TLS towards a destination.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
@@ -312,13 +270,13 @@ pub struct SplunkConfig {
     /// Beside an existing CloudTrail feed, or the only one.
     pub mode: SplunkMode,
     /// `index`; absent: the token's default.
-    pub index: Option<String>,
+    pub index: Option<Mapping>,
     /// `source`; absent: the event's origin.
-    pub source: Option<String>,
+    pub source: Option<Mapping>,
     /// `sourcetype`; absent: the mode's.
-    pub sourcetype: Option<String>,
+    pub sourcetype: Option<Mapping>,
     /// `host`; absent: the account id.
-    pub host: Option<String>,
+    pub host: Option<Mapping>,
     /// Indexer acknowledgement.
     pub ack: bool,
     /// TLS.
@@ -349,6 +307,19 @@ pub struct FileConfig {
     pub path: PathBuf,
     /// `fsync` before an event counts as delivered.
     pub fsync: bool,
+    /// When a new file is begun; absent: never.
+    pub rotate: Option<Rotation>,
+}
+
+/// `rotate = { … }`: at least one of `size` and `age`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// A file is not filled beyond this; a single batch that is larger has a file of its own.
+    pub size: Option<u64>,
+    /// A file holds what was written in one period of this length, counted from the epoch in UTC.
+    pub age: Option<Duration>,
+    /// Files that were moved aside and are kept; older ones are removed.
+    pub keep: usize,
 }
 
 /// `[log]`.

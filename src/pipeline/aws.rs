@@ -106,8 +106,11 @@ fn trusting(loader: ConfigLoader, pem: Vec<u8>) -> Result<ConfigLoader, Why> {
 
 /// The SDK refuses such a pair at every single call; better said once, before the first.
 fn refuse_contradictions(config: &SdkConfig, settings: &Aws) -> Result<(), Why> {
-    let endpoints =
-        [("s3_endpoint", &settings.s3_endpoint), ("sqs_endpoint", &settings.sqs_endpoint)];
+    let endpoints = [
+        ("s3_endpoint", &settings.s3_endpoint),
+        ("sqs_endpoint", &settings.sqs_endpoint),
+        ("secretsmanager_endpoint", &settings.secretsmanager_endpoint),
+    ];
     let variables = [
         ("AWS_USE_FIPS_ENDPOINT", config.use_fips()),
         ("AWS_USE_DUALSTACK_ENDPOINT", config.use_dual_stack()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -13,10 +14,13 @@ use super::dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, S3DeadLetter, SqsDeadLetter,
 };
 use super::decode::Executor;
+use super::secrets::secrets;
 use super::surroundings::Surroundings;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
-use crate::config::{Aws, Config, DeadLetterConfig, LetterPlace, SourceConfig, SourceKind};
+use crate::config::{
+    Aws, Config, DeadLetterConfig, LetterPlace, SinkConfig, SourceConfig, SourceKind,
+};
 use crate::outcome::Why;
 use crate::queue::{DirectoryQueue, Queue, SqsQueue};
 use crate::route::Router;
@@ -33,12 +37,15 @@ use crate::telemetry::{Health, Metrics};
 pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why> {
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(Arc::clone(&metrics));
+    for (_, read) in secrets(&config, aws.clone()).await? {
+        read?;
+    }
     let sinks_stop = CancellationToken::new();
-    let sinks = config
-        .sinks
-        .iter()
-        .map(|one| sink::build(one, &metrics, sinks_stop.clone()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut sinks = Vec::with_capacity(config.sinks.len());
+    for one in &config.sinks {
+        let credentials = sink_credentials(&config, one, aws.clone()).await?;
+        sinks.push(sink::build(one, credentials, &metrics, sinks_stop.clone())?);
+    }
     let sources = sources(&config, aws.clone()).await?;
     let graveyard = graveyard(&config, aws.clone()).await?;
     let surroundings = Surroundings::new(&config, aws).await?;
@@ -88,7 +95,8 @@ async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<Graveyard,
     Ok(Graveyard::Letters(letters, KeepBytes(*keep_bytes)))
 }
 
-fn first_region(config: &Config) -> &str {
+/// The region of the first queue, where there is one.
+pub(super) fn first_region(config: &Config) -> &str {
     let region = config.sources.iter().find_map(|source| match &source.kind {
         SourceKind::Sqs { region, .. } => Some(region.as_str()),
         SourceKind::Directory(_) => None,
@@ -121,6 +129,20 @@ pub(super) async fn queue_and_store(
     let own = aws.of(source.role.as_ref(), region, &config.aws).await?;
     let store = store(source, region, &own, &config.aws, &mut aws).await?;
     Ok((queue(config, &own, queue_url, region), store))
+}
+
+/// The credentials of a sink that logs in with AWS's; AWS's own configuration is loaded for no other.
+///
+/// # Errors
+/// As [`build`].
+pub async fn sink_credentials(
+    config: &Config,
+    one: &SinkConfig,
+    aws: Option<SdkConfig>,
+) -> Result<Option<SharedCredentialsProvider>, Why> {
+    let Some((region, role)) = one.aws_login() else { return Ok(None) };
+    let own = Configurations::new(aws).of(role, region, &config.aws).await?;
+    Ok(own.credentials_provider())
 }
 
 fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {

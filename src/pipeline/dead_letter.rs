@@ -80,7 +80,8 @@ pub(super) fn object(location: &Location, why: &Why, now: OffsetDateTime) -> Let
     letter("object", &[&place], about, why, now, day_of(location))
 }
 
-/// One bad record of an otherwise sound file: by reference, unless its bytes are to be kept.
+/// One bad record of an otherwise sound file: by reference, unless its bytes are to be kept. What cannot be read
+/// cannot be redacted either, so bytes that may hold a key are never kept.
 pub(super) fn record(
     origin: &Origin,
     bad: &BadRecord,
@@ -90,8 +91,12 @@ pub(super) fn record(
     let place = origin.to_string();
     let mut about = json!({"origin": place, "at": at_origin(origin), "index": bad.index,
         "offset": bad.offset, "sha256": bad.sha256});
-    if keep.0 {
-        about["bytes"] = String::from_utf8_lossy(&bad.bytes).into();
+    match keep.0 {
+        true if event::may_hold_key(&bad.bytes) => {
+            about["withheld"] = "its bytes may hold a private key or a certificate".into();
+        }
+        true => about["bytes"] = String::from_utf8_lossy(&bad.bytes).into(),
+        false => {}
     }
     let why = Why::new("bad_record", bad.reason.clone());
     let day = location(origin).as_ref().and_then(day_of);
@@ -205,6 +210,28 @@ mod tests {
             OffsetDateTime::UNIX_EPOCH,
         );
         assert_ne!(first.name, other.name);
+    }
+
+    #[test]
+    fn bytes_of_a_bad_record_are_kept_but_never_a_key() {
+        let origin = Origin::Inline { message_id: "m".to_owned() };
+        let letter = |text: &'static str, keep| {
+            let bad = BadRecord {
+                index: 0,
+                offset: 0,
+                sha256: "00".to_owned(),
+                reason: "no JSON".to_owned(),
+                bytes: text.into(),
+            };
+            record(&origin, &bad, KeepBytes(keep), OffsetDateTime::UNIX_EPOCH).body
+        };
+        let plain = r#"{"eventName":"#;
+        assert_eq!(letter(plain, true)["bytes"], plain);
+        assert_eq!(letter(plain, false).get("bytes"), None);
+        let canary = r#"{"requestParameters":{"privateKey":"canary"#;
+        let body = letter(canary, true);
+        assert!(!body.to_string().contains("canary"), "{body}");
+        assert!(body["withheld"].is_string() && body["sha256"].is_string(), "{body}");
     }
 
     #[test]

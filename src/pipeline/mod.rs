@@ -21,6 +21,7 @@ mod message;
 mod object;
 mod receive;
 mod replay;
+mod secrets;
 mod start;
 mod surroundings;
 mod wire;
@@ -50,12 +51,13 @@ use receive::Receiver;
 use wire::{Post, RunningSource, Wire};
 
 pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfill, source_of};
-pub use build::{build, sources};
+pub use build::{build, sink_credentials, sources};
 pub use dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
 };
 pub use decode::Executor;
 pub use replay::{LetterSource, Replayed, replay};
+pub use secrets::secrets;
 pub use surroundings::{Surroundings, Unusable};
 pub use wire::{Bodies, Now, Source, SourcePolicy};
 pub use worklist::Counts;

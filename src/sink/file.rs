@@ -1,20 +1,26 @@
 //! The file sink: one event a line, appended. After a crash or a full disk there is never half a line.
 
+mod rotate;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{BOUNDS, Lines, WriteLines};
 use super::{Built, handle};
-use crate::config::{FileConfig, SinkConfig};
+use crate::config::{FileConfig, Rotation, SinkConfig};
 use crate::outcome::Why;
 use crate::telemetry::Metrics;
 
 /// Longest unfinished last line that is looked at; a longer one is ended, not removed.
 const LONGEST_LINE: u64 = 16 << 20;
+
+/// The clock that rotation goes by.
+type Now = Box<dyn Fn() -> OffsetDateTime + Send>;
 
 /// Makes the sink.
 ///
@@ -26,12 +32,13 @@ pub(super) fn build(
     metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<Built, Why> {
+    let append = Append::open(&config.name, own, Box::new(OffsetDateTime::now_utc))?;
     let lines = Lines {
         name: config.name.clone(),
         format: config.format,
         render: crate::event::render,
         metrics: metrics.clone(),
-        writer: Arc::new(Mutex::new(Append::open(&config.name, own)?)),
+        writer: Arc::new(Mutex::new(append)),
     };
     Ok(handle::start(config, lines, BOUNDS, metrics, stop))
 }
@@ -40,63 +47,117 @@ pub(super) fn build(
 struct Append {
     sink: String,
     path: PathBuf,
+    fsync: bool,
+    rotation: Option<Rotation>,
+    now: Now,
+    /// `None`: it was moved aside, or cannot be trusted to end in a whole line; the next line opens it.
+    current: Option<Current>,
+}
+
+/// The file as it is open.
+struct Current {
     file: File,
     /// Length up to which lines are whole; `None`: a pipe or a device, where nothing can be taken back.
     length: Option<u64>,
-    fsync: bool,
+    /// When it was written to before.
+    written: OffsetDateTime,
 }
 
 impl Append {
-    fn open(sink: &str, own: &FileConfig) -> Result<Self, Why> {
-        let opened = open(&own.path);
-        let (file, length) = opened.map_err(|fault| failed(sink, &own.path, "open", &fault))?;
-        Ok(Self { sink: sink.to_owned(), path: own.path.clone(), file, length, fsync: own.fsync })
+    fn open(sink: &str, own: &FileConfig, now: Now) -> Result<Self, Why> {
+        let mut append = Self {
+            sink: sink.to_owned(),
+            path: own.path.clone(),
+            fsync: own.fsync,
+            rotation: own.rotate,
+            now,
+            current: None,
+        };
+        append.current()?;
+        Ok(append)
     }
 
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.file.write_all(lines)?;
-        match self.length {
-            Some(_) if self.fsync => self.file.sync_data(),
-            _ => Ok(()),
+    /// The open file, opened now if it is not.
+    fn current(&mut self) -> Result<&mut Current, Why> {
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => open(&self.path).map_err(|fault| self.failed("open", &fault))?,
+        };
+        Ok(self.current.insert(current))
+    }
+
+    /// Moves the file aside if it is full or old.
+    fn rotate(&mut self, more: u64, now: OffsetDateTime) -> Result<(), Why> {
+        let Some(rotation) = self.rotation else { return Ok(()) };
+        let Current { length: Some(length), written, .. } = *self.current()? else { return Ok(()) };
+        if !rotate::is_due(&rotation, length, more, written, now) {
+            return Ok(());
         }
+        // Closed first: whatever fails from here on, the next line opens what then has the name.
+        self.current = None;
+        let moved = rotate::move_aside(&self.path, now, self.fsync);
+        moved.map_err(|fault| self.failed("rotate", &fault))?;
+        if let Err(fault) = rotate::prune(&self.path, rotation.keep) {
+            let why = self.failed("remove the oldest of", &fault);
+            tracing::warn!(sink = self.sink, code = why.code, "{why}");
+        }
+        Ok(())
+    }
+
+    fn failed(&self, verb: &str, fault: &io::Error) -> Why {
+        let (sink, path) = (&self.sink, self.path.display());
+        Why::new("file_failed", format!("sink.{sink}.path: cannot {verb} {path}: {fault}"))
     }
 }
 
 impl WriteLines for Append {
     fn write_lines(&mut self, lines: &[u8]) -> Result<(), Why> {
-        match self.append(lines) {
+        let now = (self.now)();
+        self.rotate(lines.len() as u64, now)?;
+        let fsync = self.fsync;
+        let current = self.current()?;
+        match current.append(lines, fsync) {
             Ok(()) => {
-                self.length = self.length.map(|length| length + lines.len() as u64);
+                current.length = current.length.map(|length| length + lines.len() as u64);
+                current.written = now;
                 Ok(())
             }
             Err(fault) => {
-                // Take back what was written of it. Where even that fails, the next start mends it.
-                if let Some(length) = self.length {
-                    let _ = self.file.set_len(length);
+                // Take back what was written of it. Where even that fails, opening it again mends it.
+                if current.length.is_some_and(|length| current.file.set_len(length).is_err()) {
+                    self.current = None;
                 }
-                Err(failed(&self.sink, &self.path, "write to", &fault))
+                Err(self.failed("write to", &fault))
             }
         }
     }
 }
 
-fn failed(sink: &str, path: &Path, verb: &str, fault: &io::Error) -> Why {
-    let text = format!("sink.{sink}.path: cannot {verb} {}: {fault}", path.display());
-    Why::new("file_failed", text)
+impl Current {
+    fn append(&mut self, lines: &[u8], fsync: bool) -> io::Result<()> {
+        self.file.write_all(lines)?;
+        match self.length {
+            Some(_) if fsync => self.file.sync_data(),
+            _ => Ok(()),
+        }
+    }
 }
 
-fn open(path: &Path) -> io::Result<(File, Option<u64>)> {
-    let regular = match std::fs::metadata(path) {
-        Ok(found) => found.is_file(),
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => true,
+fn open(path: &Path) -> io::Result<Current> {
+    let found = match std::fs::metadata(path) {
+        Ok(found) => Some(found),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => None,
         Err(fault) => return Err(fault),
     };
-    if !regular {
-        return Ok((OpenOptions::new().append(true).open(path)?, None));
+    if found.as_ref().is_some_and(|found| !found.is_file()) {
+        let file = OpenOptions::new().append(true).open(path)?;
+        return Ok(Current { file, length: None, written: OffsetDateTime::UNIX_EPOCH });
     }
     let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
-    let length = mend(&mut file)?;
-    Ok((file, Some(length)))
+    // Before it is mended, which is no writing of ours. Of a new file it does not matter: it is empty.
+    let written = found.and_then(|found| found.modified().ok()).map(OffsetDateTime::from);
+    let length = Some(mend(&mut file)?);
+    Ok(Current { file, length, written: written.unwrap_or(OffsetDateTime::UNIX_EPOCH) })
 }
 
 /// Ends the file in a whole line and returns its length. A last line without an end is either whole

@@ -22,6 +22,7 @@ mod testing;
 
 use std::sync::Arc;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -66,17 +67,19 @@ pub struct Built {
     pub driver: BoxFuture<'static, ()>,
 }
 
-/// Makes the sink that `config` describes. Opens files and creates clients; connects to nothing yet.
+/// Makes the sink that `config` describes. Opens files and creates clients; connects to nothing yet. `aws` are the
+/// credentials of a sink that logs in with AWS's ([`SinkConfig::aws_login`]).
 ///
 /// # Errors
 /// What could not be created, with the sink's name and setting.
 pub fn build(
     config: &SinkConfig,
+    aws: Option<SharedCredentialsProvider>,
     metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<Built, Why> {
     match &config.kind {
-        SinkKind::Kafka(kafka) => kafka::build(config, kafka, metrics, stop),
+        SinkKind::Kafka(kafka) => kafka::build(config, kafka, aws, metrics, stop),
         SinkKind::SplunkHec(splunk) => splunk::build(config, splunk, metrics, stop),
         SinkKind::Stdout(stdout) => Ok(stdout::build(config, stdout, metrics, stop)),
         SinkKind::File(file) => file::build(config, file, metrics, stop),
@@ -87,9 +90,9 @@ pub fn build(
 ///
 /// # Errors
 /// Why events would not be accepted: no answer, a refused login, a missing topic.
-pub async fn probe(config: &SinkConfig) -> Result<(), Why> {
+pub async fn probe(config: &SinkConfig, aws: Option<SharedCredentialsProvider>) -> Result<(), Why> {
     match &config.kind {
-        SinkKind::Kafka(own) => kafka::probe(&config.name, own).await,
+        SinkKind::Kafka(own) => kafka::probe(config, own, aws).await,
         SinkKind::SplunkHec(own) => splunk::probe(config, own).await,
         SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
     }

@@ -96,6 +96,52 @@ struct Envelope<'a> {
     event_id: Option<&'a RawValue>,
 }
 
+/// An object in its bucket, as S3 itself and EventBridge name it; they spell two members differently.
+#[derive(Deserialize)]
+struct Entity<'a> {
+    #[serde(borrow)]
+    bucket: Bucket<'a>,
+    #[serde(borrow)]
+    object: Object<'a>,
+}
+
+#[derive(Deserialize)]
+struct Bucket<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    size: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eTag", alias = "etag")]
+    etag: Option<&'a RawValue>,
+    #[serde(borrow, rename = "versionId", alias = "version-id")]
+    version: Option<&'a RawValue>,
+}
+
+impl Entity<'_> {
+    /// The bucket and the key as it is written, if both are there.
+    fn place(&self) -> Option<(String, String)> {
+        let bucket = string(self.bucket.name).filter(|name| !name.is_empty())?;
+        Some((bucket, string(self.object.key).filter(|key| !key.is_empty())?))
+    }
+
+    /// The object at `bucket` and the decoded `key`, with what else is said of it.
+    fn at(&self, bucket: String, key: String, region: Option<String>) -> ObjectRef {
+        let version = string(self.object.version).filter(|version| !version.is_empty());
+        ObjectRef {
+            location: Location::S3 { bucket, key, version },
+            region: region.filter(|region| !region.is_empty()),
+            size: size(self.object.size),
+            etag: etag(self.object.etag),
+        }
+    }
+}
+
 /// Understands a body.
 ///
 /// # Errors

@@ -4,6 +4,8 @@
 //! filtered + bad + duplicate + discarded + routed`. Per sink: `sink_routed = delivered +
 //! dead_lettered + dropped + failed` where `failed` pairs went back to the queue.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -33,6 +35,15 @@ pub struct BySinkAndReason {
     pub sink: String,
     /// The code.
     pub reason: String,
+}
+
+/// Labels: a sink's name, and a Kafka broker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySinkAndBroker {
+    /// Name under `[sink.*]`.
+    pub sink: String,
+    /// Its id in the cluster, `bootstrap` before that is known, or `other` beyond the first 64.
+    pub broker: String,
 }
 
 /// Label: an AWS account.
@@ -65,6 +76,8 @@ pub struct ByRoute {
 }
 
 type Counted<L> = Family<L, Counter>;
+/// A number with a fraction.
+type Fraction = Gauge<f64, AtomicU64>;
 type Lag = Family<BySink, Histogram, fn() -> Histogram>;
 
 /// Seconds from the call to its delivery: CloudTrail itself takes minutes.
@@ -109,6 +122,12 @@ pub struct Metrics {
     pub sink_bytes: Counted<BySink>,
     pub sink_pending: Family<BySink, Gauge>,
     pub sink_lag: Lag,
+    pub kafka_queue_records: Family<BySink, Gauge>,
+    pub kafka_queue_bytes: Family<BySink, Gauge>,
+    pub kafka_broker_rtt: Family<BySinkAndBroker, Fraction>,
+    pub kafka_broker_connects: Counted<BySinkAndBroker>,
+    pub kafka_broker_send_errors: Counted<BySinkAndBroker>,
+    pub kafka_broker_timeouts: Counted<BySinkAndBroker>,
     pub oldest_message_age: Gauge,
     pub work_in_use: Gauge,
     pub unacknowledged_in_use: Gauge,
@@ -175,6 +194,12 @@ impl Metrics {
             sink_bytes: register!(r, "sink_bytes", "Serialised bytes sent to a sink, before compression"),
             sink_pending: register!(r, "sink_pending_events", "Events handed over to a sink and not answered"),
             sink_lag,
+            kafka_queue_records: register!(r, "kafka_queue_records", "Records in librdkafka's queue, and on their way"),
+            kafka_queue_bytes: register!(r, "kafka_queue_bytes", "Bytes of those records"),
+            kafka_broker_rtt: register!(r, "kafka_broker_rtt_seconds", "Round trip of requests to a broker, on average of the last 15 s"),
+            kafka_broker_connects: register!(r, "kafka_broker_connects", "Connections tried to a broker"),
+            kafka_broker_send_errors: register!(r, "kafka_broker_send_errors", "Requests that could not be sent to a broker"),
+            kafka_broker_timeouts: register!(r, "kafka_broker_timeouts", "Requests that a broker did not answer in time"),
             oldest_message_age: register!(r, "oldest_message_age_seconds", "Since the oldest message in hand was sent; 0: none"),
             work_in_use: register!(r, "work_in_use", "Messages being fetched and decoded"),
             unacknowledged_in_use: register!(r, "unacknowledged_in_use", "Messages received and not settled"),

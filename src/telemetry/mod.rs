@@ -6,4 +6,6 @@ mod metrics;
 
 pub use health::{Health, SourceHealth, serve};
 pub use log::{escape, init};
-pub use metrics::{ByAccount, ByReason, ByRoute, BySink, BySinkAndReason, Metrics};
+pub use metrics::{
+    ByAccount, ByReason, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
+};

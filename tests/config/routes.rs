@@ -1,6 +1,6 @@
 //! What conditions, and a sink's topic for one route, become.
 
-use certrelay::config::{Condition, OcsfVersion, OutputFormat, SinkKind};
+use certrelay::config::{Condition, Mapping, OcsfVersion, OutputFormat, SinkKind};
 
 /// As it could be written: `a b !c`.
 fn written(condition: &Condition) -> String {
@@ -76,12 +76,12 @@ fn a_topic_of_a_route_s_own_becomes_a_sink_of_its_own() {
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(names, ["soc", "soc:security", "lake", "lake:changes"]);
     let topic = |at: usize| match &config.sinks[at].kind {
-        SinkKind::Kafka(kafka) => kafka.topic.clone(),
+        SinkKind::Kafka(kafka) => kafka.topic.to_string(),
         other => panic!("{other:?}"),
     };
     assert_eq!((topic(2), topic(3)), ("certificates".to_owned(), "changes".to_owned()));
     let SinkKind::SplunkHec(security) = &config.sinks[1].kind else { panic!("no Splunk") };
-    assert_eq!(security.index.as_deref(), Some("security"));
+    assert_eq!(security.index.as_ref().and_then(Mapping::literal), Some("security"));
     let targets: Vec<(&str, &str)> = config
         .routes
         .iter()

@@ -61,7 +61,7 @@ fn a_secret_in_the_wrong_place_is_never_shown() {
         ("token =", "hec_key ="),
         ("token =", "token.value ="),
         ("token =", "token.env ="),
-        ("token =", "token.aws_secret ="),
+        ("token = \"", "token.aws_secret = \"a secret, not its name: "),
         ("token =", "ack = 1 # token ="),
         ("token = \"", "token = [\""),
         ("password =", "pasword ="),

@@ -139,8 +139,8 @@ pub(super) fn places(line: &str) -> Vec<usize> {
 pub(super) fn with_unknown(text: &str, line: usize, place: usize) -> Option<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (before, after) = lines[line].split_at(place);
-    // librdkafka's own names are passed through, and labels are the operator's.
-    if ["options = {", "[labels]"].iter().any(|open| before.ends_with(open)) {
+    // librdkafka's own names are passed through; labels, and the keys of a mapping, are the operator's.
+    if ["options = {", "values = {", "[labels]"].iter().any(|open| before.ends_with(open)) {
         return None;
     }
     let key = match (before.ends_with('{'), after.trim_start().starts_with('}')) {

@@ -1,10 +1,11 @@
-//! An Apache Kafka broker as a careful operator runs it: TLS, SCRAM, ACLs, no topics by accident. It can be killed
-//! and comes back.
+//! Apache Kafka brokers as a careful operator runs them: TLS, logins, ACLs, no topics by accident. They can be
+//! stopped, frozen and killed, and come back; a second one can join the first.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -13,17 +14,21 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Message as _, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::util::Timeout;
 
-use crate::support::leash::Leashed;
+use crate::support::leash::{self, Leashed};
 use crate::support::tier;
 
-/// The password of the user `certrelay`.
+/// The password of the user `relay`, who may do everything.
 pub(crate) const PASSWORD: &str = "correct-horse";
+
+/// A small, quickly started JVM that logs warnings to standard error.
+const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+                   -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 
 /// Starts the broker again whenever it ends, but not while `down` lies in its folder.
 const SCRIPT: &str = r#"
-    java $JVM kafka.tools.StorageTool format -t certrelayTestCluster0w -c server.properties \
-        --add-scram "SCRAM-SHA-512=[name=certrelay,password=correct-horse]" 1>&2
+    java $JVM kafka.tools.StorageTool format -t certrelayTestCluster0w -c server.properties $SCRAM 1>&2
     while :; do
         while [ -e down ]; do sleep 0.1; done
         java $JVM kafka.Kafka server.properties 1>&2 &
@@ -31,62 +36,114 @@ const SCRIPT: &str = r#"
         wait $!
     done"#;
 
-/// A running broker, with a listener for us and one for the test itself.
+/// Users of SCRAM, known from the first start on.
+const SCRAM: &str = "--add-scram SCRAM-SHA-512=[name=relay,password=correct-horse] \
+                     --add-scram SCRAM-SHA-256=[name=relay,password=correct-horse]";
+
+/// Partitions of a topic.
+const PARTITIONS: i32 = 3;
+
+/// A running broker, with listeners for us and one for the test itself.
 pub(crate) struct Broker {
-    /// TLS and SCRAM.
+    /// TLS and SASL.
     pub(crate) secured: String,
+    /// TLS with a client's certificate.
+    pub(crate) mutual: String,
     /// Neither; whoever comes here may do everything.
-    open: String,
+    pub(crate) open: String,
+    controller: String,
+    jars: PathBuf,
     work: PathBuf,
     _server: Leashed,
 }
 
+/// One that tests share which neither stop it nor read other tests' topics; `None` where there is no Apache Kafka.
+pub(crate) fn shared() -> Option<&'static Broker> {
+    static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start("kafka-secured")).as_ref()
+}
+
 impl Broker {
-    /// `None` where Apache Kafka is not installed, and has been said so.
-    pub(crate) fn start() -> Option<Self> {
+    /// A cluster of one. `None` where Apache Kafka is not installed, and has been said so.
+    pub(crate) fn start(name: &'static str) -> Option<Self> {
         let jars = tier::require("kafka")?;
-        let folder = tempfile::Builder::new().prefix("certrelay-broker-").tempdir();
+        Some(Self::launch(name, 1, None, jars))
+    }
+
+    /// A second broker of this one's cluster; the first stays its controller.
+    pub(crate) fn joined(&self, name: &'static str) -> Self {
+        Self::launch(name, 2, Some(&self.controller), self.jars.clone())
+    }
+
+    fn launch(name: &'static str, id: u32, controller: Option<&str>, jars: PathBuf) -> Self {
+        let folder = tempfile::Builder::new().prefix(&format!("certrelay-{name}-")).tempdir();
         let work = folder.expect("a temporary folder").keep();
-        let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("loopback is there"));
-        let [secured, open, controller] =
+        let ports = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("loopback is there"));
+        let [secured, mutual, open, own] =
             ports.each_ref().map(|port| port.local_addr().expect("it is bound").to_string());
         let tls = tier::project().join("tests/support/tls");
         let read = |name| fs::read_to_string(tls.join(name)).expect("a test certificate");
         fs::write(work.join("server.pem"), read("server.key") + &read("server.pem"))
             .expect("written");
-        fs::write(work.join("server.properties"), properties(&work, &secured, &open, &controller))
+        fs::write(work.join("ca.pem"), read("ca.pem")).expect("written");
+        let listeners = Listeners { secured: &secured, mutual: &mutual, open: &open, own: &own };
+        fs::write(work.join("server.properties"), properties(&work, id, &listeners, controller))
             .expect("the temporary folder can be written");
         drop(ports);
-        let jvm = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
-                   -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+        // A login of Amazon MSK's kind can be checked where its classes were compiled.
+        let classes = [jars.join("*"), tier::real_folder().join("login")];
+        let classes = std::env::join_paths(classes).expect("no colon in a path");
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT]).env("JVM", jvm).env("CLASSPATH", jars.join("*"));
-        let (server, _) = Leashed::start("kafka-secured", &work, &command);
-        let broker = Self { secured, open, work, _server: server };
-        broker.await_metadata();
-        Some(broker)
+        command.args(["-c", SCRIPT]).env("JVM", JVM).env("CLASSPATH", classes);
+        command.env("SCRAM", if controller.is_some() { "" } else { SCRAM });
+        let (server, _) = Leashed::start(name, &work, &command);
+        let controller = controller.map_or(own, str::to_owned);
+        let broker = Self { secured, mutual, open, controller, jars, work, _server: server };
+        broker.await_metadata(name);
+        broker
     }
 
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.open).set("log_level", "0").set("group.id", "test");
-        config.set("reconnect.backoff.max.ms", "200");
+        config
+            .set("reconnect.backoff.max.ms", "200")
+            .set("topic.metadata.refresh.interval.ms", "500");
         config
     }
 
-    fn await_metadata(&self) {
-        let client: BaseConsumer = self.client().create().expect("a client");
-        let up = (0..90).any(|_| client.fetch_metadata(None, Duration::from_secs(1)).is_ok());
-        assert!(up, "Apache Kafka did not answer in 90 s, see target/real/kafka-secured.log");
+    fn consumer(&self) -> BaseConsumer {
+        self.client().create().expect("a client")
     }
 
-    /// A topic that takes batches of at most `max_message_bytes`; our user may write to it.
-    pub(crate) async fn create_topic(&self, name: &str, max_message_bytes: &str) {
+    fn await_metadata(&self, name: &str) {
+        let client = self.consumer();
+        let up = (0..150).any(|_| client.fetch_metadata(None, Duration::from_secs(1)).is_ok());
+        assert!(up, "Apache Kafka did not answer in 150 s, see target/real/{name}.log");
+    }
+
+    /// A topic with these settings, a copy on so many brokers.
+    pub(crate) async fn create_topic(&self, name: &str, copies: i32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
-        let topic = NewTopic::new(name, 3, TopicReplication::Fixed(1))
-            .set("max.message.bytes", max_message_bytes);
-        let created = admin.create_topics([&topic], &AdminOptions::new()).await.expect("an answer");
+        let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(copies));
+        let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+        let created = admin.create_topics([&topic], &patient()).await.expect("an answer");
         assert_eq!(created, [Ok(name.to_owned())]);
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    pub(crate) async fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let deleted = admin.delete_topics(&[name], &patient()).await.expect("an answer");
+        assert_eq!(deleted, [Ok(name.to_owned())]);
+    }
+
+    /// For each partition of a topic, as this broker knows it: its leader, and how many copies are in sync.
+    pub(crate) fn partitions(&self, topic: &str) -> Vec<(i32, usize)> {
+        let metadata = self.consumer().fetch_metadata(Some(topic), Duration::from_secs(5));
+        let Ok(metadata) = metadata else { return Vec::new() };
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        partitions.map(|partition| (partition.leader(), partition.isr().len())).collect()
     }
 
     /// Stops it in its tracks: it takes requests in and answers none.
@@ -96,8 +153,25 @@ impl Broker {
 
     /// Ends it with SIGKILL; it stays down until [`come_back`](Self::come_back).
     pub(crate) fn kill(&self) {
-        fs::write(self.work.join("down"), "").expect("written");
+        self.stay_down();
         self.signal("-KILL");
+    }
+
+    /// Ends it as an operator would; it stays down.
+    pub(crate) fn stop(&self) {
+        self.stay_down();
+        self.signal("-TERM");
+    }
+
+    /// Whether its process runs.
+    pub(crate) fn is_up(&self) -> bool {
+        let pid = fs::read_to_string(self.work.join("pid")).expect("it has run");
+        let asked = Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status();
+        asked.expect("kill runs").success()
+    }
+
+    fn stay_down(&self) {
+        fs::write(self.work.join("down"), "").expect("written");
     }
 
     fn signal(&self, signal: &str) {
@@ -111,23 +185,48 @@ impl Broker {
         fs::remove_file(self.work.join("down")).expect("it is down");
     }
 
+    /// The lines that the broker's side of Amazon MSK's login has written.
+    pub(crate) fn logins(&self) -> String {
+        fs::read_to_string(self.work.join("logins")).unwrap_or_default()
+    }
+
+    /// Runs one of Apache Kafka's own tools and returns what it printed.
+    pub(crate) fn tool(&self, class: &str, arguments: &[String]) -> String {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new("java");
+        leash::clean(&mut command, home.path());
+        command.args(JVM.split_whitespace()).env("CLASSPATH", self.jars.join("*"));
+        command.arg(class).args(arguments);
+        let output = command.stdin(Stdio::null()).output().expect("java runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{class} {arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// All records of a topic; at least `count` are waited for.
     pub(crate) fn consume(&self, topic: &str, count: usize) -> Vec<OwnedMessage> {
-        let consumer: BaseConsumer = self.client().create().expect("a client");
+        let consumer = self.consumer();
         let mut partitions = TopicPartitionList::new();
-        for partition in 0..3 {
+        for partition in 0..PARTITIONS {
             partitions.add_partition_offset(topic, partition, Offset::Beginning).expect("assigned");
         }
         consumer.assign(&partitions).expect("assigned");
         let mut read = Vec::new();
         loop {
-            let patience = if read.len() < count { 30 } else { 1 };
+            let patience = if read.len() < count { 60 } else { 1 };
             match consumer.poll(Duration::from_secs(patience)) {
-                Some(message) => read.push(message.expect("a record").detach()),
+                Some(Ok(message)) => read.push(message.detach()),
+                // A broker that was away is heard of here, too.
+                Some(Err(_)) => {}
                 None => return read,
             }
         }
     }
+}
+
+fn patient() -> AdminOptions {
+    let patience = Some(Timeout::After(Duration::from_secs(60)));
+    AdminOptions::new().operation_timeout(patience).request_timeout(patience)
 }
 
 /// The ids of records, sorted: their keys, as the tests' sinks write them.
@@ -139,32 +238,67 @@ pub(crate) fn ids(records: &[OwnedMessage]) -> Vec<String> {
     ids
 }
 
-fn properties(work: &Path, secured: &str, open: &str, controller: &str) -> String {
-    let scram = "org.apache.kafka.common.security.scram.ScramLoginModule";
+struct Listeners<'a> {
+    secured: &'a str,
+    mutual: &'a str,
+    open: &'a str,
+    /// The controller's, of the first broker.
+    own: &'a str,
+}
+
+fn properties(work: &Path, id: u32, at: &Listeners<'_>, controller: Option<&str>) -> String {
+    let Listeners { secured, mutual, open, own } = at;
+    let module = "org.apache.kafka.common.security";
+    let listeners = format!("SASL_SSL://{secured},MUTUAL://{mutual},PLAINTEXT://{open}");
+    let (roles, with_controller) = match controller {
+        None => ("broker,controller", format!("{listeners},CONTROLLER://{own}")),
+        Some(_) => ("broker", listeners.clone()),
+    };
+    let (login, mechanisms) = if tier::real_folder().join("login.stamp").exists() {
+        let login = format!(
+            "listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={module}.oauthbearer.OAuthBearerLoginModule required;\n\
+             listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=SignedUrlLogin\n\
+             listener.name.sasl_ssl.oauthbearer.connections.max.reauth.ms=60000\n"
+        );
+        (login, "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER")
+    } else {
+        (String::new(), "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN")
+    };
     format!(
-        "process.roles=broker,controller\n\
-         node.id=1\n\
+        "process.roles={roles}\n\
+         node.id={id}\n\
          controller.quorum.voters=1@{controller}\n\
-         listeners=SASL_SSL://{secured},PLAINTEXT://{open},CONTROLLER://{controller}\n\
-         advertised.listeners=SASL_SSL://{secured},PLAINTEXT://{open}\n\
-         listener.security.protocol.map=SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         listeners={with_controller}\n\
+         advertised.listeners={listeners}\n\
+         listener.security.protocol.map=SASL_SSL:SASL_SSL,MUTUAL:SSL,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
          controller.listener.names=CONTROLLER\n\
          inter.broker.listener.name=PLAINTEXT\n\
-         sasl.enabled.mechanisms=SCRAM-SHA-512\n\
-         listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram} required;\n\
+         broker.heartbeat.interval.ms=500\n\
+         broker.session.timeout.ms=6000\n\
+         sasl.enabled.mechanisms={mechanisms}\n\
+         listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;\n\
+         listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={module}.scram.ScramLoginModule required;\n\
+         listener.name.sasl_ssl.plain.sasl.jaas.config={module}.plain.PlainLoginModule required user_relay=\"{PASSWORD}\";\n\
+         {login}\
          ssl.keystore.type=PEM\n\
-         ssl.keystore.location={}\n\
+         ssl.keystore.location={keys}\n\
+         ssl.truststore.type=PEM\n\
+         ssl.truststore.location={authority}\n\
+         listener.name.mutual.ssl.client.auth=required\n\
          authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
-         super.users=User:ANONYMOUS;User:certrelay\n\
+         super.users=User:ANONYMOUS;User:relay;User:CN=client.example.com\n\
          auto.create.topics.enable=false\n\
-         log.dirs={}\n\
+         log.dirs={log}\n\
          offsets.topic.num.partitions=1\n\
          offsets.topic.replication.factor=1\n\
          transaction.state.log.num.partitions=1\n\
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
          log.index.size.max.bytes=1048576\n",
-        work.join("server.pem").display(),
-        work.join("log").display()
+        controller = controller.unwrap_or(own),
+        keys = work.join("server.pem").display(),
+        authority = work.join("ca.pem").display(),
+        log = work.join("log").display(),
     )
 }

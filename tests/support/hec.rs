@@ -293,7 +293,7 @@ impl State {
         match fault {
             Some(fault) => answer_with(400, &fault, receipt),
             None => {
-                let mut answer = json!({ "text": "Success", "code": 0 });
+                let mut answer = json!({ "text": "Success", "code": self.options.success });
                 if let Some(receipt) = receipt {
                     answer["ackId"] = json!(receipt);
                 }

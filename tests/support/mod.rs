@@ -11,6 +11,7 @@ pub mod leash;
 pub mod memory_queue;
 pub mod queue_core;
 pub mod real;
+pub mod registry;
 pub mod s3;
 pub mod samples;
 pub mod sqs;

@@ -36,7 +36,7 @@ pub struct Samples {
 
 /// The twelve events with the request and the answer that IAM logs for each.
 /// Source of the shapes: AWS IAM API Reference.
-const EVENTS: [&str; 12] = [
+pub const EVENTS: [&str; 12] = [
     "UploadServerCertificate",
     "UpdateServerCertificate",
     "DeleteServerCertificate",

@@ -18,13 +18,15 @@ pub fn real_folder() -> PathBuf {
     project().join(target).join("real")
 }
 
-/// The folder of a tier's installation: `kafka` (jars), or `moto` and `validators` (the venv).
+/// The folder of a tier's installation: `kafka` (jars), `login` (classes for them), or `moto` and `validators` (the
+/// venv).
 ///
 /// # Panics
 /// The tier cannot run and `CI=true`.
 pub fn require(tier: &str) -> Option<PathBuf> {
     let (piece, list) = match tier {
         "kafka" => ("kafka", include_str!("../real/pom.xml")),
+        "login" => ("login", include_str!("../real/login/SignedUrlLogin.java")),
         "moto" | "validators" => ("venv", include_str!("../real/requirements.txt")),
         other => panic!("no tier is called {other}"),
     };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::super::cursor::Section;
 use super::super::suggest::did_you_mean;
 use super::super::{
-    ACCOUNT_LABELS, DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, Pattern, SinkKind,
-    SourceKind, defaults,
+    ACCOUNT_LABELS, DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, MappingKey, Pattern,
+    SinkConfig, SinkKind, SourceKind, defaults,
 };
 use super::dead_letter::DeadLetter;
 use super::events::{is_glob, known_names};
@@ -161,6 +161,17 @@ pub(super) fn labels(
         if let Some(item) = route.ou.as_ref().filter(|_| !has_accounts) {
             let text = "the unit of an account is known from a table of accounts: add [accounts]";
             item.reader.mistake(item.key_span.clone(), text);
+        }
+    }
+}
+
+/// A mapping by unit needs the table that knows units.
+pub(super) fn mappings(top: &Section<'_>, sinks: &[sink::Draft], has_accounts: bool) {
+    for sink in sinks.iter().filter(|_| !has_accounts) {
+        let mappings = sink.config.as_ref().map(SinkConfig::mappings).unwrap_or_default();
+        if mappings.iter().any(|mapping| mapping.by() == Some(MappingKey::Ou)) {
+            let text = "`by = \"ou\"`: the unit of an account is known from a table of accounts: add [accounts]";
+            top.reader.mistake(sink.span.clone(), text);
         }
     }
 }

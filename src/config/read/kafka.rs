@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::super::cursor::Section;
 use super::super::item::Item;
 use super::super::{KafkaAuth, KafkaConfig, KafkaKey, defaults};
-use super::{secret, sink};
+use super::{kafka_login, mapping, registry, sink};
 
 /// librdkafka properties that certrelay sets itself, and what to write instead. A name that ends in
 /// a full stop or an underscore stands for all that start so.
@@ -32,7 +32,7 @@ const OURS: [(&str, &str); 22] = [
     ("plugin.library.paths", "certrelay loads no foreign code"),
     ("log_", "write `[log]`"),
     ("log.", "write `[log]`"),
-    ("statistics.interval.ms", "certrelay has metrics of its own"),
+    ("statistics.interval.ms", "its statistics are metrics, every 15 s"),
     ("builtin.features", "it cannot be set"),
     ("group.", "certrelay consumes nothing"),
 ];
@@ -45,14 +45,22 @@ pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
     let key = table.choice(
         "key",
         defaults::KAFKA_KEY,
-        &[("account", KafkaKey::Account), ("event_id", KafkaKey::EventId)],
+        &[
+            ("account", KafkaKey::Account),
+            ("event_id", KafkaKey::EventId),
+            ("target_arn", KafkaKey::TargetArn),
+        ],
     );
+    let registry = table.item("schema_registry");
     let options = table.item("options").map_or(Some(Vec::new()), |item| options(&item));
     let second = Duration::from_secs(1);
     let timeout = table.duration("timeout", defaults::KAFKA_TIMEOUT, second..=second * 3600);
     let brokers = brokers.and_then(|item| addresses(&item));
-    let topic = topic.and_then(|item| topic_name(&item));
-    let auth = auth_item.as_ref().map_or(Some(KafkaAuth::None), auth);
+    let topic = topic.and_then(|item| mapping::read(&item, topic_name));
+    let registry = registry.map_or(Some(None), |item| registry::read(&item).map(Some));
+    let auth = auth_item.as_ref().map_or(Some(KafkaAuth::None), |item| {
+        kafka_login::read(item, brokers.as_deref(), tls_item.is_some())
+    });
     if let (Some(item), Some(KafkaAuth::Sasl { mechanism: "PLAIN", .. }), None) =
         (&auth_item, &auth, &tls_item)
     {
@@ -65,6 +73,7 @@ pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
         auth: auth?,
         tls: tls?,
         key,
+        registry: registry?,
         options: options?,
         timeout,
     })
@@ -98,58 +107,6 @@ pub(super) fn topic_name(item: &Item<'_>) -> Option<String> {
         return None;
     }
     Some(topic)
-}
-
-/// `auth = { mechanism = …, username = …, password = … }`.
-fn auth(item: &Item<'_>) -> Option<KafkaAuth> {
-    let table = item.table("`auth`")?;
-    let mechanism = table.required("mechanism", "\"SCRAM-SHA-512\"");
-    let username = table.item("username");
-    let password = table.item("password");
-    let mechanism = mechanism.and_then(|item| mechanism_name(&item));
-    let auth = match (mechanism, &username, &password) {
-        (Some(None), None, None) => Some(KafkaAuth::None),
-        (Some(None), ..) => {
-            table.mistake("mechanism \"none\" has no `username` and `password`");
-            None
-        }
-        (Some(Some(mechanism)), Some(username), Some(password)) => {
-            let (username, password) = (username.text(), secret::read(password));
-            username.zip(password).map(|(username, password)| KafkaAuth::Sasl {
-                mechanism,
-                username,
-                password,
-            })
-        }
-        (Some(Some(_)), ..) => {
-            table.mistake("`auth` needs `username` and `password = { env = \"NAME\" }`");
-            None
-        }
-        (None, ..) => None,
-    };
-    table.finish();
-    auth
-}
-
-/// `None` inside: no SASL. Kafka's spelling, in any case.
-fn mechanism_name(item: &Item<'_>) -> Option<Option<&'static str>> {
-    let text = item.text()?.to_uppercase().replace('_', "-");
-    match text.as_str() {
-        "NONE" => Some(None),
-        "PLAIN" => Some(Some("PLAIN")),
-        "SCRAM-SHA-256" => Some(Some("SCRAM-SHA-256")),
-        "SCRAM-SHA-512" => Some(Some("SCRAM-SHA-512")),
-        "AWS-MSK-IAM" | "OAUTHBEARER" | "GSSAPI" => {
-            item.mistake("this mechanism is not supported yet; use PLAIN or SCRAM over TLS");
-            None
-        }
-        _ => {
-            item.mistake(
-                "`mechanism` must be \"none\", \"PLAIN\", \"SCRAM-SHA-256\" or \"SCRAM-SHA-512\"",
-            );
-            None
-        }
-    }
 }
 
 /// librdkafka's own properties, but for ours.

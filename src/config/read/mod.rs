@@ -7,6 +7,9 @@ mod dead_letter;
 mod delivery;
 mod events;
 mod kafka;
+mod kafka_login;
+mod mapping;
+mod registry;
 mod route;
 mod secret;
 mod service;
@@ -46,6 +49,7 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);
     check::labels(&routes, &options.labels, accounts.is_some());
+    check::mappings(&top, &sinks, accounts.is_some());
     check::timeouts(&top, &delivery, &sinks);
     let spelled_out = variants::spell_out(routes, sinks);
     top.finish();

@@ -8,6 +8,7 @@ use super::super::cursor::Section;
 use super::super::item::Item;
 use super::super::{Pattern, When};
 use super::kafka::topic_name;
+use super::splunk::index_name;
 use super::when;
 
 /// A route and where its parts stand.
@@ -109,7 +110,7 @@ fn target<'t>(item: &Item<'t>) -> Option<Target<'t>> {
     let table = item.table("[[route]] sinks")?;
     let sink = table.required("sink", "\"lake\"");
     let topic = table.item("topic").map(|item| Some((topic_name(&item)?, item)));
-    let index = table.item("index").map(|item| Some((item.text()?, item)));
+    let index = table.item("index").map(|item| Some((index_name(&item)?, item)));
     table.not_yet("format");
     table.finish();
     let place = sink?;

@@ -1,15 +1,17 @@
 //! Secrets as written: a place, or the value itself with a warning.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use toml::de::DeValue;
 
-use super::super::Secret;
+use super::super::cursor::Section;
 use super::super::expand::is_variable_name;
 use super::super::item::Item;
+use super::super::{AwsSecret, Secret, defaults};
 
-/// `{ env = "NAME" }`, `{ file = "path" }`, or the value.
+/// `{ env = "NAME" }`, `{ file = "path" }`, `{ aws_secret = "arn" }`, or the value.
 pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     if let DeValue::String(written) = item.value() {
         let value = item.text()?;
@@ -24,23 +26,54 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     }
     let mut table = item.table(&format!("`{}`", item.key))?;
     table.set_kind("a secret".to_owned());
-    let (env, file) = (table.item("env"), table.item("file"));
-    table.not_yet("aws_secret");
-    table.not_yet("key");
-    let secret = match (&env, &file) {
-        (Some(env), None) => variable(env),
-        (None, Some(file)) => file.path().map(Secret::File),
-        (Some(_), Some(file)) => {
-            file.mistake(format!("`{}` has `env` or `file`, not both", item.key));
+    let places = [table.item("env"), table.item("file"), table.item("aws_secret")];
+    let aws = places[2].as_ref().map(|place| aws_secret(&table, place));
+    let secret = match &places {
+        [Some(env), None, None] => variable(env),
+        [None, Some(file), None] => file.path().map(Secret::File),
+        [None, None, Some(_)] => aws.flatten(),
+        [None, None, None] => {
+            table.mistake(format!("`{}` needs `env`, `file` or `aws_secret`", item.key));
             None
         }
-        (None, None) => {
-            table.mistake(format!("`{}` needs `env` or `file`", item.key));
+        _ => {
+            let last = places.iter().flatten().max_by_key(|place| place.key_span.start);
+            let text = format!("`{}` has one of `env`, `file` and `aws_secret`", item.key);
+            last.unwrap_or(item).mistake(text);
             None
         }
     };
     table.finish();
     secret
+}
+
+/// `{ aws_secret = "ARN or name", key = "member", refresh = "5 min" }`.
+fn aws_secret(table: &Section<'_>, place: &Item<'_>) -> Option<Secret> {
+    let second = Duration::from_secs(1);
+    let key = table.item("key").map(|item| item.text());
+    let refresh =
+        table.duration("refresh", defaults::SECRET_REFRESH, second * 10..=second * 86_400);
+    let id = place.text()?;
+    let arn = id.starts_with("arn:");
+    let sound = match arn {
+        true => id.split(':').nth(2) == Some("secretsmanager") && id.split(':').count() == 7,
+        // Source: Secrets Manager API, CreateSecret, Name.
+        false => {
+            id.len() <= 512
+                && id.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
+        }
+    };
+    if !sound {
+        place.mistake(
+            "`aws_secret` is the ARN or the name of a secret in AWS Secrets Manager, not the secret itself",
+        );
+        return None;
+    }
+    let key = match key {
+        None => None,
+        Some(key) => Some(key?),
+    };
+    Some(Secret::Aws(Arc::new(AwsSecret::new(id, key, refresh))))
 }
 
 fn variable(item: &Item<'_>) -> Option<Secret> {

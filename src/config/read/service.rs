@@ -14,6 +14,9 @@ pub(super) fn aws(top: &Section<'_>) -> Aws {
     let aws = Aws {
         s3_endpoint: table.item("s3_endpoint").and_then(|item| endpoint(&item)),
         sqs_endpoint: table.item("sqs_endpoint").and_then(|item| endpoint(&item)),
+        secretsmanager_endpoint: table
+            .item("secretsmanager_endpoint")
+            .and_then(|item| endpoint(&item)),
     };
     table.finish();
     aws

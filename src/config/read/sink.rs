@@ -1,12 +1,15 @@
 //! `[sink.NAME]`: what all sinks have, and the plain ones.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::super::cursor::Section;
 use super::super::item::Item;
-use super::super::{FileConfig, OutputFormat, SinkConfig, SinkKind, StdoutConfig, Tls, defaults};
+use super::super::{
+    FileConfig, OutputFormat, Rotation, SinkConfig, SinkKind, StdoutConfig, Tls, defaults,
+};
 use super::{kafka, splunk};
 
 /// A sink and where it stands.
@@ -88,7 +91,26 @@ fn one(name: String, item: &Item<'_>) -> Option<Draft> {
 fn file(table: &Section<'_>) -> Option<FileConfig> {
     let path = table.required("path", "\"events.ndjson\"").and_then(|item| item.path());
     let fsync = table.flag("fsync", true);
-    Some(FileConfig { path: path?, fsync })
+    let rotate = table.item("rotate").map_or(Some(None), |item| rotation(&item).map(Some));
+    Some(FileConfig { path: path?, fsync, rotate: rotate? })
+}
+
+/// `rotate = { size = "100 MiB", age = "1 d", keep = 10 }`.
+fn rotation(item: &Item<'_>) -> Option<Rotation> {
+    let table = item.table("`rotate`")?;
+    let minute = Duration::from_secs(60);
+    let (size, age) = (table.item("size"), table.item("age"));
+    if size.is_none() && age.is_none() {
+        table.mistake("`rotate` needs `size` or `age`, for example `size = \"100 MiB\"`");
+        return None;
+    }
+    let size = size.map(|item| item.size(1 << 20..=1 << 40));
+    let age = age.map(|item| item.duration(minute..=minute * 60 * 24 * 366));
+    let keep = table.count("keep", defaults::ROTATED_FILES, 1..=100_000);
+    table.finish();
+    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+    let sound = size != Some(None) && age != Some(None);
+    sound.then_some(Rotation { size: size.flatten(), age: age.flatten(), keep })
 }
 
 /// `tls = { … }`.

@@ -7,7 +7,7 @@ use url::Url;
 use super::super::cursor::Section;
 use super::super::item::{Item, is_loopback};
 use super::super::{OutputFormat, SplunkConfig, SplunkMode, Tls, defaults};
-use super::{secret, sink};
+use super::{mapping, secret, sink};
 
 /// Its settings, and what it is sent.
 pub(super) fn read(
@@ -25,8 +25,9 @@ pub(super) fn read(
 fn settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig> {
     let endpoints = table.required("endpoints", "[\"https://hec.example.com:8088\"]");
     let token = table.required("token", "{ env = \"HEC_TOKEN\" }");
-    let [index, source, sourcetype, host] =
-        ["index", "source", "sourcetype", "host"].map(|key| table.text(key));
+    let index = table.item("index").and_then(|item| mapping::read(&item, index_name));
+    let [source, sourcetype, host] = ["source", "sourcetype", "host"]
+        .map(|key| table.item(key).and_then(|item| mapping::read(&item, metadata)));
     let ack = table.flag("ack", false);
     let tls_item = table.item("tls");
     let batch = table.size("max_batch_bytes", defaults::SPLUNK_BATCH, 64 << 10..=64 << 20);
@@ -48,6 +49,31 @@ fn settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig> {
         max_batch_bytes: usize::try_from(batch).unwrap_or(usize::MAX),
         timeout,
     })
+}
+
+/// Splunk's rule for the indexes that one makes: small letters, digits, `_` and `-`, none of these two first.
+/// Source: Managing Indexers, "Create custom indexes".
+pub(super) fn index_name(item: &Item<'_>) -> Option<String> {
+    let index = item.text()?;
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    if !index.chars().all(legal) || index.starts_with(['_', '-']) || index.contains("kvstore") {
+        item.mistake(
+            "an index has small letters, digits, `_` and `-`, starts with a letter or digit, \
+             and does not contain \"kvstore\"",
+        );
+        return None;
+    }
+    Some(index)
+}
+
+/// What Splunk keeps of an event besides the event.
+fn metadata(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if text.contains(char::is_control) {
+        item.mistake(format!("`{}` must not have control characters", item.key));
+        return None;
+    }
+    Some(text)
 }
 
 /// In mode `only` the raw record is what the Splunk add-on reads; nothing else makes sense.

@@ -1,7 +1,7 @@
 //! What a route says of its own about a sink: the same sink with another topic or index, spelled out
 //! to a sink of its own, so that nothing later has to know that there is such a thing.
 
-use super::super::{RouteConfig, RouteTarget, SinkConfig, SinkKind};
+use super::super::{Mapping, RouteConfig, RouteTarget, SinkConfig, SinkKind};
 use super::{route, sink};
 
 /// The routes, and the sinks that they use. `None` only where a mistake was noted.
@@ -54,16 +54,17 @@ fn variant(known: &[SinkConfig], target: &route::Target<'_>) -> Option<SinkConfi
             item.mistake("only a sink of type \"kafka\" has a `topic`");
             return None;
         };
-        own = (kafka.topic != *topic).then_some(topic);
-        kafka.topic.clone_from(topic);
+        own = (kafka.topic.literal() != Some(topic.as_str())).then_some(topic);
+        kafka.topic = Mapping::Literal(topic.clone());
     }
     if let Some((index, item)) = &target.index {
         let SinkKind::SplunkHec(hec) = &mut sink.kind else {
             item.mistake("only a sink of type \"splunk_hec\" has an `index`");
             return None;
         };
-        own = (hec.index.as_ref() != Some(index)).then_some(index);
-        hec.index = Some(index.clone());
+        let before = hec.index.as_ref().and_then(Mapping::literal);
+        own = (before != Some(index.as_str())).then_some(index);
+        hec.index = Some(Mapping::Literal(index.clone()));
     }
     if let Some(own) = own {
         sink.name = format!("{}:{own}", target.sink);

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,6 +15,8 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 
 use super::json::{Node, Value};
+
+pub use unread::may_hold_key;
 
 /// Longest path that is spelled out: hostile names must not make the output grow.
 const MAX_PATH: usize = 256;

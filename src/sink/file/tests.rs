@@ -1,10 +1,16 @@
+mod rotation;
+
 use super::*;
 use crate::config::SinkKind;
 use crate::outcome::Outcome;
 use crate::sink::testing::{Running, config, event, event_with, render_record};
 
 fn settings(path: &Path) -> FileConfig {
-    FileConfig { path: path.to_owned(), fsync: true }
+    FileConfig { path: path.to_owned(), fsync: true, rotate: None }
+}
+
+fn opened(own: &FileConfig) -> Result<Append, Why> {
+    Append::open("archive", own, Box::new(OffsetDateTime::now_utc))
 }
 
 fn run(path: &Path) -> Running {
@@ -16,7 +22,7 @@ fn run(path: &Path) -> Running {
             format: config.format,
             render: render_record,
             metrics: metrics.clone(),
-            writer: Arc::new(Mutex::new(Append::open("archive", &own).unwrap())),
+            writer: Arc::new(Mutex::new(opened(&own).unwrap())),
         };
         handle::start(&config, lines, BOUNDS, metrics, stop)
     })
@@ -67,25 +73,26 @@ fn a_half_line_is_removed_a_whole_one_is_ended_and_what_is_not_ours_is_kept() {
         ("notes by hand", "notes by hand\n"),
     ] {
         std::fs::write(&path, before).unwrap();
-        let opened = Append::open("archive", &settings(&path)).unwrap();
+        let opened = opened(&settings(&path)).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), after, "from {before:?}");
-        assert_eq!(opened.length, Some(after.len() as u64), "from {before:?}");
+        let length = opened.current.unwrap().length;
+        assert_eq!(length, Some(after.len() as u64), "from {before:?}");
     }
 }
 
 #[test]
 fn a_device_is_written_to_and_neither_mended_nor_synced() {
-    let mut full = Append::open("archive", &settings(Path::new("/dev/full"))).unwrap();
-    assert_eq!(full.length, None);
+    let mut full = opened(&settings(Path::new("/dev/full"))).unwrap();
+    assert_eq!(full.current().unwrap().length, None);
     let why = full.write_lines(b"x\n").unwrap_err();
     assert_eq!(why.code, "file_failed");
     assert!(why.text.contains("sink.archive.path") && why.text.contains("/dev/full"), "{why}");
-    let mut null = Append::open("archive", &settings(Path::new("/dev/null"))).unwrap();
+    let mut null = opened(&settings(Path::new("/dev/null"))).unwrap();
     assert_eq!(null.write_lines(b"x\n"), Ok(()));
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let why = Append::open("archive", &settings(Path::new("/nowhere/x"))).err().unwrap();
+    let why = opened(&settings(Path::new("/nowhere/x"))).err().unwrap();
     assert!(why.text.contains("cannot open /nowhere/x"), "{why}");
 }

@@ -56,11 +56,18 @@ pub(super) fn blame(code: Code) -> (Blame, &'static str) {
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend | Code::ISRInsufficient => {
             (Blame::Time, "kafka_replicas")
         }
-        Code::Fatal | Code::Fenced | Code::PurgeQueue | Code::PurgeInflight => {
-            (Blame::Time, "kafka_fatal")
-        }
+        Code::Fatal
+        | Code::Fenced
+        | Code::OutOfOrderSequenceNumber
+        | Code::PurgeQueue
+        | Code::PurgeInflight => (Blame::Time, "kafka_fatal"),
         _ => (Blame::Time, "kafka_error"),
     }
+}
+
+/// Whether it is the login that was refused, not a right that it lacks.
+pub(super) fn is_login(code: Code) -> bool {
+    matches!(code, Code::SaslAuthenticationFailed | Code::Authentication)
 }
 
 #[cfg(test)]

@@ -1,20 +1,27 @@
 //! The Kafka sink: an idempotent producer whose every delivery report is awaited.
 //!
 //! `settings` maps the configuration to librdkafka's properties, `client` owns the producer and replaces one that
-//! is beyond repair, `record` says what of an event becomes key and headers, `errors` what a failure means.
+//! is beyond repair, `ears` hears what it says, `statistics` counts it; `record` says what of an event becomes key and
+//! headers, `errors` what a failure means. `iam` and `token` are Amazon MSK's login, `registry` the schemas'.
 
 mod client;
+mod ears;
 mod errors;
+mod iam;
 mod probe;
 mod record;
+mod registry;
 mod settings;
+mod statistics;
 #[cfg(test)]
 mod tests;
+mod token;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::BoxFuture;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureRecord};
@@ -22,13 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::{Bounds, Sent, Transmit};
 use super::{Built, Render, handle};
-use crate::config::{KafkaConfig, KafkaKey, OutputFormat, SinkConfig};
+use crate::config::{KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 use client::{Client, Live};
+use ears::Cause;
 use errors::Blame;
-pub(super) use probe::probe;
+use registry::Registry;
 
 /// Two batches overlap, so that the broker is not idle while we render.
 const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, pending: 10_000 };
@@ -42,22 +50,63 @@ const QUEUE_FULL: Duration = Duration::from_millis(20);
 pub(super) fn build(
     config: &SinkConfig,
     own: &KafkaConfig,
+    aws: Option<SharedCredentialsProvider>,
     metrics: &Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<Built, Why> {
-    let kafka = Kafka::new(config, own, metrics, crate::event::render)?;
-    Ok(handle::start(config, kafka, BOUNDS, metrics, stop))
+    let kafka = Kafka::new(config, own, aws, metrics, crate::event::render)?;
+    let iam = kafka.client.iam();
+    let mut built = handle::start(config, kafka, BOUNDS, metrics, stop);
+    if let Some(iam) = iam {
+        let driver = built.driver;
+        built.driver = Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = driver => {}
+                () = iam.keep_fresh() => {}
+            }
+        });
+    }
+    Ok(built)
+}
+
+/// Tries the topics, and the registry, without writing anything.
+///
+/// # Errors
+/// Why events would not be accepted.
+pub(super) async fn probe(
+    config: &SinkConfig,
+    own: &KafkaConfig,
+    aws: Option<SharedCredentialsProvider>,
+) -> Result<(), Why> {
+    probe::topics(&config.name, own, client::iam(&config.name, own, aws)?).await?;
+    if let Some(registry) = &own.registry {
+        let registry = Registry::new(&config.name, registry, config.format);
+        for topic in own.topic.texts() {
+            registry.probe(topic).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything that one try needs.
 struct Kafka {
     name: String,
-    topic: String,
+    topic: Mapping,
     key: KafkaKey,
     format: OutputFormat,
     render: Render,
     client: Client,
+    registry: Option<Registry>,
     metrics: Arc<Metrics>,
+}
+
+/// An event, where it goes, and what is written before it.
+#[derive(Clone, Copy)]
+struct Addressed<'e> {
+    event: &'e Event,
+    topic: &'e str,
+    schema: Option<u32>,
 }
 
 /// What became of one record.
@@ -70,6 +119,7 @@ impl Kafka {
     fn new(
         config: &SinkConfig,
         own: &KafkaConfig,
+        aws: Option<SharedCredentialsProvider>,
         metrics: &Arc<Metrics>,
         render: Render,
     ) -> Result<Self, Why> {
@@ -79,17 +129,21 @@ impl Kafka {
             key: own.key,
             format: config.format,
             render,
-            client: Client::new(&config.name, own)?,
+            client: Client::new(&config.name, own, aws, metrics)?,
+            registry: own
+                .registry
+                .as_ref()
+                .map(|registry| Registry::new(&config.name, registry, config.format)),
             metrics: metrics.clone(),
         })
     }
 
     /// Queues every record, then awaits every report: never one after the other.
-    async fn produce(&self, live: &Live, events: &[Arc<Event>]) -> Vec<Report> {
+    async fn produce(&self, live: &Live, events: &[Addressed<'_>]) -> Vec<Report> {
         let mut reports = vec![Err(RDKafkaErrorCode::Unknown); events.len()];
         let mut pending = Pending::new();
         for (at, event) in events.iter().enumerate() {
-            match self.queue(live, event, &mut pending, &mut reports).await {
+            match self.queue(live, *event, &mut pending, &mut reports).await {
                 Ok(delivery) => pending.push_back((at, delivery)),
                 Err(code) => reports[at] = Err(code),
             }
@@ -102,15 +156,17 @@ impl Kafka {
     async fn queue(
         &self,
         live: &Live,
-        event: &Event,
+        addressed: Addressed<'_>,
         pending: &mut Pending,
         reports: &mut [Report],
     ) -> Result<DeliveryFuture, RDKafkaErrorCode> {
+        let Addressed { event, topic, schema } = addressed;
         let mut payload = Vec::with_capacity(2048);
+        payload.extend(schema.map(registry::prefix).into_iter().flatten());
         (self.render)(event, self.format, &mut payload);
         let labels = BySink { sink: self.name.clone() };
         self.metrics.sink_bytes.get_or_create(&labels).inc_by(payload.len() as u64);
-        let mut record = FutureRecord::to(&self.topic)
+        let mut record = FutureRecord::to(topic)
             .key(record::key(event, self.key))
             .payload(&payload)
             .headers(record::headers(event, self.format));
@@ -130,7 +186,7 @@ impl Kafka {
 
     /// Sends each record that a broker blamed once more, alone: brokers judge batches, and a batch that is too
     /// large, or has one invalid record, takes innocent neighbours down with it.
-    async fn isolate(&self, live: &Live, events: &[Arc<Event>], reports: &mut [Report]) {
+    async fn isolate(&self, live: &Live, events: &[Addressed<'_>], reports: &mut [Report]) {
         for (at, report) in reports.iter_mut().enumerate() {
             if matches!(report, Err(code) if errors::blame(*code).0 == Blame::Record) {
                 let alone = self.produce(live, &events[at..=at]).await;
@@ -139,34 +195,69 @@ impl Kafka {
         }
     }
 
-    async fn deliver(&self, events: &[Arc<Event>]) -> Result<Sent, Why> {
-        let live = self.client.live()?;
-        let mut reports = self.produce(&live, events).await;
-        self.isolate(&live, events, &mut reports).await;
-        let mut paused = false;
-        let mut outcomes = Vec::with_capacity(reports.len());
-        for report in reports {
-            let (outcome, operator) = self.judge(&live, report);
-            paused |= operator;
-            outcomes.push(outcome);
+    /// Where each event goes; or why it cannot be written now.
+    async fn address<'e>(&'e self, events: &'e [Arc<Event>]) -> Vec<Result<Addressed<'e>, Why>> {
+        let mut schemas: BTreeMap<&str, Result<Option<u32>, Why>> = BTreeMap::new();
+        let mut addressed = Vec::with_capacity(events.len());
+        for event in events {
+            let topic = event.choose(&self.topic);
+            if !schemas.contains_key(topic) {
+                let schema = match &self.registry {
+                    Some(registry) => registry.id(topic).await.map(Some),
+                    None => Ok(None),
+                };
+                schemas.insert(topic, schema);
+            }
+            let schema = schemas.get(topic).cloned().unwrap_or(Ok(None));
+            addressed.push(schema.map(|schema| Addressed { event, topic, schema }));
         }
-        let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Retry(_)));
-        if failed && (paused || live.fatal().is_some()) {
+        addressed
+    }
+
+    async fn deliver(&self, events: &[Arc<Event>]) -> Result<Sent, Why> {
+        let live = self.client.live().await?;
+        let addressed = self.address(events).await;
+        let ready: Vec<Addressed<'_>> = addressed.iter().flatten().copied().collect();
+        let mut reports = self.produce(&live, &ready).await;
+        self.isolate(&live, &ready, &mut reports).await;
+        let (mut failed, mut of_operator, mut of_login) = (false, false, false);
+        let mut judged = ready.iter().zip(reports).map(|(at, report)| {
+            let Err(code) = report else { return Outcome::Delivered };
+            let cause = live.cause_of(code);
+            of_login |= errors::is_login(cause.code);
+            let (outcome, operator) = self.judge(at.topic, &cause);
+            failed |= matches!(outcome, Outcome::Retry(_));
+            of_operator |= operator;
+            outcome
+        });
+        let mut paused = false;
+        let unanswered = || Outcome::Retry(Why::new("sink_fault", "a record was not answered"));
+        let outcomes = addressed.iter().map(|addressed| match addressed {
+            Ok(_) => judged.next().unwrap_or_else(unanswered),
+            Err(why) => {
+                paused |= registry::needs_operator(why);
+                Outcome::Retry(why.clone())
+            }
+        });
+        let outcomes = outcomes.collect();
+        drop(judged);
+        if of_login {
+            self.client.refuse_password();
+        }
+        if failed && (of_operator || live.fatal().is_some()) {
             // A fatal error never heals; a login is made anew with the secret as it is then.
             self.client.discard(&live);
         } else if !failed {
             live.forget_trouble();
         }
         self.client.release(live);
-        Ok(Sent { outcomes, late: Vec::new(), wait: None, paused })
+        Ok(Sent { outcomes, late: Vec::new(), wait: None, paused: paused || of_operator })
     }
 
-    /// The outcome of a report, and whether an operator has to act.
-    fn judge(&self, live: &Live, report: Report) -> (Outcome, bool) {
-        let Err(code) = report else { return (Outcome::Delivered, false) };
-        let cause = live.cause_of(code);
+    /// The outcome of a failure, and whether an operator has to act.
+    fn judge(&self, topic: &str, cause: &Cause) -> (Outcome, bool) {
         let (blame, reason) = errors::blame(cause.code);
-        let text = format!("sink.{}: Kafka topic {}: {}", self.name, self.topic, cause.text);
+        let text = format!("sink.{}: Kafka topic {topic}: {}", self.name, cause.text);
         let why = Why::new(reason, text);
         match blame {
             Blame::Record => (Outcome::Refused(why), false),
@@ -206,7 +297,8 @@ impl Transmit for Kafka {
 
     fn begin(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            if let Err(why) = probe(&self.name, self.client.settings()).await {
+            let looked = probe::topics(&self.name, self.client.settings(), self.client.iam());
+            if let Err(why) = looked.await {
                 tracing::warn!(
                     sink = self.name,
                     code = why.code,

@@ -5,11 +5,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use crate::config::{KafkaKey, OutputFormat};
 use crate::event::Event;
 
-/// The key. An event without an account is keyed by its id.
+/// The key. An event without a target is keyed by its account, one without an account by its id.
 pub(super) fn key(event: &Event, key: KafkaKey) -> &str {
+    let account = || event.fields.account.as_deref().unwrap_or(&event.id);
     match key {
-        KafkaKey::Account => event.fields.account.as_deref().unwrap_or(&event.id),
+        KafkaKey::Account => account(),
         KafkaKey::EventId => &event.id,
+        KafkaKey::TargetArn => event.fields.target.as_deref().unwrap_or_else(account),
     }
 }
 

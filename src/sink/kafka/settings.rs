@@ -9,6 +9,9 @@ use crate::outcome::Why;
 /// Memory for records that wait in librdkafka. Its own default is 1 GiB, more than a small task has.
 const QUEUE_KIB: u64 = 32 * 1024;
 
+/// Milliseconds between two reports of librdkafka's own numbers. They are large, and nobody looks more often.
+const STATISTICS: &str = if cfg!(test) { "200" } else { "15000" };
+
 /// Properties that have a setting of their own, or on which delivery rests. A trailing `*` stands for the rest.
 const OURS: [&str; 19] = [
     "bootstrap.servers",
@@ -41,6 +44,7 @@ pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig,
     let ours = [
         ("enable.idempotence", "true".to_owned()),
         ("acks", "all".to_owned()),
+        ("statistics.interval.ms", STATISTICS.to_owned()),
         ("message.timeout.ms", own.timeout.as_millis().max(1).to_string()),
     ];
     let defaults = [
@@ -113,14 +117,21 @@ fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<()
         (KafkaAuth::None, false) => "plaintext",
         (KafkaAuth::None, true) => "ssl",
         (KafkaAuth::Sasl { .. }, false) => "sasl_plaintext",
-        (KafkaAuth::Sasl { .. }, true) => "sasl_ssl",
+        (KafkaAuth::Sasl { .. }, true) | (KafkaAuth::AwsMskIam { .. }, _) => "sasl_ssl",
     };
     config.set("security.protocol", protocol);
-    if let KafkaAuth::Sasl { mechanism, username, password } = auth {
-        config
-            .set("sasl.mechanism", *mechanism)
-            .set("sasl.username", username)
-            .set("sasl.password", password.read()?.expose_secret());
+    match auth {
+        KafkaAuth::None => {}
+        KafkaAuth::Sasl { mechanism, username, password } => {
+            config
+                .set("sasl.mechanism", *mechanism)
+                .set("sasl.username", username)
+                .set("sasl.password", password.read()?.expose_secret());
+        }
+        // librdkafka asks for the token when it needs one.
+        KafkaAuth::AwsMskIam { .. } => {
+            config.set("sasl.mechanism", "OAUTHBEARER");
+        }
     }
     Ok(())
 }
@@ -152,10 +163,11 @@ mod tests {
     fn settings() -> KafkaConfig {
         KafkaConfig {
             brokers: vec!["a.example.com:9092".to_owned(), "b.example.com:9092".to_owned()],
-            topic: "t".to_owned(),
+            topic: "t".into(),
             auth: KafkaAuth::None,
             tls: None,
             key: KafkaKey::Account,
+            registry: None,
             options: Vec::new(),
             timeout: Duration::from_secs(30),
         }
@@ -174,11 +186,23 @@ mod tests {
             "acks",
             "message.timeout.ms",
             "security.protocol",
+            "queue.buffering.max.kbytes",
+            "partitioner",
+            "socket.keepalive.enable",
         ];
         let values = get(&settings(), &keys);
         assert_eq!(
             values,
-            ["a.example.com:9092,b.example.com:9092", "true", "all", "30000", "plaintext"]
+            [
+                "a.example.com:9092,b.example.com:9092",
+                "true",
+                "all",
+                "30000",
+                "plaintext",
+                "32768",
+                "murmur2_random",
+                "true"
+            ]
         );
     }
 
@@ -197,6 +221,9 @@ mod tests {
         assert_eq!(get(&own, &keys), ["/ca.pem", "false", "-"]);
         let own = KafkaConfig { tls: Some(Tls::default()), ..settings() };
         assert_eq!(get(&own, &["security.protocol", "ssl.ca.location"]), ["ssl", "probe"]);
+        let auth = KafkaAuth::AwsMskIam { region: "us-east-1".to_owned(), role: None };
+        let keys = ["security.protocol", "sasl.mechanism", "sasl.password"];
+        assert_eq!(get(&KafkaConfig { auth, ..own }, &keys), ["sasl_ssl", "OAUTHBEARER", "-"]);
     }
 
     #[test]

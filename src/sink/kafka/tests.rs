@@ -30,10 +30,11 @@ fn cluster() -> Cluster {
 fn settings(cluster: &Cluster) -> KafkaConfig {
     KafkaConfig {
         brokers: vec![cluster.bootstrap_servers()],
-        topic: TOPIC.to_owned(),
+        topic: TOPIC.into(),
         auth: KafkaAuth::None,
         tls: None,
         key: KafkaKey::EventId,
+        registry: None,
         options: Vec::new(),
         timeout: Duration::from_secs(10),
     }
@@ -47,13 +48,17 @@ fn with_options(own: KafkaConfig, options: &[(&str, &str)]) -> KafkaConfig {
 fn run(own: &KafkaConfig) -> Running {
     let config = config("lake", SinkKind::Kafka(own.clone()));
     Running::start(|metrics, stop| {
-        let kafka = Kafka::new(&config, own, metrics, render_record).unwrap();
+        let kafka = Kafka::new(&config, own, None, metrics, render_record).unwrap();
         handle::start(&config, kafka, BOUNDS, metrics, stop)
     })
 }
 
 /// All records of the topic, read by a consumer of its own.
 fn consume(cluster: &Cluster, count: usize) -> Vec<OwnedMessage> {
+    consume_from(cluster, TOPIC, count)
+}
+
+fn consume_from(cluster: &Cluster, topic: &str, count: usize) -> Vec<OwnedMessage> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
         .set("group.id", "test")
@@ -61,7 +66,7 @@ fn consume(cluster: &Cluster, count: usize) -> Vec<OwnedMessage> {
         .unwrap();
     let mut partitions = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
-        partitions.add_partition_offset(TOPIC, partition, Offset::Beginning).unwrap();
+        partitions.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&partitions).unwrap();
     let mut read = Vec::new();
@@ -134,6 +139,46 @@ async fn one_account_stays_in_one_partition() {
     assert!(records.iter().all(|record| record.key() == Some(b"111122223333")));
     let first = records[0].partition();
     assert!(records.iter().all(|record| record.partition() == first));
+    running.finish().await;
+}
+
+/// An event about this certificate.
+fn about(n: usize, target: Option<&str>) -> Arc<Event> {
+    let mut event = Event::clone(&event(n));
+    event.fields.target = target.map(str::to_owned);
+    Arc::new(event)
+}
+
+#[tokio::test]
+async fn one_certificate_s_events_stay_together_and_without_one_it_is_the_account_s() {
+    let cluster = cluster();
+    let running = run(&KafkaConfig { key: KafkaKey::TargetArn, ..settings(&cluster) });
+    let www = "arn:aws:iam::111122223333:server-certificate/www";
+    let events = vec![about(0, Some(www)), about(1, Some(www)), about(2, None)];
+    running.built.deliver(events).await;
+    assert_eq!(keys(&consume(&cluster, 3)), ["111122223333", www, www]);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn the_statistics_of_librdkafka_are_metrics() {
+    let cluster = cluster();
+    let running = run(&settings(&cluster));
+    running.built.deliver((0..10).map(event).collect()).await;
+    let lines = [
+        r#"certrelay_kafka_broker_connects_total{sink="lake",broker="1"}"#,
+        r#"certrelay_kafka_broker_rtt_seconds{sink="lake",broker="1"}"#,
+        r#"certrelay_kafka_queue_records{sink="lake"}"#,
+        r#"certrelay_kafka_queue_bytes{sink="lake"}"#,
+    ];
+    // They come from another thread, every 200 ms.
+    let mut rounds = 0;
+    while !lines.iter().all(|line| running.metrics.encode().contains(line)) {
+        assert!(rounds < 600, "{}", running.metrics.encode());
+        rounds += 1;
+        running.built.deliver(vec![event(10 + rounds)]).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     running.finish().await;
 }
 
@@ -254,25 +299,29 @@ fn settings_that_librdkafka_refuses_are_named_and_their_values_are_not() {
     let cluster = cluster();
     for (key, value) in [("no.such.option", "canary"), ("linger.ms", "canary")] {
         let own = with_options(settings(&cluster), &[(key, value)]);
-        let why = Client::new("lake", &own).err().unwrap();
+        let why = Client::new("lake", &own, None, &Arc::default()).err().unwrap();
         assert!(why.text.contains(key) && !why.text.contains("canary"), "{why}");
     }
     let conflict = with_options(settings(&cluster), &[("max.in.flight", "100")]);
-    let why = Client::new("lake", &conflict).err().unwrap();
+    let why = Client::new("lake", &conflict, None, &Arc::default()).err().unwrap();
     assert!(why.text.contains("sink.lake") && why.text.contains("max.in.flight"), "{why}");
+}
+
+async fn probe(own: &KafkaConfig) -> Result<(), Why> {
+    super::probe(&config("lake", SinkKind::Kafka(own.clone())), own, None).await
 }
 
 #[tokio::test]
 async fn a_probe_finds_the_topic_or_says_what_is_wrong_and_creates_nothing() {
     let cluster = cluster();
-    assert_eq!(probe("lake", &settings(&cluster)).await, Ok(()));
+    assert_eq!(probe(&settings(&cluster)).await, Ok(()));
     let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     cluster.topic_error(TOPIC, denied).unwrap();
-    let why = probe("lake", &settings(&cluster)).await.unwrap_err();
+    let why = probe(&settings(&cluster)).await.unwrap_err();
     assert_eq!(why.code, "kafka_auth", "{why}");
     cluster.broker_down(-1).unwrap();
     let hasty = KafkaConfig { timeout: Duration::from_millis(500), ..settings(&cluster) };
-    let why = probe("lake", &hasty).await.unwrap_err();
+    let why = probe(&hasty).await.unwrap_err();
     assert_eq!(why.code, "kafka_transport", "{why}");
     assert!(why.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{why}");
 }

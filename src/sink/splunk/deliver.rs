@@ -30,6 +30,8 @@ pub(super) struct Delivery<'a> {
     work: Vec<Vec<usize>>,
     late: Vec<Late>,
     slow: bool,
+    /// Some events wait for an operator; others could be sent.
+    paused: bool,
 }
 
 /// One request, not yet sent.
@@ -56,6 +58,7 @@ impl<'a> Delivery<'a> {
             work,
             late: Vec::new(),
             slow: false,
+            paused: false,
         }
     }
 
@@ -79,6 +82,7 @@ impl<'a> Delivery<'a> {
             Some(Halt { why, wait, paused }) => (why, wait.or(slow), paused),
             None => (Why::new("sink_fault", "the event was not sent"), slow, false),
         };
+        let paused = paused || self.paused;
         let outcome = |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(why.clone()));
         Sent {
             outcomes: self.outcomes.into_iter().map(outcome).collect(),
@@ -151,12 +155,11 @@ impl<'a> Delivery<'a> {
                     }
                 }
             }
-            // The index is the setting of an operator, not a property of the event.
             Class::WrongIndex { number, ack_id } => {
-                let mut before = chunk.events;
-                before.truncate(number.unwrap_or(0));
-                self.taken_in(before, posted, ack_id)?;
-                Err(halt(true))
+                match number.filter(|number| *number < chunk.events.len()) {
+                    Some(number) => self.set_aside(chunk.events, number, &why, posted, ack_id),
+                    None => Err(halt(true)),
+                }
             }
             Class::Busy => Err(halt(false)),
             Class::Setting { token } => {
@@ -183,6 +186,34 @@ impl<'a> Delivery<'a> {
         }
         if !after.is_empty() {
             self.work.push(after);
+        }
+        self.taken_in(events, posted, ack_id)
+    }
+
+    /// An index that the token may not write to is an operator's setting, not a property of the event: what is meant
+    /// for it waits. What is meant for another index does not.
+    fn set_aside(
+        &mut self,
+        mut events: Vec<usize>,
+        bad: usize,
+        why: &Why,
+        posted: &Posted<'_>,
+        ack_id: Option<u64>,
+    ) -> Result<(), Halt> {
+        let rest = events.split_off(bad);
+        let (splunk, all) = (self.splunk, self.events);
+        let index_of = |at: usize| splunk.envelopes.index_of(&all[at]);
+        let refused = rest.first().map(|at| index_of(*at));
+        self.paused = true;
+        let mut waiting = Vec::new();
+        for mut list in std::mem::take(&mut self.work).into_iter().chain([rest]) {
+            waiting.extend(list.extract_if(.., |at| Some(index_of(*at)) == refused));
+            if !list.is_empty() {
+                self.work.push(list);
+            }
+        }
+        for at in waiting {
+            self.outcomes[at] = Some(Outcome::Retry(why.clone()));
         }
         self.taken_in(events, posted, ack_id)
     }

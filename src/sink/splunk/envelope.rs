@@ -4,17 +4,17 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::config::{OutputFormat, SplunkConfig, SplunkMode};
+use crate::config::{Mapping, OutputFormat, SplunkConfig, SplunkMode};
 use crate::event::{CallOutcome, Event};
 use crate::outcome::Why;
 use crate::sink::Render;
 
 /// What is the same for all events of a sink.
 pub(super) struct Envelopes {
-    index: Option<String>,
-    source: Option<String>,
-    sourcetype: String,
-    host: Option<String>,
+    index: Option<Mapping>,
+    source: Option<Mapping>,
+    sourcetype: Mapping,
+    host: Option<Mapping>,
     mode: SplunkMode,
     format: OutputFormat,
     render: Render,
@@ -67,7 +67,7 @@ impl Envelopes {
         Self {
             index: own.index.clone(),
             source: own.source.clone(),
-            sourcetype: own.sourcetype.clone().unwrap_or_else(|| sourcetype.to_owned()),
+            sourcetype: own.sourcetype.clone().unwrap_or_else(|| sourcetype.into()),
             host: own.host.clone(),
             mode: own.mode,
             format,
@@ -86,16 +86,22 @@ impl Envelopes {
             serde_json::from_slice(&rendered).map_err(|fault| not_json(&fault))?;
         let time = time_of(event).and_then(|time| RawValue::from_string(time).ok());
         let origin = origin_of(event);
+        let (host, source) = (said(&self.host, event), said(&self.source, event));
         let envelope = Envelope {
             time: time.as_deref(),
-            host: self.host.as_deref().or(event.fields.account.as_deref()),
-            source: self.source.as_deref().unwrap_or(&origin),
-            sourcetype: &self.sourcetype,
-            index: self.index.as_deref(),
+            host: host.or(event.fields.account.as_deref()),
+            source: source.unwrap_or(&origin),
+            sourcetype: event.choose(&self.sourcetype),
+            index: said(&self.index, event),
             event: payload,
             fields: self.indexed(event),
         };
         serde_json::to_vec(&envelope).map_err(|fault| not_json(&fault))
+    }
+
+    /// The index that `event` is meant for; `None`: the token's default.
+    pub(super) fn index_of(&self, event: &Event) -> Option<&str> {
+        said(&self.index, event)
     }
 
     /// With the add-on's own sourcetype only the id: its searches find everything else themselves,
@@ -122,6 +128,11 @@ impl Envelopes {
             lane: beside.then(|| event.lane.as_str()),
         }
     }
+}
+
+/// What the operator says of an event, if anything.
+fn said<'m>(mapping: &'m Option<Mapping>, event: &Event) -> Option<&'m str> {
+    mapping.as_ref().map(|mapping| event.choose(mapping))
 }
 
 /// `eventTime` in plain decimal seconds: exponents are refused (code 15), and so is null.
@@ -210,10 +221,10 @@ mod tests {
     #[test]
     fn settings_replace_what_the_event_would_say() {
         let mut own = settings(SplunkMode::Only);
-        own.index = Some("security".to_owned());
-        own.source = Some("certrelay".to_owned());
-        own.sourcetype = Some("my:type".to_owned());
-        own.host = Some("relay-1".to_owned());
+        own.index = Some("security".into());
+        own.source = Some("certrelay".into());
+        own.sourcetype = Some("my:type".into());
+        own.host = Some("relay-1".into());
         let wrapped = wrap(&own, &event(1));
         let said = ["index", "source", "sourcetype", "host"].map(|key| wrapped[key].clone());
         assert_eq!(said, ["security", "certrelay", "my:type", "relay-1"]);

@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use url::Url;
 
+use super::echo;
 use super::response::{Reply, retry_after};
 use super::session::Ticket;
 use crate::config::{Secret, SplunkConfig, Tls};
@@ -26,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(50);
 /// A client is replaced after this long, so that names are resolved again and no balancer's target is kept forever.
 const CLIENT_AGE: Duration = Duration::from_secs(120);
-/// A secret is read again after this long, refused or not.
+/// A secret is read again after this long, refused or not; what AWS keeps has a time of its own.
 const TOKEN_AGE: Duration = Duration::from_secs(60);
 /// What stands before the token.
 const SCHEME: &str = "Splunk ";
@@ -64,7 +65,7 @@ impl Http {
             client: Mutex::new(Aged { value: client, since: Instant::now() }),
             authorization: Mutex::new(None),
         };
-        http.authorization()?;
+        http.read_token()?;
         Ok(http)
     }
 
@@ -74,7 +75,7 @@ impl Http {
     /// There was no answer: it may have been acted upon or not.
     pub(super) async fn post(&self, url: &Url, ticket: &Ticket, body: &[u8]) -> Result<Reply, Why> {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
-        let authorization = self.authorization()?;
+        let authorization = self.authorization().await?;
         let mut request = self
             .client()?
             .post(url.clone())
@@ -90,7 +91,9 @@ impl Http {
         let status = response.status().as_u16();
         let retry_after = wait_of(response.headers());
         let cookies = cookies_of(response.headers());
-        let body = without(read(response).await.map_err(failed)?, &authorization);
+        let token = authorization.as_bytes().strip_prefix(SCHEME.as_bytes());
+        let body = read(response).await.map_err(failed)?;
+        let body = echo::without(body, token.unwrap_or_default());
         Ok(Reply { status, retry_after, cookies, body })
     }
 
@@ -103,24 +106,32 @@ impl Http {
         }
     }
 
-    /// The next request reads the secret again.
+    /// The token was refused: the next request reads the secret again.
     pub(super) fn forget_token(&self) {
+        self.token.refuse();
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn authorization(&self) -> Result<HeaderValue, Why> {
-        let mut kept = self.authorization.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = &*kept
+    async fn authorization(&self) -> Result<HeaderValue, Why> {
+        if let Some(kept) = &*self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
             && kept.since.elapsed() < TOKEN_AGE
         {
             return Ok(kept.value.clone());
         }
+        if let Err(why) = self.token.renew().await {
+            tracing::warn!(sink = self.sink, code = why.code, "the secret stays as it is: {why}");
+        }
+        self.read_token()
+    }
+
+    fn read_token(&self) -> Result<HeaderValue, Why> {
         let token = self.token.read()?;
         let mut value = HeaderValue::try_from(format!("{SCHEME}{}", token.expose_secret()))
             .map_err(|_| {
                 Why::new("secret_unreadable", self.says("token", "has a control character"))
             })?;
         value.set_sensitive(true);
+        let mut kept = self.authorization.lock().unwrap_or_else(PoisonError::into_inner);
         *kept = Some(Aged { value: value.clone(), since: Instant::now() });
         Ok(value)
     }
@@ -186,25 +197,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
         body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
     }
     Ok(body)
-}
-
-/// A body that may be quoted: some proxies print the request's headers on their error pages.
-fn without(body: Vec<u8>, authorization: &HeaderValue) -> Vec<u8> {
-    let token = authorization.as_bytes().strip_prefix(SCHEME.as_bytes()).unwrap_or_default();
-    let mut clean = Vec::new();
-    let mut rest = body.as_slice();
-    while !token.is_empty()
-        && let Some(at) = memchr::memmem::find(rest, token)
-    {
-        clean.extend_from_slice(&rest[..at]);
-        clean.extend_from_slice(b"[redacted]");
-        rest = &rest[at + token.len()..];
-    }
-    if clean.is_empty() {
-        return body;
-    }
-    clean.extend_from_slice(rest);
-    clean
 }
 
 /// Names and values of `Set-Cookie`; a balancer's attributes are of no use here.

@@ -6,6 +6,7 @@
 
 mod acks;
 mod deliver;
+mod echo;
 mod endpoints;
 mod envelope;
 mod http;

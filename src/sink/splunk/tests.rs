@@ -1,8 +1,10 @@
 //! The whole sink over loopback, against the stand-in for HEC.
 
 mod acks;
+mod health;
 #[path = "../../../tests/support/hec.rs"]
 mod hec;
+mod mapped;
 mod matrix;
 mod secrets;
 mod tls;
@@ -250,7 +252,7 @@ async fn a_refused_token_pauses_the_sink_until_its_secret_is_changed() {
 async fn an_index_that_the_token_may_not_write_to_is_a_setting_and_refuses_no_event() {
     let hec = stand_in().await;
     hec.change(|options| options.tokens[0].indexes = vec!["main".to_owned()]);
-    let running = run(SplunkConfig { index: Some("security".to_owned()), ..settings(&hec) });
+    let running = run(SplunkConfig { index: Some("security".into()), ..settings(&hec) });
     let mend = async {
         hec.wait_for_requests(1).await;
         hec.change(|options| options.tokens[0].indexes.push("security".to_owned()));

@@ -2,38 +2,10 @@
 //! Source: Amazon S3 User Guide, "EventBridge event message structure"; Security Lake User Guide,
 //! "Sample notification message format" (which shows the envelope without `detail-type`).
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Nothing, Notification, etag, poison, size, string};
+use super::{Entity, Nothing, Notification, poison};
 use crate::outcome::Why;
-use crate::store::{Location, ObjectRef};
-
-#[derive(Deserialize)]
-struct Detail<'a> {
-    #[serde(borrow)]
-    bucket: Bucket<'a>,
-    #[serde(borrow)]
-    object: Object<'a>,
-}
-
-#[derive(Deserialize)]
-struct Bucket<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Object<'a> {
-    #[serde(borrow)]
-    key: Option<&'a RawValue>,
-    #[serde(borrow)]
-    size: Option<&'a RawValue>,
-    #[serde(borrow)]
-    etag: Option<&'a RawValue>,
-    #[serde(borrow, rename = "version-id")]
-    version: Option<&'a RawValue>,
-}
 
 /// Reads the envelope's `detail` by its `detail-type`.
 pub(super) fn parse(
@@ -64,18 +36,10 @@ pub(super) fn parse(
 
 /// `detail` of an `Object Created`. Unlike S3's own notification, the key is as it is, not encoded.
 fn object(region: Option<String>, detail: &RawValue) -> Result<Notification, Why> {
-    let detail: Detail<'_> = serde_json::from_str(detail.get())
+    let entity: Entity<'_> = serde_json::from_str(detail.get())
         .map_err(|_| poison("an Object Created event without bucket and object"))?;
-    let bucket = string(detail.bucket.name).filter(|name| !name.is_empty());
-    let key = string(detail.object.key).filter(|key| !key.is_empty());
-    let (Some(bucket), Some(key)) = (bucket, key) else {
+    let Some((bucket, key)) = entity.place() else {
         return Err(poison("an Object Created event without a bucket name or a key"));
     };
-    let version = string(detail.object.version).filter(|version| !version.is_empty());
-    Ok(Notification::Objects(vec![ObjectRef {
-        location: Location::S3 { bucket, key, version },
-        region: region.filter(|region| !region.is_empty()),
-        size: size(detail.object.size),
-        etag: etag(detail.object.etag),
-    }]))
+    Ok(Notification::Objects(vec![entity.at(bucket, key, region)]))
 }

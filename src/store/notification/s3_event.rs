@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Nothing, Notification, announced, etag, place, poison, size, string};
+use super::{Entity, Nothing, Notification, announced, place, poison, string};
 use crate::outcome::Why;
 use crate::store::{Location, ObjectRef};
 
@@ -23,32 +23,6 @@ struct Record<'a> {
     region: Option<&'a RawValue>,
     #[serde(borrow)]
     s3: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Entity<'a> {
-    #[serde(borrow)]
-    bucket: Bucket<'a>,
-    #[serde(borrow)]
-    object: Object<'a>,
-}
-
-#[derive(Deserialize)]
-struct Bucket<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Object<'a> {
-    #[serde(borrow)]
-    key: Option<&'a RawValue>,
-    #[serde(borrow)]
-    size: Option<&'a RawValue>,
-    #[serde(borrow, rename = "eTag")]
-    etag: Option<&'a RawValue>,
-    #[serde(borrow, rename = "versionId")]
-    version: Option<&'a RawValue>,
 }
 
 /// Reads `Records`, all of them. One unreadable record makes the whole body poison: it goes to the
@@ -91,21 +65,10 @@ fn read(record: &RawValue) -> Result<Option<ObjectRef>, String> {
     check_version(string(record.version).as_deref())?;
     let entity: Entity<'_> = serde_json::from_str(s3.get())
         .map_err(|_| "has an s3 without bucket and object".to_owned())?;
-    let bucket = string(entity.bucket.name).filter(|name| !name.is_empty());
-    let key = string(entity.object.key).filter(|key| !key.is_empty());
-    let (Some(bucket), Some(key)) = (bucket, key) else {
+    let Some((bucket, key)) = entity.place() else {
         return Err("has no bucket name or no key".to_owned());
     };
-    Ok(Some(ObjectRef {
-        location: Location::S3 {
-            bucket,
-            key: decode_key(&key)?,
-            version: string(entity.object.version).filter(|version| !version.is_empty()),
-        },
-        region: string(record.region).filter(|region| !region.is_empty()),
-        size: size(entity.object.size),
-        etag: etag(entity.object.etag),
-    }))
+    Ok(Some(entity.at(bucket, decode_key(&key)?, string(record.region))))
 }
 
 /// Only the major version decides: a minor one only adds members (2.1, 2.2 and 2.3 are all live).

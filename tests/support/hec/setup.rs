@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) disguise_too_large: bool,
     /// Events that contain this text are bad, with this code.
     pub(crate) reject: Vec<(String, i64)>,
+    /// What a success is answered with: 0, or 24 and 25 near a limit.
+    pub(crate) success: i64,
     /// A session cookie that a balancer in front would set.
     pub(crate) cookie: Option<String>,
 }
@@ -30,6 +32,7 @@ impl Default for Options {
             max_content_length: 838_860_800,
             disguise_too_large: false,
             reject: Vec::new(),
+            success: 0,
             cookie: None,
         }
     }

@@ -3,6 +3,7 @@
 use rdkafka::types::RDKafkaRespErr::*;
 
 use super::*;
+use crate::config::{MappingKey, MappingTable};
 
 /// Answers to a produce request after which the same record goes through.
 const PASSING: [RDKafkaRespErr; 12] = [
@@ -34,6 +35,44 @@ async fn whatever_a_broker_answers_once_the_records_arrive_once() {
         assert_eq!(ids, ["event-0", "event-1", "event-2"], "{code:?}");
         running.finish().await;
     }
+}
+
+#[tokio::test]
+async fn a_producer_that_gives_up_in_the_middle_is_replaced_and_what_was_not_acknowledged_is_sent_again()
+ {
+    let cluster = cluster();
+    let running = run(&KafkaConfig { key: KafkaKey::Account, ..settings(&cluster) });
+    assert_eq!(running.built.deliver(vec![event(0)]).await, [Outcome::Delivered]);
+    // For the oldest request under way there is no innocent reason: librdkafka gives up for good.
+    cluster
+        .request_errors(RDKafkaApiKey::Produce, &[RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    let events = (1..6).map(event).collect();
+    let (outcomes, why) = deliver_through_trouble(&running, events, || {}).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; 5]);
+    assert_eq!(why.code, "kafka_fatal", "{why}");
+    assert_eq!(consume(&cluster, 6).len(), 6);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_table_of_topics_sends_each_event_to_its_own() {
+    let cluster = cluster();
+    cluster.create_topic("lab", PARTITIONS, 1).unwrap();
+    let exact = [("444455556666".to_owned(), "lab".to_owned())].into();
+    let topic = Mapping::Table(MappingTable {
+        by: MappingKey::Account,
+        exact,
+        globs: Vec::new(),
+        default: TOPIC.to_owned(),
+    });
+    let running = run(&KafkaConfig { topic, ..settings(&cluster) });
+    let mut of_lab = Event::clone(&event(1));
+    of_lab.fields.account = Some("444455556666".to_owned());
+    let events = vec![event(0), Arc::new(of_lab), event(2)];
+    assert_eq!(running.built.deliver(events).await, vec![Outcome::Delivered; 3]);
+    assert_eq!(keys(&consume(&cluster, 2)), ["event-0", "event-2"]);
+    assert_eq!(keys(&consume_from(&cluster, "lab", 1)), ["event-1"]);
+    running.finish().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
-//! Every code × place of the bad event × number of events × acknowledgement on and off: what is indexed, refused, and sent again.
+//! Every code of HEC × place of the bad event × number of events × acknowledgement on and off: what is indexed, what is
+//! refused, and what is sent more than once.
+
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
@@ -6,8 +9,14 @@ use super::*;
 
 /// Codes of an event that is bad by itself.
 const EVENT_CODES: [i64; 4] = [6, 12, 13, 15];
+/// The code of an event whose index is not allowed.
+const INDEX_CODE: i64 = 7;
+/// The code of a request in which HEC finds nothing.
+const NOTHING_CODE: i64 = 5;
+/// Codes of a request that is taken in.
+const TAKEN_CODES: [i64; 3] = [0, 24, 25];
 /// HTTP status and code of answers to a request as a whole that is not taken in.
-const REQUEST_CODES: [(u16, i64); 20] = [
+const REQUEST_CODES: [(u16, i64); 22] = [
     (403, 1),
     (401, 2),
     (401, 3),
@@ -18,6 +27,7 @@ const REQUEST_CODES: [(u16, i64); 20] = [
     (400, 11),
     (400, 14),
     (400, 16),
+    (200, 17),
     (503, 18),
     (503, 19),
     (503, 20),
@@ -28,7 +38,10 @@ const REQUEST_CODES: [(u16, i64); 20] = [
     (429, 27),
     (400, 28),
     (404, 404),
+    (405, 405),
 ];
+/// Answers of whatever stands before HEC, none of them JSON.
+const PAGES: [u16; 14] = [200, 204, 302, 303, 400, 401, 403, 404, 408, 415, 429, 500, 502, 504];
 
 /// One cell: a collector, a sink, and what came of `size` events.
 struct Cell {
@@ -36,6 +49,16 @@ struct Cell {
     running: Running,
     size: usize,
     ack: bool,
+}
+
+/// What is expected of a cell; all other events are delivered, in order, and sent once.
+#[derive(Default)]
+struct Expected {
+    refused: Vec<usize>,
+    /// Events that are sent more than once.
+    resent: Vec<usize>,
+    /// Requests, where their number is certain.
+    requests: Option<usize>,
 }
 
 impl Cell {
@@ -51,14 +74,18 @@ impl Cell {
         self.running.built.deliver((0..self.size).map(event).collect()).await
     }
 
-    /// Everything but `refused` is delivered and indexed once, in order, with this many requests.
-    async fn expect(
-        self,
-        label: &str,
-        outcomes: &[Outcome],
-        refused: &[usize],
-        requests: Option<usize>,
-    ) {
+    /// In how many requests each event stood.
+    fn sendings(&self) -> Vec<usize> {
+        let bodies = self.hec.requests().into_iter().filter(|seen| seen.path.ends_with("/event"));
+        let bodies: Vec<String> =
+            bodies.map(|seen| String::from_utf8(seen.body).unwrap()).collect();
+        let in_body = |at: usize| format!("\"eventID\":\"event-{at}\"");
+        let count = |at| bodies.iter().filter(|body| body.contains(&in_body(at))).count();
+        (0..self.size).map(count).collect()
+    }
+
+    async fn expect(self, label: &str, outcomes: &[Outcome], expected: Expected) {
+        let Expected { refused, resent, requests } = expected;
         let label = format!("{label}, {} events, ack {}", self.size, self.ack);
         for (at, outcome) in outcomes.iter().enumerate() {
             let as_expected = match outcome {
@@ -68,9 +95,13 @@ impl Cell {
             };
             assert!(as_expected, "{label}: event {at} {outcome:?}");
         }
-        let expected = (0..self.size).filter(|at| !refused.contains(at));
-        let expected: Vec<String> = expected.map(|at| format!("event-{at}")).collect();
-        assert_eq!(ids(&self.hec), expected, "{label}");
+        let indexed = (0..self.size).filter(|at| !refused.contains(at));
+        let indexed: Vec<String> = indexed.map(|at| format!("event-{at}")).collect();
+        assert_eq!(ids(&self.hec), indexed, "{label}: each once, in order");
+        let sendings = self.sendings();
+        let again: Vec<usize> = (0..self.size).filter(|at| sendings[*at] > 1).collect();
+        assert_eq!(again, resent, "{label}: sent again");
+        assert!(sendings.iter().all(|count| *count >= 1), "{label}: {sendings:?}");
         if let Some(requests) = requests {
             assert_eq!(posts(&self.hec), requests, "{label}");
         }
@@ -83,23 +114,37 @@ fn cells() -> impl Iterator<Item = (usize, bool)> {
     [1, 2, 7].into_iter().flat_map(|size| [(size, false), (size, true)])
 }
 
+/// First, middle, last; each once.
+fn places(size: usize) -> BTreeSet<usize> {
+    [0, size / 2, size - 1].into()
+}
+
+#[test]
+fn every_code_has_its_place_in_the_matrix() {
+    let of_requests = REQUEST_CODES.iter().map(|(_, code)| *code);
+    let all = EVENT_CODES.into_iter().chain(TAKEN_CODES).chain(of_requests);
+    let all: BTreeSet<i64> = all.chain([INDEX_CODE, NOTHING_CODE]).collect();
+    let known: BTreeSet<i64> = (0..=28).chain([404, 405]).collect();
+    assert_eq!(all, known);
+}
+
 #[tokio::test]
 async fn a_bad_event_is_refused_wherever_it_stands_and_nothing_else_is() {
     let cell = async |code: i64, size: usize, ack: bool, bad: usize| {
         let cell = Cell::new(size, ack).await;
         cell.hec.change(|options| options.reject = vec![(format!("event-{bad}\""), code)]);
         let outcomes = cell.deliver().await;
-        // Code 6 at event 0 may be a size in disguise: then halves are tried.
+        // Code 6 at event 0 may be a size in disguise: then halves are tried, down to the event itself.
         let in_disguise = code == 6 && bad == 0 && size > 1;
-        let requests = if bad + 1 == size { 1 } else { 2 };
-        let requests = (!in_disguise).then_some(requests);
-        cell.expect(&format!("code {code} at {bad}"), &outcomes, &[bad], requests).await;
+        let resent = if in_disguise { 0..size } else { bad + 1..size };
+        let requests = (!in_disguise).then_some(if bad + 1 == size { 1 } else { 2 });
+        let expected = Expected { refused: vec![bad], resent: resent.collect(), requests };
+        cell.expect(&format!("code {code} at {bad}"), &outcomes, expected).await;
     };
     for code in EVENT_CODES {
-        let places = |size: usize| [0, size / 2, size - 1];
-        let all =
-            cells().flat_map(|(size, ack)| places(size).map(|bad| cell(code, size, ack, bad)));
-        join_all(all).await;
+        let all = cells()
+            .flat_map(|(size, ack)| places(size).into_iter().map(move |bad| (size, ack, bad)));
+        join_all(all.map(|(size, ack, bad)| cell(code, size, ack, bad))).await;
     }
 }
 
@@ -107,39 +152,88 @@ async fn a_bad_event_is_refused_wherever_it_stands_and_nothing_else_is() {
 async fn a_refused_index_pauses_and_is_resumed_where_it_stopped() {
     let cell = async |size: usize, ack: bool, bad: usize| {
         let cell = Cell::new(size, ack).await;
-        cell.hec.change(|options| options.reject = vec![(format!("event-{bad}\""), 7)]);
+        cell.hec.change(|options| options.reject = vec![(format!("event-{bad}\""), INDEX_CODE)]);
         let mend = async {
             let why = cell.running.trouble().await;
             assert_eq!(why.code, "splunk_index");
             cell.hec.change(|options| options.reject.clear());
         };
         let (outcomes, ()) = futures_util::future::join(cell.deliver(), mend).await;
-        cell.expect(&format!("code 7 at {bad}"), &outcomes, &[], None).await;
+        let expected = Expected { resent: (bad..size).collect(), ..Expected::default() };
+        cell.expect(&format!("code 7 at {bad}"), &outcomes, expected).await;
     };
-    let places = |size: usize| [0, size / 2, size - 1];
-    join_all(cells().flat_map(|(size, ack)| places(size).map(|bad| cell(size, ack, bad)))).await;
+    let all =
+        cells().flat_map(|(size, ack)| places(size).into_iter().map(move |bad| (size, ack, bad)));
+    join_all(all.map(|(size, ack, bad)| cell(size, ack, bad))).await;
+}
+
+#[tokio::test]
+async fn where_nothing_is_found_in_a_request_its_halves_are_tried() {
+    let cell = async |size: usize, ack: bool| {
+        let cell = Cell::new(size, ack).await;
+        cell.hec.script([Fault::code(400, NOTHING_CODE)]);
+        let outcomes = cell.deliver().await;
+        // Of a single event the answer is believed.
+        let alone = size == 1;
+        let expected = Expected {
+            refused: if alone { vec![0] } else { Vec::new() },
+            resent: if alone { Vec::new() } else { (0..size).collect() },
+            requests: Some(if alone { 1 } else { 3 }),
+        };
+        cell.expect("code 5", &outcomes, expected).await;
+    };
+    join_all(cells().map(|(size, ack)| cell(size, ack))).await;
 }
 
 #[tokio::test]
 async fn a_request_that_is_refused_as_a_whole_is_sent_again_as_a_whole() {
-    let cell = async |status: u16, code: i64, size: usize, ack: bool| {
+    let cell = async |label: String, fault: Fault, size: usize, ack: bool| {
         let cell = Cell::new(size, ack).await;
-        cell.hec.script([Fault::code(status, code)]);
+        cell.hec.script([fault]);
         let outcomes = cell.deliver().await;
-        cell.expect(&format!("code {code}"), &outcomes, &[], Some(2)).await;
+        let expected =
+            Expected { resent: (0..size).collect(), requests: Some(2), ..Expected::default() };
+        cell.expect(&label, &outcomes, expected).await;
     };
-    let of = |(status, code)| cells().map(move |(size, ack)| (status, code, size, ack));
-    let all = REQUEST_CODES.into_iter().flat_map(of);
-    join_all(all.map(|(status, code, size, ack)| cell(status, code, size, ack))).await;
+    let page = |status| Fault { status, body: "<html>no</html>".to_owned(), ..Fault::default() };
+    let codes = REQUEST_CODES
+        .into_iter()
+        .map(|(status, code)| (format!("code {code}"), Fault::code(status, code)));
+    let pages = PAGES.into_iter().map(|status| (format!("page {status}"), page(status)));
+    let cut = [("no answer".to_owned(), Fault::cut(false))];
+    let all = codes.chain(pages).chain(cut).flat_map(|(label, fault)| {
+        cells().map(move |(size, ack)| (label.clone(), fault.clone(), size, ack))
+    });
+    join_all(all.map(|(label, fault, size, ack)| cell(label, fault, size, ack))).await;
 }
 
 #[tokio::test]
 async fn a_request_that_is_taken_in_is_never_sent_again() {
-    let cell = async |code: i64, size: usize| {
-        let cell = Cell::new(size, false).await;
-        cell.hec.script([Fault { after_indexing: true, ..Fault::code(200, code) }]);
+    let cell = async |code: i64, size: usize, ack: bool| {
+        let cell = Cell::new(size, ack).await;
+        cell.hec.change(|options| options.success = code);
         let outcomes = cell.deliver().await;
-        cell.expect(&format!("code {code}"), &outcomes, &[], Some(1)).await;
+        let expected = Expected { requests: Some(1), ..Expected::default() };
+        cell.expect(&format!("code {code}"), &outcomes, expected).await;
     };
-    join_all([0, 24, 25].into_iter().flat_map(|code| [1, 2, 7].map(|size| cell(code, size)))).await;
+    let all = TAKEN_CODES.into_iter().flat_map(|code| cells().map(move |(s, a)| (code, s, a)));
+    join_all(all.map(|(code, size, ack)| cell(code, size, ack))).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_sent_again_in_halves() {
+    let cell = async |size: usize, ack: bool| {
+        let cell = Cell::new(size, ack).await;
+        let too_large = Fault { status: 413, body: "<html>".to_owned(), ..Fault::default() };
+        cell.hec.script([too_large]);
+        let outcomes = cell.deliver().await;
+        let alone = size == 1;
+        let expected = Expected {
+            refused: if alone { vec![0] } else { Vec::new() },
+            resent: if alone { Vec::new() } else { (0..size).collect() },
+            requests: Some(if alone { 1 } else { 3 }),
+        };
+        cell.expect("HTTP 413", &outcomes, expected).await;
+    };
+    join_all(cells().map(|(size, ack)| cell(size, ack))).await;
 }

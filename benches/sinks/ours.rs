@@ -1,0 +1,91 @@
+//! certrelay's sinks as the pipeline uses them: many messages hand over a few events each, and await their outcomes.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certrelay::config;
+use certrelay::event::Event;
+use certrelay::outcome::Outcome;
+use certrelay::sink::{self, Sink};
+use certrelay::telemetry::Metrics;
+use futures_util::StreamExt as _;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{BATCH, Report, TOPIC, Task, cpu, event, percentiles};
+
+/// Events that a message hands over.
+const EACH: usize = 20;
+/// Messages that wait for their outcomes at once: enough to fill the batches that are built meanwhile.
+const WAITING: usize = 200;
+
+pub(crate) fn splunk(url: &str) -> String {
+    format!("type = \"splunk_hec\"\nendpoints = [{url:?}]\ntoken = \"bench\"\nmode = \"only\"")
+}
+
+pub(crate) fn kafka(brokers: &str) -> String {
+    format!("type = \"kafka\"\nbrokers = [{brokers:?}]\ntopic = {TOPIC:?}\nformat = \"raw\"")
+}
+
+pub(crate) async fn run(task: &Task, sink: String) -> Result<Report, Box<dyn Error>> {
+    let text = format!(
+        "[[source]]\ndirectory = \".\"\n[[route]]\nname = \"all\"\nsinks = [\"one\"]\n[sink.one]\n{sink}\n"
+    );
+    let config = config::parse("bench", &text, Path::new("."))?;
+    let one = config.sinks.first().ok_or("no sink")?;
+    let stop = CancellationToken::new();
+    let built = sink::build(one, None, &Arc::new(Metrics::new()), stop.clone())?;
+    let mut driver = JoinSet::new();
+    driver.spawn(built.driver);
+    let events = (0..BATCH).map(event).collect::<Result<Vec<_>, _>>()?;
+    let before = (cpu(), Instant::now());
+    let latencies = match task.trickle {
+        true => trickle(&*built.sink, &events, task.events).await?,
+        false => flood(&built.sink, &events, task.events).await?,
+    };
+    let (p50, p99) = percentiles(latencies);
+    let report = Report { cpu: cpu() - before.0, wall: before.1.elapsed().as_secs_f64(), p50, p99 };
+    stop.cancel();
+    driver.join_all().await;
+    Ok(report)
+}
+
+async fn deliver(sink: &dyn Sink, events: Vec<Arc<Event>>) -> Result<Duration, String> {
+    let begun = Instant::now();
+    let outcomes = sink.deliver(events).await;
+    match outcomes.iter().find(|outcome| **outcome != Outcome::Delivered) {
+        Some(outcome) => Err(format!("{outcome:?}")),
+        None => Ok(begun.elapsed()),
+    }
+}
+
+async fn flood(
+    sink: &Arc<dyn Sink>,
+    events: &[Arc<Event>],
+    count: usize,
+) -> Result<Vec<Duration>, String> {
+    let messages = (0..count).step_by(EACH).map(|first| {
+        let place = first % BATCH;
+        let events = events[place..(place + EACH.min(count - first))].to_vec();
+        async move { deliver(&**sink, events).await }
+    });
+    let answers = futures_util::stream::iter(messages).buffer_unordered(WAITING);
+    answers.collect::<Vec<_>>().await.into_iter().collect()
+}
+
+async fn trickle(
+    sink: &dyn Sink,
+    events: &[Arc<Event>],
+    count: usize,
+) -> Result<Vec<Duration>, String> {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let mut latencies = Vec::new();
+    for event in events.iter().cycle().take(count) {
+        second.tick().await;
+        latencies.push(deliver(sink, vec![event.clone()]).await?);
+    }
+    Ok(latencies)
+}

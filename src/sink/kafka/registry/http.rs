@@ -1,0 +1,134 @@
+//! The HTTP client towards a schema registry. A client is made for each question: there are few, and names, files
+//! and secrets are then as they are now.
+
+use std::error::Error as _;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Certificate, Client, Identity, Response, redirect};
+use secrecy::ExposeSecret as _;
+
+use crate::config::{RegistryConfig, Tls};
+use crate::outcome::Why;
+
+/// Time for a question, connection included. Events wait meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most bytes of an answer that are read.
+const MOST_BODY: usize = 64 * 1024;
+/// What registries speak.
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// Asks a registry.
+pub(super) struct Http {
+    sink: String,
+    own: RegistryConfig,
+}
+
+/// An answer, whatever its status.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Http {
+    pub(super) fn new(sink: &str, own: &RegistryConfig) -> Self {
+        Self { sink: sink.to_owned(), own: own.clone() }
+    }
+
+    /// Where the registry is, for errors.
+    pub(super) fn place(&self) -> String {
+        self.own.url.origin().ascii_serialization()
+    }
+
+    /// Posts a schema to a subject: to be registered, or to be looked up.
+    ///
+    /// # Errors
+    /// There was no answer, or the settings make no client.
+    pub(super) async fn post(
+        &self,
+        subject: &str,
+        register: bool,
+        body: String,
+    ) -> Result<Reply, Why> {
+        let mut url = self.own.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["subjects", subject]);
+            if register {
+                path.push("versions");
+            }
+        }
+        let mut request = client(&self.own.tls)
+            .map_err(|text| Why::new("kafka_registry_tls", self.says(&text)))?
+            .post(url)
+            .header(ACCEPT, MEDIA_TYPE)
+            .header(CONTENT_TYPE, MEDIA_TYPE)
+            .body(body);
+        if let Some((username, password)) = &self.own.login {
+            // If AWS does not answer, what it said before may still be good.
+            let _ = password.renew().await;
+            request = request.basic_auth(username, Some(password.read()?.expose_secret()));
+        }
+        let response = request.send().await.map_err(|fault| self.failed(fault))?;
+        let status = response.status().as_u16();
+        if let (401 | 403, Some((_, password))) = (status, &self.own.login) {
+            password.refuse();
+        }
+        let body = read(response).await.map_err(|fault| self.failed(fault))?;
+        Ok(Reply { status, body })
+    }
+
+    fn says(&self, text: &str) -> String {
+        format!("sink.{}.schema_registry: {text}", self.sink)
+    }
+
+    /// What failed, with every cause that the client knows.
+    fn failed(&self, fault: reqwest::Error) -> Why {
+        let fault = fault.without_url();
+        let mut causes = fault.to_string();
+        let mut cause = fault.source();
+        while let Some(inner) = cause {
+            causes.push_str(&format!(": {inner}"));
+            cause = inner.source();
+        }
+        let of_tls = causes.to_lowercase().contains("certificate");
+        let code = if of_tls { "kafka_registry_tls" } else { "kafka_registry" };
+        Why::new(code, self.says(&format!("no answer from {}: {causes}", self.place())))
+    }
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while body.len() < MOST_BODY
+        && let Some(chunk) = response.chunk().await?
+    {
+        body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
+    }
+    Ok(body)
+}
+
+fn client(tls: &Tls) -> Result<Client, String> {
+    let bytes = |path: &Path| {
+        std::fs::read(path).map_err(|fault| format!("tls: {}: {fault}", path.display()))
+    };
+    let mut builder = Client::builder()
+        .user_agent(concat!("certrelay/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the password elsewhere.
+        .redirect(redirect::Policy::none())
+        .timeout(TIMEOUT)
+        .tls_danger_accept_invalid_certs(tls.insecure);
+    if let Some(path) = &tls.ca_file {
+        let certificates = Certificate::from_pem_bundle(&bytes(path)?)
+            .map_err(|fault| format!("tls.ca_file: {}: {fault}", path.display()))?;
+        builder = builder.tls_certs_only(certificates);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let mut pem = bytes(key)?;
+        pem.push(b'\n');
+        pem.extend(bytes(cert)?);
+        let identity = Identity::from_pem(&pem)
+            .map_err(|_| "tls.cert_file and key_file are no PEM pair".to_owned())?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|fault| format!("tls makes no HTTP client: {fault:?}"))
+}

@@ -1,0 +1,210 @@
+//! Every login and every kind of TLS, right and wrong, at Apache Kafka itself; Amazon MSK's with a broker that checks
+//! signed URLs as MSK does.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
+use certrelay::outcome::{Outcome, Why};
+
+use super::broker::{PASSWORD, ids, shared};
+use super::running::{Running, all_ids, event, events, probe, run, run_with};
+use crate::support::{tier, wait};
+
+const CA: &str = r#"tls = { ca_file = "tests/support/tls/ca.pem" }"#;
+
+fn lines(broker: &str, topic: &str, login: &str) -> String {
+    format!(
+        r#"brokers = ["{broker}"]
+        topic = "{topic}"
+        key = "event_id"
+        format = "raw"
+        {login}"#
+    )
+}
+
+fn auth(mechanism: &str, username: &str, password: &str) -> String {
+    format!(
+        r#"auth = {{ mechanism = "{mechanism}", username = "{username}", password = "{password}" }}"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_login_that_is_right_writes() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("right", 1, &[]).await;
+    let secured =
+        |mechanism| (&broker.secured, format!("{}\n{CA}", auth(mechanism, "relay", PASSWORD)));
+    let certificate = r#"tls = { ca_file = "tests/support/tls/ca.pem", cert_file = "tests/support/tls/client.pem", key_file = "tests/support/tls/client.key" }"#;
+    let unverified = format!("{}\ntls = {{ insecure = true }}", auth("PLAIN", "relay", PASSWORD));
+    let cases = [
+        secured("PLAIN"),
+        secured("SCRAM-SHA-256"),
+        secured("SCRAM-SHA-512"),
+        (&broker.mutual, certificate.to_owned()),
+        (&broker.secured, unverified),
+    ];
+    let tries = cases.iter().enumerate().map(|(n, (address, login))| async move {
+        assert_eq!(probe(&lines(address, "right", login), None).await, Ok(()), "{login}");
+        let running = run(&lines(address, "right", login));
+        let outcomes = running.sink.deliver(vec![event(&format!("event-{n:03}"), 10)]).await;
+        running.finish().await;
+        (login, outcomes)
+    });
+    for (login, outcomes) in futures_util::future::join_all(tries).await {
+        assert_eq!(outcomes, [Outcome::Delivered], "{login}");
+    }
+    assert_eq!(ids(&broker.consume("right", cases.len())), all_ids(cases.len()));
+}
+
+/// Why a sink is in trouble, and that its events come back when it is stopped.
+async fn refused(running: Running, codes: &[&str]) -> Why {
+    let watch = wait::until("the reason", async || {
+        let why = running.trouble().await;
+        if !codes.contains(&why.code) {
+            eprintln!("another reason first: {why}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        codes.contains(&why.code).then_some(why)
+    });
+    // The call is dropped with the trouble found: nothing of it was written.
+    let why = tokio::select! {
+        why = watch => why,
+        outcomes = running.sink.deliver(events(1)) => panic!("{outcomes:?}"),
+    };
+    running.finish().await;
+    why
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_or_trust_that_is_wrong_is_named_and_nothing_is_written() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("wrong", 1, &[]).await;
+    let (login, tls) = (&["kafka_auth"][..], &["kafka_tls"][..]);
+    let either = &["kafka_tls", "kafka_transport", "kafka_timeout"][..];
+    let secured = |mechanism, username| {
+        (&broker.secured, format!("{}\n{CA}", auth(mechanism, username, "canary-word")), login)
+    };
+    let stranger = r#"tls = { ca_file = "tests/support/tls/client.pem" }"#;
+    let cases = [
+        secured("PLAIN", "relay"),
+        secured("SCRAM-SHA-256", "relay"),
+        secured("SCRAM-SHA-512", "nobody"),
+        (&broker.secured, format!("{}\n{stranger}", auth("PLAIN", "relay", PASSWORD)), tls),
+        // A broker that wants a certificate says so after the handshake, or hangs up.
+        (&broker.mutual, CA.to_owned(), either),
+    ];
+    let tries = cases.iter().map(|(address, login, codes)| async move {
+        let why = refused(run(&lines(address, "wrong", login)), codes).await;
+        eprintln!("{why}");
+        assert!(!why.text.contains("canary-word"), "{why}");
+    });
+    futures_util::future::join_all(tries).await;
+    assert!(broker.consume("wrong", 0).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_mended_in_its_file_is_taken_without_a_restart() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "wrong").expect("written");
+    broker.create_topic("mended", 1, &[]).await;
+    let place = password.display();
+    let login = format!(
+        r#"auth = {{ mechanism = "SCRAM-SHA-512", username = "relay", password = {{ file = "{place}" }} }}"#
+    );
+    let running = run(&lines(&broker.secured, "mended", &format!("{login}\n{CA}")));
+    let mend = async {
+        let why = running.trouble().await;
+        std::fs::write(&password, PASSWORD).expect("written");
+        why
+    };
+    let (outcomes, why) = running.deliver_while(events(3), mend).await;
+    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered; 3], "kafka_auth"), "{why}");
+    assert!(!why.text.contains("wrong"), "{why}");
+    assert_eq!(ids(&broker.consume("mended", 3)), all_ids(3));
+    running.finish().await;
+}
+
+/// Credentials as the broker's `SignedUrlLogin` knows them: each with another key, and good for `life`.
+#[derive(Debug)]
+struct Rotating {
+    name: &'static str,
+    life: Duration,
+    is_right: bool,
+    given: AtomicU64,
+}
+
+impl Rotating {
+    fn provider(name: &'static str, life: Duration, is_right: bool) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Self { name, life, is_right, given: AtomicU64::new(0) })
+    }
+}
+
+impl ProvideCredentials for Rotating {
+    fn provide_credentials<'a>(&'a self) -> provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let key = format!("AKID{}{}", self.name, self.given.fetch_add(1, Ordering::Relaxed));
+        let secret =
+            if self.is_right { format!("secret-of-{key}") } else { "canary-key".to_owned() };
+        let ends = SystemTime::now() + self.life;
+        let since = ends.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+        let session = Some(format!("ends-{since}"));
+        let credentials = Credentials::new(key, secret, session, Some(ends), "test");
+        provider::future::ProvideCredentials::ready(Ok(credentials))
+    }
+}
+
+const MSK: &str = r#"auth = { mechanism = "aws_msk_iam", region = "us-east-1" }"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aws_credentials_log_in_and_their_successors_do_when_they_end() {
+    if tier::require("login").is_none() {
+        return;
+    }
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("msk", 1, &[]).await;
+    let credentials = Rotating::provider("GOOD", Duration::from_secs(10), true);
+    let settings = lines(&broker.secured, "msk", &format!("{MSK}\n{CA}"));
+    let running = run_with(&settings, Some(credentials));
+    // librdkafka has no token before it is polled: the look at the start must not wait in vain.
+    let another = Rotating::provider("LOOK", Duration::from_secs(600), true);
+    assert_eq!(probe(&settings, Some(another)).await, Ok(()));
+    // The broker ends a session with its credentials: whoever goes on has logged in anew.
+    let mut sent = 0;
+    wait::until("three pairs of keys at the broker", async || {
+        let one = vec![event(&format!("event-{sent:03}"), 10)];
+        sent += 1;
+        assert_eq!(running.sink.deliver(one).await, [Outcome::Delivered]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let logins = broker.logins();
+        let ours = logins.lines().filter(|line| line.starts_with("AKIDGOOD"));
+        let keys: BTreeSet<&str> = ours.filter(|line| line.ends_with(" ok")).collect();
+        (keys.len() >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(ids(&broker.consume("msk", sent)).len(), sent);
+    assert!(!broker.logins().contains("AKIDGOOD0 wrong"), "{}", broker.logins());
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_that_the_broker_refuses_is_an_operators_to_mend() {
+    if tier::require("login").is_none() {
+        return;
+    }
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("forged", 1, &[]).await;
+    let credentials = Rotating::provider("BAD", Duration::from_secs(600), false);
+    let running =
+        run_with(&lines(&broker.secured, "forged", &format!("{MSK}\n{CA}")), Some(credentials));
+    let why = refused(running, &["kafka_auth"]).await;
+    assert!(!why.text.contains("canary-key"), "{why}");
+    assert!(broker.logins().contains("AKIDBAD0 wrong signature"), "{}", broker.logins());
+    assert!(broker.consume("forged", 0).is_empty());
+}

@@ -1,0 +1,195 @@
+//! Values with the id of their schema, written with a stand-in of a registry and read back.
+
+use std::time::Duration;
+
+use certrelay::config::OutputFormat;
+use certrelay::event::schema;
+use certrelay::outcome::Outcome;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::running::{Running, event, events, run};
+use crate::support::registry::Registry;
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+const OTHER: &str = r#"{ "type": "string" }"#;
+
+fn cluster(topics: &[&str]) -> Cluster {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    for topic in topics {
+        cluster.create_topic(topic, 1, 1).expect("a topic");
+    }
+    cluster
+}
+
+fn write_to(cluster: &Cluster, registry: &Registry, more: &str) -> Running {
+    run(&format!(
+        r#"brokers = ["{}"]
+        topic = {{ by = "event", values = {{ DeleteServerCertificate = "deletions" }}, default = "events" }}
+        schema_registry = {{ url = "{}"{more} }}"#,
+        cluster.bootstrap_servers(),
+        registry.url()
+    ))
+}
+
+/// The first value of a topic.
+fn value(cluster: &Cluster, topic: &str) -> Vec<u8> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "test")
+        .create()
+        .expect("a client");
+    let mut partitions = TopicPartitionList::new();
+    partitions.add_partition_offset(topic, 0, Offset::Beginning).expect("assigned");
+    consumer.assign(&partitions).expect("assigned");
+    let message = consumer.poll(Duration::from_secs(30)).expect("a record").expect("no error");
+    message.payload().expect("a value").to_vec()
+}
+
+/// The id that a value begins with, as Confluent's clients read it; and the event.
+fn read(value: &[u8]) -> (usize, serde_json::Value) {
+    let (head, json) = value.split_at(5);
+    assert_eq!(head[0], 0, "the magic byte");
+    let id = u32::from_be_bytes(head[1..].try_into().expect("four bytes"));
+    (usize::try_from(id).expect("small"), serde_json::from_slice(json).expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_is_registered_once_and_every_value_begins_with_its_id() {
+    let (cluster, registry) = (cluster(&["events"]), Registry::start().await.expect("loopback"));
+    registry.put("somebody-elses", OTHER);
+    let running = write_to(&cluster, &registry, "");
+    for _ in 0..3 {
+        assert_eq!(running.sink.deliver(events(4)).await, vec![Outcome::Delivered; 4]);
+    }
+    let (id, event) = tokio::task::block_in_place(|| read(&value(&cluster, "events")));
+    assert_eq!((id, event["class_uid"].as_u64()), (2, Some(6003)));
+    assert_eq!(registry.schema(id).as_deref(), Some(schema(OutputFormat::Ocsf)));
+    assert_eq!(registry.requests(), ["POST /subjects/events-value/versions"], "once");
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subjects_are_named_as_confluent_names_them() {
+    for (strategy, subject) in [
+        ("topic", "events-value"),
+        ("record", "certrelay.ocsf"),
+        ("topic_record", "events-certrelay.ocsf"),
+    ] {
+        let (cluster, registry) =
+            (cluster(&["events"]), Registry::start().await.expect("loopback"));
+        let running = write_to(&cluster, &registry, &format!(r#", subject = "{strategy}""#));
+        assert_eq!(running.sink.deliver(events(1)).await, [Outcome::Delivered]);
+        assert_eq!(registry.subjects(), [subject]);
+        running.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_fails_or_refuses_is_waited_for() {
+    let internal = r#"{"error_code":50001,"message":"Error in the backend data store"}"#;
+    let html = "<html>503 Service Temporarily Unavailable</html>";
+    let invalid = r#"{"error_code":42201,"message":"Invalid schema"}"#;
+    for (status, body, code) in [
+        (500, internal, "kafka_registry"),
+        (503, html, "kafka_registry"),
+        (429, "", "kafka_registry"),
+        (422, invalid, "kafka_schema"),
+        (403, "Forbidden", "kafka_registry_auth"),
+    ] {
+        let (cluster, registry) =
+            (cluster(&["events"]), Registry::start().await.expect("loopback"));
+        registry.fail_next(status, body);
+        let running = write_to(&cluster, &registry, "");
+        let (outcomes, why) = running.deliver_while(events(2), running.trouble()).await;
+        assert_eq!((outcomes, why.code), (vec![Outcome::Delivered; 2], code), "{why}");
+        assert!(why.text.contains("sink.lake.schema_registry"), "{why}");
+        running.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_is_not_compatible_holds_the_events_of_its_topic_alone() {
+    let topics = ["events", "deletions"];
+    let (cluster, registry) = (cluster(&topics), Registry::start().await.expect("loopback"));
+    registry.put("deletions-value", OTHER);
+    let running = write_to(&cluster, &registry, "");
+    let mut deletion = certrelay::event::Event::clone(&event("deleted", 10));
+    deletion.fields.name = "DeleteServerCertificate".to_owned();
+    let held = running.sink.deliver(vec![deletion.into()]);
+    let meanwhile = async {
+        let why = running.trouble().await;
+        // What goes elsewhere is not held.
+        let outcomes = running.sink.deliver(events(2)).await;
+        registry.be_lenient("deletions-value");
+        (why, outcomes)
+    };
+    let (deleted, (why, outcomes)) = futures_util::future::join(held, meanwhile).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; 2]);
+    assert_eq!(deleted, [Outcome::Delivered]);
+    assert_eq!(why.code, "kafka_schema");
+    assert!(why.text.contains("409") && why.text.contains("deletions-value"), "{why}");
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_to_register_the_schema_has_to_be_there() {
+    let (cluster, registry) = (cluster(&["events"]), Registry::start().await.expect("loopback"));
+    let running = write_to(&cluster, &registry, ", register = false");
+    let mend = async {
+        let why = running.trouble().await;
+        registry.put("events-value", schema(OutputFormat::Ocsf));
+        why
+    };
+    let (outcomes, why) = running.deliver_while(events(1), mend).await;
+    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered], "kafka_schema_absent"), "{why}");
+    assert!(why.text.contains("40401") && why.text.contains("certrelay schema"), "{why}");
+    assert!(registry.requests().iter().all(|request| request == "POST /subjects/events-value"));
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_s_password_is_sent_and_never_shown() {
+    let (cluster, registry) = (cluster(&["events"]), Registry::start().await.expect("loopback"));
+    registry.want_login("certrelay", "another-word");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "canary-word").expect("written");
+    let place = password.display();
+    let login = format!(r#", username = "certrelay", password = {{ file = "{place}" }}"#);
+    let running = write_to(&cluster, &registry, &login);
+    let mend = async {
+        let why = running.trouble().await;
+        std::fs::write(&password, "another-word").expect("written");
+        why
+    };
+    let (outcomes, why) = running.deliver_while(events(1), mend).await;
+    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered], "kafka_registry_auth"), "{why}");
+    assert!(!why.text.contains("canary-word"), "{why}");
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_is_not_there_is_waited_for() {
+    let cluster = cluster(&["events"]);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = closed.local_addr().expect("it is bound");
+    drop(closed);
+    let running = run(&format!(
+        r#"brokers = ["{}"]
+        topic = "events"
+        schema_registry = {{ url = "http://{address}" }}"#,
+        cluster.bootstrap_servers()
+    ));
+    let why = tokio::select! {
+        why = running.trouble() => why,
+        outcomes = running.sink.deliver(events(1)) => panic!("{outcomes:?}"),
+    };
+    assert_eq!(why.code, "kafka_registry", "{why}");
+    running.finish().await;
+}

@@ -1,0 +1,141 @@
+//! A Kafka sink that runs, made of the configuration that an operator would write; and events for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use bytes::Bytes;
+use certrelay::cloudtrail::{Origin, Record};
+use certrelay::config::{self, Config};
+use certrelay::event::{Arrival, Event, Lane};
+use certrelay::outcome::{Outcome, Why};
+use certrelay::sink::{self, Sink, SinkState};
+use certrelay::telemetry::Metrics;
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::tier;
+
+/// A sink whose driver runs.
+pub(crate) struct Running {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// A sink of type `kafka` with these lines of its own; relative paths start at the project's folder.
+pub(crate) fn run(lines: &str) -> Running {
+    run_with(lines, None)
+}
+
+/// As [`run`], with AWS credentials.
+pub(crate) fn run_with(lines: &str, aws: Option<SharedCredentialsProvider>) -> Running {
+    start(&whole(lines), aws)
+}
+
+/// What `check --connect` would say of such a sink.
+pub(crate) async fn probe(lines: &str, aws: Option<SharedCredentialsProvider>) -> Result<(), Why> {
+    sink::probe(&parsed(&whole(lines)).sinks[0], aws).await
+}
+
+fn parsed(text: &str) -> Config {
+    config::parse("test", text, tier::project()).unwrap_or_else(|e| panic!("{e:#?}"))
+}
+
+fn whole(lines: &str) -> String {
+    format!(
+        r#"
+        [[source]]
+        directory = "."
+
+        [[route]]
+        name = "all"
+        sinks = ["lake"]
+
+        [sink.lake]
+        type = "kafka"
+        timeout = "3 s"
+        options."topic.metadata.propagation.max.ms" = 1000
+        options."reconnect.backoff.max.ms" = 500
+        options."socket.timeout.ms" = 2500
+        options."socket.connection.setup.timeout.ms" = 2500
+        {lines}
+        "#
+    )
+}
+
+/// The first sink of a whole configuration.
+pub(crate) fn start(text: &str, aws: Option<SharedCredentialsProvider>) -> Running {
+    let config = parsed(text);
+    let stop = CancellationToken::new();
+    let metrics = Arc::new(Metrics::new());
+    let built = sink::build(&config.sinks[0], aws, &metrics, stop.clone()).expect("a sink");
+    let mut tasks = JoinSet::new();
+    tasks.spawn(built.driver);
+    Running { sink: built.sink, metrics, stop, tasks }
+}
+
+impl Running {
+    pub(crate) async fn finish(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Hands events over and lets `meanwhile` run; the outcomes, when both are done.
+    pub(crate) async fn deliver_while<T>(
+        &self,
+        events: Vec<Arc<Event>>,
+        meanwhile: impl Future<Output = T>,
+    ) -> (Vec<Outcome>, T) {
+        futures_util::future::join(self.sink.deliver(events), meanwhile).await
+    }
+
+    /// Waits until the sink is in trouble; brokers are other processes, so this looks again and again.
+    pub(crate) async fn trouble(&self) -> Why {
+        loop {
+            match self.sink.state() {
+                SinkState::Up => tokio::time::sleep(Duration::from_millis(10)).await,
+                SinkState::Degraded(why) | SinkState::Paused(why) => return why,
+            }
+        }
+    }
+
+    /// Waits until requests have failed so many times more.
+    pub(crate) async fn failures(&self, more: u64) {
+        let before = self.failed();
+        while self.failed() < before + more {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn failed(&self) -> u64 {
+        let text = self.metrics.encode();
+        let lines = text.lines().filter(|line| line.starts_with("certrelay_sink_errors_total{"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+}
+
+/// An event with this id and so many bytes that cannot be compressed: brokers measure compressed batches.
+pub(crate) fn event(id: &str, padding: usize) -> Arc<Event> {
+    let noise: String = (0..padding).map(|_| fastrand::alphanumeric()).collect();
+    let text = format!(
+        r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-09-21T14:13:20Z","recipientAccountId":"111122223333","awsRegion":"us-east-1","note":"{noise}"}}"#
+    );
+    let origin = Origin::Inline { message_id: "m".to_owned() };
+    let seen = OffsetDateTime::UNIX_EPOCH;
+    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
+    let record = Record { bytes: Bytes::from(text), index: 0, offset: 0 };
+    Arc::new(Event::read(record, arrival).expect("a record"))
+}
+
+/// `event-000` and so on.
+pub(crate) fn events(count: usize) -> Vec<Arc<Event>> {
+    (0..count).map(|n| event(&format!("event-{n:03}"), 200)).collect()
+}
+
+/// Their ids.
+pub(crate) fn all_ids(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("event-{n:03}")).collect()
+}

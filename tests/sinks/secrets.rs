@@ -1,0 +1,121 @@
+//! Secrets in AWS Secrets Manager, against moto's: read, rotated, and fallen back from.
+
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
+use bytes::Bytes;
+use certrelay::cloudtrail::{Origin, Record};
+use certrelay::config::{Config, parse};
+use certrelay::event::{Arrival, Event, Lane};
+use certrelay::outcome::{Outcome, Why};
+use certrelay::telemetry::Metrics;
+use certrelay::{pipeline, sink};
+use secrecy::ExposeSecret as _;
+use time::OffsetDateTime;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Service;
+use crate::support::hec::{HecStandIn, Options, Token};
+use crate::support::{real, tier};
+
+/// Splunk, with a token that moto keeps.
+fn config(moto: &str, hec: &str, secret: &str) -> Config {
+    let text = format!(
+        r#"
+        [[source]]
+        directory = "."
+        [[route]]
+        name = "all"
+        sinks = ["soc"]
+        [sink.soc]
+        type = "splunk_hec"
+        endpoints = ["{hec}"]
+        token = {{ aws_secret = "{secret}", key = "token" }}
+        [aws]
+        secretsmanager_endpoint = "{moto}"
+        "#
+    );
+    parse("test", &text, tier::project()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn event(id: &str) -> Arc<Event> {
+    let text = format!(
+        r#"{{"eventID":"{id}","eventName":"ListSigningCertificates","eventSource":"iam.amazonaws.com","eventTime":"2026-03-01T09:00:00Z"}}"#
+    );
+    let origin = Origin::Inline { message_id: "m".to_owned() };
+    let seen = OffsetDateTime::UNIX_EPOCH;
+    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
+    let record = Record { bytes: Bytes::from(text), index: 0, offset: 0 };
+    Arc::new(Event::read(record, arrival).expect("a record"))
+}
+
+fn token(config: &Config) -> String {
+    let secrets = config.sinks[0].secrets();
+    secrets[0].read().expect("it was read").expose_secret().to_owned()
+}
+
+async fn connect(config: &Config) -> Result<(), Why> {
+    let mut answers = pipeline::secrets(config, Some(Service::aws())).await.expect("a client");
+    assert_eq!(answers.len(), 1);
+    answers.remove(0).1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
+    let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
+    let client = Builder::from(&Service::aws()).endpoint_url(&moto.url).build();
+    let client = Client::from_conf(client);
+    let text = |token: &str| format!(r#"{{"token":"{token}"}}"#);
+    let made = client.create_secret().name("rotated").secret_string(text("one")).send().await;
+    let made = made.expect("a secret");
+    let arn = made.arn().expect("its ARN");
+    let options = Options { tokens: vec![Token::new("one")], ..Options::default() };
+    let hec = HecStandIn::start(options).await.expect("the stand-in");
+
+    // By its ARN, and by its name.
+    let config_by_arn = config(&moto.url, &hec.url(), arn);
+    for config in [&config_by_arn, &config(&moto.url, &hec.url(), "rotated")] {
+        assert_eq!(connect(config).await, Ok(()));
+        assert_eq!(token(config), "one");
+    }
+    // Rotated: what was read stays until it is refused.
+    let put = client.put_secret_value().secret_id(arn).secret_string(text("two"));
+    put.send().await.expect("rotated");
+    let secrets = config_by_arn.sinks[0].secrets();
+    secrets[0].renew().await.expect("nothing to do");
+    assert_eq!(token(&config_by_arn), "one");
+    secrets[0].refuse();
+    secrets[0].renew().await.expect("read again");
+    assert_eq!(token(&config_by_arn), "two");
+
+    // A task that starts now knows the new token, and Splunk the old one only.
+    let config = config(&moto.url, &hec.url(), arn);
+    assert_eq!(connect(&config).await, Ok(()));
+    assert_eq!(token(&config), "two");
+    let stop = CancellationToken::new();
+    let built = sink::build(&config.sinks[0], None, &Arc::new(Metrics::new()), stop.clone());
+    let built = built.expect("a sink");
+    let mut driver = JoinSet::new();
+    driver.spawn(built.driver);
+    assert_eq!(built.sink.deliver(vec![event("a")]).await, [Outcome::Delivered]);
+    assert_eq!(token(&config), "one", "the previous version");
+    // Splunk has learned the new one.
+    hec.change(|options| options.tokens = vec![Token::new("two")]);
+    assert_eq!(built.sink.deliver(vec![event("b")]).await, [Outcome::Delivered]);
+    assert_eq!(token(&config), "two");
+    stop.cancel();
+    driver.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_is_not_there_is_named_with_what_aws_says() {
+    let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
+    let why = connect(&config(&moto.url, "http://127.0.0.1:1", "no-such-secret")).await;
+    let why = why.expect_err("refused");
+    assert_eq!(why.code, "secret_unreadable");
+    for part in ["no-such-secret", "ResourceNotFoundException", "request id"] {
+        assert!(why.text.contains(part), "{part} in {why}");
+    }
+}

@@ -1,0 +1,120 @@
+//! What can be wrong with a topic, at Apache Kafka itself, and what becomes of events meanwhile.
+
+use certrelay::outcome::Outcome;
+
+use super::broker::{Broker, ids, shared};
+use super::running::{Running, all_ids, event, events, run};
+use crate::support::wait;
+
+/// A sink that writes to `topic` without a login.
+fn write_to(broker: &Broker, topic: &str, more: &str) -> Running {
+    run(&format!(
+        r#"brokers = ["{}"]
+        topic = "{topic}"
+        key = "event_id"
+        format = "raw"
+        {more}"#,
+        broker.open
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_not_there_is_waited_for() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    let running = write_to(broker, "late", "");
+    let mend = async {
+        let why = running.trouble().await;
+        broker.create_topic("late", 1, &[]).await;
+        why
+    };
+    let (outcomes, why) = running.deliver_while(events(3), mend).await;
+    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered; 3], "kafka_topic"), "{why}");
+    assert_eq!(ids(&broker.consume("late", 3)), all_ids(3));
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_deleted_and_made_again_gets_what_was_not_written() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("again", 1, &[]).await;
+    let running = write_to(broker, "again", "");
+    let (before, after) = (events(30), events(60).split_off(30));
+    assert_eq!(running.sink.deliver(before).await, vec![Outcome::Delivered; 30]);
+    broker.delete_topic("again").await;
+    let mend = async {
+        let why = running.trouble().await;
+        broker.create_topic("again", 1, &[]).await;
+        why
+    };
+    let (outcomes, why) = running.deliver_while(after, mend).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; 30], "{why}");
+    let mut read = ids(&broker.consume("again", 30));
+    read.dedup();
+    assert_eq!(read, all_ids(60)[30..]);
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_too_large_for_the_broker_or_for_us_is_refused_alone() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    let ours = r#"options."message.max.bytes" = 3000"#;
+    for (topic, settings, more) in
+        [("small", &[("max.message.bytes", "3000")][..], ""), ("strict", &[][..], ours)]
+    {
+        broker.create_topic(topic, 1, settings).await;
+        let running = write_to(broker, topic, more);
+        let mut mixed = events(12);
+        mixed[5] = event("huge", 6000);
+        let outcomes = running.sink.deliver(mixed).await;
+        assert!(
+            matches!(&outcomes[5], Outcome::Refused(why) if why.code == "kafka_too_large"),
+            "{outcomes:?}"
+        );
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 11);
+        let mut expected = all_ids(12);
+        expected.remove(5);
+        assert_eq!(ids(&broker.consume(topic, 11)), expected, "{topic}");
+        running.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_missing_is_waited_for() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("rights", 1, &[]).await;
+    let tool = |class: &str, arguments: &str| {
+        let arguments = format!("--bootstrap-server {} {arguments}", broker.open);
+        let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
+        tokio::task::block_in_place(|| broker.tool(class, &arguments));
+    };
+    tool(
+        "kafka.admin.ConfigCommand",
+        "--alter --entity-type users --entity-name guest --add-config SCRAM-SHA-512=[password=guest-secret]",
+    );
+    let running = run(&format!(
+        r#"brokers = ["{}"]
+        topic = "rights"
+        key = "event_id"
+        format = "raw"
+        auth = {{ mechanism = "SCRAM-SHA-512", username = "guest", password = "guest-secret" }}
+        tls = {{ ca_file = "tests/support/tls/ca.pem" }}"#,
+        broker.secured
+    ));
+    let mend = async {
+        let why = wait::until("the missing right", async || {
+            let why = running.trouble().await;
+            (why.code == "kafka_auth").then_some(why)
+        })
+        .await;
+        tool(
+            "org.apache.kafka.tools.AclCommand",
+            "--add --allow-principal User:guest --operation Write --topic rights",
+        );
+        why
+    };
+    let (outcomes, why) = running.deliver_while(events(3), mend).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; 3], "{why}");
+    assert!(!why.text.contains("guest-secret"), "{why}");
+    assert_eq!(ids(&broker.consume("rights", 3)), all_ids(3));
+    running.finish().await;
+}
