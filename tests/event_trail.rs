@@ -128,6 +128,14 @@ fn a_trail_of_the_organisation_belongs_to_its_account() {
 }
 
 #[test]
+fn the_partition_is_the_callers() {
+    let text = trail_record("StopLogging", "success").replace("arn:aws:iam", "arn:aws-us-gov:iam");
+    let out: Value = serde_json::from_str(&payload(&text, OutputFormat::Ocsf)).expect("JSON");
+    assert_eq!(out["resources"][0]["uid"], ARN.replace("arn:aws:", "arn:aws-us-gov:"));
+    assert_eq!(out["cloud"]["cloud_partition"], "aws-us-gov");
+}
+
+#[test]
 fn silence_is_grave_and_an_attempt_at_it_is_told() {
     for operation in AUDIT_TRAIL.2 {
         let done = event(&trail_record(operation, "success")).fields;

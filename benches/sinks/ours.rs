@@ -37,7 +37,8 @@ pub(crate) async fn run(task: &Task, sink: String) -> Result<Report, Box<dyn Err
     let config = config::parse("bench", &text, Path::new("."))?;
     let one = config.sinks.first().ok_or("no sink")?;
     let stop = CancellationToken::new();
-    let built = sink::build(one, None, &Arc::new(Metrics::new()), stop.clone())?;
+    let built = sink::build(one, None, &Arc::new(Metrics::new()), stop.clone())
+        .map_err(|why| why.to_string())?;
     let mut driver = JoinSet::new();
     driver.spawn(built.driver);
     let events = (0..BATCH).map(event).collect::<Result<Vec<_>, _>>()?;

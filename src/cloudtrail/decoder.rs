@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "fast-inflate")]
+use super::checksum::Checksum;
 use super::document::Document;
 use super::gzip::{Gunzip, MAGIC};
 #[cfg(feature = "fast-inflate")]
 use super::one_shot::OneShot;
+#[cfg(feature = "fast-inflate")]
+use super::outline::STRETCH;
 use super::picker::hexadecimal;
 use super::{Damage, Found, Selection, Tally};
 use crate::config::Decode;
 
 /// Bytes that are unpacked and then walked through at a time: they stay in a core's second cache.
 const WINDOW: usize = 256 << 10;
-
-/// Bytes of a document in memory that are walked through at a time.
-#[cfg(feature = "fast-inflate")]
-const STEP: usize = 64 << 10;
 
 /// The ratio of an object is looked at from here on: short ones may be all white space.
 const RATIO_FROM: u64 = 1 << 20;
@@ -108,7 +108,9 @@ impl Decoder {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn decode(&mut self, stored: &[u8], found: &mut Vec<Found>) -> Result<Tally, Damage> {
-        self.reset();
+        if self.packing != Packing::Unknown {
+            self.reset();
+        }
         let before = found.len();
         let tally = self.decode_at_once(stored, found).unwrap_or_else(|| {
             self.reset();
@@ -142,12 +144,12 @@ impl Decoder {
         let before = found.len();
         let (document, promised) = self.one_shot.unpack(stored)?;
         // In steps, so that what the checksum has read is still near when it is walked through.
-        let mut crc = libdeflater::Crc::new();
+        let mut checksum = Checksum::default();
         let mut walked = Ok(0);
         let mut reached = 0;
         while reached < document.len() {
-            let step = &document[reached..document.len().min(reached + STEP)];
-            crc.update(step);
+            let step = &document[reached..document.len().min(reached + STRETCH)];
+            checksum.update(step);
             if self.limits.hash {
                 self.hash.update(step);
             }
@@ -157,7 +159,7 @@ impl Decoder {
                 Ok(done + self.document.walk(&document[done..reached], last, found)?)
             });
         }
-        if crc.sum() != promised {
+        if checksum.sum() != promised {
             found.truncate(before);
             return None;
         }

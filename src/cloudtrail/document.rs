@@ -39,11 +39,11 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
         let mut document = Self {
+            outline: Outline::new(Arc::clone(&selection)),
             picker: Picker::new(selection, limits),
             max_nesting: limits.max_nesting.min(DEEPEST),
             place: Place::Start,
             nesting: Nesting::new(0),
-            outline: Outline::default(),
             at: 0,
             hold: None,
             bare_array: false,
@@ -57,7 +57,8 @@ impl Document {
     /// Forgets everything but the buffers.
     pub(super) fn reset(&mut self) {
         self.place = Place::Start;
-        self.outline.reset(self.picker.reset());
+        self.picker.reset();
+        self.outline.reset();
         self.at = 0;
         self.hold = None;
         self.lines = None;
@@ -136,6 +137,7 @@ impl Document {
     /// At the first byte of a top-level value.
     fn top(&mut self, byte: u8, window: &[u8], last: bool) -> Result<Step, Damage> {
         const ENVELOPE: &[u8] = br#"{"Records""#;
+        const USUAL: &[u8] = br#"{"Records":["#;
         let rest = &window[self.at..];
         match byte {
             b'{' if self.lines == Some(true) && !rest.starts_with(ENVELOPE) => {
@@ -144,6 +146,11 @@ impl Document {
                 }
                 self.hold = Some(self.at);
                 self.open(window, 0, Place::Line)
+            }
+            b'{' if rest.starts_with(USUAL) => {
+                self.object = Object::default();
+                self.at += USUAL.len() - 1;
+                self.value(b'[', true, window, last)
             }
             b'{' => {
                 self.hold = Some(self.at);
@@ -350,7 +357,8 @@ impl Document {
                 Damage::OverLimit { name: "max_nesting", limit }
             }
             Broken::Mismatch => {
-                self.damage(self.at, "in this value a bracket closes one of another kind")
+                let start = self.hold.unwrap_or(self.at);
+                self.damage(start, "in this value a bracket closes one of another kind")
             }
         })
     }

@@ -5,9 +5,10 @@
 //! and is no member is damage, zero padding included (S3 pads nothing, and a run of zeros may be what
 //! a broken disk left of a member).
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress, Status};
 
 use super::Damage;
+use super::checksum::Checksum;
 
 /// First byte of the magic: no JSON text starts with it.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -22,7 +23,7 @@ const RESERVED: u8 = 0b1110_0000;
 pub(super) struct Gunzip {
     inflate: Decompress,
     part: Part,
-    crc: Crc,
+    checksum: Checksum,
     stored: u64,
 }
 
@@ -43,7 +44,7 @@ impl Gunzip {
         Self {
             inflate: Decompress::new(false),
             part: Part::Header(Header::default()),
-            crc: Crc::new(),
+            checksum: Checksum::default(),
             stored: 0,
         }
     }
@@ -70,7 +71,7 @@ impl Gunzip {
                     self.advance(stored, 1);
                     if whole {
                         self.inflate.reset(false);
-                        self.crc.reset();
+                        self.checksum = Checksum::default();
                         self.part = Part::Body;
                     }
                 }
@@ -112,7 +113,7 @@ impl Gunzip {
                 self.inflate.decompress(stored, &mut output[written..], FlushDecompress::None);
             let read = (self.inflate.total_in() - read_before) as usize;
             let wrote = (self.inflate.total_out() - wrote_before) as usize;
-            self.crc.update(&output[written..written + wrote]);
+            self.checksum.update(&output[written..written + wrote]);
             self.advance(stored, read);
             written += wrote;
             // What the library says of it depends on how the bytes came in.
@@ -135,10 +136,10 @@ impl Gunzip {
         let [c0, c1, c2, c3, s0, s1, s2, s3] = trailer;
         let crc = u32::from_le_bytes([c0, c1, c2, c3]);
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
-        if crc != self.crc.sum() {
+        if crc != self.checksum.sum() {
             return Err(self.damage("the CRC does not match what was unpacked"));
         }
-        if size != self.crc.amount() {
+        if size != self.checksum.length() {
             return Err(self.damage("the size does not match what was unpacked"));
         }
         Ok(())
@@ -169,7 +170,7 @@ impl Gunzip {
 pub(super) struct Header {
     field: Field,
     flags: u8,
-    crc: Crc,
+    checksum: Checksum,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -192,9 +193,9 @@ enum Field {
 impl Header {
     /// Takes the next byte and says whether the header is complete with it.
     pub(super) fn take(&mut self, byte: u8) -> Result<bool, &'static str> {
-        let sum = self.crc.sum();
+        let sum = self.checksum.sum();
         if self.flags & HEADER_CRC != 0 {
-            self.crc.update(&[byte]);
+            self.checksum.update(&[byte]);
         }
         self.field = match self.field {
             Field::FirstMagic if byte == MAGIC[0] => Field::SecondMagic,
@@ -204,7 +205,9 @@ impl Header {
             Field::Method => return Err("the compression method is not deflate"),
             Field::Flags if byte & RESERVED == 0 => {
                 self.flags = byte;
-                self.crc.update(&[MAGIC[0], MAGIC[1], 8, byte]);
+                if byte & HEADER_CRC != 0 {
+                    self.checksum.update(&[MAGIC[0], MAGIC[1], 8, byte]);
+                }
                 Field::Skipped(6)
             }
             Field::Flags => return Err("a reserved flag is set in the header"),

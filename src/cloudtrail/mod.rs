@@ -5,6 +5,7 @@
 //! each as a slice of the file's own bytes. Nothing that it hands out may be delivered before
 //! [`Decoder::finish`] has said that the file passed its checks.
 
+mod checksum;
 mod decoder;
 mod document;
 mod gzip;
@@ -14,12 +15,14 @@ mod nesting;
 #[cfg(feature = "fast-inflate")]
 mod one_shot;
 mod outline;
+mod pen;
 mod picker;
 mod place;
 mod prefilter;
 mod scalar;
 mod selection;
 mod simd;
+mod syntax;
 #[cfg(test)]
 mod tests;
 

@@ -12,10 +12,8 @@ pub(super) const DEEPEST: u32 = u64::BITS - 2;
 pub(super) struct Nesting {
     /// The kind of each open bracket, the innermost in the lowest bit; 1 is a brace. Above them a 1.
     kinds: u64,
-    /// The bits of `kinds` that must never be set.
+    /// Where `kinds` starts to be too deep, less two.
     beyond: u64,
-    /// Anything but 0 once nesting went deeper.
-    too_deep: u64,
     /// 1 in the lowest bit once a bracket closed one of another kind.
     mismatch: u64,
 }
@@ -29,12 +27,15 @@ pub(super) enum Broken {
     TooDeep,
 }
 
+/// `kinds` of a closed value: nothing is open.
+const CLOSED: u64 = 1;
+
 impl Nesting {
     /// A value in which at most `limit` brackets may be open, before its first bracket.
     #[inline]
     pub(super) fn new(limit: u32) -> Self {
-        let beyond = u64::MAX << (limit.min(DEEPEST) + 1);
-        Self { kinds: 1, beyond, too_deep: 0, mismatch: 0 }
+        let beyond = (1 << (limit.min(DEEPEST) + 1)) - 2;
+        Self { kinds: CLOSED, beyond, mismatch: 0 }
     }
 
     /// Follows the value through its brackets in `outline`. Answers the place after its last one, or
@@ -50,37 +51,37 @@ impl Nesting {
             if brackets.is_empty() {
                 return self.check().map(|()| None);
             }
-            let at = |place: &u16| stretch.wrapping_add(usize::from(*place));
-            let closing = brackets.iter().position(|place| self.take(window[at(place)]));
-            let taken = closing.map_or(brackets.len(), |closing| closing + 1);
-            let end = closing.map(|closing| at(&brackets[closing]) + 1);
+            let stop = self.follow(&window[stretch..], brackets);
+            let taken = stop.map_or(brackets.len(), |stop| stop + 1);
+            let end = stop.map(|stop| stretch + usize::from(brackets[stop]) + 1);
             outline.advance(taken);
             if end.is_some() {
-                return self.check().map(|()| end);
+                self.check()?;
+                return if self.kinds == CLOSED { Ok(end) } else { Err(Broken::TooDeep) };
             }
         }
     }
 
-    /// Takes a bracket and says whether it closes the value. Without branches on the text.
+    /// Follows the brackets to the one that closes the value, or is too deep: answers which.
+    /// Without branches on the text but for that.
     #[inline(always)]
-    fn take(&mut self, byte: u8) -> bool {
-        let kind = u64::from(byte >> 5 & 1);
-        // Of both kinds, the one that opens has bit 1 set, and the one that closes has not.
-        let opens = byte & 0x02 != 0;
-        let pushed = self.kinds << 1 | kind;
-        self.mismatch |= (self.kinds ^ kind) & u64::from(!opens);
-        self.kinds = if opens { pushed } else { self.kinds >> 1 };
-        self.too_deep |= self.kinds & self.beyond;
-        self.kinds == 1
+    fn follow(&mut self, text: &[u8], brackets: &[u16]) -> Option<usize> {
+        let Self { mut kinds, beyond, mut mismatch } = *self;
+        let stop = brackets.iter().position(|place| {
+            let byte = text.get(usize::from(*place)).copied().unwrap_or_default();
+            let kind = u64::from(byte >> 5 & 1);
+            // Of both kinds, the one that opens has bit 1 set, and the one that closes has not.
+            let opens = byte & 0x02 != 0;
+            mismatch |= (kinds ^ kind) & u64::from(!opens);
+            kinds = if opens { kinds << 1 | kind } else { kinds >> 1 };
+            // Closed is below, too deep is beyond: one comparison.
+            kinds.wrapping_sub(CLOSED + 1) >= beyond
+        });
+        (self.kinds, self.mismatch) = (kinds, mismatch);
+        stop
     }
 
     fn check(&self) -> Result<(), Broken> {
-        if self.too_deep != 0 {
-            return Err(Broken::TooDeep);
-        }
-        if self.mismatch & 1 != 0 {
-            return Err(Broken::Mismatch);
-        }
-        Ok(())
+        if self.mismatch & 1 == 0 { Ok(()) } else { Err(Broken::Mismatch) }
     }
 }

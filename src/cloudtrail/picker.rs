@@ -6,7 +6,6 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::outline::Outline;
-use super::prefilter::Search;
 use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
 use crate::config::Decode;
 
@@ -21,7 +20,6 @@ pub(super) struct Span {
 pub(super) struct Picker {
     selection: Arc<Selection>,
     limits: Decode,
-    search: Search,
     tally: Tally,
     /// Offset in the document of the window's first byte.
     base: u64,
@@ -29,21 +27,18 @@ pub(super) struct Picker {
 
 impl Picker {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
-        Self { selection, limits, search: Search::default(), tally: Tally::default(), base: 0 }
+        Self { selection, limits, tally: Tally::default(), base: 0 }
     }
 
-    /// Forgets the document. Answers which escapes matter, as [`Outline::reset`] wants it.
-    pub(super) fn reset(&mut self) -> u8 {
-        self.search.reset(self.selection.prefilter());
+    /// Forgets the document.
+    pub(super) fn reset(&mut self) {
         self.tally = Tally::default();
         self.base = 0;
-        self.selection.prefilter().digits()
     }
 
     /// The first `by` bytes of the window are gone.
     pub(super) fn shift(&mut self, by: usize) {
         self.base += by as u64;
-        self.search.shift(by);
     }
 
     /// The place of a byte of the window in the document.
@@ -66,9 +61,7 @@ impl Picker {
         found: &mut Vec<Found>,
     ) -> Result<bool, Damage> {
         self.count(at)?;
-        let candidate = self.search.candidate(self.selection.prefilter(), window, at.start, at.end)
-            || outline.escape_within(window, at.start, at.end);
-        if candidate {
+        if self.selection.prefilter().is_every() || outline.hit_within(window, at.start, at.end) {
             return Ok(self.judge(window, at, found));
         }
         if self.limits.strict

@@ -19,10 +19,13 @@ const LONGEST: usize = 512;
 /// The compiled rule: what to search for.
 #[derive(Debug, Clone)]
 pub(super) struct Prefilter {
-    /// No rule: nothing is wanted. Or a rule without a needle: everything must be read.
+    /// No lane and not `every`: nothing is wanted.
     lanes: Vec<Lane>,
+    /// The pair of each lane.
+    pairs: Vec<Pair>,
     /// Which digits after `\u00` begin a character of a needle, a bit each.
     digits: u8,
+    /// A rule without a needle: every record must be read.
     every: bool,
     texts: Vec<Text>,
     /// A wanted text may hold quotes, slashes or control characters, which have escapes of their
@@ -30,9 +33,14 @@ pub(super) struct Prefilter {
     loose: bool,
 }
 
+/// Two bytes after one another: what the document is searched for, all of it.
+pub(super) type Pair = [u8; 2];
+
 #[derive(Debug, Clone)]
 struct Lane {
-    finder: memmem::Finder<'static>,
+    needle: String,
+    /// Where in the needle its rarest pair is.
+    pair: usize,
 }
 
 /// What may stand between the quotes.
@@ -41,22 +49,6 @@ enum Text {
     Exactly(String),
     Glob(crate::config::Pattern),
 }
-
-/// How far a decoder has searched its window, a place for each lane.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Search {
-    lanes: Vec<Reached>,
-}
-
-/// Nothing starts before `at`; something does there, if `hit`.
-#[derive(Debug, Clone, Copy, Default)]
-struct Reached {
-    at: usize,
-    hit: bool,
-}
-
-/// How far a search runs ahead: what it touches must still be in the cache when records are split.
-const AHEAD: usize = 128 << 10;
 
 impl Prefilter {
     /// Compiles the rules.
@@ -75,7 +67,7 @@ impl Prefilter {
                 continue;
             }
             let in_source = stretches_of(&rule.source, is_plain);
-            every |= in_source.is_empty();
+            every |= !in_source.iter().any(|stretch| stretch.len() >= size_of::<Pair>());
             texts.push(Text::Exactly(rule.source.clone()));
             stretches.push(in_source);
         }
@@ -84,25 +76,70 @@ impl Prefilter {
             .iter()
             .flat_map(|needle| needle.bytes())
             .fold(0, |digits, byte| digits | 1 << (byte >> 4));
-        let lane = |needle: &String| Lane { finder: memmem::Finder::new(needle).into_owned() };
-        let lanes = needles.iter().map(lane).collect();
+        let lanes: Vec<Lane> = needles.into_iter().map(Lane::new).collect();
+        let pairs = lanes.iter().filter_map(Lane::pair).collect();
         let loose = texts.iter().any(Text::is_loose);
-        Self { lanes, digits, every, texts, loose }
+        Self { lanes, pairs, digits, every, texts, loose }
     }
 
     /// A filter that skips nothing.
     pub(super) fn everything() -> Self {
-        Self { lanes: Vec::new(), digits: 0, every: true, texts: Vec::new(), loose: false }
+        let (lanes, pairs, texts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { lanes, pairs, digits: 0, every: true, texts, loose: false }
     }
 
-    /// Which escapes could hide a needle: the digits after `\u00`, a bit each.
-    pub(super) fn digits(&self) -> u8 {
-        self.digits
+    /// Whether no record may be skipped.
+    pub(super) fn is_every(&self) -> bool {
+        self.every
     }
 
-    /// Whether what is found at `at` may make `record` a wanted one.
+    /// The pairs that every record which may be wanted has one of, or an escape.
+    pub(super) fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// Whether a backslash can be the first byte of what matters.
+    pub(super) fn minds_escapes(&self) -> bool {
+        self.digits != 0
+    }
+
+    /// Whether a needle or an escape is at the pair or backslash at `at`, or may be, as far as `text`
+    /// goes: whether the record that it is in is worth a closer look.
+    pub(super) fn may_hit(&self, text: &[u8], at: usize) -> bool {
+        if text[at] == b'\\' {
+            return text.len() < at + ESCAPE || self.hides(&text[at..]);
+        }
+        self.lanes.iter().any(|lane| {
+            let Some(start) = at.checked_sub(lane.pair) else { return false };
+            text.get(start..start + lane.needle.len())
+                .is_none_or(|there| there == lane.needle.as_bytes())
+        })
+    }
+
+    /// Whether what is at the pair or backslash at `at` makes `record` one that must be read.
+    pub(super) fn hits(&self, record: &[u8], at: usize) -> bool {
+        if record[at] == b'\\' {
+            return self.hides(&record[at..]);
+        }
+        self.lanes.iter().any(|lane| {
+            let Some(start) = at.checked_sub(lane.pair) else { return false };
+            record[start..].starts_with(lane.needle.as_bytes()) && self.fits(lane, record, start)
+        })
+    }
+
+    /// Whether text goes on as an escape that could hide a character of a needle.
+    fn hides(&self, text: &[u8]) -> bool {
+        match text {
+            [b'\\', b'u', b'0', b'0', digit @ b'0'..=b'7', ..] => {
+                self.digits & 1 << (digit - b'0') != 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the needle at `at` may make `record` a wanted one.
     fn fits(&self, lane: &Lane, record: &[u8], at: usize) -> bool {
-        let after = at + lane.finder.needle().len();
+        let after = at + lane.needle.len();
         let front = &record[at.saturating_sub(LONGEST)..at];
         let back = &record[after..record.len().min(after + LONGEST)];
         let (Some(open), Some(close)) = (memchr::memrchr(b'"', front), memchr::memchr(b'"', back))
@@ -129,6 +166,33 @@ impl Prefilter {
     }
 }
 
+/// Bytes of an escape that tell whether it could hide a character of a needle.
+const ESCAPE: usize = br"\u000".len();
+
+impl Lane {
+    fn new(needle: String) -> Self {
+        let rarity = |pair: &[u8]| pair.iter().map(|byte| frequency(*byte)).sum::<u32>();
+        let pairs = needle.as_bytes().windows(size_of::<Pair>()).enumerate();
+        let pair = pairs.min_by_key(|(_, pair)| rarity(pair)).map_or(0, |(at, _)| at);
+        Self { needle, pair }
+    }
+
+    fn pair(&self) -> Option<Pair> {
+        self.needle.as_bytes().get(self.pair..)?.first_chunk().copied()
+    }
+}
+
+/// How often a byte occurs in log files, roughly: what a pair must not be made of.
+fn frequency(byte: u8) -> u32 {
+    match byte {
+        b'a' | b'e' | b'i' | b'n' | b'o' | b'r' | b's' | b't' => 5,
+        b'0'..=b'9' | b'.' | b'-' | b':' => 4,
+        b'c' | b'd' | b'l' | b'm' | b'p' | b'u' => 3,
+        b'a'..=b'z' => 2,
+        _ => 1,
+    }
+}
+
 impl Text {
     fn is_loose(&self) -> bool {
         match self {
@@ -139,83 +203,6 @@ impl Text {
             }
             Self::Glob(_) => true,
         }
-    }
-}
-
-impl Search {
-    /// Forgets what was found, for another document.
-    pub(super) fn reset(&mut self, filter: &Prefilter) {
-        self.lanes.clear();
-        self.lanes.resize(filter.lanes.len(), Reached::default());
-    }
-
-    /// The first `by` bytes of the window are gone.
-    pub(super) fn shift(&mut self, by: usize) {
-        for lane in &mut self.lanes {
-            lane.hit &= lane.at >= by;
-            lane.at = lane.at.saturating_sub(by);
-        }
-    }
-
-    /// Whether the record at `start..end` of the window must be read. Records come in order.
-    #[inline]
-    pub(super) fn candidate(
-        &mut self,
-        filter: &Prefilter,
-        window: &[u8],
-        start: usize,
-        end: usize,
-    ) -> bool {
-        let mut lanes = filter.lanes.iter().zip(&mut self.lanes);
-        filter.every
-            || lanes.any(|(lane, reached)| reached.within(filter, lane, window, start, end))
-    }
-}
-
-impl Reached {
-    #[inline]
-    fn within(
-        &mut self,
-        filter: &Prefilter,
-        lane: &Lane,
-        window: &[u8],
-        start: usize,
-        end: usize,
-    ) -> bool {
-        if self.at + lane.finder.needle().len() > end {
-            return false;
-        }
-        self.look(filter, lane, window, start, end)
-    }
-
-    #[cold]
-    fn look(
-        &mut self,
-        filter: &Prefilter,
-        lane: &Lane,
-        window: &[u8],
-        start: usize,
-        end: usize,
-    ) -> bool {
-        let length = lane.finder.needle().len();
-        if self.at < start {
-            *self = Self { at: start, hit: false };
-        }
-        while self.at + length <= end {
-            if self.hit {
-                if filter.fits(lane, &window[start..end], self.at - start) {
-                    return true;
-                }
-                *self = Self { at: self.at + 1, hit: false };
-                continue;
-            }
-            let until = window.len().min(end.max(self.at + AHEAD));
-            *self = match lane.finder.find(&window[self.at..until]) {
-                Some(found) => Self { at: self.at + found, hit: true },
-                None => Self { at: until + 1 - length, hit: false },
-            };
-        }
-        false
     }
 }
 

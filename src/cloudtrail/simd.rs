@@ -5,15 +5,16 @@
 //! calls into code that is compiled for instructions which the processor has been asked for; there
 //! are no pointers. Other processors use the plain twin; a test proves all of them equal.
 
-use super::outline::{self, Outline};
+use super::outline::Outline;
+use super::pen;
 
 /// Draws on to the end of `text`, by the widest instructions there are.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "calls into code for instructions that the processor has")]
 pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
     if !is_x86_feature_detected!("pclmulqdq") || !is_x86_feature_detected!("bmi2") {
-        outline.draw_by(text, &outline::masks, &outline::between, &outline::note);
-    } else if is_x86_feature_detected!("avx512vbmi2") {
+        draw_plain(outline, text);
+    } else if is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512vl") {
         // SAFETY: the processor has what `avx512::draw` is compiled for.
         unsafe { avx512::draw(outline, text) }
     } else {
@@ -25,7 +26,20 @@ pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
 /// Draws on to the end of `text`.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
-    outline.draw_by(text, &outline::masks, &outline::between, &outline::note);
+    draw_plain(outline, text);
+}
+
+/// The plain twin.
+fn draw_plain(outline: &mut Outline, text: &[u8]) {
+    outline.draw_by(
+        text,
+        &|outline, text, at| {
+            outline.draw_plain_by(text, at, &pen::masks, &pen::between, &pen::note)
+        },
+        &|outline, text, at| {
+            outline.draw_any_by(text, at, &pen::masks, &pen::between, &pen::note);
+        },
+    );
 }
 
 /// A vector of a block's bytes from `from` on: becomes one load.
@@ -42,19 +56,50 @@ macro_rules! word {
 mod avx512 {
     use std::arch::x86_64::{
         __m512i, _mm_add_epi16, _mm_cvtepu8_epi16, _mm_cvtsi128_si64, _mm_extract_epi64,
-        _mm_set1_epi16, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_maskz_compress_epi8,
-        _mm512_or_si512, _mm512_set_epi64, _mm512_set1_epi8, _mm512_sub_epi8,
-        _mm512_testn_epi8_mask,
+        _mm_set1_epi16, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
+        _mm512_mask_cmpeq_epi8_mask, _mm512_maskz_compress_epi8, _mm512_or_si512, _mm512_set_epi64,
+        _mm512_set1_epi8, _mm512_sub_epi8, _mm512_testn_epi8_mask,
     };
 
-    use super::super::outline::{AT_ONCE, BLOCK, Masks, Outline};
+    use super::super::outline::Outline;
+    use super::super::pen::{AT_ONCE, BLOCK, Block, Masks};
+    use super::super::prefilter::Pair;
     use super::avx2::between;
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq"
+    )]
     pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
         outline.draw_by(
             text,
-            &|block| masks(block),
+            &|outline, text, at| plain(outline, text, at),
+            &|outline, text, at| {
+                any(outline, text, at);
+            },
+        );
+    }
+
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq"
+    )]
+    fn plain(outline: &mut Outline, text: &[u8], at: usize) -> usize {
+        outline.draw_plain_by(
+            text,
+            at,
+            &|block, first, others| masks(block, first, others),
+            &|quotes| between(quotes),
+            &|slots, brackets, place| note(slots, brackets, place),
+        )
+    }
+
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq"
+    )]
+    fn any(outline: &mut Outline, text: &[u8], at: usize) {
+        outline.draw_any_by(
+            text,
+            at,
+            &|block, first, others| masks(block, first, others),
             &|quotes| between(quotes),
             &|slots, brackets, place| note(slots, brackets, place),
         );
@@ -62,23 +107,31 @@ mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn masks(block: &[u8; BLOCK]) -> Masks {
-        let block = load(block);
+    fn masks(block: &Block, first: Pair, others: &[Pair]) -> Masks {
+        let (bytes, next) = (load(block, 0), load(block, 1));
         // Of what folds to a brace, the difference to the first one is 0 or 2.
-        let difference = _mm512_sub_epi8(_mm512_or_si512(block, all(0x20)), all(b'{'));
+        let difference = _mm512_sub_epi8(_mm512_or_si512(bytes, all(0x20)), all(b'{'));
+        let pair = |pair: Pair| {
+            let first = _mm512_cmpeq_epi8_mask(bytes, all(pair[0]));
+            _mm512_mask_cmpeq_epi8_mask(first, next, all(pair[1]))
+        };
+        let backslashes = _mm512_cmpeq_epi8_mask(bytes, all(b'\\'));
+        let pairs = others.iter().fold(pair(first), |pairs, other| pairs | pair(*other));
         Masks {
-            quotes: _mm512_cmpeq_epi8_mask(block, all(b'"')),
-            backslashes: _mm512_cmpeq_epi8_mask(block, all(b'\\')),
+            quotes: _mm512_cmpeq_epi8_mask(bytes, all(b'"')),
+            backslashes,
             brackets: _mm512_testn_epi8_mask(difference, all(!2)),
+            pairs,
+            plain: backslashes | pairs == 0,
         }
     }
 
     /// The places in the block, moved together, and widened.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2")]
     fn note(slots: &mut [u16; AT_ONCE], brackets: u64, place: u16) {
-        const PLACES: [u8; BLOCK] = {
-            let mut places = [0; BLOCK];
+        const PLACES: Block = {
+            let mut places = [0; BLOCK + 1];
             let mut place = 0;
             while place < BLOCK {
                 places[place] = place as u8;
@@ -86,7 +139,7 @@ mod avx512 {
             }
             places
         };
-        let places = _mm512_maskz_compress_epi8(brackets, load(&PLACES));
+        let places = _mm512_maskz_compress_epi8(brackets, load(&PLACES, 0));
         let places = _mm_cvtepu8_epi16(_mm512_castsi512_si128(places));
         let places = _mm_add_epi16(places, _mm_set1_epi16(place.cast_signed()));
         let (low, high) = (_mm_cvtsi128_si64(places), _mm_extract_epi64(places, 1));
@@ -111,9 +164,12 @@ mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn load(b: &[u8; BLOCK]) -> __m512i {
-        let [w0, w1, w2, w3] = [word!(b, 0), word!(b, 8), word!(b, 16), word!(b, 24)];
-        let [w4, w5, w6, w7] = [word!(b, 32), word!(b, 40), word!(b, 48), word!(b, 56)];
+    fn load(b: &Block, at: usize) -> __m512i {
+        let [w0, w1, w2, w3] =
+            [word!(b, at), word!(b, at + 8), word!(b, at + 16), word!(b, at + 24)];
+        let at = at + 32;
+        let [w4, w5, w6, w7] =
+            [word!(b, at), word!(b, at + 8), word!(b, at + 16), word!(b, at + 24)];
         _mm512_set_epi64(w7, w6, w5, w4, w3, w2, w1, w0)
     }
 }
@@ -121,34 +177,89 @@ mod avx512 {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
-        _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x,
-        _mm256_set1_epi8,
+        __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8,
+        _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256,
+        _mm256_set_epi64x, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8,
+        _mm256_testz_si256,
     };
 
-    use super::super::outline::{self, BLOCK, Masks, Outline};
+    use super::super::outline::Outline;
+    use super::super::pen::{self, Block, Masks};
+    use super::super::prefilter::Pair;
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
     pub(super) fn draw(outline: &mut Outline, text: &[u8]) {
-        outline.draw_by(text, &|block| masks(block), &|quotes| between(quotes), &outline::note);
+        outline.draw_by(
+            text,
+            &|outline, text, at| plain(outline, text, at),
+            &|outline, text, at| {
+                any(outline, text, at);
+            },
+        );
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+    fn plain(outline: &mut Outline, text: &[u8], at: usize) -> usize {
+        outline.draw_plain_by(
+            text,
+            at,
+            &|block, first, others| masks(block, first, others),
+            &|quotes| between(quotes),
+            &pen::note,
+        )
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+    fn any(outline: &mut Outline, text: &[u8], at: usize) {
+        outline.draw_any_by(
+            text,
+            at,
+            &|block, first, others| masks(block, first, others),
+            &|quotes| between(quotes),
+            &pen::note,
+        );
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn masks(block: &[u8; BLOCK]) -> Masks {
+    fn masks(block: &Block, first: Pair, others: &[Pair]) -> Masks {
         let (low, high) = (load(block, 0), load(block, 32));
+        let (low_next, high_next) = (load(block, 1), load(block, 33));
+        let (mut in_low, mut in_high) = (pair(low, low_next, first), pair(high, high_next, first));
+        for other in others {
+            in_low = _mm256_or_si256(in_low, pair(low, low_next, *other));
+            in_high = _mm256_or_si256(in_high, pair(high, high_next, *other));
+        }
+        let (low_back, high_back) = (equal(low, b'\\'), equal(high, b'\\'));
+        let rare =
+            _mm256_or_si256(_mm256_or_si256(low_back, high_back), _mm256_or_si256(in_low, in_high));
         Masks {
             quotes: bits(equal(low, b'"'), equal(high, b'"')),
-            backslashes: bits(equal(low, b'\\'), equal(high, b'\\')),
+            backslashes: bits(low_back, high_back),
             brackets: bits(brackets(low), brackets(high)),
+            pairs: bits(in_low, in_high),
+            plain: _mm256_testz_si256(rare, rare) == 1,
         }
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
+    fn pair(half: __m256i, next: __m256i, pair: Pair) -> __m256i {
+        _mm256_and_si256(equal(half, pair[0]), equal(next, pair[1]))
+    }
+
+    /// Folded, a bracket is the brace that the lowest four bits name; nothing else is.
+    #[inline]
+    #[target_feature(enable = "avx2")]
     fn brackets(half: __m256i) -> __m256i {
+        const O: i8 = b'{'.cast_signed();
+        const C: i8 = b'}'.cast_signed();
+        let braces = _mm256_setr_epi8(
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, O, 0, C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, O, 0,
+            C, 0, 0,
+        );
         let folded = _mm256_or_si256(half, all(0x20));
-        _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'))
+        _mm256_cmpeq_epi8(_mm256_shuffle_epi8(braces, half), folded)
     }
 
     #[inline]
@@ -174,7 +285,7 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn load(b: &[u8; BLOCK], from: usize) -> __m256i {
+    fn load(b: &Block, from: usize) -> __m256i {
         let [w0, w1] = [word!(b, from), word!(b, from + 8)];
         let [w2, w3] = [word!(b, from + 16), word!(b, from + 24)];
         _mm256_set_epi64x(w3, w2, w1, w0)
@@ -184,7 +295,7 @@ mod avx2 {
     #[inline]
     #[target_feature(enable = "pclmulqdq")]
     pub(super) fn between(quotes: u64) -> u64 {
-        let quotes = _mm_set_epi64x(0, quotes.cast_signed());
+        let quotes = _mm_cvtsi64_si128(quotes.cast_signed());
         let product = _mm_clmulepi64_si128(quotes, _mm_set1_epi8(-1), 0);
         _mm_cvtsi128_si64(product).cast_unsigned()
     }
@@ -192,39 +303,61 @@ mod avx2 {
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::collection::vec;
-    use proptest::prelude::{any, prop_oneof};
+    use proptest::prelude::{Just, Strategy, any, prop_oneof};
     use proptest::sample::select;
     use proptest::test_runner::{Config, TestRunner};
 
-    use super::super::outline::{self, Outline};
+    use super::super::Selection;
+    use super::super::outline::Outline;
+    use crate::config::{EventRule, Pattern};
+
+    /// An outline for two needles.
+    fn outline() -> Outline {
+        let rule = |name| EventRule {
+            source: "iam.amazonaws.com".to_owned(),
+            name: Pattern::new(name).expect("a pattern"),
+        };
+        Outline::new(Arc::new(Selection::new(vec![rule("Yy_"), rule("Certificate")])))
+    }
 
     /// Every place that an outline names, drawn piece by piece.
     fn drawn(text: &[u8], piece: usize, draw: &dyn Fn(&mut Outline, &[u8])) -> Vec<usize> {
-        let mut outline = Outline::default();
-        outline.reset(0xff);
+        let mut outline = outline();
         let mut places = Vec::new();
         for end in (0..text.len()).step_by(piece).skip(1).chain([text.len()]) {
             outline.draw_with(&text[..end], draw);
             places.extend(outline.taken());
         }
         places.push(usize::MAX);
-        places.extend(outline.escapes());
+        places.extend(outline.marks());
         places
+    }
+
+    /// Text that is full of what matters.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let whole = ["Yy_", "Certificate", r"\u0059", r"\u004", r"\\u0059", "Cer"];
+        let part = prop_oneof![
+            5 => select(br#""\\"{}[]Yy_u0"#.to_vec()).prop_map(|byte| vec![byte]),
+            1 => select(whole.to_vec()).prop_map(|part| part.as_bytes().to_vec()),
+            1 => any::<u8>().prop_map(|byte| vec![byte]),
+            1 => (0..70_usize).prop_map(|length| vec![b' '; length]),
+            1 => Just(vec![b'{'; 20]),
+        ];
+        vec(part, 0..200).prop_map(|parts| parts.concat())
     }
 
     #[test]
     #[expect(unsafe_code, reason = "calls the code for each set of instructions by itself")]
     fn wide_and_plain_instructions_draw_the_same() {
-        let text = vec(prop_oneof![select(br#""\\"{}[]Yy_u0"#.to_vec()), any::<u8>()], 0..400);
         let mut runner =
             TestRunner::new(Config { cases: 3000, failure_persistence: None, ..Config::default() });
         let (mut compared, features) = (0, features());
         runner
-            .run(&(text, 1..130_usize), |(text, piece)| {
-                let plain = drawn(&text, piece, &|outline, text| {
-                    outline.draw_by(text, &outline::masks, &outline::between, &outline::note);
-                });
+            .run(&(text(), 1..130_usize), |(text, piece)| {
+                let plain = drawn(&text, piece, &super::draw_plain);
                 if features.0 {
                     // SAFETY: the processor has the instructions.
                     let draw = |outline: &mut Outline, text: &[u8]| unsafe {
@@ -258,5 +391,18 @@ mod tests {
         let places = drawn(text, 64, &super::draw);
         let found: Vec<u8> = places.iter().map_while(|place| text.get(*place)).copied().collect();
         assert_eq!(found, b"{[]}");
+    }
+
+    #[test]
+    fn a_needle_and_an_escape_are_marked_wherever_they_are_cut() {
+        for part in ["Certificate", "Yy_", r"\u0059"] {
+            for (before, piece) in (0..140).flat_map(|at| [1, 2, 63, 64, 65].map(|cut| (at, cut))) {
+                let text = [&vec![b' '; before], part.as_bytes(), b"      "].concat();
+                for draw in [super::draw_plain as fn(&mut Outline, &[u8]), super::draw] {
+                    let marks = drawn(&text, piece, &draw).split_off(1);
+                    assert!(marks.contains(&before), "{part} {before} {piece} {marks:?}");
+                }
+            }
+        }
     }
 }

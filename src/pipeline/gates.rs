@@ -1,8 +1,10 @@
 //! The two gates and the memory budget: what bounds everything in flight.
 //!
-//! `work` counts messages being fetched and decoded, `unacknowledged` those and the ones waiting for
-//! sinks. Receiving needs room in both, and nothing else stops receiving. Memory is reserved once per
-//! object before its GET and never while another reservation is held, so that no two waits can form a ring.
+//! `work` counts messages being fetched and decoded, `unacknowledged` all that are in hand, those that
+//! wait for sinks included. Half as many messages as may be worked on are received ahead, so that no place
+//! of work stands empty while SQS answers: a `seat` is a place of work or one of those. Receiving needs a
+//! seat and room in `unacknowledged`, and nothing else stops receiving. Memory is reserved once per object
+//! before its GET and never while another reservation is held, so that no two waits can form a ring.
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ const LARGE: Share = Share { reserve: 12 << 20, held_cap: 8 << 20 };
 /// The gates of one process, shared by all its sources.
 #[derive(Debug)]
 pub(super) struct Gates {
+    seats: Arc<Semaphore>,
     work: Arc<Semaphore>,
     unacknowledged: Arc<Semaphore>,
     memory: Arc<Semaphore>,
@@ -41,11 +44,11 @@ pub(super) struct Gates {
     sizes: (usize, usize),
 }
 
-/// One message's place in both gates.
+/// One message's place before it is received.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Given back when the message starts to wait for sinks.
-    pub(super) work: OwnedSemaphorePermit,
+    pub(super) seat: OwnedSemaphorePermit,
     /// Given back when the message is settled and no sink holds its events any more.
     pub(super) unacknowledged: Arc<OwnedSemaphorePermit>,
 }
@@ -63,6 +66,7 @@ impl Gates {
         let units = usize::try_from(delivery.memory / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
         let units = units.clamp(1, u32::MAX as usize);
         Self {
+            seats: Arc::new(Semaphore::new(delivery.work + ahead(delivery.work))),
             work: Arc::new(Semaphore::new(delivery.work)),
             unacknowledged: Arc::new(Semaphore::new(delivery.unacknowledged)),
             memory: Arc::new(Semaphore::new(units)),
@@ -71,17 +75,17 @@ impl Gates {
         }
     }
 
-    /// Waits for room for `least` messages in both gates, then takes what else is free up to `most`.
-    /// `None` if the gates are closed, which they never are while the pipeline runs.
+    /// Waits for `least` seats and as much room in `unacknowledged`, then takes what else is free up to
+    /// `most`. `None` if the gates are closed, which they never are while the pipeline runs.
     pub(super) async fn slots(&self, least: usize, most: usize) -> Option<Vec<Slot>> {
         // A gate smaller than that would never have room.
         let least = least.min(self.sizes.0).min(self.sizes.1);
         let least = u32::try_from(least).unwrap_or(u32::MAX).max(1);
         let mut waiting = Arc::clone(&self.unacknowledged).acquire_many_owned(least).await.ok()?;
-        let mut working = Arc::clone(&self.work).acquire_many_owned(least).await.ok()?;
+        let mut seats = Arc::clone(&self.seats).acquire_many_owned(least).await.ok()?;
         let mut slots = Vec::with_capacity(most);
-        while let (Some(work), Some(unacknowledged)) = (working.split(1), waiting.split(1)) {
-            slots.push(Slot { work, unacknowledged: Arc::new(unacknowledged) });
+        while let (Some(seat), Some(unacknowledged)) = (seats.split(1), waiting.split(1)) {
+            slots.push(Slot { seat, unacknowledged: Arc::new(unacknowledged) });
         }
         while slots.len() < most {
             let Some(slot) = self.try_slot() else { break };
@@ -92,11 +96,11 @@ impl Gates {
 
     fn try_slot(&self) -> Option<Slot> {
         let unacknowledged = Arc::clone(&self.unacknowledged).try_acquire_owned().ok()?;
-        let work = Arc::clone(&self.work).try_acquire_owned().ok()?;
-        Some(Slot { work, unacknowledged: Arc::new(unacknowledged) })
+        let seat = Arc::clone(&self.seats).try_acquire_owned().ok()?;
+        Some(Slot { seat, unacknowledged: Arc::new(unacknowledged) })
     }
 
-    /// Waits for a place in the work gate: for a message that waited for sinks and has more objects.
+    /// Waits for a place in the work gate.
     pub(super) async fn work(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.work).acquire_owned().await.ok()
     }
@@ -124,6 +128,11 @@ impl Gates {
             self.budget - self.memory.available_permits() as u64 * UNIT,
         )
     }
+}
+
+/// Messages that may be received ahead of the work on them.
+fn ahead(work: usize) -> usize {
+    work / 2
 }
 
 impl Share {
@@ -162,23 +171,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_never_takes_more_slots_than_both_gates_have() {
+    async fn a_batch_never_takes_more_slots_than_there_is_room() {
         let gates = gates(3, 2, 1 << 20);
         let slots = gates.slots(1, 10).await.expect("open");
         assert_eq!(slots.len(), 2);
-        assert_eq!(gates.in_use().0, 2, "the work permit without its twin went back");
+        assert_eq!(gates.seats.available_permits(), 2, "the seat without its twin went back");
+    }
+
+    #[tokio::test]
+    async fn half_as_many_messages_as_are_worked_on_wait_for_it() {
+        let gates = gates(4, 100, 1 << 20);
+        assert_eq!(gates.slots(1, 10).await.expect("open").len(), 6);
+        let _at_work = [gates.work().await, gates.work().await, gates.work().await];
+        assert_eq!(gates.in_use().0, 3);
     }
 
     #[tokio::test]
     async fn a_batch_waits_for_as_many_slots_as_it_asks_for_but_not_for_more_than_there_are() {
-        let gates = gates(4, 8, 1 << 20);
+        let gates = gates(4, 4, 1 << 20);
         let mut first = gates.slots(1, 2).await.expect("open");
         assert!(gates.slots(3, 10).now_or_never().is_none(), "two are free");
-        assert_eq!(gates.in_use().0, 2, "waiting in vain takes nothing");
+        assert_eq!(gates.in_use().1, 2, "waiting in vain takes nothing");
         first.pop();
         assert_eq!(gates.slots(3, 10).await.expect("open").len(), 3);
         drop(first);
-        assert_eq!(gates.in_use().0, 0, "all are back");
+        assert_eq!(gates.in_use().1, 0, "all are back");
         assert_eq!(gates.slots(100, 10).await.expect("open").len(), 4);
     }
 

@@ -45,6 +45,7 @@ impl Fate {
 
 /// A message's place in the gates.
 pub(super) struct Place {
+    seat: Option<OwnedSemaphorePermit>,
     work: Option<OwnedSemaphorePermit>,
     unacknowledged: Arc<OwnedSemaphorePermit>,
 }
@@ -58,7 +59,7 @@ pub(super) struct Keep {
 
 impl Place {
     fn new(slot: Slot) -> Self {
-        Self { work: Some(slot.work), unacknowledged: slot.unacknowledged }
+        Self { seat: Some(slot.seat), work: None, unacknowledged: slot.unacknowledged }
     }
 
     /// Waits for a place in the work gate, unless there is one already.
@@ -71,6 +72,7 @@ impl Place {
     /// From here on the message only waits for sinks.
     pub(super) fn leave_work(&mut self) {
         self.work = None;
+        self.seat = None;
     }
 
     pub(super) fn keep(&self, reservation: Reservation) -> Keep {
@@ -106,6 +108,7 @@ pub(super) async fn handle(
             Settlement::Release { after: Duration::ZERO }
         }
     };
+    place.leave_work();
     // Deleting what is final is right even late; releasing what somebody else has now is not.
     if lease.is_lost() && settlement != Settlement::Delete {
         return lost(&source, &id);
@@ -128,6 +131,7 @@ async fn forward(
     body: &str,
     place: &mut Place,
 ) -> Verdict {
+    place.enter_work(wire).await;
     if source.policy.bodies == Bodies::Letters {
         return replay::forward(wire, source, body, place).await;
     }

@@ -18,8 +18,9 @@ use crate::telemetry::{ByReason, SourceHealth};
 /// Receive calls at once while the queue answers with full batches; one while it does not.
 const BUSY_POLLS: usize = 4;
 
-/// At most one slot in so many stays empty until a call for several is worth its cost.
-const IDLE_SHARE: usize = 16;
+/// While the queue is full, a call is made for so many messages of those that the work gate takes: an
+/// eighth, which those received ahead bridge.
+const CALL_SHARE: usize = 8;
 
 type Poll = BoxFuture<'static, (Vec<Slot>, Result<Vec<Message>, Why>)>;
 
@@ -41,7 +42,7 @@ impl Receiver {
     pub(super) fn new(wire: Arc<Wire>, source: Arc<RunningSource>, batch: usize) -> Self {
         let batch = batch.clamp(1, MAX_BATCH);
         Self {
-            least: (wire.gates.work_size() / IDLE_SHARE).clamp(1, batch),
+            least: (wire.gates.work_size() / CALL_SHARE).clamp(1, batch),
             wire,
             source,
             polls: FuturesUnordered::new(),

@@ -1,11 +1,13 @@
-//! A scan's workers: one file each at a time, output in the order of the files.
+//! A scan's workers: one batch of files each at a time, output in the order of the files.
 //!
-//! Every file has a short channel of its own and the printer takes the channels in order, so that a
-//! worker that is ahead waits instead of piling up output. Files are begun in order, so the one
-//! that is printed is always being read.
+//! Every batch has a short channel of its own and the printer takes the channels in order, so that a
+//! worker that is ahead waits instead of piling up output. Batches are begun in order, so the one
+//! that is printed is always being read. Most files of CloudTrail are small: passing each on by
+//! itself would cost more than reading it.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,8 +25,14 @@ use crate::telemetry::escape;
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
-/// Parcels of one file that may wait to be printed.
+/// Most files of a batch; together they have no more than a chunk.
+const BATCH: usize = 64;
+
+/// Parcels of one batch that may wait to be printed.
 const PARCELS: usize = 16;
+
+/// Bytes of output that make a parcel.
+const PARCEL: usize = 64 << 10;
 
 /// What a worker has to say, in order of its file.
 pub(super) enum News {
@@ -60,8 +68,11 @@ pub(in crate::cli) struct Task<'t> {
     pub(in crate::cli) write: &'t (dyn Fn(&Event, &mut Vec<u8>) + Sync),
 }
 
-/// The files still to be read, and the line of files being printed; `None` when all are begun.
-type Queue = Mutex<Option<(std::vec::IntoIter<Input>, SyncSender<Receiver<News>>)>>;
+/// What is passed on at once.
+type Parcel = Vec<News>;
+
+/// The files still to be read, and the line of batches being printed; `None` when all are begun.
+type Queue = Mutex<Option<(Peekable<std::vec::IntoIter<Input>>, SyncSender<Receiver<Parcel>>)>>;
 
 /// Scans every input and tells `print` in order, until `print` fails.
 pub(super) fn each(
@@ -73,7 +84,7 @@ pub(super) fn each(
         DecoderSettings { selection: Arc::new(task.selection.clone()), limits: Decode::default() };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
     let (line, printed) = sync_channel(2 * workers.max(1));
-    let queue: Queue = Mutex::new(Some((inputs.into_iter(), line)));
+    let queue: Queue = Mutex::new(Some((inputs.into_iter().peekable(), line)));
     std::thread::scope(|scope| {
         for _ in 0..workers {
             let (queue, decoder) = (&queue, Decoder::new(settings.clone()));
@@ -83,53 +94,89 @@ pub(super) fn each(
             begin(&queue);
         }
         // Taken by value: when printing fails, the workers' sends fail too and they end.
-        printed.into_iter().flatten().try_for_each(&mut print)
+        printed.into_iter().flatten().flatten().try_for_each(&mut print)
     })
 }
 
-/// Takes the next file and puts it in the printer's line.
-fn begin(queue: &Queue) -> Option<(Input, SyncSender<News>)> {
+/// Takes the next files, one or some small ones, and puts them in the printer's line.
+fn begin(queue: &Queue) -> Option<(Vec<Input>, SyncSender<Parcel>)> {
     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     let (inputs, line) = queue.as_mut()?;
-    let begun = inputs.next().and_then(|input| {
-        let (news, file) = sync_channel(PARCELS);
-        line.send(file).ok().map(|()| (input, news))
-    });
-    if begun.is_none() {
-        *queue = None;
+    let mut batch: Vec<Input> = inputs.next().into_iter().collect();
+    let mut bytes = batch.first().map_or(0, |input| input.size);
+    // A size that is unknown may be that of a pipe, which must not hold up what was found before.
+    while bytes > 0 && batch.len() < BATCH {
+        let fits = |input: &Input| input.size > 0 && bytes + input.size < CHUNK as u64;
+        let Some(input) = inputs.next_if(fits) else { break };
+        bytes += input.size;
+        batch.push(input);
     }
-    begun
+    let (parcels, printed) = sync_channel(PARCELS);
+    if batch.is_empty() || line.send(printed).is_err() {
+        *queue = None;
+        return None;
+    }
+    Some((batch, parcels))
 }
 
 fn work(queue: &Queue, mut decoder: Decoder, task: &Task<'_>) {
-    while let Some((input, news)) = begin(queue) {
-        let mut file = OneFile { path: &input.path, task, news: &news, events: 0, bad: 0 };
-        let result = file.read(&mut decoder);
-        decoder.reset();
-        let ended = Ended { events: file.events, bad: file.bad, result };
-        if news.send(News::End(input.path.clone(), ended)).is_err() {
+    let mut chunk = vec![0; CHUNK];
+    while let Some((batch, parcels)) = begin(queue) {
+        let mut outbox = Outbox { parcels, waiting: Vec::new(), bytes: 0 };
+        for input in batch {
+            let outbox = &mut outbox;
+            let mut file = OneFile { path: &input.path, task, outbox, events: 0, bad: 0 };
+            let result = file.read(&mut decoder, &mut chunk);
+            decoder.reset();
+            let ended = Ended { events: file.events, bad: file.bad, result };
+            outbox.put(News::End(input.path, ended));
+        }
+        if outbox.send().is_err() {
             return;
         }
+    }
+}
+
+/// What of a batch is not passed on yet.
+struct Outbox {
+    parcels: SyncSender<Parcel>,
+    waiting: Parcel,
+    /// Bytes of output in it.
+    bytes: usize,
+}
+
+impl Outbox {
+    fn put(&mut self, news: News) {
+        if let News::Lines(lines) = &news {
+            self.bytes += lines.len();
+        }
+        self.waiting.push(news);
+    }
+
+    fn send(&mut self) -> Result<(), String> {
+        self.bytes = 0;
+        let parcel = std::mem::take(&mut self.waiting);
+        self.parcels.send(parcel).map_err(|_| "nobody reads the output".to_owned())
     }
 }
 
 struct OneFile<'a> {
     path: &'a Path,
     task: &'a Task<'a>,
-    news: &'a SyncSender<News>,
+    outbox: &'a mut Outbox,
     events: u64,
     bad: u64,
 }
 
 impl OneFile<'_> {
-    fn read(&mut self, decoder: &mut Decoder) -> Result<Tally, String> {
+    fn read(&mut self, decoder: &mut Decoder, chunk: &mut [u8]) -> Result<Tally, String> {
         let mut file: Box<dyn Read> = if self.path.as_os_str() == "-" {
             Box::new(io::stdin().lock())
         } else {
             Box::new(File::open(self.path).map_err(|cause| cause.to_string())?)
         };
-        let (mut chunk, mut found) = (vec![0; CHUNK], Vec::new());
-        let first = fill(&mut file, &mut chunk)?;
+        let mut found = Vec::new();
+        let first = fill(&mut file, chunk)?;
         if first < CHUNK {
             // Wholly in memory: the fast way.
             let tally = decoder.decode(&chunk[..first], &mut found);
@@ -140,15 +187,16 @@ impl OneFile<'_> {
         while length > 0 {
             let pushed = decoder.push(&chunk[..length], &mut found);
             self.tell(length, &mut found)?;
+            self.outbox.send()?;
             pushed.map_err(|damage| damage.to_string())?;
-            length = fill(&mut file, &mut chunk)?;
+            length = fill(&mut file, chunk)?;
         }
         let tally = decoder.finish(&mut found);
         self.tell(0, &mut found)?;
         tally.map_err(|damage| damage.to_string())
     }
 
-    /// Sends what `found` holds on its way.
+    /// Puts what `found` holds into the outbox.
     fn tell(&mut self, stored: usize, found: &mut Vec<Found>) -> Result<(), String> {
         let mut lines = Vec::new();
         for one in found.drain(..) {
@@ -166,27 +214,24 @@ impl OneFile<'_> {
                     self.events += 1;
                     (self.task.write)(&event, &mut lines);
                 }
-                Err(bad) => self.complain(&bad)?,
+                Err(bad) => self.complain(&bad),
             }
         }
         if !lines.is_empty() {
-            self.send(News::Lines(lines))?;
+            self.outbox.put(News::Lines(lines));
         }
         if stored > 0 {
-            self.send(News::Progress(stored as u64))?;
+            self.outbox.put(News::Progress(stored as u64));
         }
-        Ok(())
+        if self.outbox.bytes > PARCEL { self.outbox.send() } else { Ok(()) }
     }
 
-    fn complain(&mut self, bad: &BadRecord) -> Result<(), String> {
+    fn complain(&mut self, bad: &BadRecord) {
         self.bad += 1;
         let place = escape(&self.path.display().to_string());
         let BadRecord { index, offset, reason, .. } = bad;
-        self.send(News::BadRecord(format!("{place}#{index} at byte {offset}: {}", escape(reason))))
-    }
-
-    fn send(&self, news: News) -> Result<(), String> {
-        self.news.send(news).map_err(|_| "nobody reads the output".to_owned())
+        let text = format!("{place}#{index} at byte {offset}: {}", escape(reason));
+        self.outbox.put(News::BadRecord(text));
     }
 }
 

@@ -1,0 +1,72 @@
+//! Does one thing once, for `benches/callgrind`: so its instructions can be counted.
+//!
+//! - `instructions make FILE` writes a log file of 2 MB, with an event and decoys in it.
+//! - `instructions nothing|unpack|stream FILE` reads it, and unpacks or decodes it.
+
+#[path = "../../src/cloudtrail/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "a part of it is measured")]
+mod cloudtrail;
+#[expect(dead_code, reason = "likewise")]
+mod config;
+#[expect(dead_code, reason = "likewise")]
+#[path = "../corpus.rs"]
+mod corpus;
+
+use std::hint::black_box;
+use std::io::Read as _;
+use std::sync::Arc;
+
+use cloudtrail::{Decoder, DecoderSettings, Selection};
+use config::{Decode, EventRule, GROUPS, Pattern};
+use corpus::Shape;
+
+const LIMITS: Decode = Decode {
+    max_decompressed: 4 << 30,
+    max_record: 4 << 20,
+    max_records: 100_000_000,
+    max_nesting: 62,
+    max_ratio: 1000,
+    strict: false,
+    hash: false,
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [what, path] = arguments.as_slice() else {
+        panic!("usage: instructions make|nothing|unpack|stream FILE")
+    };
+    if what == "make" {
+        let shape = Shape { files: 1, records: Some(1250), hit_every: 250, decoy_every: 100 };
+        std::fs::write(path, &corpus::make(shape)[0]).expect("a file");
+        return;
+    }
+    let file = std::fs::read(path).expect("a file");
+    let mut window = vec![0; 256 << 10];
+    let settings = DecoderSettings { selection: Arc::new(certificates()), limits: LIMITS };
+    let mut decoder = Decoder::new(settings);
+    let mut found = Vec::new();
+    match what.as_str() {
+        "unpack" => {
+            let mut reader = flate2::bufread::MultiGzDecoder::new(&file[..]);
+            while reader.read(black_box(&mut window)).expect("a gzip file") > 0 {}
+        }
+        "stream" => {
+            for chunk in file.chunks(64 << 10) {
+                decoder.push(chunk, &mut found).expect("a log file");
+            }
+            assert!(decoder.finish(&mut found).expect("a log file").selected > 0);
+        }
+        // All but the work itself.
+        _ => drop(black_box((window, decoder))),
+    }
+}
+
+fn certificates() -> Selection {
+    let rules = GROUPS.iter().flat_map(|(_, source, names)| {
+        names.iter().map(|name| EventRule {
+            source: (*source).to_owned(),
+            name: Pattern::new(name).expect("a name"),
+        })
+    });
+    Selection::new(rules.collect())
+}
