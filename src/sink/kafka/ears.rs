@@ -147,6 +147,10 @@ impl ClientContext for Ears {
             return;
         }
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        // A broker that wants another certificate says so after the handshake: to librdkafka it only hung up.
+        let refused =
+            code == RDKafkaErrorCode::BrokerTransportFailure && reason.contains("SSL alert");
+        let code = if refused { RDKafkaErrorCode::SSL } else { code };
         // "All brokers down" follows the reason why they are, and says less.
         let new = Cause { code, text: reason.to_owned() };
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
