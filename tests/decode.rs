@@ -1,30 +1,16 @@
 //! The decoder against what it must never get wrong: other readers of JSON, damage, limits.
 
 mod damage;
-mod fuzz;
+pub(crate) mod fuzz;
 mod generator;
+mod instructions;
 mod mutations;
 mod oracle;
 mod properties;
+mod support;
 
-use std::io::Write as _;
-use std::sync::Arc;
-
-use certrelay::cloudtrail::{Damage, Decoder, DecoderSettings, Found, Selection, Tally};
-use certrelay::config::{Decode, EventRule, GROUPS, Pattern};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
-type Decoded = Result<(Vec<Found>, Tally), Damage>;
-
-const LIMITS: Decode = Decode {
-    max_decompressed: 1 << 30,
-    max_record: 4 << 20,
-    max_records: 10_000_000,
-    max_nesting: 60,
-    max_ratio: 1100,
-    strict: false,
-    hash: false,
+use support::{
+    Decoded, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder, gzip, rule,
 };
 
 /// How many documents the larger tests make, if somebody asks for more than usual.
@@ -34,50 +20,3 @@ fn documents() -> Option<usize> {
 
 /// A record that is wanted.
 const RECORD: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"GetServerCertificate"}"#;
-
-fn rule(source: &str, name: &str) -> EventRule {
-    EventRule { source: source.to_owned(), name: Pattern::new(name).expect("a pattern") }
-}
-
-/// The twelve events of IAM's certificates.
-fn certificates() -> Vec<EventRule> {
-    let of_group = |(_, source, names): &(&str, &'static str, &'static [&'static str])| {
-        let source = *source;
-        names.iter().map(move |name| rule(source, name))
-    };
-    GROUPS.iter().flat_map(of_group).collect()
-}
-
-fn decoder(rules: &[EventRule], limits: Decode) -> Decoder {
-    let selection = Arc::new(Selection::new(rules.to_vec()));
-    Decoder::new(DecoderSettings { selection, limits })
-}
-
-fn decode(decoder: &mut Decoder, stored: &[u8]) -> Decoded {
-    let mut found = Vec::new();
-    decoder.decode(stored, &mut found).map(|tally| (found, tally))
-}
-
-fn decode_in_chunks(decoder: &mut Decoder, stored: &[u8], chunk: usize) -> Decoded {
-    let mut found = Vec::new();
-    for part in stored.chunks(chunk) {
-        decoder.push(part, &mut found)?;
-    }
-    decoder.finish(&mut found).map(|tally| (found, tally))
-}
-
-/// The same, whichever way the bytes came in. Where exactly invalid data was noticed depends on it.
-fn assert_same(one: &Decoded, other: &Decoded, which: &dyn std::fmt::Display) {
-    match (one, other) {
-        (Err(Damage::Gzip { reason: one, .. }), Err(Damage::Gzip { reason: other, .. })) => {
-            assert_eq!(one, other, "{which}")
-        }
-        _ => assert_eq!(one, other, "{which}"),
-    }
-}
-
-fn gzip(document: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
-    encoder.write_all(document).expect("memory");
-    encoder.finish().expect("memory")
-}

@@ -23,6 +23,7 @@ mod event_stories;
 mod event_trail;
 mod event_validators;
 mod first_run;
+mod fuzzing;
 mod letters;
 mod pipeline;
 mod pipeline_lanes;

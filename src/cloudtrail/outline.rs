@@ -5,6 +5,9 @@
 //! for rare ones. [`Nesting`](super::nesting::Nesting) then only looks at the brackets, a hundredth
 //! of all bytes, and [`Picker`](super::picker::Picker) at what is marked, next to nothing.
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::sync::Arc;
 
 use super::Selection;

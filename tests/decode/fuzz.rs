@@ -12,7 +12,7 @@ const CHUNKS: [usize; 5] = [1, 2, 3, 7, 4096];
 
 /// Any bytes: no panic, the accounting adds up, and the way they come in does not matter.
 /// Answers whether they were a sound file.
-pub(super) fn any_bytes(stored: &[u8]) -> bool {
+pub(crate) fn any_bytes(stored: &[u8]) -> bool {
     let mut decoder = decoder(&certificates(), Decode { strict: true, ..LIMITS });
     let whole = decode(&mut decoder, stored);
     for chunk in CHUNKS {
@@ -29,7 +29,7 @@ pub(super) fn any_bytes(stored: &[u8]) -> bool {
 
 /// Any well-formed document and any selection: exactly the records that a full reading selects, as
 /// written, at their places; plain and packed. Answers how many.
-pub(super) fn any_document(data: &[u8]) -> usize {
+pub(crate) fn any_document(data: &[u8]) -> usize {
     let mut choices = Choices(data);
     let rules = rules(&mut choices);
     let (text, records) = document(&mut choices);
