@@ -3,14 +3,14 @@
 //!
 //! Mutants of the code itself were tried on 22 November 2026, each behind a switch in one build, against
 //! the tests `event_*` (golden, semantics, trail, context, stories, actors, explain) and the unit tests.
-//! All 26 were killed: actor's ARN and account swapped · status flipped · only `AccessDenied` is a failure ·
+//! Of 26, 25 were killed: actor's ARN and account swapped · status flipped · only `AccessDenied` is a failure ·
 //! the caller's account instead of the recipient's · local time · seconds instead of milliseconds · the
 //! request's id instead of the event's · MFA inverted · the target is always the caller · a rename without its
 //! new name · an ARN without its path · the partition by the region only · nobody acts on others · a target out
 //! of a message is not marked · nothing raises · a session's ARN is matched as expected · CIM: the caller is the
 //! user acted on · ECS: the same · CIM, ECS: every call succeeded · reports of caller and target swapped · the
 //! caller's account is named · expired inverted · afternoons are mornings · a fixed label wins over the
-//! account's · a trail only by `name`. "The partition by the region only" at first survived all but a unit test.
+//! account's · a trail only by `name`. "The partition by the region only" survived; `event_trail` asks for it since.
 
 use certrelay::config::OutputFormat;
 use serde_json::{Value, json};
