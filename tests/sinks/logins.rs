@@ -199,12 +199,9 @@ async fn a_signature_that_the_broker_refuses_is_an_operators_to_mend() {
         run_with(&lines(&broker.secured, "forged", &format!("{MSK}\n{CA}")), Some(credentials));
     let why = refused(running, &["kafka_auth"]).await;
     assert!(!why.text.contains("canary-key"), "{why}");
-    // Which of its keys the sink came with is a matter of time.
+    // Which of its keys came first is the sink's affair.
     let logins = broker.logins();
-    let ours: Vec<&str> = logins.lines().filter(|line| line.starts_with("AKIDBAD")).collect();
-    assert!(
-        !ours.is_empty() && ours.iter().all(|line| line.ends_with(" wrong signature")),
-        "{ours:?}"
-    );
+    let mut ours = logins.lines().filter(|line| line.starts_with("AKIDBAD"));
+    assert!(ours.any(|line| line.ends_with(" wrong signature")), "{logins}");
     assert!(broker.consume("forged", 0).is_empty());
 }
