@@ -1,5 +1,5 @@
 //! Every secret of a configuration is a canary. The program runs through every failure of its sinks, and whatever it says
-//! is searched for them: log at level debug, metrics, health, dead letters, `check`, `check --connect`, `explain`.
+//! is searched for them: log at level debug, metrics, health, dead letters, `check`, `check --connect`.
 
 mod impostor;
 mod keeper;
