@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::service::Service;
-use super::{SAMPLES, run, stderr, stdout};
+use super::{SAMPLES, certrelay, run, stderr, stdout};
 use crate::support::hec::{HecStandIn, Options};
 use crate::support::wait;
+use crate::support::world::{Plan, World};
 
 const ACCOUNTS: &str =
     "id,name,ou,environment\n111122223333,shop,Workloads/Production,production\n";
@@ -77,6 +78,31 @@ fn check_reads_the_table_of_accounts_and_the_reports() {
     let output = run(&["check", "-c", path]);
     assert_eq!(output.status.code(), Some(64));
     assert!(stderr(&output).contains("accounts_unreadable"), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_and_the_reports_are_read_from_buckets_as_well() {
+    let world = World::start(Plan::default()).await.expect("the stand-ins");
+    let (folder, path) = folder(ACCOUNTS);
+    world.s3.create_bucket("what-we-know");
+    let report = fs::read(folder.path().join("reports/111122223333.csv")).expect("the report");
+    world.s3.put_silently("what-we-know", "tables/accounts.csv", ACCOUNTS.as_bytes().to_vec());
+    world.s3.put_silently("what-we-know", "reports/111122223333.csv", report);
+    let config = fs::read_to_string(&path).expect("the configuration");
+    let config =
+        config.replace("file = \"accounts.csv\"", "s3 = \"s3://what-we-know/tables/accounts.csv\"");
+    let config = config.replace("\"reports\"", "\"s3://what-we-know/reports/\"");
+    fs::write(&path, config).expect("the configuration");
+    let mut command = certrelay();
+    fs::create_dir(folder.path().join("logs")).expect("a folder");
+    command.args(["check", "--connect", "-c"]).arg(&path).envs(world.environment());
+    let check = tokio::task::spawn_blocking(move || command.output().expect("certrelay runs"));
+    let output = check.await.expect("it does not panic");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("accounts: 1\n") && said.contains("reports: of 1 accounts"), "{said}");
+    let calls = world.s3.calls();
+    assert_eq!((calls.get("GetObject"), calls.get("ListObjectsV2")), (Some(&2), Some(&1)));
 }
 
 #[test]
