@@ -1,10 +1,10 @@
 //! `events`: the catalogue. `docs/events.md` is the same in full; this is for a terminal and for tools.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::print;
 use crate::event::{CATALOGUE, Names, Operation, RULES};
 
 #[derive(Debug, clap::Args)]
@@ -26,14 +26,7 @@ pub(super) fn events(args: &Args) -> ExitCode {
             row([operation.name, operation.severity.as_str(), operation.means])
         });
     }
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("certrelay: stdout: {cause}");
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    print(&text)
 }
 
 fn row([name, severity, means]: [&str; 3]) -> String {

@@ -115,3 +115,17 @@ fn failed(why: &Why) -> ExitCode {
     eprintln!("certrelay: {}", escape(&why.to_string()));
     ExitCode::FAILURE
 }
+
+/// Prints a page on stdout. A reader that has seen enough is no failure.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("certrelay: stdout: {cause}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}

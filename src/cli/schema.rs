@@ -1,9 +1,9 @@
 //! `schema`: what a configuration may say, and what a consumer may rely on, for other people's tools.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::format::Format;
+use super::print;
 use crate::{config, event};
 
 #[derive(Debug, clap::Args)]
@@ -18,12 +18,5 @@ pub(super) fn schema(args: &Args) -> ExitCode {
         None => config::schema(),
         Some(format) => event::schema(format.into()),
     };
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("certrelay: stdout: {cause}");
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    print(text)
 }
