@@ -108,6 +108,11 @@ impl AwsSecret {
         }
     }
 
+    /// Its time has come: the next renewal asks again.
+    pub(super) fn expire(&self) {
+        self.state().is_due = true;
+    }
+
     /// Reads it if its time has come, or if it was refused.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Mapping, Role, Secret, SinkConfig, SinkKind, Tls};
+use super::{Config, Mapping, Role, Secret, SinkConfig, SinkKind, Tls};
 
 /// `type = "kafka"`.
 #[derive(Debug, Clone)]
@@ -25,15 +25,76 @@ pub struct KafkaConfig {
     pub options: Vec<(String, String)>,
     /// How long librdkafka tries before it answers; our own retries own the rest.
     pub timeout: Duration,
+    /// Bytes of records that wait in librdkafka: this sink's share of `delivery.memory`.
+    pub queue: u64,
 }
 
+/// Parts of `delivery.memory`, of which one is for the queues of all Kafka sinks together.
+const QUEUE_PART: u64 = 4;
+
+/// librdkafka's own queue setting: who writes it in `options` has a memory of their own in mind.
+const QUEUE_OPTION: &str = "queue.buffering.max.kbytes";
+
+/// What librdkafka takes for the largest record where nothing is said. Source: librdkafka, CONFIGURATION.md.
+const LARGEST_RECORD: u64 = 1_000_000;
+
 impl KafkaConfig {
-    /// The brokers' password and the registry's, as far as there are any.
+    /// What it takes to make a client: the brokers' password and what TLS needs.
+    pub fn client_secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.auth.password().into_iter().chain(self.tls.iter().flat_map(Tls::secrets))
+    }
+
+    /// All of its secrets, the registry's included.
     #[must_use]
     pub fn secrets(&self) -> Vec<&Secret> {
-        let registry = self.registry.as_ref().and_then(|registry| registry.login.as_ref());
-        let of_registry = registry.map(|(_, password)| password);
-        self.auth.password().into_iter().chain(of_registry).collect()
+        let of_registry = self.registry.iter().flat_map(|registry| {
+            let password = registry.login.as_ref().map(|(_, password)| password);
+            password.into_iter().chain(registry.tls.secrets())
+        });
+        self.client_secrets().chain(of_registry).collect()
+    }
+
+    /// Whether its queue is a part of `delivery.memory`, or one that `options` ask for.
+    fn shares_memory(&self) -> bool {
+        !self.options.iter().any(|(key, _)| key == QUEUE_OPTION)
+    }
+
+    /// A queue with no room for two records of the largest size could not hold one while another is on its way.
+    fn least_queue(&self) -> u64 {
+        let sizes = self
+            .options
+            .iter()
+            .filter(|(key, _)| matches!(key.as_str(), "message.max.bytes" | "batch.size"));
+        let largest = sizes.filter_map(|(_, bytes)| bytes.parse().ok()).max().unwrap_or(0);
+        LARGEST_RECORD.max(largest).saturating_mul(2)
+    }
+}
+
+/// Gives each Kafka sink its share of a quarter of `memory`: the same for all, and never too little for its records.
+pub(super) fn share_memory(sinks: &mut [SinkConfig], memory: u64) {
+    let mut sharing: Vec<&mut KafkaConfig> = sinks
+        .iter_mut()
+        .filter_map(|sink| match &mut sink.kind {
+            SinkKind::Kafka(kafka) if kafka.shares_memory() => Some(kafka),
+            _ => None,
+        })
+        .collect();
+    let share = memory / QUEUE_PART / (sharing.len() as u64).max(1);
+    for kafka in &mut sharing {
+        kafka.queue = share.max(kafka.least_queue());
+    }
+}
+
+impl Config {
+    /// Bytes of `delivery.memory` for objects and held events: what Kafka's queues leave of it, and at least half.
+    #[must_use]
+    pub fn memory_for_objects(&self) -> u64 {
+        let queues = self.sinks.iter().filter_map(|sink| match &sink.kind {
+            SinkKind::Kafka(kafka) if kafka.shares_memory() => Some(kafka.queue),
+            _ => None,
+        });
+        let memory = self.delivery.memory;
+        memory - queues.sum::<u64>().min(memory / 2)
     }
 }
 

@@ -3,19 +3,31 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{AwsSecret, Config, SinkConfig, SinkKind};
+use super::{AwsSecret, Config, SinkConfig, SinkKind, defaults};
 use crate::outcome::Why;
 
-/// Where a secret comes from. It is read when it is needed, and again when it is refused.
+/// Where a secret comes from. It is read when it is needed, again when it is refused, and again when it has been in
+/// use for its `refresh`.
 #[derive(Clone)]
 pub enum Secret {
     /// `{ env = "NAME" }`.
-    Env(String),
+    Env {
+        /// Of the variable.
+        name: String,
+        /// How often it is read although nobody has refused it.
+        refresh: Duration,
+    },
     /// `{ file = "path" }`; trailing line ends are cut.
-    File(PathBuf),
+    File {
+        /// Of the file.
+        path: PathBuf,
+        /// How often it is read although nobody has refused it.
+        refresh: Duration,
+    },
     /// Written out in the configuration; `check` warns.
     Literal(Arc<SecretString>),
     /// `{ aws_secret = "…" }`: what was last read of it. [`Secret::renew`] reads it.
@@ -23,16 +35,32 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// A file that is read again as often as one of which nothing is said.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File { path: path.into(), refresh: defaults::SECRET_REFRESH }
+    }
+
+    /// How long a value may be in use before it is read again; `None`: it cannot change.
+    #[must_use]
+    pub fn refresh(&self) -> Option<Duration> {
+        match self {
+            Self::Env { refresh, .. } | Self::File { refresh, .. } => Some(*refresh),
+            Self::Aws(secret) => Some(secret.refresh),
+            Self::Literal(_) => None,
+        }
+    }
+
     /// Reads the value now.
     ///
     /// # Errors
     /// The variable is unset, the file cannot be read, or the value is empty. The text names the place, never the value.
     pub fn read(&self) -> Result<SecretString, Why> {
         let value = match self {
-            Self::Env(name) => std::env::var(name).map_err(|_| {
+            Self::Env { name, .. } => std::env::var(name).map_err(|_| {
                 Why::new("secret_unreadable", format!("environment variable {name} is not set"))
             })?,
-            Self::File(path) => std::fs::read_to_string(path).map_err(|cause| {
+            Self::File { path, .. } => std::fs::read_to_string(path).map_err(|cause| {
                 Why::new("secret_unreadable", format!("secret file {}: {cause}", path.display()))
             })?,
             Self::Literal(value) => value.expose_secret().to_owned(),
@@ -52,7 +80,7 @@ impl Secret {
     pub async fn renew(&self) -> Result<(), Why> {
         match self {
             Self::Aws(secret) => secret.renew().await,
-            Self::Env(_) | Self::File(_) | Self::Literal(_) => Ok(()),
+            Self::Env { .. } | Self::File { .. } | Self::Literal(_) => Ok(()),
         }
     }
 
@@ -63,6 +91,13 @@ impl Secret {
             secret.refuse();
         }
     }
+
+    /// Something is wrong and it may be this value, or what it is used with: the next renewal asks again.
+    pub fn expire(&self) {
+        if let Self::Aws(secret) = self {
+            secret.expire();
+        }
+    }
 }
 
 impl SinkConfig {
@@ -70,7 +105,9 @@ impl SinkConfig {
     #[must_use]
     pub fn secrets(&self) -> Vec<&Secret> {
         match &self.kind {
-            SinkKind::SplunkHec(hec) => vec![&hec.token],
+            SinkKind::SplunkHec(hec) => {
+                std::iter::once(&hec.token).chain(hec.tls.secrets()).collect()
+            }
             SinkKind::Kafka(kafka) => kafka.secrets(),
             SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
@@ -96,8 +133,8 @@ impl Config {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Env(name) => write!(f, "env {name}"),
-            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Env { name, .. } => write!(f, "env {name}"),
+            Self::File { path, .. } => write!(f, "file {}", path.display()),
             Self::Literal(_) => f.write_str("[redacted]"),
             Self::Aws(secret) => write!(f, "{secret:?}"),
         }
@@ -108,6 +145,10 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
+    fn env(name: &str) -> Secret {
+        Secret::Env { name: name.to_owned(), refresh: Duration::from_secs(1) }
+    }
+
     fn literal(text: &str) -> Secret {
         Secret::Literal(Arc::new(SecretString::from(text.to_owned())))
     }
@@ -117,14 +158,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, " to ken \r\n\n").unwrap();
-        assert_eq!(Secret::File(path).read().unwrap().expose_secret(), " to ken ");
+        assert_eq!(Secret::file(path).read().unwrap().expose_secret(), " to ken ");
     }
 
     #[test]
     fn a_secret_that_cannot_be_read_names_its_place() {
-        let absent = Secret::File("/nowhere/token".into()).read().unwrap_err();
+        let absent = Secret::file("/nowhere/token").read().unwrap_err();
         assert!(absent.text.contains("/nowhere/token"), "{absent}");
-        let unset = Secret::Env("CERTRELAY_TEST_UNSET".to_owned()).read().unwrap_err();
+        let unset = env("CERTRELAY_TEST_UNSET").read().unwrap_err();
         assert!(unset.text.contains("CERTRELAY_TEST_UNSET"), "{unset}");
         assert_eq!(literal("\n").read().unwrap_err().code, "secret_unreadable");
     }
@@ -132,6 +173,6 @@ mod tests {
     #[test]
     fn debug_shows_the_place_and_never_the_value() {
         assert_eq!(format!("{:?}", literal("hunter2")), "[redacted]");
-        assert_eq!(format!("{:?}", Secret::Env("HEC_TOKEN".to_owned())), "env HEC_TOKEN");
+        assert_eq!(format!("{:?}", env("HEC_TOKEN")), "env HEC_TOKEN");
     }
 }

@@ -247,17 +247,24 @@ pub enum SinkKind {
     File(FileConfig),
 }
 
-/// TLS towards a destination.
+/// TLS towards a destination. What is PEM lies where a secret can lie; `ca_file = "path"` is a file like any other.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// PEM file of the authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// PEM file of our certificate chain.
-    pub cert_file: Option<PathBuf>,
-    /// PEM file of its key.
-    pub key_file: Option<PathBuf>,
+    /// The authorities to trust instead of the system's.
+    pub ca: Option<Secret>,
+    /// Our certificate chain; with `key`.
+    pub cert: Option<Secret>,
+    /// Its key.
+    pub key: Option<Secret>,
     /// No verification at all; warned about at every start.
     pub insecure: bool,
+}
+
+impl Tls {
+    /// What has to be read.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        [&self.ca, &self.cert, &self.key].into_iter().flatten()
+    }
 }
 
 /// `type = "splunk_hec"`.

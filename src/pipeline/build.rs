@@ -19,7 +19,7 @@ use super::surroundings::Surroundings;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{
-    Aws, Config, DeadLetterConfig, LetterPlace, SinkConfig, SourceConfig, SourceKind,
+    Aws, Config, DeadLetterConfig, Delivery, LetterPlace, SinkConfig, SourceConfig, SourceKind,
 };
 use crate::outcome::Why;
 use crate::queue::{DirectoryQueue, Queue, SqsQueue};
@@ -51,6 +51,8 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     let surroundings = Surroundings::new(&config, aws).await?;
     surroundings.read_first(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // What Kafka's queues may hold is not there for objects.
+    let delivery = Delivery { memory: config.memory_for_objects(), ..config.delivery.clone() };
     Ok(Parts {
         sources,
         sinks,
@@ -59,7 +61,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
         surroundings: Arc::new(surroundings),
         router: Router::new(config.routes),
         graveyard,
-        delivery: config.delivery,
+        delivery,
         decoder: DecoderSettings {
             selection: Arc::new(Selection::new(config.events)),
             limits: config.decode,

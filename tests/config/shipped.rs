@@ -220,6 +220,10 @@ fn relative_paths_start_at_the_configuration_s_folder() {
         _ => None,
     });
     let hec = hec.expect("the sink was read");
-    assert!(matches!(&hec.token, Secret::File(path) if path == Path::new("/etc/certrelay/token")));
-    assert_eq!(hec.tls.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+    assert!(
+        matches!(&hec.token, Secret::File { path, .. } if path == Path::new("/etc/certrelay/token"))
+    );
+    assert!(
+        matches!(&hec.tls.ca, Some(Secret::File { path, .. }) if path == Path::new("/etc/ca.pem"))
+    );
 }

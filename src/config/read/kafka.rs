@@ -76,6 +76,8 @@ pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
         registry: registry?,
         options: options?,
         timeout,
+        // Known when all sinks are.
+        queue: 0,
     })
 }
 

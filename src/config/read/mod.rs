@@ -22,6 +22,7 @@ mod when;
 use toml::de::DeTable;
 
 use super::cursor::{Reader, Section};
+use super::kafka::share_memory;
 use super::{Config, EventOptions};
 
 /// The whole file. `None` only where a mistake was noted.
@@ -53,7 +54,8 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     check::timeouts(&top, &delivery, &sinks);
     let spelled_out = variants::spell_out(routes, sinks);
     top.finish();
-    let (routes, sinks) = spelled_out?;
+    let (routes, mut sinks) = spelled_out?;
+    share_memory(&mut sinks, delivery.memory);
 
     Some(Config {
         sources: sources.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,

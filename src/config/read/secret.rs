@@ -24,13 +24,28 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
         }
         return Some(Secret::Literal(Arc::new(SecretString::from(value))));
     }
+    kept(item)
+}
+
+/// As [`read`], but never written out: what is many lines long, or a key.
+pub(super) fn kept(item: &Item<'_>) -> Option<Secret> {
+    if let DeValue::String(_) = item.value() {
+        item.reader.mask(item.span());
+        let text = "`{0}` is not written out here: write {0} = { file = \"path\" }, { env = \"NAME\" } \
+                    or { aws_secret = \"ARN\" }";
+        item.mistake(text.replace("{0}", item.key));
+        return None;
+    }
     let mut table = item.table(&format!("`{}`", item.key))?;
     table.set_kind("a secret".to_owned());
     let places = [table.item("env"), table.item("file"), table.item("aws_secret")];
-    let aws = places[2].as_ref().map(|place| aws_secret(&table, place));
+    let second = Duration::from_secs(1);
+    let refresh =
+        table.duration("refresh", defaults::SECRET_REFRESH, second * 10..=second * 86_400);
+    let aws = places[2].as_ref().map(|place| aws_secret(&table, place, refresh));
     let secret = match &places {
-        [Some(env), None, None] => variable(env),
-        [None, Some(file), None] => file.path().map(Secret::File),
+        [Some(env), None, None] => variable(env, refresh),
+        [None, Some(file), None] => file.path().map(|path| Secret::File { path, refresh }),
         [None, None, Some(_)] => aws.flatten(),
         [None, None, None] => {
             table.mistake(format!("`{}` needs `env`, `file` or `aws_secret`", item.key));
@@ -47,12 +62,9 @@ pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
     secret
 }
 
-/// `{ aws_secret = "ARN or name", key = "member", refresh = "5 min" }`.
-fn aws_secret(table: &Section<'_>, place: &Item<'_>) -> Option<Secret> {
-    let second = Duration::from_secs(1);
+/// `{ aws_secret = "ARN or name", key = "member" }`.
+fn aws_secret(table: &Section<'_>, place: &Item<'_>, refresh: Duration) -> Option<Secret> {
     let key = table.item("key").map(|item| item.text());
-    let refresh =
-        table.duration("refresh", defaults::SECRET_REFRESH, second * 10..=second * 86_400);
     let id = place.text()?;
     let arn = id.starts_with("arn:");
     let sound = match arn {
@@ -76,7 +88,7 @@ fn aws_secret(table: &Section<'_>, place: &Item<'_>) -> Option<Secret> {
     Some(Secret::Aws(Arc::new(AwsSecret::new(id, key, refresh))))
 }
 
-fn variable(item: &Item<'_>) -> Option<Secret> {
+fn variable(item: &Item<'_>, refresh: Duration) -> Option<Secret> {
     let name = item.text()?;
     if !is_variable_name(&name) {
         item.mistake("`env` is the name of an environment variable, not the secret itself");
@@ -85,5 +97,5 @@ fn variable(item: &Item<'_>) -> Option<Secret> {
     if (item.reader.env)(&name).is_none_or(|value| value.is_empty()) {
         item.warning("this environment variable is not set here");
     }
-    Some(Secret::Env(name))
+    Some(Secret::Env { name, refresh })
 }

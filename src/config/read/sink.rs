@@ -8,9 +8,9 @@ use toml::de::DeValue;
 use super::super::cursor::Section;
 use super::super::item::Item;
 use super::super::{
-    FileConfig, OutputFormat, Rotation, SinkConfig, SinkKind, StdoutConfig, Tls, defaults,
+    FileConfig, OutputFormat, Rotation, Secret, SinkConfig, SinkKind, StdoutConfig, Tls, defaults,
 };
-use super::{kafka, splunk};
+use super::{kafka, secret, splunk};
 
 /// A sink and where it stands.
 pub(super) struct Draft {
@@ -113,18 +113,35 @@ fn rotation(item: &Item<'_>) -> Option<Rotation> {
     sound.then_some(Rotation { size: size.flatten(), age: age.flatten(), keep })
 }
 
+/// PEM: a file by its path, or wherever a secret can be.
+fn pem(table: &Section<'_>, path: &'static str, place: &'static str) -> Option<Secret> {
+    match (table.item(path), table.item(place)) {
+        (None, None) => None,
+        (Some(path), None) => path.path().map(Secret::file),
+        (None, Some(place)) => secret::kept(&place),
+        (Some(_), Some(second)) => {
+            second.mistake(format!("`tls` has `{path}` or `{place}`, not both"));
+            None
+        }
+    }
+}
+
 /// `tls = { … }`.
 pub(super) fn tls(item: &Item<'_>) -> Option<Tls> {
     let table = item.table("`tls`")?;
-    let path = |key| table.item(key).and_then(|item| item.path());
     let tls = Tls {
-        ca_file: path("ca_file"),
-        cert_file: path("cert_file"),
-        key_file: path("key_file"),
+        ca: pem(&table, "ca_file", "ca"),
+        cert: pem(&table, "cert_file", "client_cert"),
+        key: pem(&table, "key_file", "client_key"),
         insecure: table.flag("insecure", false),
     };
-    if tls.cert_file.is_some() != tls.key_file.is_some() {
-        table.mistake("`cert_file` and `key_file` belong together: write both or none");
+    let written =
+        |keys: [&'static str; 2]| keys.map(|key| table.item(key)).iter().any(Option::is_some);
+    if written(["cert_file", "client_cert"]) != written(["key_file", "client_key"]) {
+        table.mistake(
+            "a certificate and its key belong together: write `cert_file` and `key_file`, or \
+             `client_cert` and `client_key`, or none",
+        );
     }
     if tls.insecure {
         item.warning("`insecure`: anyone on the way can read and change what is sent");

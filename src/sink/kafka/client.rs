@@ -8,14 +8,16 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, Producer as _};
+use tokio::time::Instant;
 
 use super::ears::{Cause, Ears, explained};
-use super::errors::blame;
+use super::errors::{blame, is_login};
 use super::iam::Iam;
+use super::secrets::{self, Fingerprint};
 use super::settings;
-use crate::config::{KafkaAuth, KafkaConfig};
+use crate::config::{KafkaAuth, KafkaConfig, Secret};
 use crate::outcome::Why;
-use crate::telemetry::Metrics;
+use crate::telemetry::{BySink, Metrics};
 
 /// Time for the last records to leave at the end. All of them were answered before: this is a belt.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ pub(super) struct Client {
     own: KafkaConfig,
     metrics: Arc<Metrics>,
     iam: Option<Arc<Iam>>,
+    /// How long a producer is used before its secrets are looked at again; `None`: it has none that change.
+    refresh: Option<Duration>,
     live: Mutex<Option<Arc<Live>>>,
 }
 
@@ -56,6 +60,7 @@ impl Client {
             own: own.clone(),
             metrics: metrics.clone(),
             iam: iam(sink, own, aws)?,
+            refresh: own.client_secrets().filter_map(Secret::refresh).min(),
             live: Mutex::new(None),
         })
     }
@@ -75,38 +80,63 @@ impl Client {
     /// # Errors
     /// As [`new`](Self::new), whose settings may name files that have changed; or AWS gives no credentials.
     pub(super) async fn live(&self) -> Result<Arc<Live>, Why> {
-        if let Some(live) = &*self.lock() {
-            return Ok(live.clone());
+        let current = self.lock().clone();
+        if let Some(live) = current {
+            if !live.is_due(self.refresh) {
+                return Ok(live);
+            }
+            self.renew_secrets().await;
+            if secrets::fingerprint(&self.own).is_none_or(|now| now == live.secrets) {
+                return Ok(live);
+            }
+            tracing::info!(sink = self.sink, "a secret has changed: a new producer logs in");
+            self.discard(&live);
+            self.release(live);
         }
         if let Some(iam) = &self.iam {
             iam.ready().await?;
         }
-        if let Some(password) = self.own.auth.password()
-            && let Err(why) = password.renew().await
-        {
-            // What was read before may still be good.
-            tracing::warn!(sink = self.sink, code = why.code, "{}", why.text);
-        }
+        self.renew_secrets().await;
         let mut live = self.lock();
         // Another batch may have made one meanwhile.
         if let Some(live) = &*live {
             return Ok(live.clone());
         }
         let ears = Ears::of_producer(&self.sink, &self.metrics, self.iam.clone());
-        let properties = settings::of_producer(&self.sink, &self.own)?;
-        let made = Arc::new(Live::new(&self.sink, &properties, ears)?);
+        let made = settings::of_producer(&self.sink, &self.own)
+            .and_then(|properties| Live::new(&self.sink, &properties, ears));
+        let secrets = secrets::fingerprint(&self.own).unwrap_or_default();
+        let made = match made {
+            Ok(made) => Arc::new(Live { secrets, ..made }),
+            Err(why) => {
+                // A certificate and its key, say, of which only one was changed so far.
+                self.own.client_secrets().for_each(Secret::expire);
+                return Err(why);
+            }
+        };
+        self.metrics.kafka_producers.get_or_create(&BySink::new(&self.sink)).inc();
         *live = Some(made.clone());
         Ok(made)
+    }
+
+    async fn renew_secrets(&self) {
+        for secret in self.own.client_secrets() {
+            if let Err(why) = secret.renew().await {
+                // What was read before may still be good.
+                tracing::warn!(sink = self.sink, code = why.code, "{}", why.text);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The brokers refused the password.
-    pub(super) fn refuse_password(&self) {
-        if let Some(password) = self.own.auth.password() {
-            password.refuse();
+    /// The brokers refused the password, or TLS failed, for which there are several to blame.
+    pub(super) fn refuse_secrets(&self, code: RDKafkaErrorCode) {
+        match self.own.auth.password() {
+            Some(password) if is_login(code) => password.refuse(),
+            _ => self.own.client_secrets().for_each(Secret::expire),
         }
     }
 
@@ -141,6 +171,10 @@ impl Client {
 pub(super) struct Live {
     producer: FutureProducer<Ears>,
     ears: Ears,
+    /// What its secrets were.
+    secrets: Fingerprint,
+    /// When they were looked at last.
+    looked: Mutex<Instant>,
 }
 
 impl Live {
@@ -149,7 +183,18 @@ impl Live {
             FutureProducer::from_config_and_context(properties, ears.clone()).map_err(|fault| {
                 Why::new("sink_setting", format!("sink.{sink}: {}", refusal(&fault)))
             })?;
-        Ok(Self { producer, ears })
+        let looked = Mutex::new(Instant::now());
+        Ok(Self { producer, ears, secrets: Fingerprint::default(), looked })
+    }
+
+    /// Whether it is time to look at the secrets again; says so once each time.
+    fn is_due(&self, refresh: Option<Duration>) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = refresh.is_some_and(|refresh| looked.elapsed() >= refresh);
+        if due {
+            *looked = Instant::now();
+        }
+        due
     }
 
     /// For sending.

@@ -70,6 +70,13 @@ pub(super) fn is_login(code: Code) -> bool {
     matches!(code, Code::SaslAuthenticationFailed | Code::Authentication)
 }
 
+/// Whether a new producer, with its secrets and files as they are then, may do better. For a topic that is missing or
+/// a right to it, it would not: librdkafka asks for such topics again every second by itself (`rd_kafka_topic_scan_all`),
+/// and the producer is other topics', too.
+pub(super) fn is_of_the_client(code: Code) -> bool {
+    is_login(code) || code == Code::SSL
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

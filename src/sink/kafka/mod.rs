@@ -1,16 +1,19 @@
 //! The Kafka sink: an idempotent producer whose every delivery report is awaited.
 //!
 //! `settings` maps the configuration to librdkafka's properties, `client` owns the producer and replaces one that
-//! is beyond repair, `ears` hears what it says, `statistics` counts it; `record` says what of an event becomes key and
-//! headers, `errors` what a failure means. `iam` and `token` are Amazon MSK's login, `registry` the schemas'.
+//! is beyond repair, `ears` hears what it says, `statistics` counts it; `lanes` keeps the topics of a sink out of each
+//! other's way; `record` says what of an event becomes key and headers, `errors` what a failure means. `iam` and
+//! `token` are Amazon MSK's login, `registry` the schemas'.
 
 mod client;
 mod ears;
 mod errors;
 mod iam;
+mod lanes;
 mod probe;
 mod record;
 mod registry;
+mod secrets;
 mod settings;
 mod statistics;
 #[cfg(test)]
@@ -22,13 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use futures_util::future::BoxFuture;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureRecord};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{Bounds, Sent, Transmit};
-use super::{Built, Render, handle};
+use super::handle::Sent;
+use super::{Built, Render};
 use crate::config::{KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
@@ -38,8 +40,6 @@ use ears::Cause;
 use errors::Blame;
 use registry::Registry;
 
-/// Two batches overlap, so that the broker is not idle while we render.
-const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, pending: 10_000 };
 /// How long a full queue is left alone if nothing of ours is in it.
 const QUEUE_FULL: Duration = Duration::from_millis(20);
 
@@ -56,7 +56,7 @@ pub(super) fn build(
 ) -> Result<Built, Why> {
     let kafka = Kafka::new(config, own, aws, metrics, crate::event::render)?;
     let iam = kafka.client.iam();
-    let mut built = handle::start(config, kafka, BOUNDS, metrics, stop);
+    let mut built = lanes::start(config, kafka, metrics, stop);
     if let Some(iam) = iam {
         let driver = built.driver;
         built.driver = Box::pin(async move {
@@ -214,17 +214,35 @@ impl Kafka {
         addressed
     }
 
-    async fn deliver(&self, events: &[Arc<Event>]) -> Result<Sent, Why> {
+    /// Produces the first record, and the others only if no operator has to act on its topic before.
+    async fn produce_behind_the_first(&self, live: &Live, events: &[Addressed<'_>]) -> Vec<Report> {
+        let (first, others) = events.split_at(events.len().min(1));
+        let mut reports = self.produce(live, first).await;
+        match reports.first().copied() {
+            Some(Err(code)) if errors::blame(live.cause_of(code).code).0 == Blame::Operator => {
+                reports.resize(events.len(), Err(code));
+            }
+            _ => reports.extend(self.produce(live, others).await),
+        }
+        reports
+    }
+
+    async fn deliver(&self, events: &[Arc<Event>], held: bool) -> Result<Sent, Why> {
         let live = self.client.live().await?;
         let addressed = self.address(events).await;
         let ready: Vec<Addressed<'_>> = addressed.iter().flatten().copied().collect();
-        let mut reports = self.produce(&live, &ready).await;
+        let mut reports = match held {
+            true => self.produce_behind_the_first(&live, &ready).await,
+            false => self.produce(&live, &ready).await,
+        };
         self.isolate(&live, &ready, &mut reports).await;
-        let (mut failed, mut of_operator, mut of_login) = (false, false, false);
+        let (mut failed, mut of_operator, mut of_client) = (false, false, None);
         let mut judged = ready.iter().zip(reports).map(|(at, report)| {
             let Err(code) = report else { return Outcome::Delivered };
             let cause = live.cause_of(code);
-            of_login |= errors::is_login(cause.code);
+            if errors::is_of_the_client(cause.code) {
+                of_client = Some(cause.code);
+            }
             let (outcome, operator) = self.judge(at.topic, &cause);
             failed |= matches!(outcome, Outcome::Retry(_));
             of_operator |= operator;
@@ -241,17 +259,26 @@ impl Kafka {
         });
         let outcomes = outcomes.collect();
         drop(judged);
-        if of_login {
-            self.client.refuse_password();
+        if let Some(code) = of_client {
+            self.client.refuse_secrets(code);
         }
-        if failed && (of_operator || live.fatal().is_some()) {
-            // A fatal error never heals; a login is made anew with the secret as it is then.
+        if failed && (of_client.is_some() || live.fatal().is_some()) {
+            // A fatal error never heals; a login is made anew with the secrets as they are then.
             self.client.discard(&live);
         } else if !failed {
             live.forget_trouble();
         }
         self.client.release(live);
         Ok(Sent { outcomes, late: Vec::new(), wait: None, paused: paused || of_operator })
+    }
+
+    /// Warns of what would hold events, before there are any.
+    async fn look_at_topics(&self) {
+        let looked = probe::topics(&self.name, self.client.settings(), self.client.iam());
+        if let Err(why) = looked.await {
+            let (sink, code) = (self.name.as_str(), why.code);
+            tracing::warn!(sink, code, "before the first event: {}", why.text);
+        }
     }
 
     /// The outcome of a failure, and whether an operator has to act.
@@ -281,35 +308,4 @@ async fn await_oldest(pending: &mut Pending, reports: &mut [Report]) -> bool {
 
 fn code_of(fault: &KafkaError) -> RDKafkaErrorCode {
     fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
-}
-
-impl Transmit for Kafka {
-    fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
-        Box::pin(async move {
-            self.deliver(&events).await.unwrap_or_else(|why| Sent {
-                outcomes: vec![Outcome::Retry(why); events.len()],
-                late: Vec::new(),
-                wait: None,
-                paused: true,
-            })
-        })
-    }
-
-    fn begin(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            let looked = probe::topics(&self.name, self.client.settings(), self.client.iam());
-            if let Err(why) = looked.await {
-                tracing::warn!(
-                    sink = self.name,
-                    code = why.code,
-                    "before the first event: {}",
-                    why.text
-                );
-            }
-        })
-    }
-
-    fn finish(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.client.close())
-    }
 }

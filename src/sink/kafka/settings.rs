@@ -3,11 +3,11 @@
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use secrecy::ExposeSecret as _;
 
-use crate::config::{KafkaAuth, KafkaConfig, Tls};
+use crate::config::{KafkaAuth, KafkaConfig, Secret, Tls};
 use crate::outcome::Why;
 
-/// Memory for records that wait in librdkafka. Its own default is 1 GiB, more than a small task has.
-const QUEUE_KIB: u64 = 32 * 1024;
+/// Bytes of the queue for each record that it may hold: what librdkafka needs for a small one, itself included.
+const SMALL_RECORD: u64 = 1024;
 
 /// Milliseconds between two reports of librdkafka's own numbers. They are large, and nobody looks more often.
 const STATISTICS: &str = if cfg!(test) { "200" } else { "15000" };
@@ -52,6 +52,9 @@ pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig,
         // Java's partitioner: the same key meets the records of other producers in the same partition.
         ("partitioner", "murmur2_random"),
         ("linger.ms", "5"),
+        // How long a topic that is not there is believed to be on its way. Records wait in the queue meanwhile, where
+        // they are in the way of others; we try again anyway.
+        ("topic.metadata.propagation.max.ms", "5000"),
     ];
     for (key, value) in ours {
         config.set(key, value);
@@ -61,7 +64,7 @@ pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig,
             config.set(key, value);
         }
     }
-    set_queue(&mut config);
+    set_queue(&mut config, own.queue);
     Ok(config)
 }
 
@@ -90,7 +93,7 @@ pub(super) fn of_connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfi
     }
     set_auth(&mut config, &own.auth, own.tls.is_some())?;
     if let Some(tls) = &own.tls {
-        set_tls(&mut config, tls);
+        set_tls(&mut config, tls)?;
     }
     Ok(config)
 }
@@ -102,14 +105,16 @@ fn covers(pattern: &str, key: &str) -> bool {
     }
 }
 
-/// The queue has room for at least a few of the largest records, or such a record could never be queued.
-fn set_queue(config: &mut ClientConfig) {
-    if config.get("queue.buffering.max.kbytes").is_some() {
-        return;
+/// The queue's bytes, and as many records as these can hold. librdkafka's own 1 GiB is more than a small task has.
+/// What the operator writes in `options` stays: it is bounded, too, and known to whoever sizes the task.
+fn set_queue(config: &mut ClientConfig, bytes: u64) {
+    for (key, unit) in
+        [("queue.buffering.max.kbytes", 1024), ("queue.buffering.max.messages", SMALL_RECORD)]
+    {
+        if config.get(key).is_none() {
+            config.set(key, (bytes / unit).clamp(1, i32::MAX as u64).to_string());
+        }
     }
-    let largest = ["message.max.bytes", "batch.size"].iter().filter_map(|key| config.get(key));
-    let largest: u64 = largest.filter_map(|bytes| bytes.parse().ok()).max().unwrap_or(0);
-    config.set("queue.buffering.max.kbytes", QUEUE_KIB.max(largest / 1024 * 4).to_string());
 }
 
 fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<(), Why> {
@@ -136,20 +141,28 @@ fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<()
     Ok(())
 }
 
-fn set_tls(config: &mut ClientConfig, tls: &Tls) {
-    // Without a path librdkafka would trust what its OpenSSL was built with, which no image has.
-    let ca = tls.ca_file.as_ref().map_or("probe".to_owned(), |path| path.display().to_string());
-    config.set("ssl.ca.location", ca);
-    if let Some(path) = &tls.cert_file {
-        config.set("ssl.certificate.location", path.display().to_string());
+/// Files are read by librdkafka itself (a folder of authorities is one, too); what is kept elsewhere it is given as text.
+fn set_tls(config: &mut ClientConfig, tls: &Tls) -> Result<(), Why> {
+    if tls.ca.is_none() {
+        // Else librdkafka would trust what its OpenSSL was built with, which no image has.
+        config.set("ssl.ca.location", "probe");
     }
-    if let Some(path) = &tls.key_file {
-        config.set("ssl.key.location", path.display().to_string());
+    for (name, pem) in [("ca", &tls.ca), ("certificate", &tls.cert), ("key", &tls.key)] {
+        match pem {
+            None => {}
+            Some(Secret::File { path, .. }) => {
+                config.set(format!("ssl.{name}.location"), path.display().to_string());
+            }
+            Some(secret) => {
+                config.set(format!("ssl.{name}.pem"), secret.read()?.expose_secret());
+            }
+        }
     }
     if tls.insecure {
         config.set("enable.ssl.certificate.verification", "false");
         config.set("ssl.endpoint.identification.algorithm", "none");
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -170,6 +183,7 @@ mod tests {
             registry: None,
             options: Vec::new(),
             timeout: Duration::from_secs(30),
+            queue: 16 << 20,
         }
     }
 
@@ -187,6 +201,7 @@ mod tests {
             "message.timeout.ms",
             "security.protocol",
             "queue.buffering.max.kbytes",
+            "queue.buffering.max.messages",
             "partitioner",
             "socket.keepalive.enable",
         ];
@@ -199,7 +214,8 @@ mod tests {
                 "all",
                 "30000",
                 "plaintext",
-                "32768",
+                "16384",
+                "16384",
                 "murmur2_random",
                 "true"
             ]
@@ -213,7 +229,7 @@ mod tests {
             username: "relay".to_owned(),
             password: Secret::Literal(Arc::new("canary".into())),
         };
-        let tls = Tls { ca_file: Some("/ca.pem".into()), insecure: true, ..Tls::default() };
+        let tls = Tls { ca: Some(Secret::file("/ca.pem")), insecure: true, ..Tls::default() };
         let own = KafkaConfig { auth, tls: Some(tls), ..settings() };
         let keys = ["security.protocol", "sasl.mechanism", "sasl.username", "sasl.password"];
         assert_eq!(get(&own, &keys), ["sasl_ssl", "SCRAM-SHA-512", "relay", "canary"]);
@@ -242,10 +258,73 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_small_but_never_smaller_than_a_few_records() {
-        let key = ["queue.buffering.max.kbytes"];
-        assert_eq!(get(&settings(), &key), ["32768"]);
-        let options = vec![("message.max.bytes".to_owned(), "16777216".to_owned())];
-        assert_eq!(get(&KafkaConfig { options, ..settings() }, &key), ["65536"]);
+    fn pem_that_lies_in_no_file_is_given_as_text() {
+        let pem = |text: &str| Some(Secret::Literal(Arc::new(text.into())));
+        let tls = Tls { ca: pem("a"), cert: pem("b"), key: pem("c"), insecure: false };
+        let own = KafkaConfig { tls: Some(tls), ..settings() };
+        let keys = [
+            "ssl.ca.pem",
+            "ssl.certificate.pem",
+            "ssl.key.pem",
+            "ssl.ca.location",
+            "ssl.key.location",
+        ];
+        assert_eq!(get(&own, &keys), ["a", "b", "c", "-", "-"]);
+    }
+
+    #[test]
+    fn all_queues_together_are_a_quarter_of_the_memory_and_have_room_for_the_largest_records() {
+        let queues = |memory: &str, more: &str| {
+            let text = format!(
+                r#"
+                [delivery]
+                memory = "{memory}"
+                [[source]]
+                directory = "logs"
+                [[route]]
+                name = "uploads"
+                when = {{ event = "Upload*" }}
+                sinks = [{{ sink = "lake", topic = "uploads" }}]
+                [[route]]
+                name = "all"
+                sinks = ["lake", "pond", "sea"]
+                [sink.lake]
+                type = "kafka"
+                brokers = ["broker.example.com:9092"]
+                topic = "all"
+                [sink.pond]
+                type = "kafka"
+                brokers = ["broker.example.com:9092"]
+                topic = "all"
+                {more}
+                [sink.sea]
+                type = "kafka"
+                brokers = ["broker.example.com:9092"]
+                topic = "all"
+                options."queue.buffering.max.kbytes" = 512
+                "#
+            );
+            let config = crate::config::parse("test", &text, std::path::Path::new("."));
+            let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            let kib = |sink: &crate::config::SinkConfig| {
+                let crate::config::SinkKind::Kafka(own) = &sink.kind else { panic!("{sink:?}") };
+                get(own, &["queue.buffering.max.kbytes"]).remove(0)
+            };
+            let queues: Vec<String> = config.sinks.iter().map(kib).collect();
+            (queues.join(" "), config.memory_for_objects() >> 10)
+        };
+        // lake, lake:uploads, pond, sea.
+        assert_eq!(queues("96 MiB", ""), ("8192 8192 8192 512".to_owned(), 72 << 10));
+        // Too little for two records of a megabyte each; objects keep half at least.
+        assert_eq!(queues("16 MiB", ""), ("1953 1953 1953 512".to_owned(), (16 << 10) - 5860));
+        let large = r#"options."message.max.bytes" = 5000000"#;
+        assert_eq!(queues("16 MiB", large), ("1953 1953 9765 512".to_owned(), 8 << 10));
+    }
+
+    #[test]
+    fn a_queue_that_the_operator_asks_for_is_theirs() {
+        let keys = ["queue.buffering.max.kbytes", "queue.buffering.max.messages"];
+        let options = vec![(keys[0].to_owned(), "4096".to_owned())];
+        assert_eq!(get(&KafkaConfig { options, ..settings() }, &keys), ["4096", "16384"]);
     }
 }

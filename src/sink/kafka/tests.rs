@@ -15,6 +15,7 @@ use crate::sink::SinkState;
 use crate::sink::testing::{Running, config, event, event_with, render_record};
 
 mod answers;
+mod topics;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -37,6 +38,7 @@ fn settings(cluster: &Cluster) -> KafkaConfig {
         registry: None,
         options: Vec::new(),
         timeout: Duration::from_secs(10),
+        queue: 16 << 20,
     }
 }
 
@@ -49,7 +51,7 @@ fn run(own: &KafkaConfig) -> Running {
     let config = config("lake", SinkKind::Kafka(own.clone()));
     Running::start(|metrics, stop| {
         let kafka = Kafka::new(&config, own, None, metrics, render_record).unwrap();
-        handle::start(&config, kafka, BOUNDS, metrics, stop)
+        lanes::start(&config, kafka, metrics, stop)
     })
 }
 

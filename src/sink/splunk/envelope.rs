@@ -167,7 +167,7 @@ mod tests {
     fn settings(mode: SplunkMode) -> SplunkConfig {
         SplunkConfig {
             endpoints: Vec::new(),
-            token: Secret::Env("HEC_TOKEN".to_owned()),
+            token: Secret::Literal(std::sync::Arc::new("token".into())),
             mode,
             index: None,
             source: None,

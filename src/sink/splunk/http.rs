@@ -27,8 +27,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(50);
 /// A client is replaced after this long, so that names are resolved again and no balancer's target is kept forever.
 const CLIENT_AGE: Duration = Duration::from_secs(120);
-/// A secret is read again after this long, refused or not; what AWS keeps has a time of its own.
-const TOKEN_AGE: Duration = Duration::from_secs(60);
 /// What stands before the token.
 const SCHEME: &str = "Splunk ";
 /// Most bytes of an answer that are read.
@@ -77,7 +75,8 @@ impl Http {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
         let authorization = self.authorization().await?;
         let mut request = self
-            .client()?
+            .client()
+            .await?
             .post(url.clone())
             .header(AUTHORIZATION, &authorization)
             .header("x-splunk-request-channel", &ticket.channel)
@@ -99,7 +98,7 @@ impl Http {
 
     /// Whether a collector says that it takes events. Its health proves nothing about the token.
     pub(super) async fn is_healthy(&self, url: &Url) -> bool {
-        let Ok(client) = self.client() else { return false };
+        let Ok(client) = self.client().await else { return false };
         match client.get(url.clone()).timeout(CONNECT).send().await {
             Ok(response) => response.status().is_success(),
             Err(_) => false,
@@ -114,7 +113,7 @@ impl Http {
 
     async fn authorization(&self) -> Result<HeaderValue, Why> {
         if let Some(kept) = &*self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
-            && kept.since.elapsed() < TOKEN_AGE
+            && self.token.refresh().is_none_or(|refresh| kept.since.elapsed() < refresh)
         {
             return Ok(kept.value.clone());
         }
@@ -136,13 +135,28 @@ impl Http {
         Ok(value)
     }
 
-    fn client(&self) -> Result<Client, Why> {
-        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.since.elapsed() >= CLIENT_AGE {
-            let value = build_client(&self.sink, &self.tls, self.timeout)?;
-            *kept = Aged { value, since: Instant::now() };
+    async fn client(&self) -> Result<Client, Why> {
+        {
+            let kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.since.elapsed() < CLIENT_AGE {
+                return Ok(kept.value.clone());
+            }
         }
-        Ok(kept.value.clone())
+        for secret in self.tls.secrets() {
+            if let Err(why) = secret.renew().await {
+                tracing::warn!(
+                    sink = self.sink,
+                    code = why.code,
+                    "the secret stays as it is: {why}"
+                );
+            }
+        }
+        // A certificate and its key, say, of which only one was changed so far: they are read again.
+        let value = build_client(&self.sink, &self.tls, self.timeout)
+            .inspect_err(|_| self.tls.secrets().for_each(Secret::expire))?;
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Aged { value: value.clone(), since: Instant::now() };
+        Ok(value)
     }
 
     /// What an error names the sink by.
@@ -226,23 +240,19 @@ fn build_client(sink: &str, tls: &Tls, timeout: Duration) -> Result<Client, Why>
 }
 
 fn with_tls(sink: &str, tls: &Tls, mut builder: ClientBuilder) -> Result<ClientBuilder, Why> {
-    let read = |key: &str, path: &std::path::Path| {
-        std::fs::read(path)
-            .map_err(|fault| setting(sink, key, &format!("{}: {fault}", path.display())))
-    };
-    if let Some(path) = &tls.ca_file {
-        let pem = read("tls.ca_file", path)?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|fault| {
-            setting(sink, "tls.ca_file", &format!("{}: {fault}", path.display()))
-        })?;
+    let read =
+        |key: &str, secret: &Secret| secret.read().map_err(|fault| setting(sink, key, &fault.text));
+    if let Some(ca) = &tls.ca {
+        let pem = read("tls.ca_file", ca)?;
+        let certificates = Certificate::from_pem_bundle(pem.expose_secret().as_bytes())
+            .map_err(|fault| setting(sink, "tls.ca_file", &format!("{ca:?}: {fault}")))?;
         builder = builder.tls_certs_only(certificates);
     }
-    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
-        let mut pem = read("tls.key_file", key)?;
-        pem.push(b'\n');
-        pem.extend(read("tls.cert_file", cert)?);
-        let identity = Identity::from_pem(&pem)
-            .map_err(|_| setting(sink, "tls.cert_file", "and key_file are no PEM pair"))?;
+    if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
+        let (private, chain) = (read("tls.key_file", key)?, read("tls.cert_file", cert)?);
+        let pem = format!("{}\n{}\n", private.expose_secret(), chain.expose_secret());
+        let identity = Identity::from_pem(pem.as_bytes())
+            .map_err(|_| setting(sink, "tls", &format!("{cert:?} and {key:?} are no PEM pair")))?;
         builder = builder.identity(identity);
     }
     Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))

@@ -231,7 +231,7 @@ async fn a_refused_token_pauses_the_sink_until_its_secret_is_changed() {
     let path = folder.path().join("token");
     std::fs::write(&path, "expired\n").unwrap();
     let hec = stand_in().await;
-    let running = run(SplunkConfig { token: Secret::File(path.clone()), ..settings(&hec) });
+    let running = run(SplunkConfig { token: Secret::file(&path), ..settings(&hec) });
     let mend = async {
         hec.wait_for_requests(2).await;
         let during = running.built.state();
@@ -324,10 +324,9 @@ async fn an_unreadable_secret_or_ca_file_is_named_at_the_start() {
         let config = config("soc", SinkKind::SplunkHec(own.clone()));
         Splunk::new(&config, &own, &Arc::new(Metrics::new()), render_record, QUICK).err().unwrap()
     };
-    let why =
-        fails(SplunkConfig { token: Secret::File("/nowhere/token".into()), ..settings(&hec) });
+    let why = fails(SplunkConfig { token: Secret::file("/nowhere/token"), ..settings(&hec) });
     assert!(why.text.contains("/nowhere/token"), "{why}");
-    let tls = Tls { ca_file: Some("/nowhere/ca.pem".into()), ..Tls::default() };
+    let tls = Tls { ca: Some(Secret::file("/nowhere/ca.pem")), ..Tls::default() };
     let why = fails(SplunkConfig { tls, ..settings(&hec) });
     assert!(
         why.text.contains("sink.soc.tls.ca_file") && why.text.contains("/nowhere/ca.pem"),

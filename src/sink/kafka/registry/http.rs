@@ -2,14 +2,13 @@
 //! and secrets are then as they are now.
 
 use std::error::Error as _;
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Certificate, Client, Identity, Response, redirect};
 use secrecy::ExposeSecret as _;
 
-use crate::config::{RegistryConfig, Tls};
+use crate::config::{RegistryConfig, Secret, Tls};
 use crate::outcome::Why;
 
 /// Time for a question, connection included. Events wait meanwhile.
@@ -58,6 +57,10 @@ impl Http {
                 path.push("versions");
             }
         }
+        for secret in self.own.tls.secrets() {
+            // If AWS does not answer, what it said before may still be good.
+            let _ = secret.renew().await;
+        }
         let mut request = client(&self.own.tls)
             .map_err(|text| Why::new("kafka_registry_tls", self.says(&text)))?
             .post(url)
@@ -65,7 +68,6 @@ impl Http {
             .header(CONTENT_TYPE, MEDIA_TYPE)
             .body(body);
         if let Some((username, password)) = &self.own.login {
-            // If AWS does not answer, what it said before may still be good.
             let _ = password.renew().await;
             request = request.basic_auth(username, Some(password.read()?.expose_secret()));
         }
@@ -108,26 +110,22 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
 }
 
 fn client(tls: &Tls) -> Result<Client, String> {
-    let bytes = |path: &Path| {
-        std::fs::read(path).map_err(|fault| format!("tls: {}: {fault}", path.display()))
-    };
+    let read = |secret: &Secret| secret.read().map_err(|fault| format!("tls: {}", fault.text));
     let mut builder = Client::builder()
         .user_agent(concat!("certrelay/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the password elsewhere.
         .redirect(redirect::Policy::none())
         .timeout(TIMEOUT)
         .tls_danger_accept_invalid_certs(tls.insecure);
-    if let Some(path) = &tls.ca_file {
-        let certificates = Certificate::from_pem_bundle(&bytes(path)?)
-            .map_err(|fault| format!("tls.ca_file: {}: {fault}", path.display()))?;
+    if let Some(ca) = &tls.ca {
+        let certificates = Certificate::from_pem_bundle(read(ca)?.expose_secret().as_bytes())
+            .map_err(|fault| format!("tls: authorities of {ca:?}: {fault}"))?;
         builder = builder.tls_certs_only(certificates);
     }
-    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
-        let mut pem = bytes(key)?;
-        pem.push(b'\n');
-        pem.extend(bytes(cert)?);
-        let identity = Identity::from_pem(&pem)
-            .map_err(|_| "tls.cert_file and key_file are no PEM pair".to_owned())?;
+    if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
+        let pem = format!("{}\n{}\n", read(key)?.expose_secret(), read(cert)?.expose_secret());
+        let identity = Identity::from_pem(pem.as_bytes())
+            .map_err(|_| format!("tls: {cert:?} and {key:?} are no PEM pair"))?;
         builder = builder.identity(identity);
     }
     builder.build().map_err(|fault| format!("tls makes no HTTP client: {fault:?}"))

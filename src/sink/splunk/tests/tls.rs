@@ -77,7 +77,7 @@ async fn try_with(ask_for_client: bool, tls: Tls) -> Result<(), Why> {
 }
 
 fn trusting() -> Tls {
-    Tls { ca_file: Some(pem("ca.pem")), ..Tls::default() }
+    Tls { ca: Some(Secret::file(pem("ca.pem"))), ..Tls::default() }
 }
 
 #[tokio::test]
@@ -97,6 +97,7 @@ async fn an_authority_of_ones_own_is_trusted_and_so_is_anyone_if_told_to() {
 async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let why = try_with(true, trusting()).await.unwrap_err();
     assert_eq!(why.code, "splunk_tls", "{why}");
-    let (cert_file, key_file) = (Some(pem("client.pem")), Some(pem("client.key")));
-    assert_eq!(try_with(true, Tls { cert_file, key_file, ..trusting() }).await, Ok(()));
+    let file = |name| Some(Secret::file(pem(name)));
+    let (cert, key) = (file("client.pem"), file("client.key"));
+    assert_eq!(try_with(true, Tls { cert, key, ..trusting() }).await, Ok(()));
 }
