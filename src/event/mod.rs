@@ -43,7 +43,7 @@ pub use format::render;
 pub use id::EventKey;
 pub use posture::{Credentials, Key, Posture, Report, Reports};
 pub use record::Fields;
-pub use redact::may_hold_key;
+pub use redact::{may_hold_key, without_private_keys};
 pub use remedy::{Advice, Names, Remedy, WRONG_ADVICE};
 pub use schema::schema;
 pub use visible::visible;

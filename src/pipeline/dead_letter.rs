@@ -67,9 +67,19 @@ pub enum Graveyard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepBytes(pub bool);
 
-/// A body that is no notification. Its text is kept: there is nothing else to find it by.
+/// A body that is no notification. Its text is kept, because there is nothing else to find it by, but for private keys
+/// in it; where they cannot be cut out, only its hash and length are.
 pub(super) fn message(queue: &str, id: &str, body: &str, why: &Why, now: OffsetDateTime) -> Letter {
-    let about = json!({"queue": queue, "message_id": id, "body": body});
+    let mut about = json!({"queue": queue, "message_id": id});
+    let kept = event::without_private_keys(body);
+    if kept.as_deref() != Some(body) {
+        about["sha256"] = hex(&Sha256::digest(body)).into();
+        about["length"] = body.len().into();
+    }
+    match kept {
+        Some(kept) => about["body"] = kept.into(),
+        None => about["withheld"] = "its body may hold a private key".into(),
+    }
     letter("message", &[queue, id], about, why, now, None)
 }
 
@@ -177,8 +187,7 @@ fn letter(
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    let digest: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("{kind}-{digest}");
+    let name = format!("{kind}-{}", hex(&hash.finalize()[..16]));
     let mut body = json!({
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
@@ -192,9 +201,31 @@ fn letter(
     Letter { kind, name, code: why.code, day: known.unwrap_or_else(|| day(now)), body }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_key_in_a_message_never_reaches_its_letter() {
+        let letter = |body: &str| {
+            let why = Why::new("unreadable_body", "no notification");
+            message("q", "m", body, &why, OffsetDateTime::UNIX_EPOCH).body
+        };
+        let plain = letter("no notification");
+        assert_eq!((&plain["body"], plain.get("sha256")), (&"no notification".into(), None));
+        // One that can be read can also be replayed.
+        let sound = letter(r#"{"detail":{"eventID":"e","privateKey":"canary"}}"#);
+        let body: Value = serde_json::from_str(sound["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body["detail"]["eventID"], "e");
+        assert!(!sound.to_string().contains("canary") && sound["sha256"].is_string(), "{sound}");
+        let broken = letter(r#"{"detail":{"eventID":"e","privateKey":"canary"#);
+        assert!(!broken.to_string().contains("canary") && broken.get("body").is_none(), "{broken}");
+        assert_eq!((&broken["length"], broken["withheld"].is_string()), (&45.into(), true));
+    }
 
     #[test]
     fn the_same_poison_met_twice_is_one_letter() {

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::json::{Node, Value};
 
-pub use unread::may_hold_key;
+pub use unread::{may_hold_key, without_private_keys};
 
 /// Longest path that is spelled out: hostile names must not make the output grow.
 const MAX_PATH: usize = 256;

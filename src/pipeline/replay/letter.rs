@@ -102,7 +102,11 @@ pub(super) fn parse(text: &str) -> Result<Read, Why> {
     let content = match members.kind.as_str() {
         "message" => match (members.queue, members.message_id, members.body) {
             (Some(queue), Some(id), Some(body)) => Content::Message { queue, id, body },
-            _ => return Err(unreadable("its message was left out, being too large for the queue")),
+            _ => {
+                return Err(unreadable(
+                    "its message was left out: it was too large for the queue, or may have held a private key",
+                ));
+            }
         },
         "object" => {
             let Some(location) = location else { return Err(unreadable("it names no object")) };
