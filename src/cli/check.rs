@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{WithConfig, configuration, connect, context, failed, runtime, tell};
+use super::{EX_USAGE, WithConfig, configuration, connect, context, failed, runtime, tell};
+use crate::outcome::Why;
+use crate::sink;
 use crate::telemetry::escape;
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,11 @@ pub(super) fn check(args: &Args) -> ExitCode {
     };
     for warning in &config.warnings {
         tell(warning);
+    }
+    let refused: Vec<Why> = config.sinks.iter().filter_map(|one| sink::check(one).err()).collect();
+    if !refused.is_empty() {
+        refused.iter().for_each(tell);
+        return ExitCode::from(EX_USAGE);
     }
     eprintln!("{}: no mistakes", escape(&args.place.config));
     tell(&config.summary());

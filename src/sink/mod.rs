@@ -86,6 +86,17 @@ pub fn build(
     }
 }
 
+/// What only a sink's own client can say about its settings, for `check`: connects to nothing and reads no secret.
+///
+/// # Errors
+/// The setting that would not be taken.
+pub fn check(config: &SinkConfig) -> Result<(), Why> {
+    match &config.kind {
+        SinkKind::Kafka(own) => kafka::check(config, own),
+        SinkKind::SplunkHec(_) | SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
+    }
+}
+
 /// Tries the destination that `config` describes without sending an event, for `check --connect`.
 ///
 /// # Errors

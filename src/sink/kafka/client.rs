@@ -50,11 +50,7 @@ impl Client {
                 "tls.insecure: whoever answers is sent the password and the events"
             );
         }
-        let mut trial = settings::of_producer(sink, own)?;
-        trial.remove("bootstrap.servers");
-        // It would complain of having no brokers and no login; what else there is to say, the real one says.
-        trial.set_log_level(RDKafkaLogLevel::Emerg);
-        drop(Live::new(sink, &trial, Ears::deaf(sink))?);
+        try_settings(sink, own)?;
         Ok(Self {
             sink: sink.to_owned(),
             own: own.clone(),
@@ -165,6 +161,18 @@ impl Client {
             tracing::warn!(sink = self.sink, "Kafka was not flushed in time: {fault}");
         }
     }
+}
+
+/// Makes a producer without brokers, which connects to nothing and is refused what librdkafka does not take.
+///
+/// # Errors
+/// librdkafka refuses a setting, or a secret cannot be read.
+pub(super) fn try_settings(sink: &str, own: &KafkaConfig) -> Result<(), Why> {
+    let mut trial = settings::of_producer(sink, own)?;
+    trial.remove("bootstrap.servers");
+    // It would complain of having no brokers and no login; what else there is to say, the real one says.
+    trial.set_log_level(RDKafkaLogLevel::Emerg);
+    Live::new(sink, &trial, Ears::deaf(sink)).map(drop)
 }
 
 /// A producer, and what was last heard of it.

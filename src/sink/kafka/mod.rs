@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::Sent;
 use super::{Built, Render};
-use crate::config::{KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
+use crate::config::{KafkaAuth, KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
@@ -68,6 +68,15 @@ pub(super) fn build(
         });
     }
     Ok(built)
+}
+
+/// Asks librdkafka whether it takes the options; of the login and TLS nothing is read, which may be elsewhere.
+///
+/// # Errors
+/// It refuses one, or two together.
+pub(super) fn check(config: &SinkConfig, own: &KafkaConfig) -> Result<(), Why> {
+    let bare = KafkaConfig { auth: KafkaAuth::None, tls: None, ..own.clone() };
+    client::try_settings(&config.name, &bare)
 }
 
 /// Tries the topics, and the registry, without writing anything.

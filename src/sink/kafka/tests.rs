@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
-use crate::config::{KafkaAuth, SinkKind};
+use crate::config::SinkKind;
 use crate::sink::SinkState;
 use crate::sink::testing::{Running, config, event, event_with, render_record};
 
