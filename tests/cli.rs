@@ -2,6 +2,7 @@
 
 mod context;
 mod explain;
+mod places;
 mod service;
 
 use std::fs;
@@ -33,6 +34,33 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+#[test]
+fn check_asks_librdkafka_about_its_options_and_shows_no_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    for (options, named) in [
+        (r#""linger.ms" = "cAnArY""#, "option linger.ms"),
+        (r#""no.such.option" = "cAnArY""#, "no.such.option"),
+        (r#""max.in.flight" = 100"#, "max.in.flight"),
+    ] {
+        let text = format!(
+            "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"lake\"]\n[sink.lake]\n\
+             type = \"kafka\"\nbrokers = [\"broker.example.com:9094\"]\ntopic = \"all\"\n\
+             auth = {{ mechanism = \"PLAIN\", username = \"relay\", password = {{ env = \"NOT_SET_HERE\" }} }}\n\
+             tls = {{ ca_file = \"/not/there.pem\" }}\noptions = {{ {options} }}\n"
+        );
+        fs::write(&path, &text).expect("written");
+        let output = run(&["check", "-c", path.to_str().expect("a path")]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains("sink.lake") && said.contains(named), "{said}");
+        assert!(!said.contains("cAnArY"), "{said}");
+        fs::write(&path, text.replace(options, "")).expect("written");
+        let output = run(&["check", "-c", path.to_str().expect("a path")]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
 }
 
 /// One of the sample files.

@@ -20,8 +20,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Elsewhere};
 use crate::outcome::Why;
+use crate::pipeline;
 use crate::telemetry::escape;
 
 /// Bad usage or configuration.
@@ -63,7 +64,8 @@ enum Command {
 /// `-c CONFIG`: required, because a hidden default is a surprise.
 #[derive(Debug, clap::Args)]
 struct WithConfig {
-    /// A TOML file, or env:NAME for the text in an environment variable
+    /// A TOML file; env:NAME for the text in an environment variable; s3://bucket/key; ssm:/name for a parameter of
+    /// AWS Systems Manager
     #[arg(short, long, value_name = "CONFIG")]
     config: String,
 }
@@ -93,7 +95,15 @@ pub fn main() -> ExitCode {
 
 /// The checked configuration, or every mistake on stderr and the exit code for it.
 fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
-    config::load(&place.config).map_err(|mistakes| {
+    let read = match Elsewhere::of(&place.config) {
+        Ok(None) => config::load(&place.config),
+        Ok(Some(elsewhere)) => {
+            let runtime = runtime().map_err(|why| failed(&why))?;
+            runtime.block_on(pipeline::configuration(&place.config, elsewhere))
+        }
+        Err(mistakes) => Err(mistakes),
+    };
+    read.map_err(|mistakes| {
         tell(&mistakes);
         ExitCode::from(EX_USAGE)
     })

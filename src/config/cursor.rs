@@ -59,9 +59,14 @@ impl<'t> Reader<'t> {
         self.masked.borrow_mut().push(span);
     }
 
-    /// A path as written, against the configuration's folder.
+    /// A path as written, against the configuration's folder, if it has one.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         self.base.join(path)
+    }
+
+    /// Whether a path has a place to start at: of a configuration that lies in no folder only absolute ones have.
+    pub(super) fn has_place_for(&self, path: &str) -> bool {
+        !self.base.as_os_str().is_empty() || Path::new(path).is_absolute()
     }
 
     /// Ends the walk: problems in the order of their lines, absences last.

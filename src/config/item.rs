@@ -197,7 +197,19 @@ impl<'t> Item<'t> {
 
     /// A path; a relative one starts at the configuration's folder.
     pub(super) fn path(&self) -> Option<PathBuf> {
-        self.text().map(|text| self.reader.resolve(&text))
+        self.resolved(&self.text()?)
+    }
+
+    /// As [`path`](Self::path), of a text that was read before.
+    pub(super) fn resolved(&self, text: &str) -> Option<PathBuf> {
+        if !self.reader.has_place_for(text) {
+            self.mistake(
+                "a relative path starts at the configuration's folder, and this configuration lies in none: \
+                 write an absolute path",
+            );
+            return None;
+        }
+        Some(self.reader.resolve(text))
     }
 
     /// An `http` or `https` URL with a host, without user, query and fragment.

@@ -10,10 +10,10 @@ use super::expand::{Lookup, is_variable_name};
 use super::problem::{Problem, Severity, Source};
 use super::{Config, ConfigError, read, secrets_in_text};
 
-/// No configuration is this long; a log file named by mistake may be.
-const MAX_BYTES: u64 = 1 << 20;
+/// Bytes of a configuration, at most. None is this long; a log file named by mistake may be.
+pub const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads the configuration that `place` names: a file, or `env:NAME`.
+/// Reads the configuration that `place` names: a file, or `env:NAME`. One that lies [`Elsewhere`] has to be fetched first.
 ///
 /// # Errors
 /// It cannot be read, or it has mistakes: all of them.
@@ -34,11 +34,6 @@ pub fn load(place: &str) -> Result<Config, ConfigError> {
         })?;
         return parse(place, &text, Path::new("."));
     }
-    if place.starts_with("s3://") || place.starts_with("ssm:") {
-        let text = "configurations in S3 and Parameter Store are not supported yet; \
-                    use a file or `env:NAME`";
-        return Err(unreadable(text.to_owned()));
-    }
     let text = read_file(Path::new(place)).map_err(unreadable)?;
     let folder = Path::new(place).parent().filter(|folder| !folder.as_os_str().is_empty());
     parse(place, &text, folder.unwrap_or(Path::new(".")))
@@ -55,6 +50,15 @@ fn read_file(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|cause| {
         format!("is not UTF-8 (byte {}); is it a configuration?", cause.utf8_error().valid_up_to())
     })
+}
+
+/// Checks the text of a configuration that was fetched from [`Elsewhere`]: it lies in no folder that a relative path
+/// could start at.
+///
+/// # Errors
+/// Every mistake, relative paths included.
+pub fn parse_fetched(place: &str, text: &str) -> Result<Config, ConfigError> {
+    parse(place, text, Path::new(""))
 }
 
 /// Checks a configuration's text, with the process's environment; relative paths resolve against `base`.
@@ -90,8 +94,8 @@ pub fn walk(
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         secrets_in_text::in_broken_text(text).into_iter().for_each(|span| source.mask(span));
-        if place.starts_with("env:") {
-            // A variable named by mistake may hold nothing but a secret.
+        if place.starts_with("env:") || place.starts_with("ssm:") {
+            // A variable or a parameter named by mistake may hold nothing but a secret.
             source.mask(0..text.len());
         }
         let problems = syntax_mistakes(&source, text, &errors);

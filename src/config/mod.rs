@@ -10,6 +10,7 @@ pub mod csv;
 mod cursor;
 mod dead_letter;
 mod defaults;
+mod elsewhere;
 mod expand;
 mod groups;
 mod item;
@@ -33,12 +34,13 @@ pub use accounts::{ACCOUNT_LABELS, Account, Accounts, Place, Refreshed};
 pub use aws_secret::{AwsSecret, Stage, Version, Versions};
 pub use cursor::Keys;
 pub use dead_letter::{DeadLetterConfig, LetterPlace};
+pub use elsewhere::Elsewhere;
 pub use expand::Lookup;
 pub use groups::{
     AUDIT_TRAIL, CERTIFICATE_FLAGS, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES,
 };
 pub use kafka::{KafkaAuth, KafkaConfig, KafkaKey, RegistryConfig, SubjectName};
-pub use load::{load, parse, parse_with, walk};
+pub use load::{MAX_BYTES, load, parse, parse_fetched, parse_with, walk};
 pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};

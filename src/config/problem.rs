@@ -26,7 +26,7 @@ pub enum Severity {
 pub struct Problem {
     /// Whether it must be corrected.
     pub severity: Severity,
-    /// The file, or `env:NAME`.
+    /// The file, `env:NAME`, `s3://…` or `ssm:…`.
     pub place: String,
     /// 1-based line; 0 where the mistake is an absence.
     pub line: usize,
@@ -63,7 +63,7 @@ impl fmt::Display for Problem {
 /// Every mistake of a configuration, in the order of its lines; warnings stand among them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// The file, or `env:NAME`.
+    /// The file, `env:NAME`, `s3://…` or `ssm:…`.
     pub place: String,
     /// At least one mistake.
     pub problems: Vec<Problem>,
@@ -71,7 +71,8 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// The one mistake that kept the configuration from being read at all.
-    pub(super) fn unreadable(place: &str, text: String) -> Self {
+    #[must_use]
+    pub fn unreadable(place: &str, text: String) -> Self {
         let problem = Source::new(place, "").problem(Severity::Mistake, 0..0, text);
         Self { place: place.to_owned(), problems: vec![problem] }
     }

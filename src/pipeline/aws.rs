@@ -55,7 +55,7 @@ impl Configurations {
         let base = match &self.base {
             Some(base) => base.clone(),
             None => {
-                let loaded = load(region).await?;
+                let loaded = load(Some(region)).await?;
                 refuse_contradictions(&loaded, settings)?;
                 self.base.insert(loaded).clone()
             }
@@ -70,16 +70,34 @@ impl Configurations {
     }
 }
 
-async fn load(region: &str) -> Result<SdkConfig, Why> {
-    let mut loader = aws_config::from_env().region(Region::new(region.to_owned()));
-    if let Some(path) = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty()) {
-        let pem = std::fs::read(&path).map_err(|cause| {
-            let text = format!("{CA_BUNDLE} = {}: {cause}", path.display());
-            Why::new("ca_bundle", text)
-        })?;
+/// What the environment says; without `region` in the environment's own, if it names one.
+///
+/// # Errors
+/// What the environment asks for and cannot be had.
+pub(super) async fn load(region: Option<&str>) -> Result<SdkConfig, Why> {
+    let mut loader = aws_config::from_env();
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(pem) = ca_bundle()? {
         loader = trusting(loader, pem)?;
     }
     Ok(loader.load().await)
+}
+
+/// The authorities that AWS's clients are to trust instead of the system's.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn ca_bundle() -> Result<Option<Vec<u8>>, Why> {
+    let Some(path) = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let pem = std::fs::read(&path).map_err(|cause| {
+        let text = format!("{CA_BUNDLE} = {}: {cause}", path.display());
+        Why::new("ca_bundle", text)
+    })?;
+    Ok(Some(pem))
 }
 
 /// The SDK's own default client, but for the authorities it trusts. The PEM is read by the first use.

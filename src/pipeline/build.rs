@@ -75,7 +75,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
 }
 
 /// Where AWS's own configuration starts from where no queue names a region; S3 names a bucket's.
-const ANY_REGION: &str = "us-east-1";
+pub(super) const ANY_REGION: &str = "us-east-1";
 
 /// Where poison goes, with the process's own rights.
 async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<Graveyard, Why> {

@@ -9,6 +9,7 @@ mod account;
 mod aws;
 mod backfill;
 mod build;
+mod configuration;
 mod dead_letter;
 mod decode;
 mod deliver;
@@ -24,6 +25,7 @@ mod replay;
 mod secrets;
 mod start;
 mod surroundings;
+mod text;
 mod wire;
 mod worklist;
 
@@ -52,6 +54,7 @@ use wire::{Post, RunningSource, Wire};
 
 pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfill, source_of};
 pub use build::{build, sink_credentials, sources};
+pub use configuration::configuration;
 pub use dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
 };

@@ -6,15 +6,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use futures_util::StreamExt;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::build::own_store;
+use super::text;
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
 use crate::event::{Context, Report, Reports};
 use crate::outcome::Why;
-use crate::store::{Ask, FileStore, Location, ObjectRef, S3Store, Store};
+use crate::store::{Ask, FileStore, Location, S3Store, Store};
 use crate::telemetry::{ByReason, Metrics};
 
 /// A report of the 5,000 users that an account may have is a tenth of this.
@@ -195,25 +195,12 @@ impl Surroundings {
 
     /// The text at a place and when it was written.
     async fn fetch(&self, location: Location) -> Result<(String, Option<OffsetDateTime>), String> {
-        let place = location.to_string();
         let store: &dyn Store = match (&location, &self.s3) {
             (Location::File(_), _) => &FileStore,
             (Location::S3 { .. }, Some(store)) => store.as_ref(),
             (Location::S3 { .. }, None) => return Err("S3 is not configured".to_owned()),
         };
-        let object = ObjectRef { location, region: None, size: None, etag: None };
-        let mut body = store.open(&object, None).await.map_err(|error| error.text)?;
-        let written =
-            body.last_modified.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.chunks.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|error| error.text)?);
-            if bytes.len() > MAX_BYTES {
-                return Err(format!("{place} is longer than 16 MiB"));
-            }
-        }
-        let text = String::from_utf8(bytes).map_err(|_| format!("{place} is not UTF-8"))?;
-        Ok((text, written))
+        text::read(store, location, MAX_BYTES).await
     }
 }
 

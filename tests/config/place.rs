@@ -1,20 +1,27 @@
-//! Where a configuration comes from: a file, a variable, or a place that is not supported yet.
+//! Where a configuration comes from: a file, a variable, or a place that is not on this machine.
 
 use std::path::Path;
 
-use certrelay::config::{load, parse_with};
+use certrelay::config::{load, parse_fetched, parse_with};
 
 fn refused(place: &str) -> String {
     load(place).expect_err("a mistake is expected").to_string()
 }
 
 #[test]
-fn places_that_are_not_supported_yet_are_named() {
-    for place in ["s3://bucket/certrelay.toml", "ssm:/certrelay"] {
-        let said = refused(place);
-        assert!(said.starts_with(&format!("{place}: mistake: ")), "{said}");
-        assert!(said.contains("not supported yet"), "{said}");
-    }
+fn a_configuration_that_lies_in_no_folder_has_absolute_paths_only() {
+    let fetched = |text: &str| parse_fetched("s3://configs/certrelay.toml", text);
+    let said = fetched(super::SOUND).expect_err("a relative path").to_string();
+    assert!(said.contains("s3://configs/certrelay.toml:2:"), "{said}");
+    assert!(said.contains("lies in none: write an absolute path"), "{said}");
+    let absolute = super::SOUND.replace("\"logs\"", "\"/logs\"");
+    assert!(absolute != super::SOUND && fetched(&absolute).is_ok());
+}
+
+#[test]
+fn the_text_of_a_parameter_that_is_no_configuration_is_not_shown() {
+    let said = parse_fetched("ssm:/token", "hunter = hunter hunter").unwrap_err().to_string();
+    assert!(said.contains("ssm:/token:1:") && !said.contains("hunter"), "{said}");
 }
 
 #[test]

@@ -25,8 +25,15 @@ const CLIENTS: [(&str, &[&str]); 6] = [
     ("aws_sdk_s3", &["src/store/s3.rs", "src/store/s3/"]),
     ("aws_sdk_secretsmanager", &["src/config/secrets_aws.rs"]),
     ("rdkafka", &["src/sink/kafka.rs", "src/sink/kafka/"]),
-    ("aws_sigv4", &["src/sink/kafka/token.rs"]),
-    ("reqwest", &["src/sink/splunk/http.rs", "src/sink/kafka/registry/http.rs"]),
+    ("aws_sigv4", &["src/sink/kafka/token.rs", "src/pipeline/configuration/parameter.rs"]),
+    (
+        "reqwest",
+        &[
+            "src/sink/splunk/http.rs",
+            "src/sink/kafka/registry/http.rs",
+            "src/pipeline/configuration/parameter.rs",
+        ],
+    ),
 ];
 
 /// Rooms and files that do no I/O and know no time, chance or log.

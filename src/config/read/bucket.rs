@@ -51,7 +51,7 @@ fn name(item: &Item<'_>) -> Option<String> {
 }
 
 /// Whether `name` is made of what a bucket's name may hold.
-pub(super) fn is_bucket(name: &str) -> bool {
+pub(in crate::config) fn is_bucket(name: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
     !name.is_empty() && name.chars().all(plain)
 }

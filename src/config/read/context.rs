@@ -55,7 +55,7 @@ pub(super) fn posture(top: &Section<'_>) -> Option<Refreshed> {
         let (bucket, key) = place?;
         Place::S3 { bucket, key }
     } else {
-        Place::Local(item.reader.resolve(&text))
+        Place::Local(item.resolved(&text)?)
     };
     Some(Refreshed { place, refresh })
 }
@@ -66,7 +66,8 @@ fn refresh(table: &Section<'_>) -> Duration {
 
 fn local_table(item: &Item<'_>) -> Option<Place> {
     let text = item.text()?;
-    is_table(&text, item).then(|| Place::Local(item.reader.resolve(&text)))
+    is_table(&text, item).then_some(())?;
+    item.resolved(&text).map(Place::Local)
 }
 
 fn object(item: &Item<'_>) -> Option<Place> {

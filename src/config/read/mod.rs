@@ -21,6 +21,8 @@ mod when;
 
 use toml::de::DeTable;
 
+pub(super) use bucket::is_bucket;
+
 use super::cursor::{Reader, Section};
 use super::kafka::share_memory;
 use super::{Config, EventOptions};

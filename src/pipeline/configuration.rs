@@ -1,0 +1,43 @@
+//! A configuration that lies in S3 or in Parameter Store, fetched with the process's own rights before anything else is
+//! known: of AWS's settings only those of the environment count.
+
+mod parameter;
+
+use aws_config::Region;
+
+use super::aws::load;
+use super::build::ANY_REGION;
+use super::text;
+use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
+use crate::outcome::Why;
+use crate::store::{Location, S3Store};
+
+/// The checked configuration at `place`, which is what a command line was given.
+///
+/// # Errors
+/// It cannot be fetched, with AWS's code and request id; or it has mistakes, relative paths included.
+pub async fn configuration(place: &str, elsewhere: Elsewhere) -> Result<Config, ConfigError> {
+    let fetched = fetch(elsewhere).await;
+    let text = fetched.map_err(|why| ConfigError::unreadable(place, why.text))?;
+    config::parse_fetched(place, &text)
+}
+
+async fn fetch(place: Elsewhere) -> Result<String, Why> {
+    match place {
+        Elsewhere::S3 { bucket, key } => {
+            let aws = load(None).await?;
+            let aws = match aws.region() {
+                Some(_) => aws,
+                // S3 says where the bucket is.
+                None => aws.into_builder().region(Region::from_static(ANY_REGION)).build(),
+            };
+            let location = Location::S3 { bucket, key, version: None };
+            let most = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
+            let read = text::read(&S3Store::new(&aws, None), location, most).await;
+            read.map(|(text, _)| text).map_err(|text| Why::new("configuration_unreadable", text))
+        }
+        Elsewhere::Parameter { name, region } => {
+            parameter::read(&load(region.as_deref()).await?, &name).await
+        }
+    }
+}
