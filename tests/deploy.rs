@@ -1,5 +1,7 @@
 //! What is shipped beside the binary: the image, the template, the compose file.
 
+mod stack;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -49,6 +51,13 @@ fn template_configuration(with_kafka: bool) -> String {
         ("${SplunkIndex}", "security"),
         ("${Brokers}", "b-1.example.com:9096\", \"b-2.example.com:9096"),
         ("${KafkaTopic}", "iam-certificate-events"),
+        (
+            "${SplunkTokenSecretArn}",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:hec-AbCdEf",
+        ),
+        ("${KafkaSecretArn}", "arn:aws:secretsmanager:us-east-1:111122223333:secret:kafka-AbCdEf"),
+        ("${Accounts}", "[accounts]\ns3 = \"s3://tables/accounts.csv\""),
+        ("${Reports}", "[posture]\ncredential_reports = \"s3://tables/reports/\""),
         // ECS sets the variable; any that is set here will do.
         ("${!KAFKA_USERNAME}", "${PATH}"),
     ];

@@ -117,17 +117,22 @@ impl Moto {
     }
 
     fn wiring(&self, flags: &[&str], input: &str) -> Vec<u8> {
+        self.python("moto_wiring.py", flags, input)
+    }
+
+    /// What a script of `tests/real` prints, given this server's URL and these flags.
+    pub fn python(&self, script: &str, flags: &[&str], input: &str) -> Vec<u8> {
         let home = tempfile::tempdir().expect("a temporary folder");
         let stdin = home.path().join("stdin");
         std::fs::write(&stdin, input).expect("the temporary folder can be written");
         let mut command = Command::new(self.venv.join("bin/python"));
         leash::clean(&mut command, home.path());
-        command.arg("-B").arg(tier::project().join("tests/real/moto_wiring.py"));
+        command.arg("-B").arg(tier::project().join("tests/real").join(script));
         command.args(["--url", &self.url]).args(flags);
         command.stdin(std::fs::File::open(&stdin).expect("it was written"));
         let output = command.output().expect("python runs");
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "moto_wiring.py failed: {errors}");
+        assert!(output.status.success(), "{script} failed: {errors}");
         output.stdout
     }
 }
