@@ -110,6 +110,15 @@ impl Running {
         }
     }
 
+    /// Producers that were made so far.
+    pub(crate) fn producers(&self) -> u64 {
+        let text = self.metrics.encode();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("certrelay_kafka_producers_total{sink=\"lake\"} "));
+        line.and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
     fn failed(&self) -> u64 {
         let text = self.metrics.encode();
         let lines = text.lines().filter(|line| line.starts_with("certrelay_sink_errors_total{"));

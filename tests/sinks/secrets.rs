@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::broker::{ids, shared};
 use crate::service::Service;
 use crate::support::hec::{HecStandIn, Options, Token};
 use crate::support::{real, tier};
@@ -118,4 +119,60 @@ async fn a_secret_that_is_not_there_is_named_with_what_aws_says() {
     for part in ["no-such-secret", "ResourceNotFoundException", "request id"] {
         assert!(why.text.contains(part), "{part} in {why}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
+    let (Some(moto), Some(broker)) = tokio::task::block_in_place(|| (real::moto(), shared()))
+    else {
+        return;
+    };
+    broker.create_topic("certificate-of-aws", 1, &[]).await;
+    let pem = |name: &str| {
+        std::fs::read_to_string(tier::project().join("tests/support/tls").join(name)).expect("PEM")
+    };
+    let text = serde_json::json!({
+        "ca": pem("ca.pem"), "cert": pem("client.pem"), "key": pem("client.key"),
+    });
+    let client = Builder::from(&Service::aws()).endpoint_url(&moto.url).build();
+    let made =
+        Client::from_conf(client).create_secret().name("tls").secret_string(text.to_string());
+    let made = made.send().await.expect("a secret");
+    let arn = made.arn().expect("its ARN");
+    let part = |key: &str| format!("{{ aws_secret = \"{arn}\", key = \"{key}\" }}");
+    let text = format!(
+        r#"
+        [[source]]
+        directory = "."
+        [[route]]
+        name = "all"
+        sinks = ["lake"]
+        [sink.lake]
+        type = "kafka"
+        brokers = ["{}"]
+        topic = "certificate-of-aws"
+        key = "event_id"
+        tls = {{ ca = {}, client_cert = {}, client_key = {} }}
+        [aws]
+        secretsmanager_endpoint = "{}"
+        "#,
+        broker.mutual,
+        part("ca"),
+        part("cert"),
+        part("key"),
+        moto.url
+    );
+    let config = parse("test", &text, tier::project()).unwrap_or_else(|e| panic!("{e}"));
+    let answers = pipeline::secrets(&config, Some(Service::aws())).await.expect("a client");
+    assert_eq!(answers.len(), 3);
+    assert!(answers.iter().all(|(_, answer)| answer.is_ok()), "{answers:?}");
+    let stop = CancellationToken::new();
+    let built = sink::build(&config.sinks[0], None, &Arc::new(Metrics::new()), stop.clone());
+    let built = built.expect("a sink");
+    let mut driver = JoinSet::new();
+    driver.spawn(built.driver);
+    assert_eq!(built.sink.deliver(vec![event("a")]).await, [Outcome::Delivered]);
+    stop.cancel();
+    driver.join_all().await;
+    assert_eq!(ids(&broker.consume("certificate-of-aws", 1)), ["a"]);
 }

@@ -1,5 +1,8 @@
 //! What can be wrong with a topic, at Apache Kafka itself, and what becomes of events meanwhile.
 
+use std::sync::Arc;
+
+use certrelay::event::Event;
 use certrelay::outcome::Outcome;
 
 use super::broker::{Broker, ids, shared};
@@ -33,6 +36,46 @@ async fn a_topic_that_is_not_there_is_waited_for() {
     running.finish().await;
 }
 
+/// Events of another account than the others'.
+fn of_lab(count: usize) -> Vec<Arc<Event>> {
+    let move_to_lab = |event: Arc<Event>| {
+        let mut event = Event::clone(&event);
+        event.fields.account = Some("444455556666".to_owned());
+        Arc::new(event)
+    };
+    events(count).into_iter().map(move_to_lab).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_of_several_that_is_not_there_holds_no_other_and_no_producer_is_replaced_for_it() {
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("mapped", 1, &[]).await;
+    let running = run(&format!(
+        r#"brokers = ["{}"]
+        topic = {{ by = "account", values = {{ "444455556666" = "mapped-lab" }}, default = "mapped" }}
+        key = "event_id"
+        format = "raw""#,
+        broker.open
+    ));
+    let others = async {
+        for round in 1..=3 {
+            running.failures(1).await;
+            let why = running.trouble().await;
+            assert!(why.code == "kafka_topic" && why.text.contains("mapped-lab"), "{why}");
+            let outcomes =
+                running.sink.deliver(events(10 * round).split_off(10 * (round - 1))).await;
+            assert_eq!(outcomes, vec![Outcome::Delivered; 10]);
+        }
+        broker.create_topic("mapped-lab", 1, &[]).await;
+    };
+    let (held, ()) = running.deliver_while(of_lab(20), others).await;
+    assert_eq!(held, vec![Outcome::Delivered; 20]);
+    assert_eq!(ids(&broker.consume("mapped", 30)), all_ids(30));
+    assert_eq!(ids(&broker.consume("mapped-lab", 20)), all_ids(20));
+    assert_eq!(running.producers(), 1);
+    running.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_is_deleted_and_made_again_gets_what_was_not_written() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
@@ -48,6 +91,7 @@ async fn a_topic_that_is_deleted_and_made_again_gets_what_was_not_written() {
     };
     let (outcomes, why) = running.deliver_while(after, mend).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 30], "{why}");
+    assert_eq!(running.producers(), 1);
     let mut read = ids(&broker.consume("again", 30));
     read.dedup();
     assert_eq!(read, all_ids(60)[30..]);

@@ -42,7 +42,7 @@ options = { acks = 1, "enable.idempotence" = false, sasl.username = "u", linger.
      12 | auth = { mechanism = "kerberos" }
         |                      ^^^^^^^^^^
 
-    certrelay.toml:13:7: mistake: `cert_file` and `key_file` belong together: write both or none
+    certrelay.toml:13:7: mistake: a certificate and its key belong together: write `cert_file` and `key_file`, or `client_cert` and `client_key`, or none
         |
      13 | tls = { cert_file = "client.pem" }
         |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^

@@ -76,3 +76,27 @@ async fn the_token_stands_in_no_log_error_metric_or_outcome() {
     assert!(!said.contains(CANARY), "{said}");
     running.finish().await;
 }
+
+/// How many requests it takes to deliver one event with each of two tokens, of which Splunk takes the second only when
+/// its file has it.
+async fn requests_through_a_rotation(refresh: Duration) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "one").unwrap();
+    let options = Options { tokens: vec![hec::Token::new("one")], ..Options::default() };
+    let hec = HecStandIn::start(options).await.unwrap();
+    let token = Secret::File { path: path.clone(), refresh };
+    let running = run(SplunkConfig { token, ..settings(&hec) });
+    assert_eq!(running.built.deliver(vec![event(0)]).await, [Outcome::Delivered]);
+    std::fs::write(&path, "two").unwrap();
+    hec.change(|options| options.tokens = vec![hec::Token::new("two")]);
+    assert_eq!(running.built.deliver(vec![event(1)]).await, [Outcome::Delivered]);
+    running.finish().await;
+    posts(&hec)
+}
+
+#[tokio::test]
+async fn a_token_in_a_file_is_read_again_after_its_refresh_and_when_it_is_refused() {
+    assert_eq!(requests_through_a_rotation(Duration::ZERO).await, 2);
+    assert_eq!(requests_through_a_rotation(Duration::from_secs(3600)).await, 3);
+}

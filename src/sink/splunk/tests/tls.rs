@@ -100,4 +100,16 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let file = |name| Some(Secret::file(pem(name)));
     let (cert, key) = (file("client.pem"), file("client.key"));
     assert_eq!(try_with(true, Tls { cert, key, ..trusting() }).await, Ok(()));
+    // As it comes from a variable or from AWS.
+    let text = |name| {
+        let pem = std::fs::read_to_string(pem(name)).unwrap();
+        Some(Secret::Literal(Arc::new(pem.trim_end().into())))
+    };
+    let tls = Tls {
+        ca: text("ca.pem"),
+        cert: text("client.pem"),
+        key: text("client.key"),
+        insecure: false,
+    };
+    assert_eq!(try_with(true, tls).await, Ok(()));
 }
