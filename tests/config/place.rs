@@ -12,7 +12,7 @@ fn refused(place: &str) -> String {
 fn a_configuration_that_lies_in_no_folder_has_absolute_paths_only() {
     let fetched = |text: &str| parse_fetched("s3://configs/certrelay.toml", text);
     let said = fetched(super::SOUND).expect_err("a relative path").to_string();
-    assert!(said.contains("s3://configs/certrelay.toml:2:"), "{said}");
+    assert!(said.contains("s3://configs/certrelay.toml:3:"), "{said}");
     assert!(said.contains("lies in none: write an absolute path"), "{said}");
     let absolute = super::SOUND.replace("\"logs\"", "\"/logs\"");
     assert!(absolute != super::SOUND && fetched(&absolute).is_ok());

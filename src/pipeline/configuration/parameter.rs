@@ -46,8 +46,10 @@ struct Parameter {
 struct Refusal {
     #[serde(rename = "__type", default)]
     kind: String,
-    #[serde(alias = "Message", default)]
-    message: String,
+    message: Option<String>,
+    /// As some services spell it; moto sends both.
+    #[serde(rename = "Message")]
+    capital: Option<String>,
 }
 
 /// Why a try failed, and whether another one may not.
@@ -112,11 +114,9 @@ fn host(region: &str, fips: bool, dual: bool) -> Result<String, String> {
         _ => ["amazonaws.com", "api.aws"],
     };
     // In GovCloud the plain host is the FIPS one.
-    let service = match fips && !(region.starts_with("us-gov-") && !dual) {
-        true => "ssm-fips",
-        false => "ssm",
-    };
-    Ok(format!("{service}.{region}.{}", if dual { both } else { plain }))
+    let fips = fips && (dual || !region.starts_with("us-gov-"));
+    let suffix = if dual { both } else { plain };
+    Ok(format!("ssm{}.{region}.{suffix}", if fips { "-fips" } else { "" }))
 }
 
 fn client() -> Result<Client, Why> {
@@ -183,7 +183,8 @@ fn refused(status: u16, id: &str, answer: &[u8], region: &str) -> Fault {
     let refusal = serde_json::from_slice::<Refusal>(answer).ok();
     let (code, message) = match &refusal {
         Some(refusal) => {
-            (refusal.kind.rsplit('#').next().unwrap_or_default(), refusal.message.as_str())
+            let message = refusal.message.as_deref().or(refusal.capital.as_deref());
+            (refusal.kind.rsplit('#').next().unwrap_or_default(), message.unwrap_or("no message"))
         }
         None => ("no code", "the answer is not AWS's"),
     };
@@ -265,5 +266,7 @@ mod tests {
         assert!(!fault.passes);
         assert!(refused(400, "r", br#"{"__type":"ThrottlingException"}"#, "x").passes);
         assert!(refused(503, "r", b"<html>", "x").passes);
+        let both = br#"{"__type":"ParameterNotFound","message":"a","Message":"a"}"#;
+        assert!(refused(400, "r", both, "x").text.starts_with("ParameterNotFound: a ("));
     }
 }
