@@ -192,7 +192,7 @@ mod tests {
         let findings: Vec<&str> =
             given.fields.findings.iter().map(|finding| finding.rule.id).collect();
         assert!(!findings.is_empty(), "the upload of a certificate is worth a look");
-        let record: Value = serde_json::from_slice(&event(1).record.bytes).unwrap();
+        let record: Value = serde_json::from_slice(&event(1).record().bytes).unwrap();
         let expected = json!({
             "time": 1_790_000_000.0, "host": "111122223333", "source": "s3://audit-logs/AWSLogs/file.json.gz",
             "sourcetype": "certrelay:event", "event": record,
