@@ -37,7 +37,7 @@ impl Transmit for Arc<Script> {
     }
 }
 
-const BOUNDS: Bounds = Bounds { batch: 4, parallel: 1, pending: 6 };
+const BOUNDS: Bounds = Bounds { batch: 4, parallel: 1, beside: 1, pending: 6 };
 
 fn run(script: &Arc<Script>) -> Running {
     let script = script.clone();
