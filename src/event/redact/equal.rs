@@ -17,10 +17,12 @@ use crate::cloudtrail::{Origin, Record};
 use crate::config::{EventOptions, OutputFormat};
 
 /// What names and texts are put together from.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 42] = [
     "private",
     "Key",
     "privateKey",
+    "Priv_ate-Key",
+    "priv.ate key",
     "PRIVATEKEY",
     "Private_Key",
     "private-key",

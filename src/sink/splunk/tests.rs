@@ -8,6 +8,7 @@ mod mapped;
 mod matrix;
 mod secrets;
 mod tls;
+mod turns;
 
 use hec::{Fault, HecStandIn, Options};
 
