@@ -127,7 +127,10 @@ impl<T: Transmit> Driver<T> {
             }
         }
         let parallel = if self.failing { 1 } else { self.bounds.parallel };
-        while self.not_before.is_none() && self.requests < parallel && !self.waiting.is_empty() {
+        while self.not_before.is_none()
+            && self.requests < parallel
+            && self.waiting.len() >= if self.requests == 0 { 1 } else { self.bounds.beside }
+        {
             let count = self.waiting.len().min(self.bounds.batch);
             let items: Vec<Item> = self.waiting.drain(..count).collect();
             let transmit = self.transmit.clone();

@@ -37,11 +37,15 @@ impl Transmit for Arc<Script> {
     }
 }
 
-const BOUNDS: Bounds = Bounds { batch: 4, parallel: 1, pending: 6 };
+const BOUNDS: Bounds = Bounds { batch: 4, parallel: 1, beside: 1, pending: 6 };
 
 fn run(script: &Arc<Script>) -> Running {
+    run_within(script, BOUNDS)
+}
+
+fn run_within(script: &Arc<Script>, bounds: Bounds) -> Running {
     let script = script.clone();
-    Running::start(|metrics, stop| start(&any_config(), script, BOUNDS, metrics, stop))
+    Running::start(|metrics, stop| start(&any_config(), script, bounds, metrics, stop))
 }
 
 fn gated() -> (Arc<Script>, Arc<Semaphore>) {
@@ -82,6 +86,28 @@ async fn what_arrives_during_a_request_goes_out_with_the_next_one() {
     let (first, others, ()) = futures_util::future::join3(first, others, release).await;
     assert_eq!((first.len(), others), (1, (2, 1)));
     assert_eq!(batches(&script), [vec!["event-0"], vec!["event-1", "event-2", "event-3"]]);
+    running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_request_begins_beside_one_only_when_enough_waits_for_it() {
+    let (script, gate) = gated();
+    let running = run_within(&script, Bounds { batch: 4, parallel: 2, beside: 4, pending: 20 });
+    let arrivals = async {
+        let second = Duration::from_secs(1);
+        let mut seen = Vec::new();
+        for events in [0..1, 1..4, 4..6] {
+            let call = running.built.deliver(events.map(event).collect());
+            assert!(tokio::time::timeout(second, call).await.is_err(), "nothing is answered yet");
+            seen.push(batches(&script).iter().map(Vec::len).collect::<Vec<_>>());
+        }
+        gate.add_permits(10);
+        seen
+    };
+    assert_eq!(arrivals.await, [vec![1], vec![1], vec![1, 4]]);
+    running.built.deliver(vec![event(6)]).await;
+    let sent: Vec<String> = batches(&script).concat();
+    assert_eq!(sent, (0..7).map(|n| format!("event-{n}")).collect::<Vec<_>>());
     running.finish().await;
 }
 

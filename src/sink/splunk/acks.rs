@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::endpoints::{Endpoint, Endpoints};
 use super::http::Http;
+use super::http::gzip;
 use super::session::Ticket;
 use crate::outcome::{Outcome, Why};
 
@@ -136,7 +137,8 @@ impl Acks {
 
     async fn ask_one(&self, endpoint: &Endpoint, ticket: &Ticket, ids: &[u64]) {
         let question = serde_json::json!({ "acks": ids }).to_string();
-        let reply = match self.http.post(&endpoint.ack_url, ticket, question.as_bytes()).await {
+        let reply = match self.http.post(&endpoint.ack_url, ticket, gzip(question.as_bytes())).await
+        {
             Ok(reply) => reply,
             Err(why) => return tracing::debug!("acknowledgements: {why}"),
         };

@@ -31,6 +31,8 @@ const CLIENT_AGE: Duration = Duration::from_secs(120);
 const TOKEN_AGE: Duration = Duration::from_secs(60);
 /// What stands before the token.
 const SCHEME: &str = "Splunk ";
+/// A body from this size is compressed off the runtime: a full one takes milliseconds.
+const LARGE: usize = 64 * 1024;
 /// Most bytes of an answer that are read.
 const MOST_BODY: usize = 64 * 1024;
 
@@ -69,11 +71,16 @@ impl Http {
         Ok(http)
     }
 
-    /// POSTs `body`, compressed, and reads the answer, whatever its status.
+    /// POSTs `body`, which [`gzip`] or [`pack`] has compressed, and reads the answer, whatever its status.
     ///
     /// # Errors
     /// There was no answer: it may have been acted upon or not.
-    pub(super) async fn post(&self, url: &Url, ticket: &Ticket, body: &[u8]) -> Result<Reply, Why> {
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        ticket: &Ticket,
+        body: Vec<u8>,
+    ) -> Result<Reply, Why> {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
         let authorization = self.authorization().await?;
         let mut request = self
@@ -83,7 +90,7 @@ impl Http {
             .header("x-splunk-request-channel", &ticket.channel)
             .header(CONTENT_TYPE, "application/json")
             .header(CONTENT_ENCODING, "gzip")
-            .body(gzip(body));
+            .body(body);
         if let Some(cookie) = &ticket.cookie {
             request = request.header(COOKIE, cookie);
         }
@@ -182,7 +189,20 @@ pub(super) fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
+/// [`gzip`], where it does not hold up what else runs.
+///
+/// # Errors
+/// The runtime ends.
+pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>, Why> {
+    if body.len() < LARGE {
+        return Ok(gzip(&body));
+    }
+    let packed = tokio::task::spawn_blocking(move || gzip(&body)).await;
+    packed.map_err(|fault| Why::new("sink_fault", format!("a request was not made: {fault}")))
+}
+
+/// A body as it is sent.
+pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     // Writing to memory cannot fail; if it ever did, the collector refuses half a stream.
     let _ = encoder.write_all(body);

@@ -36,8 +36,9 @@ use http::Http;
 use response::{Reply, Verdict};
 use session::Ticket;
 
-/// One request at a time: at 1 MB each that is more than IAM will ever say.
-const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, pending: 10_000 };
+/// One request at a time: at 1 MB each that is more than IAM will ever say. Meanwhile the next one is made ready, if there
+/// is enough for a full one; what does not fill one waits, to go out together.
+const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, beside: 1000, pending: 10_000 };
 /// Below this no answer makes requests any smaller.
 const SMALLEST_LIMIT: usize = 64 * 1024;
 
@@ -71,6 +72,8 @@ struct Splunk {
     envelopes: Envelopes,
     endpoints: Arc<Endpoints>,
     http: Arc<Http>,
+    /// Held by the one request that is under way.
+    turn: tokio::sync::Mutex<()>,
     /// `None`: a request is believed when it is answered.
     acks: Option<Arc<Acks>>,
     max_batch_bytes: usize,
@@ -108,6 +111,7 @@ impl Splunk {
             envelopes: Envelopes::new(own, config.format, render),
             endpoints,
             http,
+            turn: tokio::sync::Mutex::new(()),
             acks,
             max_batch_bytes: own.max_batch_bytes,
             learned_limit: AtomicUsize::new(usize::MAX),
@@ -126,13 +130,16 @@ impl Splunk {
         self.learned_limit.fetch_min((bytes / 2).max(SMALLEST_LIMIT), Ordering::Relaxed);
     }
 
-    async fn post(&self, body: &[u8]) -> Result<Posted<'_>, Why> {
+    async fn post(&self, body: Vec<u8>) -> Result<Posted<'_>, Why> {
+        let bytes = body.len() as u64;
+        let body = http::pack(body).await?;
+        let _turn = self.turn.lock().await;
         let endpoint = self.endpoints.choose(&self.http).await;
         let ticket = endpoint.session.ticket();
         let reply = self.http.post(&endpoint.event_url, &ticket, body).await;
         self.endpoints.judge(endpoint, reply.as_ref().is_ok_and(|reply| reply.status < 500));
         let labels = BySink { sink: self.name.clone() };
-        self.metrics.sink_bytes.get_or_create(&labels).inc_by(body.len() as u64);
+        self.metrics.sink_bytes.get_or_create(&labels).inc_by(bytes);
         let reply = reply?;
         if self.acks.is_some() {
             endpoint.session.hear(&reply.cookies);
