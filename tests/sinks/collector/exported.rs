@@ -78,8 +78,10 @@ fn as_hec_has_it(attribute: &str) -> String {
 
 fn members(pairs: &Value) -> Map<String, Value> {
     let pairs = pairs.as_array().map_or(&[][..], Vec::as_slice);
-    let member = |pair: &Value| Some((pair["key"].as_str()?.to_owned(), plain(&pair["value"])));
-    pairs.iter().filter_map(member).collect()
+    // OTLP leaves an empty name out.
+    let member =
+        |pair: &Value| (pair["key"].as_str().unwrap_or_default().to_owned(), plain(&pair["value"]));
+    pairs.iter().map(member).collect()
 }
 
 /// OTLP's `AnyValue`.
