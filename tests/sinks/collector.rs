@@ -220,15 +220,18 @@ async fn with_receipts_events_are_delivered_when_they_were_asked_for_and_not_bef
     let soc = Soc::new(&between.url, "ack = true");
     let running = soc.start();
     let events = soc.events(20, 0);
-    let meanwhile = async {
+    let deliver = running.sink.deliver(events.clone());
+    let asked = Box::pin(async {
         while !between.asked().iter().any(|asked| asked.path == "/services/collector/ack") {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        let before = (collector.exported().len(), running.metrics.encode());
-        between.hold_acks(false);
-        before
+    });
+    let Either::Right(((), deliver)) = select(deliver, asked).await else {
+        panic!("delivered before it was asked for")
     };
-    let (outcomes, (written, metrics)) = running.deliver_while(events.clone(), meanwhile).await;
+    let (written, metrics) = (collector.exported().len(), running.metrics.encode());
+    between.hold_acks(false);
+    let outcomes = deliver.await;
     assert_eq!(written, 20, "the collector has them");
     assert!(metrics.contains(r#"sink_pending_events{sink="soc"} 20"#), "{metrics}");
     assert_eq!(outcomes, vec![Outcome::Delivered; 20]);
