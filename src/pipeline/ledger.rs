@@ -70,8 +70,26 @@ struct Inner {
     pairs: BTreeMap<PairKey, watch::Receiver<Standing>>,
     /// Events that only the fast lane has brought so far, of those in `pairs`.
     inline: BTreeSet<EventKey>,
-    /// Claims in order of time; an entry leaves the map when it is final and older than the window.
-    order: VecDeque<(Instant, PairKey)>,
+    /// Pairs in the order in which they are looked at next; see [`Inner::expire`].
+    order: VecDeque<Turn>,
+}
+
+/// When a pair was claimed, or looked at last.
+#[derive(Debug)]
+struct Turn {
+    since: Instant,
+    pair: PairKey,
+    /// Kept for this window only because the event failed at a sink.
+    last: bool,
+}
+
+/// What a pair's event waits for, at whichever sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owed {
+    Nothing,
+    /// An attempt failed; the message may come back.
+    Failed,
+    InHand,
 }
 
 impl Ledger {
@@ -97,7 +115,7 @@ impl Ledger {
         let (standing, view) = watch::channel(Standing::Pending);
         let first = inner.pairs.insert(key, view.clone()).is_none();
         if first {
-            inner.order.push_back((now, key));
+            inner.order.push_back(Turn { since: now, pair: key, last: false });
             if lane == Lane::Inline {
                 inner.inline.insert(key.0);
             }
@@ -118,29 +136,42 @@ impl Ledger {
 }
 
 impl Inner {
-    /// Forgets final pairs that are older than the window, or the oldest beyond the bound. Pairs
-    /// that are not final stay, and are looked at again when their turn comes round.
+    /// Forgets pairs that are older than the window, or the oldest beyond the bound. All pairs of an
+    /// event stay while one of them is in hand, and for a window more if it failed: when its message
+    /// comes back after hours, the sinks that have the event are not sent it again.
     fn expire(&mut self, now: Instant, window: Duration) {
         for _ in 0..self.order.len() {
-            let Some(&(claimed, key)) = self.order.front() else { return };
-            let old = now.saturating_duration_since(claimed) >= window;
+            let Some(turn) = self.order.front() else { return };
+            let old = now.saturating_duration_since(turn.since) >= window;
             if !old && self.order.len() <= MAX_FINAL {
                 return;
             }
-            self.order.pop_front();
-            let in_hand = self.pairs.get(&key).is_some_and(|pair| {
-                *pair.borrow() == Standing::Pending && pair.has_changed().is_ok()
-            });
-            if in_hand {
-                self.order.push_back((now, key));
-                if !old {
-                    return;
+            let Some(Turn { pair, last, .. }) = self.order.pop_front() else { return };
+            match self.owed(pair.0) {
+                Owed::InHand => self.order.push_back(Turn { since: now, pair, last: false }),
+                Owed::Failed if old && !last => {
+                    self.order.push_back(Turn { since: now, pair, last: true });
                 }
-            } else {
-                self.pairs.remove(&key);
-                self.inline.remove(&key.0);
+                Owed::Failed | Owed::Nothing => {
+                    self.pairs.remove(&pair);
+                    self.inline.remove(&pair.0);
+                    continue;
+                }
+            }
+            if !old {
+                return;
             }
         }
+    }
+
+    fn owed(&self, event: EventKey) -> Owed {
+        let pairs = self.pairs.range((event, SinkIndex::MIN)..=(event, SinkIndex::MAX));
+        let owed = pairs.map(|(_, pair)| match *pair.borrow() {
+            Standing::Final => Owed::Nothing,
+            Standing::Pending if pair.has_changed().is_ok() => Owed::InHand,
+            Standing::Pending | Standing::Failed(_) => Owed::Failed,
+        });
+        owed.max().unwrap_or(Owed::Nothing)
     }
 }
 
@@ -232,6 +263,38 @@ mod tests {
         mine(ledger.claim((key("done"), 0), Lane::File, later));
         assert!(matches!(ledger.claim((key("pending"), 0), Lane::File, later), Claim::Theirs(_)));
         assert_eq!(ledger.len(), 2);
+    }
+
+    /// At lake it is final, at soc it is in hand for eleven hours, then fails, then comes back.
+    #[tokio::test]
+    async fn what_an_event_has_behind_it_is_remembered_while_another_sink_is_owed_it() {
+        let (ledger, begin) = (ledger(), Instant::now());
+        let minutes = |count: u64| begin + Duration::from_secs(60 * count);
+        mine(ledger.claim((key("a"), 0), Lane::File, begin)).0.settle();
+        let (soc, _) = mine(ledger.claim((key("a"), 1), Lane::File, begin));
+        for at in (30..660).step_by(30) {
+            mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
+        }
+        soc.fail(Why::new("patience_spent", "x"));
+        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, minutes(715)), Claim::Final));
+        let (again, _) = mine(ledger.claim((key("a"), 1), Lane::File, minutes(715)));
+        assert!(!again.first, "it is counted once");
+        again.settle();
+        let at = minutes(715 + 121);
+        assert!(mine(ledger.claim((key("a"), 0), Lane::File, at)).0.first, "then it is forgotten");
+        assert_eq!(ledger.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_failed_event_whose_message_never_comes_back_is_forgotten_after_two_windows() {
+        let (ledger, now) = (ledger(), Instant::now());
+        mine(ledger.claim((key("a"), 0), Lane::File, now)).0.settle();
+        mine(ledger.claim((key("a"), 1), Lane::File, now)).0.fail(Why::new("sink_stopped", "x"));
+        let hours = |count: u64| now + Duration::from_secs(3600 * count);
+        mine(ledger.claim((key("b"), 0), Lane::File, hours(1))).0.settle();
+        assert_eq!(ledger.len(), 3);
+        mine(ledger.claim((key("c"), 0), Lane::File, hours(2))).0.settle();
+        assert_eq!(ledger.len(), 1);
     }
 
     #[tokio::test]
