@@ -284,3 +284,25 @@ async fn an_outcome_may_come_late_while_other_requests_go_on() {
     assert_eq!(batches(&script)[1..], [["event-8"], ["event-2"]]);
     running.finish().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_that_fail_together_are_one_failure_to_wait_for() {
+    const MANY: usize = 12;
+    let script = Arc::new(Script::default());
+    let lost = |at| Late { places: vec![at], outcome: Box::pin(async { retry("lost") }) };
+    let late = (0..MANY).map(lost).collect();
+    let sent = Sent { late, ..Sent::new(vec![Outcome::Delivered; MANY]) };
+    *script.answers.lock().unwrap() = [sent].into();
+    let bounds = Bounds { batch: MANY, parallel: 1, pending: 12, beside: 1 };
+    let own = script.clone();
+    let running = Running::start(|metrics, stop| start(&any_config(), own, bounds, metrics, stop));
+    let began = Instant::now();
+    let outcomes = running.built.deliver((0..MANY).map(event).collect()).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; MANY]);
+    // Half a minute at most after twelve failures in a row.
+    assert!(began.elapsed() <= Duration::from_millis(501), "{:?}", began.elapsed());
+    let metrics = running.metrics.encode();
+    assert!(metrics.contains(r#"reason="lost"} 12"#), "{metrics}");
+    assert_eq!(batches(&script).len(), 2);
+    running.finish().await;
+}

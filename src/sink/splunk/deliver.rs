@@ -15,7 +15,7 @@ use crate::sink::handle::{Late, Sent};
 
 /// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5 MB). Nothing
 /// is indexed then, so halving costs a few requests and no duplicate, and an event that really is bad is found
-/// as well. Above this size the next requests are made smaller, too.
+/// as well. Above this size the next requests are made smaller, too. (The OpenTelemetry Collector names no event.)
 const DISGUISE: usize = 1_000_000;
 /// The pause that a collector near its limits gets.
 const SLOW: Duration = Duration::from_secs(1);
@@ -146,7 +146,7 @@ impl<'a> Delivery<'a> {
                 self.split(chunk.events, why);
                 Ok(())
             }
-            Class::BadEvent { number: Some(0), .. } if verdict.code == Some(6) => {
+            Class::BadEvent { number: Some(0) | None, .. } if verdict.code == Some(6) => {
                 if chunk.bytes > DISGUISE {
                     self.splunk.learn_limit(chunk.bytes);
                 }
@@ -168,7 +168,14 @@ impl<'a> Delivery<'a> {
                     None => Err(halt(true)),
                 }
             }
-            Class::Busy => Err(halt(false)),
+            Class::Busy => {
+                // Somebody's page between us and HEC, which may have taken the events in all the same. Of these two
+                // statuses it cannot.
+                if verdict.code.is_none() && !matches!(posted.reply.status, 429 | 503) {
+                    posted.endpoint.session.give_up(&posted.ticket);
+                }
+                Err(halt(false))
+            }
             Class::Setting { token } => {
                 if token {
                     self.splunk.http.forget_token();

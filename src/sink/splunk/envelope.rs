@@ -1,6 +1,7 @@
 //! The JSON object around an event. Always from a struct: of an object with a key that Splunk does not know, Splunk
 //! indexes nothing, nor anything after it, and answers 200.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -55,7 +56,13 @@ struct Indexed<'a> {
     finding: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<&'static str>,
+    /// `label_team`: no name above begins so, and none of CloudTrail's.
+    #[serde(flatten)]
+    labels: BTreeMap<String, &'a str>,
 }
+
+/// Most labels of an event: as many as `[labels]` may have, and the two of an account.
+const MOST_LABELS: usize = 34;
 
 impl Envelopes {
     /// As the configuration says. `only` sends the record itself, whatever the format.
@@ -113,8 +120,8 @@ impl Envelopes {
         said(&self.index, event)
     }
 
-    /// With the add-on's own sourcetype only the id: its searches find everything else themselves,
-    /// and a second value of `region` would only confuse them.
+    /// With the add-on's own sourcetype only the id and what the operator calls things: its searches find everything
+    /// else themselves, and a second value of `region` would only confuse them.
     fn indexed<'a>(&self, event: &'a Event) -> Indexed<'a> {
         let beside = self.mode == SplunkMode::Beside;
         let if_beside = |value: &'a str| Some(value).filter(|value| beside && !value.is_empty());
@@ -135,8 +142,15 @@ impl Envelopes {
                 false => Vec::new(),
             },
             lane: beside.then(|| event.lane.as_str()),
+            labels: labels_of(event),
         }
     }
+}
+
+/// What the operator calls things; the record does not say it.
+fn labels_of(event: &Event) -> BTreeMap<String, &str> {
+    let labels = event.labels().into_iter().filter(|(_, value)| !value.is_empty());
+    labels.take(MOST_LABELS).map(|(name, value)| (format!("label_{name}"), value)).collect()
 }
 
 /// What the operator says of an event, if anything.
@@ -172,7 +186,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::{Secret, Tls};
+    use crate::config::{EventOptions, Secret, Tls};
     use crate::sink::testing::{event, event_of, render_record};
 
     fn settings(mode: SplunkMode) -> SplunkConfig {
@@ -233,6 +247,27 @@ mod tests {
         assert_eq!(wrapped["sourcetype"], "aws:cloudtrail");
         assert_eq!(wrapped["event"]["f"], "Raw");
         assert_eq!(wrapped["fields"], json!({ "event_id": "event-1" }));
+    }
+
+    #[test]
+    fn what_the_operator_calls_things_is_indexed_in_both_modes_and_replaces_nothing() {
+        let labels = [("team", "pki"), ("empty", ""), ("event_id", "mine"), ("owner", "alice")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut labelled = (*event(1)).clone();
+        let options = EventOptions { labels: labels.into(), ..EventOptions::default() };
+        labelled.options = options.into();
+        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+            let fields = wrap(&settings(mode), &labelled)["fields"].clone();
+            assert_eq!(fields["event_id"], "event-1", "{mode:?}");
+            assert_eq!(fields["label_event_id"], "mine", "{mode:?}");
+            assert_eq!(fields["label_team"], "pki", "{mode:?}");
+            assert_eq!(fields["label_owner"], "alice", "{mode:?}");
+            assert_eq!(fields.get("label_empty"), None, "{mode:?}");
+        }
+        let many = (0..100).map(|n| (format!("l{n:02}"), "x".to_owned())).collect();
+        labelled.options = EventOptions { labels: many, ..EventOptions::default() }.into();
+        let fields = wrap(&settings(SplunkMode::Only), &labelled)["fields"].clone();
+        assert_eq!(fields.as_object().map(serde_json::Map::len), Some(1 + MOST_LABELS));
     }
 
     #[test]

@@ -87,6 +87,8 @@ struct Posted<'a> {
     endpoint: &'a Endpoint,
     ticket: Ticket,
     reply: Reply,
+    /// Until the receipt is noted.
+    _turn: tokio::sync::MutexGuard<'a, ()>,
 }
 
 impl Splunk {
@@ -135,16 +137,25 @@ impl Splunk {
         let body = http::pack(body).await?;
         let _turn = self.turn.lock().await;
         let endpoint = self.endpoints.choose(&self.http).await;
+        let turn = endpoint.session.turn().await;
         let ticket = endpoint.session.ticket();
         let reply = self.http.post(&endpoint.event_url, &ticket, body).await;
         self.endpoints.judge(endpoint, reply.as_ref().is_ok_and(|reply| reply.status < 500));
         let labels = BySink { sink: self.name.clone() };
         self.metrics.sink_bytes.get_or_create(&labels).inc_by(bytes);
-        let reply = reply?;
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(why) => {
+                if !is_unsent(&why) {
+                    endpoint.session.give_up(&ticket);
+                }
+                return Err(why);
+            }
+        };
         if self.acks.is_some() {
             endpoint.session.hear(&reply.cookies);
         }
-        Ok(Posted { endpoint, ticket, reply })
+        Ok(Posted { endpoint, ticket, reply, _turn: turn })
     }
 
     /// What an operator is told about an answer.
@@ -163,6 +174,11 @@ impl Splunk {
             format!("sink.{}: Splunk answered {}{todo}", self.name, verdict.text),
         )
     }
+}
+
+/// Nothing of the request can have arrived.
+fn is_unsent(why: &Why) -> bool {
+    matches!(why.code, "splunk_connect" | "splunk_tls" | "secret_unreadable" | "sink_setting")
 }
 
 impl Transmit for Splunk {

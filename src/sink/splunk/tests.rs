@@ -1,6 +1,7 @@
 //! The whole sink over loopback, against the stand-in for HEC.
 
 mod acks;
+mod connections;
 mod health;
 #[path = "../../../tests/support/hec.rs"]
 mod hec;
