@@ -53,14 +53,15 @@ impl OneShot {
         let mut bytes = rest.iter();
         while !header.take(*bytes.next()?).ok()? {}
         let packed = bytes.as_slice();
-        if self.start.find(packed).is_some() {
-            return None;
-        }
         if self.output.len() < size + SLACK {
             self.output.resize(size + SLACK, 0);
         }
         let output = &mut self.output[..size + SLACK];
         let written = self.decompressor.deflate_decompress(packed, output).ok()?;
-        (written == size).then_some((&self.output[..size], u32::from_le_bytes([c0, c1, c2, c3])))
+        // Looked at last, when unpacking has brought the file into the nearest cache.
+        if written != size || self.start.find(packed).is_some() {
+            return None;
+        }
+        Some((&self.output[..size], u32::from_le_bytes([c0, c1, c2, c3])))
     }
 }
