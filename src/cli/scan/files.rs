@@ -63,3 +63,36 @@ fn looks_like_a_log(path: &Path) -> bool {
     !name.starts_with('.')
         && [".json", ".ndjson", ".jsonl"].iter().any(|ending| name.ends_with(ending))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_listed_in_order_links_included_and_sized_only_if_asked() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir_all(at("b/c")).expect("folders");
+        for name in ["b/c/2.json", "b/1.json.gz", "a.json", "a.txt"] {
+            std::fs::write(at(name), "{}").expect("a file");
+        }
+        symlink(at("b/c"), at("d")).expect("a link");
+        symlink("gone.txt", at("e.txt")).expect("a link");
+        for (sized, size) in [(false, 0), (true, 2)] {
+            let (inputs, missing) = list(&[root.path().to_owned()], sized);
+            assert!(missing.is_empty());
+            let path =
+                |input: &Input| input.path.strip_prefix(root.path()).ok().map(Path::to_owned);
+            let names: Vec<_> = inputs.iter().filter_map(path).collect();
+            assert_eq!(
+                names,
+                ["a.json", "b/1.json.gz", "b/c/2.json", "d/2.json"].map(PathBuf::from)
+            );
+            assert!(inputs.iter().all(|input| input.size == size && !input.may_wait));
+        }
+        let (inputs, _) = list(&["-".into(), "/dev/null".into()], false);
+        assert!(inputs.iter().all(|input| input.may_wait));
+    }
+}
