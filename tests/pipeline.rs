@@ -199,6 +199,32 @@ async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
     assert_eq!(world.sinks[1].duplicates(), 0, "the healthy sink is not sent twice");
 }
 
+/// For a whole day, longer than a message may be in hand: what waits is given back and taken again.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_down_for_a_whole_run_costs_the_others_nothing() {
+    let sinks = vec![("soc", true), ("lake", true), ("disk", true)];
+    let world = World::new(WorldSettings { sinks, max_receive_count: 10, ..Default::default() });
+    world.sinks[0].faults.lock().unwrap().down_until = Some(Instant::now() + 1000 * HOUR);
+    let samples = samples::generate(16, 60, 2);
+    let expected: BTreeSet<_> = samples.expected.keys().cloned().collect();
+    let ours = samples.objects.iter().filter(|object| !events_in(object, &samples).is_empty());
+    let ours = ours.count();
+    assert!(ours > 20 && ours < samples.objects.len(), "{ours} objects hold events of ours");
+    world.deliver_all(&samples);
+    assert!(world.run_until_empty(24 * HOUR).await.is_none(), "its messages are kept");
+    assert_eq!(world.left(), ours, "what holds nothing for the sink is settled, the rest is not");
+    for healthy in &world.sinks[1..] {
+        assert_eq!((healthy.ids(), healthy.duplicates()), (expected.clone(), 0));
+    }
+    let tally = world.sqs.with(|core, _| core.tally);
+    assert_eq!(tally.redriven, 0);
+    assert!(tally.received_again <= 3 * ours as u64, "{} received again", tally.received_again);
+    assert!(world.early.lock().unwrap().is_empty());
+    world.sinks[0].faults.lock().unwrap().down_until = None;
+    world.run_until_empty(24 * HOUR).await.expect("delivered once the sink is back");
+    assert_eq!(world.sinks[0].ids(), expected);
+}
+
 /// Message A's sink fails while message B, with the same event, waits for A's outcome.
 #[tokio::test(start_paused = true)]
 async fn the_same_event_in_two_messages_survives_the_failure_of_the_first() {
