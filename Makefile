@@ -29,8 +29,14 @@ lint: $(CARGO_DENY) ## format, clippy, docs, dependencies, shell scripts
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	tests/lint $(CARGO_DENY)
 
-bench: ## what docs/performance.md quotes (release build)
+bench: ## what docs/performance.md quotes (release build; python3, jq and valgrind to compare with)
 	cargo bench --locked
+	cargo bench --locked --bench decode -- --memory
+	cargo bench --locked --bench decode -- --write target/bench
+	cargo build --release --locked
+	benches/compare target/bench/2mb
+	benches/compare target/bench/delivered
+	benches/callgrind
 
 clean: ## remove everything that was built or installed here
 	rm -rf target

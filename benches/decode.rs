@@ -4,6 +4,7 @@
 //! thread is what counts: so the ratio holds on a busy machine, where MB/s do not.
 //!
 //! - `cargo bench --bench decode` makes its own files; `… -- DIR…` takes yours (`.gz`, in any depth).
+//! - `… -- --write DIR` writes the small and the medium ones there, for `benches/compare`.
 //! - `… -- --memory` reads a document of 1 GiB and says how much memory that took.
 //! - `… -- --once nothing|unpack|stream` does one thing once, for `benches/callgrind`.
 
@@ -47,6 +48,7 @@ fn main() {
         [] => measure_all(),
         ["--memory"] => measure_memory(),
         ["--once", what] => once(what),
+        ["--write", folder] => write(Path::new(folder)),
         ref folders => {
             for folder in folders {
                 let mut files = Vec::new();
@@ -57,17 +59,29 @@ fn main() {
     }
 }
 
+/// As delivered by CloudTrail.
+const SMALL: Shape = Shape { files: 2000, records: None, hit_every: 1000, decoy_every: 100 };
+
 /// Documents of 2 MB, of which two in five hold an event, and one record in a hundred a decoy.
 const MEDIUM: Shape = Shape { files: 24, records: Some(1250), hit_every: 2500, decoy_every: 100 };
 
 fn measure_all() {
-    let small = Shape { files: 2000, records: None, hit_every: 1000, decoy_every: 100 };
     let large = Shape { files: 4, records: Some(5000), hit_every: 1000, decoy_every: 100 };
     let giant = Shape { files: 1, records: Some(27_000), hit_every: 1000, decoy_every: 100 };
-    measure("as delivered", &corpus::make(small));
+    measure("as delivered", &corpus::make(SMALL));
     measure("2 MB, two in five with events", &corpus::make(MEDIUM));
     measure("8 MB, all with events", &corpus::make(large));
     measure("44 MB, with events", &corpus::make(giant));
+}
+
+fn write(folder: &Path) {
+    for (name, shape) in [("delivered", Shape { files: 8000, ..SMALL }), ("2mb", MEDIUM)] {
+        let folder = folder.join(name);
+        std::fs::create_dir_all(&folder).expect("a place for files");
+        for (number, file) in corpus::make(shape).iter().enumerate() {
+            std::fs::write(folder.join(format!("{number:04}.json.gz")), file).expect("a file");
+        }
+    }
 }
 
 fn once(what: &str) {

@@ -1,8 +1,9 @@
 //! `cargo bench --bench sinks`: what an event costs on its way into a sink, against a bare loop of the same client.
 //!
 //! This process plays Splunk (an HTTP server that reads and says yes) and Kafka (librdkafka's mock cluster). The senders
-//! are child processes, so that only their CPU time is counted; both run in turns in one run, because only ratios of one
-//! run mean anything on a shared machine. `--events N`, `--rounds N`, `--seconds N` (of one event a second).
+//! are child processes, so that only their CPU time is counted; all run in turns in one run, because only ratios of one
+//! run mean anything on a shared machine. Bare and certrelay put the same bytes on the wire; the formats that are not
+//! the record are measured beside them. `--events N`, `--rounds N`, `--seconds N` (of one event a second).
 
 #[path = "sinks/bare.rs"]
 mod bare;
@@ -10,24 +11,22 @@ mod bare;
 mod collector;
 #[path = "sinks/ours.rs"]
 mod ours;
+#[path = "sinks/records.rs"]
+mod records;
 
 use std::error::Error;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use certrelay::cloudtrail::{Origin, Record};
-use certrelay::event::{Arrival, Event, Lane};
 use clap::Parser;
 use rdkafka::mocking::MockCluster;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use self::collector::Collector;
 
 /// Set in the environment of a child: a [`Task`] as JSON.
 const TASK: &str = "CERTRELAY_BENCH_TASK";
-/// Events of one request or batch, in both senders: certrelay's own bound.
-const BATCH: usize = 1000;
 /// The topic of the mock cluster.
 const TOPIC: &str = "bench";
 
@@ -57,12 +56,12 @@ struct Task {
     trickle: bool,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Sender {
     BareSplunk,
-    Splunk,
     BareKafka,
-    Kafka,
+    /// certrelay's sink with these settings.
+    Certrelay(String),
 }
 
 /// What a child reports.
@@ -73,6 +72,26 @@ struct Report {
     /// Hand-over to outcome, in milliseconds.
     p50: f64,
     p99: f64,
+    /// The same of the event before the trickle, which makes the connection.
+    first: f64,
+}
+
+/// The begin of a measurement.
+struct Begun {
+    cpu: f64,
+    wall: Instant,
+}
+
+fn begin() -> Begun {
+    Begun { cpu: cpu(), wall: Instant::now() }
+}
+
+impl Begun {
+    fn end(self, latencies: Vec<Duration>) -> Report {
+        let (cpu, wall) = (cpu() - self.cpu, self.wall.elapsed().as_secs_f64());
+        let (p50, p99) = percentiles(latencies);
+        Report { cpu, wall, p50, p99, first: 0.0 }
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -86,39 +105,75 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn child(task: &Task) -> Result<(), Box<dyn Error>> {
-    let report = match task.sender {
+    let report = match &task.sender {
         Sender::BareSplunk => bare::splunk(task).await?,
         Sender::BareKafka => bare::kafka(task).await?,
-        Sender::Splunk => ours::run(task, ours::splunk(&task.place)).await?,
-        Sender::Kafka => ours::run(task, ours::kafka(&task.place)).await?,
+        Sender::Certrelay(sink) => ours::run(task, sink).await?,
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }
 
 async fn parent(flags: &Flags) -> Result<(), Box<dyn Error>> {
+    let records = records::all();
+    let bytes: usize = records.iter().map(|known| known.bytes.len()).sum();
+    println!("{} events a round, {} bytes each on average", flags.events, bytes / records.len());
+    drop(records);
     let collector = collector::start().await?;
+    let url = &collector.url;
+    let sender = |mode| Sender::Certrelay(ours::splunk(url, mode));
+    let senders = [
+        ("bare", Sender::BareSplunk),
+        ("certrelay, only (the record)", sender("only")),
+        ("certrelay, beside (cim)", sender("beside")),
+    ];
+    measure("Splunk HEC", &senders, url, flags, Some(&collector)).await?;
     let cluster = MockCluster::new(1)?;
     cluster.create_topic(TOPIC, 1, 1)?;
-    println!("{} events of {} bytes a round, as raw records", flags.events, record(0).len());
-    for (name, bare, ours, place) in [
-        ("Splunk HEC", Sender::BareSplunk, Sender::Splunk, collector.url.clone()),
-        ("Kafka", Sender::BareKafka, Sender::Kafka, cluster.bootstrap_servers()),
-    ] {
-        println!("\n{name}");
-        let task =
-            |sender| Task { sender, place: place.clone(), events: flags.events, trickle: false };
-        let mut rounds = Vec::new();
-        for round in 0..flags.rounds {
-            let pair = (run(&task(bare)).await?, run(&task(ours)).await?);
-            print_round(round, &pair);
-            rounds.push(pair);
+    let brokers = cluster.bootstrap_servers();
+    let sender = |format| Sender::Certrelay(ours::kafka(&brokers, format));
+    let senders = [
+        ("bare", Sender::BareKafka),
+        ("certrelay, raw (the record)", sender("raw")),
+        ("certrelay, ocsf", sender("ocsf")),
+    ];
+    measure("Kafka", &senders, &brokers, flags, None).await
+}
+
+/// All senders in turns; the first one is what the others are compared with, the second one also trickles.
+async fn measure(
+    name: &str,
+    senders: &[(&str, Sender)],
+    place: &str,
+    flags: &Flags,
+    collector: Option<&Collector>,
+) -> Result<(), Box<dyn Error>> {
+    println!("\n{name}");
+    let task = |sender: &Sender, trickle| {
+        let events = if trickle { flags.seconds } else { flags.events };
+        Task { sender: sender.clone(), place: place.to_owned(), events, trickle }
+    };
+    let mut rounds: Vec<Vec<Report>> = Vec::new();
+    for _ in 0..flags.rounds {
+        let mut reports = Vec::new();
+        for (name, sender) in senders {
+            reports.push(run(&task(sender, false)).await?);
+            if let Some(bytes) = collector.map(Collector::take_bytes).filter(|_| rounds.is_empty())
+            {
+                let each = bytes as f64 / flags.events as f64;
+                println!("  {name}: {each:.0} bytes an event on the wire");
+            }
         }
-        summarise(flags.events, &rounds);
-        let trickle = Task { events: flags.seconds, trickle: true, ..task(ours) };
-        let Report { p50, p99, .. } = run(&trickle).await?;
-        println!("  one event a second: hand-over to outcome p50 {p50:.1} ms, p99 {p99:.1} ms");
+        rounds.push(reports);
     }
+    for (at, (name, _)) in senders.iter().enumerate() {
+        summarise(name, at, flags.events, &rounds);
+    }
+    let Report { p50, p99, first, .. } = run(&task(&senders[1].1, true)).await?;
+    println!(
+        "  one event a second, {} after a first that took {first:.1} ms: p50 {p50:.1} ms, p99 {p99:.1} ms",
+        flags.seconds
+    );
     Ok(())
 }
 
@@ -132,53 +187,35 @@ async fn run(task: &Task) -> Result<Report, Box<dyn Error>> {
         .map_err(|_| format!("{task:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }
 
-fn print_round(round: usize, (bare, ours): &(Report, Report)) {
-    println!(
-        "  round {round}: bare {:.2} CPU-s {:.2} s   certrelay {:.2} CPU-s {:.2} s",
-        bare.cpu, bare.wall, ours.cpu, ours.wall
-    );
-}
-
-fn summarise(events: usize, rounds: &[(Report, Report)]) {
-    let of = |figure: fn(&(Report, Report)) -> f64| median(rounds.iter().map(figure).collect());
+/// Medians, and medians of the ratios within a round, with their range.
+fn summarise(name: &str, at: usize, events: usize, rounds: &[Vec<Report>]) {
+    let of =
+        |figure: fn(&Report) -> f64| median(&sorted(rounds.iter().map(|round| figure(&round[at]))));
+    let to = |figure: fn(&Report) -> f64| {
+        let ratios = sorted(rounds.iter().map(|round| figure(&round[0]) / figure(&round[at])));
+        let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+        format!("{:.2} ({least:.2} to {most:.2})", median(&ratios))
+    };
     let events = events as f64;
     println!(
-        "  events per CPU-second: bare {:.0}, certrelay {:.0}",
-        events / of(|pair| pair.0.cpu),
-        events / of(|pair| pair.1.cpu)
-    );
-    println!(
-        "  events per second: bare {:.0}, certrelay {:.0}, certrelay ÷ bare {:.2}",
-        events / of(|pair| pair.0.wall),
-        events / of(|pair| pair.1.wall),
-        of(|pair| pair.0.wall / pair.1.wall)
-    );
-    println!(
-        "  at saturation: hand-over to outcome p50 {:.1} ms, p99 {:.1} ms",
-        of(|pair| pair.1.p50),
-        of(|pair| pair.1.p99)
+        "  {name}: {:.0} events/s, {:.0} events per CPU-second; ÷ bare {}, by CPU {}; p50 {:.1} ms, p99 {:.1} ms",
+        events / of(|one| one.wall),
+        events / of(|one| one.cpu),
+        to(|one| one.wall),
+        to(|one| one.cpu),
+        of(|one| one.p50),
+        of(|one| one.p99),
     );
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    values
 }
 
-/// A record as IAM writes it, of about its usual size.
-fn record(n: usize) -> String {
-    let note = "the quick brown fox jumps over the lazy dog ".repeat(24);
-    format!(
-        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/alice","accountId":"111122223333","userName":"alice"}},"eventTime":"2026-03-01T09:00:00Z","eventSource":"iam.amazonaws.com","eventName":"ListSigningCertificates","awsRegion":"us-east-1","sourceIPAddress":"203.0.113.7","userAgent":"{note}","requestParameters":{{"userName":"alice"}},"responseElements":null,"requestID":"5b2b9c1e-0000-4000-8000-{n:012}","eventID":"0f2b7b1a-0000-4000-8000-{n:012}","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}}"#
-    )
-}
-
-fn event(n: usize) -> Result<Arc<Event>, Box<dyn Error>> {
-    let origin = Origin::Inline { message_id: "m".to_owned() };
-    let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
-    let record = Record { bytes: Bytes::from(record(n)), index: 0, offset: 0 };
-    Event::read(record, arrival).map(Arc::new).map_err(|bad| bad.reason.into())
+fn median(sorted: &[f64]) -> f64 {
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// CPU time of this process, all threads.

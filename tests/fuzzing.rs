@@ -1,6 +1,6 @@
 //! Everything that reads bytes from outside, on bytes that nobody expected. The functions in `functions`
-//! are a fuzzer's targets (`cargo fuzz run --fuzz-dir tests/fuzzing decoder`); here proptest runs them, and
-//! executions are counted, so that they happen.
+//! are a fuzzer's targets (`tests/fuzzing/run`); here proptest runs them, and executions are counted, so that
+//! they happen.
 //!
 //! `CERTRELAY_EXECUTIONS=1000000` before a release.
 
@@ -85,6 +85,28 @@ fn run(name: &str, usual: u32, seeds: &[Vec<u8>], target: impl Fn(&[u8]) -> bool
     println!("{name}: {} executions, {} of them sound", executed.get(), sound.get());
     assert!(executed.get() >= cases && sound.get() > cases / 100, "{executed:?} {sound:?}");
     assert!(sound.get() < cases, "no edit broke anything");
+}
+
+/// What the fuzzer keeps, a line of base64 each; see `tests/fuzzing/run`.
+#[test]
+fn what_the_fuzzer_kept_still_holds() {
+    type Target = (&'static str, &'static str, fn(&[u8]) -> bool);
+    let targets: [Target; 7] = [
+        ("decoder", include_str!("fuzzing/kept/decoder.txt"), any_bytes),
+        ("document", include_str!("fuzzing/kept/document.txt"), |data| any_document(data) > 0),
+        ("notification", include_str!("fuzzing/kept/notification.txt"), functions::notification),
+        ("hec_response", include_str!("fuzzing/kept/hec_response.txt"), functions::hec_response),
+        ("configuration", include_str!("fuzzing/kept/configuration.txt"), functions::configuration),
+        ("certificate", include_str!("fuzzing/kept/certificate.txt"), functions::certificate),
+        ("normaliser", include_str!("fuzzing/kept/normaliser.txt"), functions::normaliser),
+    ];
+    for (name, kept, target) in targets {
+        let inputs = kept.lines().map(|line| data_encoding::BASE64.decode(line.as_bytes()));
+        let answers: Vec<bool> = inputs.map(|input| target(&input.expect("base64"))).collect();
+        let sound = answers.iter().filter(|sound| **sound).count();
+        println!("{name}: {} inputs, {sound} of them sound", answers.len());
+        assert!(answers.len() >= 20 && sound > 0, "{name}: {} inputs, {sound}", answers.len());
+    }
 }
 
 #[test]

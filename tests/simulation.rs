@@ -74,6 +74,48 @@ fn the_same_seed_is_the_same_history() {
     assert_eq!(tell(), tell());
 }
 
+/// Within a process, whatever fails: only a sink that had an event and said otherwise gets it again.
+#[test]
+fn in_every_seeded_world_of_one_process_no_sink_is_sent_an_event_twice() {
+    let mut again = 0;
+    let seeds: Vec<u64> = seeds().into_iter().step_by(4).collect();
+    for &seed in &seeds {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        again += runtime.block_on(one_process(seed));
+    }
+    assert!(seeds.len() <= 50 || again > 50, "the worlds are too kind: {again} received again");
+}
+
+async fn one_process(seed: u64) -> u64 {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut settings = settings(seed, &mut rng);
+    // Nothing waits in the queue for longer than the ledger remembers, and each file is announced once.
+    settings.delivery.unacknowledged = 1000;
+    settings.delivery.memory = 1 << 26;
+    let world = World::new(settings);
+    let samples = samples::generate(seed, rng.usize(1..12), rng.usize(1..20));
+    world.deliver_all(&samples);
+    misbehave(&world, &samples, &mut rng);
+    world.sqs.with(|core, _| core.faults = Faults { sent_twice: 0.0, ..core.faults });
+    for sink in &world.sinks {
+        let mut faults = sink.faults.lock().unwrap();
+        faults.taken_but_retry = 0.0;
+        if rng.u8(0..4) == 0 {
+            faults.down_until = Some(Instant::now() + Duration::from_secs(rng.u64(0..80_000)));
+        }
+    }
+    let emptied = world.run_until_empty(QUIET).await;
+    assert!(emptied.is_some(), "seed {seed}: the queue is not empty after two days");
+    for sink in &world.sinks {
+        assert_eq!(sink.duplicates(), 0, "seed {seed}: {} is sent events twice", sink.name);
+    }
+    world.sqs.with(|core, _| core.tally).received_again
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct History {
     crashes: u32,

@@ -15,22 +15,25 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, Report, TOPIC, Task, cpu, event, percentiles};
+use super::records::{self, DISTINCT};
+use super::{Report, TOPIC, Task, begin};
 
 /// Events that a message hands over.
 const EACH: usize = 20;
 /// Messages that wait for their outcomes at once: enough to fill the batches that are built meanwhile.
 const WAITING: usize = 200;
 
-pub(crate) fn splunk(url: &str) -> String {
-    format!("type = \"splunk_hec\"\nendpoints = [{url:?}]\ntoken = \"bench\"\nmode = \"only\"")
+/// Splunk's settings; `only` carries the record, `beside` CIM.
+pub(crate) fn splunk(url: &str, mode: &str) -> String {
+    format!("type = \"splunk_hec\"\nendpoints = [{url:?}]\ntoken = \"bench\"\nmode = {mode:?}")
 }
 
-pub(crate) fn kafka(brokers: &str) -> String {
-    format!("type = \"kafka\"\nbrokers = [{brokers:?}]\ntopic = {TOPIC:?}\nformat = \"raw\"")
+/// Kafka's settings.
+pub(crate) fn kafka(brokers: &str, format: &str) -> String {
+    format!("type = \"kafka\"\nbrokers = [{brokers:?}]\ntopic = {TOPIC:?}\nformat = {format:?}")
 }
 
-pub(crate) async fn run(task: &Task, sink: String) -> Result<Report, Box<dyn Error>> {
+pub(crate) async fn run(task: &Task, sink: &str) -> Result<Report, Box<dyn Error>> {
     let text = format!(
         "[[source]]\ndirectory = \".\"\n[[route]]\nname = \"all\"\nsinks = [\"one\"]\n[sink.one]\n{sink}\n"
     );
@@ -41,14 +44,17 @@ pub(crate) async fn run(task: &Task, sink: String) -> Result<Report, Box<dyn Err
     let built = built.map_err(|why| why.to_string())?;
     let mut driver = JoinSet::new();
     driver.spawn(built.driver);
-    let events = (0..BATCH).map(event).collect::<Result<Vec<_>, _>>()?;
-    let before = (cpu(), Instant::now());
+    let known = records::all();
+    let events = known.iter().map(|known| known.event().map(Arc::new));
+    let events = events.collect::<Result<Vec<_>, _>>()?;
+    // It makes the connection.
+    let first = deliver(&*built.sink, events[..1].to_vec()).await?;
+    let begun = begin();
     let latencies = match task.trickle {
-        true => trickle(&*built.sink, &events, task.events).await?,
+        true => trickle(&*built.sink, &events[1..], task.events).await?,
         false => flood(&built.sink, &events, task.events).await?,
     };
-    let (p50, p99) = percentiles(latencies);
-    let report = Report { cpu: cpu() - before.0, wall: before.1.elapsed().as_secs_f64(), p50, p99 };
+    let report = Report { first: first.as_secs_f64() * 1000.0, ..begun.end(latencies) };
     stop.cancel();
     driver.join_all().await;
     Ok(report)
@@ -69,7 +75,7 @@ async fn flood(
     count: usize,
 ) -> Result<Vec<Duration>, String> {
     let messages = (0..count).step_by(EACH).map(|first| {
-        let place = first % BATCH;
+        let place = first % DISTINCT;
         let events = events[place..(place + EACH.min(count - first))].to_vec();
         async move { deliver(&**sink, events).await }
     });

@@ -68,12 +68,13 @@ pub(super) fn selection(everything: bool, rules: Vec<EventRule>) -> Selection {
 /// Reads every file and prints what `task` makes of it; complaints and progress go to stderr.
 pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<()>) {
     let mut summary = Summary::default();
-    let (files, missing) = files::list(paths);
+    let watched = io::stderr().is_terminal();
+    let (files, missing) = files::list(paths, watched);
     for (path, cause) in missing {
         eprintln!("certrelay: {}: {cause}", escape(&path.display().to_string()));
         summary.damaged += 1;
     }
-    let bar = progress(files.iter().map(|file| file.size).sum());
+    let bar = progress(watched, files.iter().map(|file| file.size).sum());
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
     let printed = work::each(files, task, |news| match news {
         News::Lines(lines) => out.write_all(&lines),
@@ -109,8 +110,8 @@ pub(super) fn exit_code(summary: &Summary, printed: io::Result<()>) -> ExitCode 
 }
 
 /// A bar on stderr when a person watches.
-fn progress(bytes: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
+fn progress(watched: bool, bytes: u64) -> ProgressBar {
+    if !watched {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }
     let style =

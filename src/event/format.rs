@@ -25,16 +25,14 @@ pub fn render(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
 
 fn raw(event: &Event, out: &mut Vec<u8>) {
     let bytes = &event.record.bytes;
-    let root = json::parse(bytes).unwrap_or_else(|_| nothing());
-    let redactions = redact::find(&root, bytes);
+    let redactions = event.redactions.of(bytes);
     out.extend_from_slice(&redact::apply(bytes, &redactions, event.options.keep_pem));
 }
 
 /// Hands the event to `then`, with all that a format is made from.
 pub(super) fn with_view<T>(event: &Event, then: impl FnOnce(&View<'_>) -> T) -> T {
     let bytes = &event.record.bytes;
-    let root = json::parse(bytes).unwrap_or_else(|_| nothing());
-    let redactions = redact::find(&root, bytes);
+    let redactions = event.redactions.of(bytes);
     let clean = redact::apply(bytes, &redactions, event.options.keep_pem);
     let root = json::parse(&clean).unwrap_or_else(|_| nothing());
     then(&View {
@@ -44,7 +42,7 @@ pub(super) fn with_view<T>(event: &Event, then: impl FnOnce(&View<'_>) -> T) -> 
         redactions: &redactions,
         target: &Target::of(&root, &event.fields),
         caller: &Caller::of(&root),
-        certificates: &certificate::found(&redactions),
+        certificates: &certificate::found(&redactions, bytes),
     })
 }
 

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use self::redact::Kept;
 use crate::cloudtrail::{BadRecord, Origin, Record};
 use crate::config::{Account, EventOptions};
 
@@ -96,8 +97,9 @@ pub struct Event {
     pub id: String,
     /// What the ledger folds by: id, account, name and time, so that a forged `eventID` suppresses nothing.
     pub key: EventKey,
-    /// The evidence.
-    pub record: Record,
+    /// The evidence. Its bytes never change: `redactions` tells what of them goes.
+    record: Record,
+    redactions: Kept,
     /// Where it comes from.
     pub origin: Origin,
     /// Which way it came.
@@ -162,6 +164,12 @@ impl Event {
         context: &Context,
     ) -> Result<Self, BadRecord> {
         record::read(record, arrival, options, context)
+    }
+
+    /// The evidence: the record as it came, with all that must not leave. What may leave is [`render`]'s.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 
     /// This event under the id it went by before: one without an `eventID` is known by the SHA-256 of

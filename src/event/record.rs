@@ -1,5 +1,6 @@
 //! A CloudTrail record, read once: the fields that routing and envelopes need.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -10,6 +11,7 @@ use super::caller::Caller;
 use super::certificate::Flag;
 use super::finding::{self, Finding, Severity, Subject};
 use super::json::{self, Node};
+use super::redact::Kept;
 use super::target::Target;
 use super::{
     Arrival, CallOutcome, Context, Event, EventKey, Posture, Reports, certificate, redact,
@@ -62,12 +64,13 @@ pub(super) fn read(
     context: &Context,
 ) -> Result<Event, BadRecord> {
     match understand(&record.bytes, &arrival, options, &context.reports) {
-        Ok((id, fields, posture)) => Ok(Event {
+        Ok(Understood { id, fields, posture, redactions }) => Ok(Event {
             posture,
             account: fields.account.as_ref().and_then(|id| context.accounts.get(id)).cloned(),
             key: key(&id, &fields),
             id,
             record,
+            redactions,
             origin: arrival.origin,
             lane: arrival.lane,
             seen: arrival.seen,
@@ -85,22 +88,32 @@ pub(super) fn read(
     }
 }
 
+/// What the record's JSON comes to.
+struct Understood {
+    id: String,
+    fields: Fields,
+    posture: Posture,
+    redactions: Kept,
+}
+
 fn understand(
     bytes: &[u8],
     arrival: &Arrival,
     options: &EventOptions,
     reports: &Reports,
-) -> Result<(String, Fields, Posture), String> {
-    let root = json::parse(bytes).map_err(|why| format!("the record is not JSON: {why}"))?;
+) -> Result<Understood, String> {
+    let mut root = json::parse(bytes).map_err(|why| format!("the record is not JSON: {why}"))?;
     let redactions = redact::find(&root, bytes);
     let clean = redact::apply(bytes, &redactions, options.keep_pem);
-    let root =
-        json::parse(&clean).map_err(|why| format!("the redacted record is not JSON: {why}"))?;
+    if let Cow::Owned(clean) = &clean {
+        root =
+            json::parse(clean).map_err(|why| format!("the redacted record is not JSON: {why}"))?;
+    }
     let (id, mut fields) = fields(&root, bytes)?;
     let target = Target::of(&root, &fields);
     let caller = Caller::of(&root);
     let posture = posture_of(&caller, &target, reports);
-    let certificates = certificate::found(&redactions);
+    let certificates = certificate::found(&redactions, bytes);
     let now = fields.time.or(arrival.delivered).unwrap_or(arrival.seen);
     let findings = finding::assess(&Subject {
         root: &root,
@@ -119,7 +132,7 @@ fn understand(
     fields.target = target.arn();
     fields.severity = findings.iter().map(|finding| finding.severity).max().unwrap_or_default();
     fields.findings = findings;
-    Ok((id, fields, posture))
+    Ok(Understood { id, fields, posture, redactions: Kept::new(redactions) })
 }
 
 /// What the reports say of those that a call is about.

@@ -122,7 +122,7 @@ pub(super) fn event(event: &Event, sink: &str, why: &Why, now: OffsetDateTime) -
         "event_name": event.fields.name,
         "origin": event.origin.to_string(),
         "at": at_origin(&event.origin),
-        "index": event.record.index,
+        "index": event.record().index,
         "lane": event.lane.as_str(),
         "delivered": event.delivered.and_then(|time| time.format(&Rfc3339).ok()),
         "sinks": [sink],

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::dead_letter::{self, Graveyard};
 use super::ledger::{Claim, SinkIndex, Ticket, Watch};
-use super::message::Keep;
+use super::message::{Keep, Place};
 use super::wire::Wire;
 use crate::cloudtrail::{BadRecord, Found, Origin};
 use crate::event::{Arrival, Event, Lane};
@@ -182,8 +182,7 @@ impl HandedOver {
         claimed: &mut Claimed,
     ) -> bool {
         let (watch, mine) = match wire.ledger.claim((event.key, sink), event.lane, Instant::now()) {
-            Claim::Final => return false,
-            Claim::Theirs(watch) => (watch, false),
+            Claim::Final(watch) | Claim::Theirs(watch) => (watch, false),
             Claim::Mine(ticket, watch) => {
                 if ticket.first {
                     wire.posts[usize::from(sink)].count(&wire.metrics.sink_routed);
@@ -199,7 +198,8 @@ impl HandedOver {
     }
 
     /// Waits until every required pair is final, taking over once those that another message gave up.
-    pub(super) async fn outcomes(mut self, wire: &Arc<Wire>) -> Verdict {
+    /// The message, whose `place` this is, remembers them to its end.
+    pub(super) async fn outcomes(mut self, wire: &Arc<Wire>, place: &mut Place) -> Verdict {
         let patience = tokio::time::sleep(wire.patience);
         tokio::pin!(patience);
         let waited = tokio::select! {
@@ -210,25 +210,26 @@ impl HandedOver {
                 "a sink did not answer within [delivery] patience",
             )),
         };
+        place.remember(self.pairs.into_iter().map(|pair| pair.watch));
         self.verdict.and(waited)
     }
 
     async fn all_final(&mut self, wire: &Arc<Wire>) -> Verdict {
         let mut given_up = Vec::new();
         let mut verdict = Verdict::Done;
-        for mut pair in self.pairs.drain(..) {
+        for pair in &mut self.pairs {
             match pair.watch.outcome().await {
                 Ok(()) => {}
                 Err(why) if pair.mine => verdict = verdict.and(Verdict::Retry(why)),
-                Err(_) => given_up.push(pair),
+                Err(_) => given_up.push((Arc::clone(&pair.event), pair.sink)),
             }
         }
-        let mut claimed = Claimed::new();
-        for pair in given_up {
-            self.claim(wire, &pair.event, pair.sink, &mut claimed);
+        let (mut claimed, before) = (Claimed::new(), self.pairs.len());
+        for (event, sink) in given_up {
+            self.claim(wire, &event, sink, &mut claimed);
         }
         start(wire, claimed, &self.keep);
-        for mut pair in self.pairs.drain(..) {
+        for pair in &mut self.pairs[before..] {
             if let Err(why) = pair.watch.outcome().await {
                 verdict = verdict.and(Verdict::Retry(why));
             }

@@ -36,5 +36,5 @@ pub(super) async fn process(
     let batch = Batch { found, delivered: None, carrier };
     let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, carrier.lane());
-    Ok(handed.outcomes(wire).await)
+    Ok(handed.outcomes(wire, place).await)
 }

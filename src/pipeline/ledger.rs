@@ -6,7 +6,7 @@
 //! message that asked is gone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::event::{EventKey, Lane};
 use crate::outcome::Why;
 
-/// Most final entries remembered, whatever the window says: about 100 bytes each.
+/// Most final entries remembered, whatever the window says: about 200 bytes each.
 const MAX_FINAL: usize = 500_000;
 
 /// Place of a sink in the configuration.
@@ -43,7 +43,7 @@ pub(super) enum Claim {
     /// Somebody is: await their outcome.
     Theirs(Watch),
     /// The sink has it (or its dead letter is confirmed).
-    Final,
+    Final(Watch),
 }
 
 /// The duty to say what became of a claimed pair. Dropped without a word, the pair counts as failed.
@@ -54,9 +54,12 @@ pub(super) struct Ticket {
     pub(super) first: bool,
 }
 
-/// A view of a pair that is being delivered.
+/// A view of a pair, which is not forgotten while somebody has one.
 #[derive(Debug, Clone)]
-pub(super) struct Watch(watch::Receiver<Standing>);
+pub(super) struct Watch {
+    standing: watch::Receiver<Standing>,
+    _held: Arc<()>,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -67,29 +70,31 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Inner {
-    pairs: BTreeMap<PairKey, watch::Receiver<Standing>>,
+    pairs: BTreeMap<PairKey, Entry>,
     /// Events that only the fast lane has brought so far, of those in `pairs`.
     inline: BTreeSet<EventKey>,
-    /// Pairs in the order in which they are looked at next; see [`Inner::expire`].
-    order: VecDeque<Turn>,
+    /// Every pair once, in the order in which they are looked at next, and since when they stand here.
+    order: VecDeque<(Instant, PairKey)>,
 }
 
-/// When a pair was claimed, or looked at last.
 #[derive(Debug)]
-struct Turn {
-    since: Instant,
-    pair: PairKey,
-    /// Kept for this window only because the event failed at a sink.
-    last: bool,
+struct Entry {
+    standing: watch::Receiver<Standing>,
+    /// Shared with every [`Watch`].
+    held: Arc<()>,
+    /// In use since it was looked at last: its next turn only takes this mark away.
+    recent: bool,
 }
 
-/// What a pair's event waits for, at whichever sink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Owed {
-    Nothing,
-    /// An attempt failed; the message may come back.
-    Failed,
-    InHand,
+impl Entry {
+    fn watch(&self) -> Watch {
+        Watch { standing: self.standing.clone(), _held: Arc::clone(&self.held) }
+    }
+
+    /// Handed over, and not answered.
+    fn is_in_hand(&self) -> bool {
+        *self.standing.borrow() == Standing::Pending && self.standing.has_changed().is_ok()
+    }
 }
 
 impl Ledger {
@@ -101,26 +106,27 @@ impl Ledger {
     pub(super) fn claim(&self, key: PairKey, lane: Lane, now: Instant) -> Claim {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.expire(now, self.window);
-        if let Some(pair) = inner.pairs.get(&key) {
+        if let Some(entry) = inner.pairs.get_mut(&key) {
+            entry.recent = true;
             // A sender that is gone without a final word has failed.
-            let standing = pair.borrow().clone();
-            match standing {
-                Standing::Final => return Claim::Final,
-                Standing::Pending if pair.has_changed().is_ok() => {
-                    return Claim::Theirs(Watch(pair.clone()));
-                }
-                Standing::Pending | Standing::Failed(_) => {}
+            if *entry.standing.borrow() == Standing::Final {
+                return Claim::Final(entry.watch());
+            }
+            if entry.is_in_hand() {
+                return Claim::Theirs(entry.watch());
             }
         }
-        let (standing, view) = watch::channel(Standing::Pending);
-        let first = inner.pairs.insert(key, view.clone()).is_none();
+        let (ticket, standing) = watch::channel(Standing::Pending);
+        let entry = Entry { standing, held: Arc::default(), recent: true };
+        let watch = entry.watch();
+        let first = inner.pairs.insert(key, entry).is_none();
         if first {
-            inner.order.push_back(Turn { since: now, pair: key, last: false });
+            inner.order.push_back((now, key));
             if lane == Lane::Inline {
                 inner.inline.insert(key.0);
             }
         }
-        Claim::Mine(Ticket { standing, first }, Watch(view))
+        Claim::Mine(Ticket { standing: ticket, first }, watch)
     }
 
     /// Notes that the event's log file has arrived; true if until now only the fast lane had brought
@@ -136,27 +142,25 @@ impl Ledger {
 }
 
 impl Inner {
-    /// Forgets pairs that are older than the window, or the oldest beyond the bound. All pairs of an
-    /// event stay while one of them is in hand, and for a window more if it failed: when its message
-    /// comes back after hours, the sinks that have the event are not sent it again.
+    /// Forgets pairs that have not been in use for a window (two at most), or the oldest beyond the bound.
+    /// So when a message comes back after hours, the sinks that have its events are not sent them again.
     fn expire(&mut self, now: Instant, window: Duration) {
         for _ in 0..self.order.len() {
-            let Some(turn) = self.order.front() else { return };
-            let old = now.saturating_duration_since(turn.since) >= window;
+            let Some(&(since, key)) = self.order.front() else { return };
+            let old = now.saturating_duration_since(since) >= window;
             if !old && self.order.len() <= MAX_FINAL {
                 return;
             }
-            let Some(Turn { pair, last, .. }) = self.order.pop_front() else { return };
-            match self.owed(pair.0) {
-                Owed::InHand => self.order.push_back(Turn { since: now, pair, last: false }),
-                Owed::Failed if old && !last => {
-                    self.order.push_back(Turn { since: now, pair, last: true });
-                }
-                Owed::Failed | Owed::Nothing => {
-                    self.pairs.remove(&pair);
-                    self.inline.remove(&pair.0);
-                    continue;
-                }
+            self.order.pop_front();
+            let in_use = self.is_in_use(key);
+            let Some(entry) = self.pairs.get_mut(&key) else { continue };
+            let stays = in_use || (entry.recent && old);
+            entry.recent = in_use;
+            if stays {
+                self.order.push_back((now, key));
+            } else {
+                self.pairs.remove(&key);
+                self.inline.remove(&key.0);
             }
             if !old {
                 return;
@@ -164,14 +168,11 @@ impl Inner {
         }
     }
 
-    fn owed(&self, event: EventKey) -> Owed {
-        let pairs = self.pairs.range((event, SinkIndex::MIN)..=(event, SinkIndex::MAX));
-        let owed = pairs.map(|(_, pair)| match *pair.borrow() {
-            Standing::Final => Owed::Nothing,
-            Standing::Pending if pair.has_changed().is_ok() => Owed::InHand,
-            Standing::Pending | Standing::Failed(_) => Owed::Failed,
-        });
-        owed.max().unwrap_or(Owed::Nothing)
+    /// Whether a message that asked for the pair is in hand, or its event at any sink.
+    fn is_in_use(&self, key: PairKey) -> bool {
+        let of_event = (key.0, SinkIndex::MIN)..=(key.0, SinkIndex::MAX);
+        self.pairs.get(&key).is_some_and(|entry| Arc::strong_count(&entry.held) > 1)
+            || self.pairs.range(of_event).any(|(_, entry)| entry.is_in_hand())
     }
 }
 
@@ -190,7 +191,7 @@ impl Ticket {
 impl Watch {
     /// Waits for the attempt's end: `Ok` when final. Cancel-safe.
     pub(super) async fn outcome(&mut self) -> Result<(), Why> {
-        let ended = self.0.wait_for(|standing| *standing != Standing::Pending).await;
+        let ended = self.standing.wait_for(|standing| *standing != Standing::Pending).await;
         match ended.as_deref() {
             Ok(Standing::Final) => Ok(()),
             Ok(Standing::Failed(why)) => Err(why.clone()),
@@ -234,7 +235,7 @@ mod tests {
         assert!(!second.first, "a take-over is not counted twice");
         second.settle();
         assert_eq!(watch.outcome().await, Ok(()));
-        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final));
+        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final(_)));
     }
 
     #[tokio::test]
@@ -251,7 +252,7 @@ mod tests {
         let (ledger, now) = (ledger(), Instant::now());
         mine(ledger.claim((key("a"), 0), Lane::File, now)).0.settle();
         mine(ledger.claim((key("a"), 1), Lane::File, now));
-        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final));
+        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final(_)));
     }
 
     #[tokio::test]
@@ -259,10 +260,11 @@ mod tests {
         let (ledger, now) = (ledger(), Instant::now());
         mine(ledger.claim((key("done"), 0), Lane::File, now)).0.settle();
         let (_pending, _) = mine(ledger.claim((key("pending"), 0), Lane::File, now));
-        let later = now + Duration::from_secs(3601);
+        mine(ledger.claim((key("tick"), 0), Lane::File, now + Duration::from_secs(3601)));
+        let later = now + Duration::from_secs(7203);
         mine(ledger.claim((key("done"), 0), Lane::File, later));
         assert!(matches!(ledger.claim((key("pending"), 0), Lane::File, later), Claim::Theirs(_)));
-        assert_eq!(ledger.len(), 2);
+        assert_eq!(ledger.len(), 3);
     }
 
     /// At lake it is final, at soc it is in hand for eleven hours, then fails, then comes back.
@@ -271,30 +273,44 @@ mod tests {
         let (ledger, begin) = (ledger(), Instant::now());
         let minutes = |count: u64| begin + Duration::from_secs(60 * count);
         mine(ledger.claim((key("a"), 0), Lane::File, begin)).0.settle();
-        let (soc, _) = mine(ledger.claim((key("a"), 1), Lane::File, begin));
+        let (soc, message) = mine(ledger.claim((key("a"), 1), Lane::File, begin));
         for at in (30..660).step_by(30) {
             mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
         }
-        soc.fail(Why::new("patience_spent", "x"));
-        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, minutes(715)), Claim::Final));
+        soc.fail(Why::new("sink_stopped", "x"));
+        drop(message);
+        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, minutes(715)), Claim::Final(_)));
         let (again, _) = mine(ledger.claim((key("a"), 1), Lane::File, minutes(715)));
         assert!(!again.first, "it is counted once");
         again.settle();
-        let at = minutes(715 + 121);
+        for after in [61, 122] {
+            mine(ledger.claim((key("b"), after), Lane::File, minutes(715 + u64::from(after))));
+        }
+        let at = minutes(715 + 183);
         assert!(mine(ledger.claim((key("a"), 0), Lane::File, at)).0.first, "then it is forgotten");
-        assert_eq!(ledger.len(), 1);
     }
 
+    /// Of one message, a is final and b is not: when it comes back, a is still known.
     #[tokio::test]
-    async fn a_failed_event_whose_message_never_comes_back_is_forgotten_after_two_windows() {
-        let (ledger, now) = (ledger(), Instant::now());
-        mine(ledger.claim((key("a"), 0), Lane::File, now)).0.settle();
-        mine(ledger.claim((key("a"), 1), Lane::File, now)).0.fail(Why::new("sink_stopped", "x"));
-        let hours = |count: u64| now + Duration::from_secs(3600 * count);
-        mine(ledger.claim((key("b"), 0), Lane::File, hours(1))).0.settle();
-        assert_eq!(ledger.len(), 3);
-        mine(ledger.claim((key("c"), 0), Lane::File, hours(2))).0.settle();
-        assert_eq!(ledger.len(), 1);
+    async fn what_a_message_asked_for_is_remembered_while_it_is_in_hand() {
+        let (ledger, begin) = (ledger(), Instant::now());
+        let minutes = |count: u64| begin + Duration::from_secs(60 * count);
+        let (ticket, message) = mine(ledger.claim((key("a"), 0), Lane::File, begin));
+        ticket.settle();
+        mine(ledger.claim((key("other"), 0), Lane::File, begin)).0.settle();
+        for at in [61, 122, 183] {
+            mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
+        }
+        assert_eq!(ledger.len(), 3, "what no message is about is forgotten");
+        drop(message);
+        for at in [240, 298, 355] {
+            let again = ledger.claim((key("a"), 0), Lane::File, minutes(at));
+            assert!(matches!(again, Claim::Final(_)), "each time it comes back counts, {at}");
+        }
+        for at in [416, 477] {
+            mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
+        }
+        assert!(mine(ledger.claim((key("a"), 0), Lane::File, minutes(538))).0.first);
     }
 
     #[tokio::test]
@@ -305,7 +321,10 @@ mod tests {
         assert!(ledger.confirm(key("a")));
         assert!(!ledger.confirm(key("a")) && !ledger.confirm(key("b")));
         mine(ledger.claim((key("c"), 0), Lane::Inline, now)).0.settle();
-        mine(ledger.claim((key("d"), 0), Lane::File, now + Duration::from_secs(3601))).0.settle();
+        for windows in [1, 2, 3] {
+            let later = now + Duration::from_secs(3601 * windows);
+            mine(ledger.claim((key(&windows.to_string()), 0), Lane::File, later)).0.settle();
+        }
         assert!(!ledger.confirm(key("c")), "forgotten with its pair");
     }
 }

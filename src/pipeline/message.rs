@@ -10,6 +10,7 @@ use super::dead_letter;
 use super::deliver::Carrier;
 use super::gates::{Reservation, Slot};
 use super::inline;
+use super::ledger::Watch;
 use super::object;
 use super::replay;
 use super::wire::{Bodies, RunningSource, Wire};
@@ -48,6 +49,8 @@ pub(super) struct Place {
     seat: Option<OwnedSemaphorePermit>,
     work: Option<OwnedSemaphorePermit>,
     unacknowledged: Arc<OwnedSemaphorePermit>,
+    /// What it asked of the ledger, which forgets none of it until the message is settled.
+    asked: Vec<Watch>,
 }
 
 /// What keeps an object's share of memory, and its message's place, while any sink has its events.
@@ -59,7 +62,17 @@ pub(super) struct Keep {
 
 impl Place {
     fn new(slot: Slot) -> Self {
-        Self { seat: Some(slot.seat), work: None, unacknowledged: slot.unacknowledged }
+        Self {
+            seat: Some(slot.seat),
+            work: None,
+            unacknowledged: slot.unacknowledged,
+            asked: Vec::new(),
+        }
+    }
+
+    /// Holds on to these pairs of the ledger.
+    pub(super) fn remember(&mut self, pairs: impl Iterator<Item = Watch>) {
+        self.asked.extend(pairs);
     }
 
     /// Waits for a place in the work gate, unless there is one already.

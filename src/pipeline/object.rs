@@ -112,7 +112,7 @@ pub(super) async fn process_only(
         if verified.next.is_none() {
             account.commit(wire, carrier.lane());
         }
-        verdict = verdict.and(handed.outcomes(wire).await);
+        verdict = verdict.and(handed.outcomes(wire, place).await);
         if verified.next.is_none() {
             return verdict;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::handle::Job;
@@ -19,7 +20,8 @@ pub(super) struct Item {
 
 /// A call whose answer is not complete.
 struct Open {
-    outcomes: Vec<Outcome>,
+    /// `None`: not known yet.
+    outcomes: Vec<Option<Outcome>>,
     left: usize,
     reply: oneshot::Sender<Vec<Outcome>>,
     _room: OwnedSemaphorePermit,
@@ -27,21 +29,21 @@ struct Open {
 
 /// The calls that wait.
 pub(super) struct Answers {
-    sink: BySink,
-    metrics: Arc<Metrics>,
+    sink: String,
+    pending: Gauge,
     open: BTreeMap<u64, Open>,
     calls: u64,
 }
 
 impl Answers {
     pub(super) fn new(sink: &str, metrics: &Arc<Metrics>) -> Self {
-        let sink = BySink { sink: sink.to_owned() };
-        Self { sink, metrics: metrics.clone(), open: BTreeMap::new(), calls: 0 }
+        let pending = metrics.sink_pending.get_or_create(&BySink::new(sink)).clone();
+        Self { sink: sink.to_owned(), pending, open: BTreeMap::new(), calls: 0 }
     }
 
     /// The sink's name.
     pub(super) fn sink(&self) -> &str {
-        &self.sink.sink
+        &self.sink
     }
 
     /// Takes a call in; its events come back, each knowing where it belongs.
@@ -50,25 +52,26 @@ impl Answers {
         let call = self.calls;
         self.calls += 1;
         let left = events.len();
-        self.metrics.sink_pending.get_or_create(&self.sink).inc_by(count(left));
-        self.open.insert(call, Open { outcomes: vec![stopped(); left], left, reply, _room: room });
+        self.pending.inc_by(count(left));
+        self.open.insert(call, Open { outcomes: vec![None; left], left, reply, _room: room });
         let items = events.into_iter().enumerate();
         items.map(move |(slot, event)| Item { event, call, slot })
     }
 
     /// Notes the outcome of an event, and answers its call if it was the last one.
     pub(super) fn close(&mut self, item: &Item, outcome: Outcome) {
-        self.metrics.sink_pending.get_or_create(&self.sink).dec_by(1);
+        self.pending.dec();
         let Some(open) = self.open.get_mut(&item.call) else { return };
         if let Some(slot) = open.outcomes.get_mut(item.slot) {
-            *slot = outcome;
+            *slot = Some(outcome);
         }
         open.left = open.left.saturating_sub(1);
         if open.left == 0
             && let Some(open) = self.open.remove(&item.call)
         {
             // Nobody listens where the caller was dropped: the events were sent all the same.
-            let _ = open.reply.send(open.outcomes);
+            let outcomes = open.outcomes.into_iter().map(|known| known.unwrap_or_else(stopped));
+            let _ = open.reply.send(outcomes.collect());
         }
     }
 }
@@ -77,7 +80,7 @@ impl Drop for Answers {
     /// A sink that ends without an answer hands its events back.
     fn drop(&mut self) {
         let left: usize = self.open.values().map(|open| open.left).sum();
-        self.metrics.sink_pending.get_or_create(&self.sink).dec_by(count(left));
+        self.pending.dec_by(count(left));
     }
 }
 

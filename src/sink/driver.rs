@@ -127,7 +127,10 @@ impl<T: Transmit> Driver<T> {
             }
         }
         let parallel = if self.failing { 1 } else { self.bounds.parallel };
-        while self.not_before.is_none() && self.requests < parallel && !self.waiting.is_empty() {
+        while self.not_before.is_none()
+            && self.requests < parallel
+            && self.waiting.len() >= if self.requests == 0 { 1 } else { self.bounds.beside }
+        {
             let count = self.waiting.len().min(self.bounds.batch);
             let items: Vec<Item> = self.waiting.drain(..count).collect();
             let transmit = self.transmit.clone();
@@ -164,8 +167,11 @@ impl<T: Transmit> Driver<T> {
             }
             Done::Late(items, outcome) => {
                 let known = items.into_iter().map(|item| (item, outcome.clone())).collect();
-                if let Some(cause) = self.close(known) {
-                    self.judge(Some(cause), None, false);
+                match self.close(known) {
+                    None => {}
+                    // Receipts are lost many at once, when an indexer starts anew: together they are one failure.
+                    Some(cause) if self.not_before.is_some() => self.count(cause.code),
+                    Some(cause) => self.judge(Some(cause), None, false),
                 }
             }
         }

@@ -73,6 +73,8 @@ pub(super) struct Bounds {
     pub(super) batch: usize,
     /// Most sends at once; while the destination fails it is one.
     pub(super) parallel: usize,
+    /// Least events for a send to begin beside another one.
+    pub(super) beside: usize,
     /// Most events handed over and not answered. A call that brings more waits for an empty sink.
     pub(super) pending: u32,
 }

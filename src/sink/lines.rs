@@ -12,7 +12,7 @@ use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 
 /// A batch is a call of `write`: one writer, one piece after the other.
-pub(super) const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, pending: 10_000 };
+pub(super) const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, beside: 1, pending: 10_000 };
 
 /// Where lines go. Writes all of `lines` or, as far as it can, nothing.
 pub(super) trait WriteLines: Send + 'static {

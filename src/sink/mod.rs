@@ -12,6 +12,7 @@ mod backoff;
 mod driver;
 mod file;
 mod handle;
+mod http_client;
 mod kafka;
 mod lines;
 mod splunk;

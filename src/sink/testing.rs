@@ -24,6 +24,11 @@ pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
     let text = format!(
         r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-09-21T14:13:20Z","recipientAccountId":"111122223333","awsRegion":"us-east-1","p":"{padding}"}}"#
     );
+    event_of(text)
+}
+
+/// The event of this record.
+pub(super) fn event_of(record: impl Into<Bytes>) -> Arc<Event> {
     let origin = Origin::Object {
         bucket: "audit-logs".to_owned(),
         key: "AWSLogs/file.json.gz".to_owned(),
@@ -32,13 +37,13 @@ pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
     };
     let seen = OffsetDateTime::UNIX_EPOCH;
     let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
-    let record = Record { bytes: Bytes::from(text), index: 3, offset: 12 };
+    let record = Record { bytes: record.into(), index: 3, offset: 12 };
     Arc::new(Event::read(record, arrival).expect("a record"))
 }
 
 /// The record's own bytes, whatever the format: what is sent can be compared with what was given.
 pub(super) fn render_record(event: &Event, _format: OutputFormat, out: &mut Vec<u8>) {
-    out.extend_from_slice(&event.record.bytes);
+    out.extend_from_slice(&event.record().bytes);
 }
 
 /// A sink of this name and kind.

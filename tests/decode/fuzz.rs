@@ -1,7 +1,9 @@
 //! What must hold for any bytes at all. Plain functions, so that proptest runs them on stable and a
 //! fuzzer can be pointed at them.
 
-use certrelay::cloudtrail::Found;
+use std::cell::RefCell;
+
+use certrelay::cloudtrail::{Decoder, Found};
 use certrelay::config::Decode;
 
 use super::generator::{Choices, Written, document, rules};
@@ -10,14 +12,22 @@ use super::{Decoded, LIMITS, assert_same, certificates, decode, decode_in_chunks
 /// How the file may be cut on its way in.
 const CHUNKS: [usize; 5] = [1, 2, 3, 7, 4096];
 
+thread_local! {
+    /// Kept, as a worker keeps it: what one file leaves behind must not change the next one.
+    static STRICT: RefCell<Decoder> =
+        RefCell::new(decoder(&certificates(), Decode { strict: true, ..LIMITS }));
+}
+
 /// Any bytes: no panic, the accounting adds up, and the way they come in does not matter.
 /// Answers whether they were a sound file.
 pub(crate) fn any_bytes(stored: &[u8]) -> bool {
-    let mut decoder = decoder(&certificates(), Decode { strict: true, ..LIMITS });
-    let whole = decode(&mut decoder, stored);
-    for chunk in CHUNKS {
-        assert_same(&decode_in_chunks(&mut decoder, stored, chunk), &whole, &chunk);
-    }
+    let whole = STRICT.with_borrow_mut(|decoder| {
+        let whole = decode(decoder, stored);
+        for chunk in CHUNKS {
+            assert_same(&decode_in_chunks(decoder, stored, chunk), &whole, &chunk);
+        }
+        whole
+    });
     if let Ok((found, tally)) = &whole {
         let records = found.iter().filter(|one| matches!(one, Found::Record(_))).count() as u64;
         assert_eq!((tally.selected, tally.bad), (records, found.len() as u64 - records));

@@ -49,6 +49,7 @@ struct State {
     script: VecDeque<Fault>,
     acks: Acks,
     healthy: bool,
+    connections: usize,
 }
 
 /// A running stand-in; it ends when it is dropped.
@@ -72,6 +73,7 @@ impl HecStandIn {
             script: VecDeque::new(),
             acks: Acks::default(),
             healthy: true,
+            connections: 0,
         }));
         let mut server = JoinSet::new();
         let news = Arc::new(Notify::new());
@@ -125,6 +127,18 @@ impl HecStandIn {
         lock(&self.state).healthy = healthy;
     }
 
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        lock(&self.state).connections
+    }
+
+    /// As after `kill -9`: what it had not written yet is gone (all of it), and receipts count from 0 again.
+    pub(crate) fn restart(&self) {
+        let mut state = lock(&self.state);
+        state.acks = Acks::default();
+        state.indexed.clear();
+    }
+
     /// Keeps receipts pending while `held`.
     pub(crate) fn hold_acks(&self, held: bool) {
         lock(&self.state).acks.hold(held);
@@ -140,6 +154,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, news: Arc<Notif
     loop {
         while connections.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
+            lock(&state).connections += 1;
             connections.spawn(serve(stream, state.clone(), news.clone()));
         }
     }

@@ -19,7 +19,8 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
 /// Rooms where all others meet.
 const MEETING_ROOMS: [&str; 2] = ["pipeline", "cli"];
 
-/// Outside clients, and the one place that names each; reqwest has one for each kind of server that it talks to.
+/// Outside clients, and the one place that names each; reqwest has one for each kind of server that it talks to,
+/// and one for what they have in common.
 const CLIENTS: [(&str, &[&str]); 6] = [
     ("aws_sdk_sqs", &["src/queue/sqs.rs", "src/queue/sqs/"]),
     ("aws_sdk_s3", &["src/store/s3.rs", "src/store/s3/"]),
@@ -29,6 +30,7 @@ const CLIENTS: [(&str, &[&str]); 6] = [
     (
         "reqwest",
         &[
+            "src/sink/http_client.rs",
             "src/sink/splunk/http.rs",
             "src/sink/kafka/registry/http.rs",
             "src/pipeline/configuration/parameter.rs",

@@ -25,7 +25,7 @@ use crate::telemetry::escape;
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
-/// Most files of a batch; together they have no more than a chunk.
+/// Most files of a batch; together they have about a chunk.
 const BATCH: usize = 64;
 
 /// Parcels of one batch that may wait to be printed.
@@ -91,24 +91,22 @@ pub(super) fn each(
             scope.spawn(move || work(queue, decoder, task));
         }
         if workers == 0 {
-            begin(&queue);
+            begin(&queue, 1);
         }
         // Taken by value: when printing fails, the workers' sends fail too and they end.
         printed.into_iter().flatten().flatten().try_for_each(&mut print)
     })
 }
 
-/// Takes the next files, one or some small ones, and puts them in the printer's line.
-fn begin(queue: &Queue) -> Option<(Vec<Input>, SyncSender<Parcel>)> {
+/// Takes the next files, `most` of them at most, and puts them in the printer's line.
+fn begin(queue: &Queue, most: usize) -> Option<(Vec<Input>, SyncSender<Parcel>)> {
     let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
     let (inputs, line) = queue.as_mut()?;
     let mut batch: Vec<Input> = inputs.next().into_iter().collect();
-    let mut bytes = batch.first().map_or(0, |input| input.size);
-    // A size that is unknown may be that of a pipe, which must not hold up what was found before.
-    while bytes > 0 && batch.len() < BATCH {
-        let fits = |input: &Input| input.size > 0 && bytes + input.size < CHUNK as u64;
-        let Some(input) = inputs.next_if(fits) else { break };
-        bytes += input.size;
+    // What may wait must not hold up what was found before, nor what comes after.
+    let waits = batch.first().is_none_or(|input| input.may_wait);
+    while !waits && batch.len() < most {
+        let Some(input) = inputs.next_if(|input| !input.may_wait) else { break };
         batch.push(input);
     }
     let (parcels, printed) = sync_channel(PARCELS);
@@ -121,19 +119,25 @@ fn begin(queue: &Queue) -> Option<(Vec<Input>, SyncSender<Parcel>)> {
 
 fn work(queue: &Queue, mut decoder: Decoder, task: &Task<'_>) {
     let mut chunk = vec![0; CHUNK];
-    while let Some((batch, parcels)) = begin(queue) {
+    let mut most = 1;
+    while let Some((batch, parcels)) = begin(queue, most) {
+        let (files, mut bytes) = (batch.len(), 0);
         let mut outbox = Outbox { parcels, waiting: Vec::new(), bytes: 0 };
         for input in batch {
             let outbox = &mut outbox;
-            let mut file = OneFile { path: &input.path, task, outbox, events: 0, bad: 0 };
+            let mut file =
+                OneFile { path: &input.path, task, outbox, stored: 0, events: 0, bad: 0 };
             let result = file.read(&mut decoder, &mut chunk);
             decoder.reset();
+            bytes += file.stored;
             let ended = Ended { events: file.events, bad: file.bad, result };
             outbox.put(News::End(input.path, ended));
         }
         if outbox.send().is_err() {
             return;
         }
+        // As many as have about a chunk together, if the next files are as long as these were.
+        most = (files * CHUNK / bytes.max(1)).clamp(1, (2 * most).min(BATCH));
     }
 }
 
@@ -164,6 +168,8 @@ struct OneFile<'a> {
     path: &'a Path,
     task: &'a Task<'a>,
     outbox: &'a mut Outbox,
+    /// Stored bytes read.
+    stored: usize,
     events: u64,
     bad: u64,
 }
@@ -220,6 +226,7 @@ impl OneFile<'_> {
         if !lines.is_empty() {
             self.outbox.put(News::Lines(lines));
         }
+        self.stored += stored;
         if stored > 0 {
             self.outbox.put(News::Progress(stored as u64));
         }

@@ -14,18 +14,21 @@ pub(in crate::event) struct Found {
     pub(in crate::event) chain: Chain,
 }
 
-/// Reads every certificate text that was found for redaction.
-pub(in crate::event) fn found(redactions: &[Redaction]) -> Vec<Found> {
+/// Reads every certificate text that was found for redaction in `bytes`, the record as it came.
+pub(in crate::event) fn found(redactions: &[Redaction], bytes: &[u8]) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for redaction in redactions {
-        let (Some(sha256), Some(text)) = (&redaction.sha256, &redaction.text) else { continue };
+        let Some(sha256) = &redaction.sha256 else { continue };
         match all.iter_mut().find(|known| known.sha256 == *sha256) {
             Some(known) => known.paths.push(redaction.path.clone()),
-            None => all.push(Found {
-                paths: vec![redaction.path.clone()],
-                sha256: sha256.clone(),
-                chain: chain(text),
-            }),
+            None => {
+                let Some(text) = redaction.certificate(bytes) else { continue };
+                all.push(Found {
+                    paths: vec![redaction.path.clone()],
+                    sha256: sha256.clone(),
+                    chain: chain(&text),
+                });
+            }
         }
     }
     all

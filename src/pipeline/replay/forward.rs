@@ -85,7 +85,7 @@ async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut P
     };
     place.leave_work();
     match deliver::hand_over_to(wire, event, &members.sinks, place.keep(reservation)) {
-        Ok(handed) => handed.outcomes(wire).await,
+        Ok(handed) => handed.outcomes(wire, place).await,
         Err(sink) => Verdict::Retry(unreadable(&format!("there is no [sink.{sink}] any more"))),
     }
 }
@@ -124,7 +124,7 @@ async fn kept_record(
     let batch = Batch { found, delivered: None, carrier };
     let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, Lane::File);
-    handed.outcomes(wire).await
+    handed.outcomes(wire, place).await
 }
 
 /// The record as it was in its own file, so that it is known by the same name.

@@ -3,7 +3,7 @@ mod rotation;
 use super::*;
 use crate::config::SinkKind;
 use crate::outcome::Outcome;
-use crate::sink::testing::{Running, config, event, event_with, render_record};
+use crate::sink::testing::{Running, config, event, event_of, render_record};
 
 fn settings(path: &Path) -> FileConfig {
     FileConfig { path: path.to_owned(), fsync: true, rotate: None }
@@ -53,11 +53,11 @@ async fn a_record_of_several_lines_becomes_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.ndjson");
     let running = run(&path);
-    let mut spread = (*event_with("spread", "")).clone();
-    spread.record.bytes = "{\r\n \"eventID\": \"spread\"\n}".into();
-    running.built.deliver(vec![Arc::new(spread)]).await;
+    let spread = "{\r\n \"eventName\": \"x\",\r\n\"eventSource\": \"y\"\n}";
+    running.built.deliver(vec![event_of(spread)]).await;
     running.finish().await;
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{   \"eventID\": \"spread\" }\n");
+    let line = "{   \"eventName\": \"x\",  \"eventSource\": \"y\" }\n";
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), line);
 }
 
 #[test]

@@ -37,11 +37,15 @@ impl Transmit for Arc<Script> {
     }
 }
 
-const BOUNDS: Bounds = Bounds { batch: 4, parallel: 1, pending: 6 };
+const BOUNDS: Bounds = Bounds { batch: 4, parallel: 1, beside: 1, pending: 6 };
 
 fn run(script: &Arc<Script>) -> Running {
+    run_within(script, BOUNDS)
+}
+
+fn run_within(script: &Arc<Script>, bounds: Bounds) -> Running {
     let script = script.clone();
-    Running::start(|metrics, stop| start(&any_config(), script, BOUNDS, metrics, stop))
+    Running::start(|metrics, stop| start(&any_config(), script, bounds, metrics, stop))
 }
 
 fn gated() -> (Arc<Script>, Arc<Semaphore>) {
@@ -82,6 +86,28 @@ async fn what_arrives_during_a_request_goes_out_with_the_next_one() {
     let (first, others, ()) = futures_util::future::join3(first, others, release).await;
     assert_eq!((first.len(), others), (1, (2, 1)));
     assert_eq!(batches(&script), [vec!["event-0"], vec!["event-1", "event-2", "event-3"]]);
+    running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_request_begins_beside_one_only_when_enough_waits_for_it() {
+    let (script, gate) = gated();
+    let running = run_within(&script, Bounds { batch: 4, parallel: 2, beside: 4, pending: 20 });
+    let arrivals = async {
+        let second = Duration::from_secs(1);
+        let mut seen = Vec::new();
+        for events in [0..1, 1..4, 4..6] {
+            let call = running.built.deliver(events.map(event).collect());
+            assert!(tokio::time::timeout(second, call).await.is_err(), "nothing is answered yet");
+            seen.push(batches(&script).iter().map(Vec::len).collect::<Vec<_>>());
+        }
+        gate.add_permits(10);
+        seen
+    };
+    assert_eq!(arrivals.await, [vec![1], vec![1], vec![1, 4]]);
+    running.built.deliver(vec![event(6)]).await;
+    let sent: Vec<String> = batches(&script).concat();
+    assert_eq!(sent, (0..7).map(|n| format!("event-{n}")).collect::<Vec<_>>());
     running.finish().await;
 }
 
@@ -256,5 +282,27 @@ async fn an_outcome_may_come_late_while_other_requests_go_on() {
     assert_eq!(outcomes[1..], vec![Outcome::Delivered; 3]);
     assert!(meanwhile < Duration::from_secs(2) && began.elapsed() >= Duration::from_secs(60));
     assert_eq!(batches(&script)[1..], [["event-8"], ["event-2"]]);
+    running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_that_fail_together_are_one_failure_to_wait_for() {
+    const MANY: usize = 12;
+    let script = Arc::new(Script::default());
+    let lost = |at| Late { places: vec![at], outcome: Box::pin(async { retry("lost") }) };
+    let late = (0..MANY).map(lost).collect();
+    let sent = Sent { late, ..Sent::new(vec![Outcome::Delivered; MANY]) };
+    *script.answers.lock().unwrap() = [sent].into();
+    let bounds = Bounds { batch: MANY, parallel: 1, pending: 12, beside: 1 };
+    let own = script.clone();
+    let running = Running::start(|metrics, stop| start(&any_config(), own, bounds, metrics, stop));
+    let began = Instant::now();
+    let outcomes = running.built.deliver((0..MANY).map(event).collect()).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; MANY]);
+    // Half a minute at most after twelve failures in a row.
+    assert!(began.elapsed() <= Duration::from_millis(501), "{:?}", began.elapsed());
+    let metrics = running.metrics.encode();
+    assert!(metrics.contains(r#"reason="lost"} 12"#), "{metrics}");
+    assert_eq!(batches(&script).len(), 2);
     running.finish().await;
 }

@@ -18,8 +18,8 @@ use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::Metrics;
 
-/// Two batches overlap, so that the broker is not idle while we render.
-const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, pending: 10_000 };
+/// Batches overlap, and are small, so that neither librdkafka nor the broker is idle while we render and answer.
+const BOUNDS: Bounds = Bounds { batch: 500, parallel: 4, beside: 1, pending: 10_000 };
 
 /// The sink, with one lane or several; the producer is flushed and let go when the last of them has ended.
 pub(super) fn start(

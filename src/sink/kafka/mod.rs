@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
+use prometheus_client::metrics::counter::Counter;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureRecord};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +108,7 @@ struct Kafka {
     render: Render,
     client: Client,
     registry: Option<Registry>,
-    metrics: Arc<Metrics>,
+    sent_bytes: Counter,
 }
 
 /// An event, where it goes, and what is written before it.
@@ -143,7 +144,7 @@ impl Kafka {
                 .registry
                 .as_ref()
                 .map(|registry| Registry::new(&config.name, registry, config.format)),
-            metrics: metrics.clone(),
+            sent_bytes: metrics.sink_bytes.get_or_create(&BySink::new(&config.name)).clone(),
         })
     }
 
@@ -151,40 +152,46 @@ impl Kafka {
     async fn produce(&self, live: &Live, events: &[Addressed<'_>]) -> Vec<Report> {
         let mut reports = vec![Err(RDKafkaErrorCode::Unknown); events.len()];
         let mut pending = Pending::new();
+        let mut payload = Vec::new();
         for (at, event) in events.iter().enumerate() {
-            match self.queue(live, *event, &mut pending, &mut reports).await {
+            self.write(*event, &mut payload);
+            match self.queue(live, *event, &payload, &mut pending, &mut reports).await {
                 Ok(delivery) => pending.push_back((at, delivery)),
                 Err(code) => reports[at] = Err(code),
             }
         }
-        while await_oldest(&mut pending, &mut reports).await {}
+        // Reports come in order: with the newest, nearly all of them are there, and one wait is enough.
+        while await_report(pending.pop_back(), &mut reports).await {}
         reports
     }
 
-    /// Gives a record to librdkafka. A full queue is no failure: it has room again when a report comes in.
+    /// A record's value.
+    fn write(&self, Addressed { event, schema, .. }: Addressed<'_>, payload: &mut Vec<u8>) {
+        payload.clear();
+        payload.extend(schema.map(registry::prefix).into_iter().flatten());
+        (self.render)(event, self.format, payload);
+        self.sent_bytes.inc_by(payload.len() as u64);
+    }
+
+    /// Gives a record to librdkafka, which copies it. A full queue is no failure: it has room again when a report comes in.
     async fn queue(
         &self,
         live: &Live,
-        addressed: Addressed<'_>,
+        Addressed { event, topic, .. }: Addressed<'_>,
+        payload: &[u8],
         pending: &mut Pending,
         reports: &mut [Report],
     ) -> Result<DeliveryFuture, RDKafkaErrorCode> {
-        let Addressed { event, topic, schema } = addressed;
-        let mut payload = Vec::with_capacity(2048);
-        payload.extend(schema.map(registry::prefix).into_iter().flatten());
-        (self.render)(event, self.format, &mut payload);
-        let labels = BySink { sink: self.name.clone() };
-        self.metrics.sink_bytes.get_or_create(&labels).inc_by(payload.len() as u64);
         let mut record = FutureRecord::to(topic)
             .key(record::key(event, self.key))
-            .payload(&payload)
+            .payload(payload)
             .headers(record::headers(event, self.format));
         loop {
             match live.producer().send_result(record) {
                 Ok(delivery) => return Ok(delivery),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     record = back;
-                    if !await_oldest(pending, reports).await {
+                    if !await_report(pending.pop_front(), reports).await {
                         tokio::time::sleep(QUEUE_FULL).await;
                     }
                 }
@@ -303,9 +310,9 @@ impl Kafka {
     }
 }
 
-/// Awaits the first report that is due; `false`: none is.
-async fn await_oldest(pending: &mut Pending, reports: &mut [Report]) -> bool {
-    let Some((at, delivery)) = pending.pop_front() else { return false };
+/// Awaits a report; `false`: none is due.
+async fn await_report(due: Option<(usize, DeliveryFuture)>, reports: &mut [Report]) -> bool {
+    let Some((at, delivery)) = due else { return false };
     reports[at] = match delivery.await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err((fault, _))) => Err(code_of(&fault)),

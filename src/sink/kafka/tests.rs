@@ -118,7 +118,7 @@ async fn records_arrive_as_they_were_with_key_and_headers() {
     expected.sort();
     assert_eq!(keys(&records), expected);
     let record = records.iter().find(|record| record.key() == Some(b"event-7")).unwrap();
-    assert_eq!(record.payload(), Some(event(7).record.bytes.as_ref()));
+    assert_eq!(record.payload(), Some(event(7).record().bytes.as_ref()));
     for (name, value) in [
         ("event_id", Some("event-7")),
         ("event_name", Some("UploadServerCertificate")),

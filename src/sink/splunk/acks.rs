@@ -136,13 +136,16 @@ impl Acks {
 
     async fn ask_one(&self, endpoint: &Endpoint, ticket: &Ticket, ids: &[u64]) {
         let question = serde_json::json!({ "acks": ids }).to_string();
-        let reply = match self.http.post(&endpoint.ack_url, ticket, question.as_bytes()).await {
+        let reply = match self.http.ask(&endpoint.ack_url, ticket, question).await {
             Ok(reply) => reply,
             Err(why) => return tracing::debug!("acknowledgements: {why}"),
         };
         let answer = serde_json::from_slice::<Answer>(&reply.body);
         match answer {
             Ok(answer) if reply.status == 200 => {
+                // A request under way may have met an indexer that started anew, and this answer may be about that
+                // request's receipt: what it was told must be known first.
+                let _turn = endpoint.session.turn().await;
                 let done = answer.acks.into_iter().filter(|(_, done)| *done).map(|(id, _)| id);
                 endpoint.session.acknowledge(ticket, done);
             }

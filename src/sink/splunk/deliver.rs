@@ -15,7 +15,7 @@ use crate::sink::handle::{Late, Sent};
 
 /// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5 MB). Nothing
 /// is indexed then, so halving costs a few requests and no duplicate, and an event that really is bad is found
-/// as well. Above this size the next requests are made smaller, too.
+/// as well. Above this size the next requests are made smaller, too. (The OpenTelemetry Collector names no event.)
 const DISGUISE: usize = 1_000_000;
 /// The pause that a collector near its limits gets.
 const SLOW: Duration = Duration::from_secs(1);
@@ -37,6 +37,8 @@ pub(super) struct Delivery<'a> {
 /// One request, not yet sent.
 struct Chunk {
     body: Vec<u8>,
+    /// Bytes of the body, also when it is gone.
+    bytes: usize,
     /// The places in `events` of its objects, in order.
     events: Vec<usize>,
 }
@@ -95,29 +97,34 @@ impl<'a> Delivery<'a> {
     /// Renders events until the request is full; what does not fit goes back to the work.
     fn pack(&mut self, todo: Vec<usize>) -> Chunk {
         let most = self.splunk.most_bytes();
-        let mut chunk = Chunk { body: Vec::new(), events: Vec::new() };
+        let body = Vec::with_capacity(most.min(todo.len() * 2048));
+        let mut chunk = Chunk { body, bytes: 0, events: Vec::new() };
         for (position, &at) in todo.iter().enumerate() {
-            match self.splunk.envelopes.wrap(&self.events[at]) {
-                Err(why) => self.refuse(at, why),
-                Ok(object) if object.len() > self.splunk.max_batch_bytes => {
-                    self.refuse(at, self.over_limit(object.len()));
-                }
-                Ok(object) if chunk.events.is_empty() || chunk.body.len() + object.len() < most => {
-                    chunk.body.extend_from_slice(&object);
-                    chunk.body.push(b'\n');
-                    chunk.events.push(at);
-                }
-                Ok(_) => {
-                    self.work.push(todo[position..].to_vec());
-                    break;
-                }
+            let before = chunk.body.len();
+            let wrapped = self.splunk.envelopes.wrap(&self.events[at], &mut chunk.body);
+            let bytes = chunk.body.len() - before;
+            if let Err(why) = wrapped {
+                chunk.body.truncate(before);
+                self.refuse(at, why);
+            } else if bytes > self.splunk.max_batch_bytes {
+                chunk.body.truncate(before);
+                self.refuse(at, self.over_limit(bytes));
+            } else if chunk.events.is_empty() || chunk.body.len() < most {
+                chunk.body.push(b'\n');
+                chunk.events.push(at);
+            } else {
+                chunk.body.truncate(before);
+                self.work.push(todo[position..].to_vec());
+                break;
             }
         }
+        chunk.bytes = chunk.body.len();
         chunk
     }
 
-    async fn offer(&mut self, chunk: Chunk) -> Result<(), Halt> {
-        let posted = self.splunk.post(&chunk.body).await.map_err(|why| {
+    async fn offer(&mut self, mut chunk: Chunk) -> Result<(), Halt> {
+        let body = std::mem::take(&mut chunk.body);
+        let posted = self.splunk.post(body).await.map_err(|why| {
             // No answer heals by itself; a secret or a certificate does not.
             let paused = matches!(why.code, "secret_unreadable" | "sink_setting" | "splunk_tls");
             Halt { why, wait: None, paused }
@@ -135,13 +142,13 @@ impl<'a> Delivery<'a> {
                 self.taken_in(chunk.events, posted, ack_id)
             }
             Class::TooLarge => {
-                self.splunk.learn_limit(chunk.body.len());
+                self.splunk.learn_limit(chunk.bytes);
                 self.split(chunk.events, why);
                 Ok(())
             }
-            Class::BadEvent { number: Some(0), .. } if verdict.code == Some(6) => {
-                if chunk.body.len() > DISGUISE {
-                    self.splunk.learn_limit(chunk.body.len());
+            Class::BadEvent { number: Some(0) | None, .. } if verdict.code == Some(6) => {
+                if chunk.bytes > DISGUISE {
+                    self.splunk.learn_limit(chunk.bytes);
                 }
                 self.split(chunk.events, why);
                 Ok(())
@@ -161,7 +168,14 @@ impl<'a> Delivery<'a> {
                     None => Err(halt(true)),
                 }
             }
-            Class::Busy => Err(halt(false)),
+            Class::Busy => {
+                // Somebody's page between us and HEC, which may have taken the events in all the same. Of these two
+                // statuses it cannot.
+                if verdict.code.is_none() && !matches!(posted.reply.status, 429 | 503) {
+                    posted.endpoint.session.give_up(&posted.ticket);
+                }
+                Err(halt(false))
+            }
             Class::Setting { token } => {
                 if token {
                     self.splunk.http.forget_token();

@@ -1,6 +1,9 @@
 //! The JSON object around an event. Always from a struct: of an object with a key that Splunk does not know, Splunk
 //! indexes nothing, nor anything after it, and answers 200.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -20,7 +23,7 @@ pub(super) struct Envelopes {
     render: Render,
 }
 
-/// One object of a request: exactly the keys that HEC knows.
+/// One object of a request: exactly the keys that HEC knows, but for `event` and `fields`, which follow.
 #[derive(Serialize)]
 struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,8 +34,6 @@ struct Envelope<'a> {
     sourcetype: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<&'a str>,
-    event: &'a RawValue,
-    fields: Indexed<'a>,
 }
 
 /// Fields that are indexed beside the event: strings and lists of strings only, none of them empty.
@@ -55,7 +56,13 @@ struct Indexed<'a> {
     finding: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<&'static str>,
+    /// `label_team`: no name above begins so, and none of CloudTrail's.
+    #[serde(flatten)]
+    labels: BTreeMap<String, &'a str>,
 }
+
+/// Most labels of an event: as many as `[labels]` may have, and the two of an account.
+const MOST_LABELS: usize = 34;
 
 impl Envelopes {
     /// As the configuration says. `only` sends the record itself, whatever the format.
@@ -75,15 +82,14 @@ impl Envelopes {
         }
     }
 
-    /// One object, without anything after it: HEC reads objects one after the other.
+    /// Appends one object to `out`, without anything after it: HEC reads objects one after the other.
+    ///
+    /// A rendering is JSON because its record was read as such; parsing it once more would cost a sixth of the sink's
+    /// time. Were it ever broken, HEC refuses that object by its number, and it alone.
     ///
     /// # Errors
-    /// The event's rendering is no JSON; it can never be sent.
-    pub(super) fn wrap(&self, event: &Event) -> Result<Vec<u8>, Why> {
-        let mut rendered = Vec::with_capacity(2048);
-        (self.render)(event, self.format, &mut rendered);
-        let payload: &RawValue =
-            serde_json::from_slice(&rendered).map_err(|fault| not_json(&fault))?;
+    /// The event cannot be rendered, so it can never be sent; `out` then has a part of it.
+    pub(super) fn wrap(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Why> {
         let time = time_of(event).and_then(|time| RawValue::from_string(time).ok());
         let origin = origin_of(event);
         let (host, source) = (said(&self.host, event), said(&self.source, event));
@@ -93,10 +99,20 @@ impl Envelopes {
             source: source.unwrap_or(&origin),
             sourcetype: event.choose(&self.sourcetype),
             index: said(&self.index, event),
-            event: payload,
-            fields: self.indexed(event),
         };
-        serde_json::to_vec(&envelope).map_err(|fault| not_json(&fault))
+        serde_json::to_writer(&mut *out, &envelope).map_err(|fault| not_json(&fault))?;
+        // The closing brace: more members follow.
+        out.pop();
+        out.extend_from_slice(b",\"event\":");
+        let before = out.len();
+        (self.render)(event, self.format, out);
+        if out.len() == before {
+            return Err(not_json(&"it renders to nothing"));
+        }
+        out.extend_from_slice(b",\"fields\":");
+        serde_json::to_writer(&mut *out, &self.indexed(event)).map_err(|fault| not_json(&fault))?;
+        out.push(b'}');
+        Ok(())
     }
 
     /// The index that `event` is meant for; `None`: the token's default.
@@ -104,8 +120,8 @@ impl Envelopes {
         said(&self.index, event)
     }
 
-    /// With the add-on's own sourcetype only the id: its searches find everything else themselves,
-    /// and a second value of `region` would only confuse them.
+    /// With the add-on's own sourcetype only the id and what the operator calls things: its searches find everything
+    /// else themselves, and a second value of `region` would only confuse them.
     fn indexed<'a>(&self, event: &'a Event) -> Indexed<'a> {
         let beside = self.mode == SplunkMode::Beside;
         let if_beside = |value: &'a str| Some(value).filter(|value| beside && !value.is_empty());
@@ -126,8 +142,15 @@ impl Envelopes {
                 false => Vec::new(),
             },
             lane: beside.then(|| event.lane.as_str()),
+            labels: labels_of(event),
         }
     }
+}
+
+/// What the operator calls things; the record does not say it.
+fn labels_of(event: &Event) -> BTreeMap<String, &str> {
+    let labels = event.labels().into_iter().filter(|(_, value)| !value.is_empty());
+    labels.take(MOST_LABELS).map(|(name, value)| (format!("label_{name}"), value)).collect()
 }
 
 /// What the operator says of an event, if anything.
@@ -145,14 +168,16 @@ fn time_of(event: &Event) -> Option<String> {
 /// The file, without the record's place in it: `source` is one of the few values Splunk keeps per
 /// bucket, and the file is also what the AWS add-on calls it.
 fn origin_of(event: &Event) -> String {
-    let origin = event.origin.to_string();
-    match origin.rsplit_once('#') {
-        Some((file, _)) => file.to_owned(),
-        None => origin,
+    let mut origin = String::with_capacity(192);
+    // Writing to memory cannot fail.
+    let _ = write!(origin, "{}", event.origin);
+    if let Some(file) = origin.rfind('#') {
+        origin.truncate(file);
     }
+    origin
 }
 
-fn not_json(fault: &serde_json::Error) -> Why {
+fn not_json(fault: &impl std::fmt::Display) -> Why {
     Why::new("splunk_not_json", format!("the event cannot be written as JSON: {fault}"))
 }
 
@@ -161,8 +186,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::{Secret, Tls};
-    use crate::sink::testing::{event, render_record};
+    use crate::config::{EventOptions, Secret, Tls};
+    use crate::sink::testing::{event, event_of, render_record};
 
     fn settings(mode: SplunkMode) -> SplunkConfig {
         SplunkConfig {
@@ -182,7 +207,13 @@ mod tests {
 
     fn wrap(own: &SplunkConfig, event: &Event) -> Value {
         let envelopes = Envelopes::new(own, OutputFormat::Ocsf, render_record);
-        serde_json::from_slice(&envelopes.wrap(event).unwrap()).unwrap()
+        serde_json::from_str(&written(&envelopes, event)).unwrap()
+    }
+
+    fn written(envelopes: &Envelopes, event: &Event) -> String {
+        let mut out = b"before".to_vec();
+        envelopes.wrap(event, &mut out).unwrap();
+        String::from_utf8(out).unwrap().strip_prefix("before").unwrap().to_owned()
     }
 
     #[test]
@@ -192,7 +223,7 @@ mod tests {
         let findings: Vec<&str> =
             given.fields.findings.iter().map(|finding| finding.rule.id).collect();
         assert!(!findings.is_empty(), "the upload of a certificate is worth a look");
-        let record: Value = serde_json::from_slice(&event(1).record.bytes).unwrap();
+        let record: Value = serde_json::from_slice(&event(1).record().bytes).unwrap();
         let expected = json!({
             "time": 1_790_000_000.0, "host": "111122223333", "source": "s3://audit-logs/AWSLogs/file.json.gz",
             "sourcetype": "certrelay:event", "event": record,
@@ -212,10 +243,31 @@ mod tests {
             out.extend_from_slice(format!(r#"{{"f":"{format:?}"}}"#).as_bytes());
         }
         let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Ocsf, by_format);
-        let wrapped: Value = serde_json::from_slice(&envelopes.wrap(&event(1)).unwrap()).unwrap();
+        let wrapped: Value = serde_json::from_str(&written(&envelopes, &event(1))).unwrap();
         assert_eq!(wrapped["sourcetype"], "aws:cloudtrail");
         assert_eq!(wrapped["event"]["f"], "Raw");
         assert_eq!(wrapped["fields"], json!({ "event_id": "event-1" }));
+    }
+
+    #[test]
+    fn what_the_operator_calls_things_is_indexed_in_both_modes_and_replaces_nothing() {
+        let labels = [("team", "pki"), ("empty", ""), ("event_id", "mine"), ("owner", "alice")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut labelled = (*event(1)).clone();
+        let options = EventOptions { labels: labels.into(), ..EventOptions::default() };
+        labelled.options = options.into();
+        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+            let fields = wrap(&settings(mode), &labelled)["fields"].clone();
+            assert_eq!(fields["event_id"], "event-1", "{mode:?}");
+            assert_eq!(fields["label_event_id"], "mine", "{mode:?}");
+            assert_eq!(fields["label_team"], "pki", "{mode:?}");
+            assert_eq!(fields["label_owner"], "alice", "{mode:?}");
+            assert_eq!(fields.get("label_empty"), None, "{mode:?}");
+        }
+        let many = (0..100).map(|n| (format!("l{n:02}"), "x".to_owned())).collect();
+        labelled.options = EventOptions { labels: many, ..EventOptions::default() }.into();
+        let fields = wrap(&settings(SplunkMode::Only), &labelled)["fields"].clone();
+        assert_eq!(fields.as_object().map(serde_json::Map::len), Some(1 + MOST_LABELS));
     }
 
     #[test]
@@ -247,11 +299,9 @@ mod tests {
     #[test]
     fn the_time_is_plain_decimal_with_milliseconds() {
         let mut late = (*event(1)).clone();
-        let written = |event: &Event| {
-            let envelopes =
-                Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
-            String::from_utf8(envelopes.wrap(event).unwrap()).unwrap()
-        };
+        let envelopes =
+            Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
+        let written = |event: &Event| written(&envelopes, event);
         assert!(written(&late).starts_with(r#"{"time":1790000000.000,"#));
         late.fields.time = late.fields.time.map(|time| time + time::Duration::milliseconds(7));
         assert!(written(&late).starts_with(r#"{"time":1790000000.007,"#));
@@ -260,11 +310,23 @@ mod tests {
     }
 
     #[test]
-    fn a_rendering_that_is_no_json_is_refused() {
-        fn broken(_: &Event, _: OutputFormat, out: &mut Vec<u8>) {
-            out.extend_from_slice(b"{");
+    fn an_event_that_renders_to_nothing_is_refused() {
+        let envelopes =
+            Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, |_, _, _| {});
+        let why = envelopes.wrap(&event(1), &mut Vec::new()).unwrap_err();
+        assert_eq!(why.code, "splunk_not_json");
+    }
+
+    #[test]
+    fn whatever_the_record_holds_the_envelope_is_one_object_that_carries_it_whole() {
+        let record =
+            "{\"eventName\":\"x\\\"},{\",\"eventSource\":\"y\\\\\",\r\n\"a\":[{}] , \"a\":1.0}";
+        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+            let envelopes =
+                Envelopes::new(&settings(mode), OutputFormat::Raw, crate::event::render);
+            let written = written(&envelopes, &event_of(record));
+            assert!(written.contains(&format!(",\"event\":{record},\"fields\":{{")), "{written}");
+            assert!(serde_json::from_str::<Value>(&written).is_ok(), "{written}");
         }
-        let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, broken);
-        assert_eq!(envelopes.wrap(&event(1)).unwrap_err().code, "splunk_not_json");
     }
 }

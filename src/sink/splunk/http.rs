@@ -1,6 +1,5 @@
-//! The HTTP client towards Splunk: the only file that knows reqwest.
+//! The HTTP client towards Splunk.
 
-use std::error::Error as _;
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use flate2::write::GzEncoder;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE,
 };
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, redirect};
+use reqwest::{Client, redirect};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use url::Url;
@@ -20,17 +19,30 @@ use super::response::{Reply, retry_after};
 use super::session::Ticket;
 use crate::config::{Secret, SplunkConfig, Tls};
 use crate::outcome::Why;
+use crate::sink::http_client;
 
 /// Time for a connection, TLS included. Short, because there may be another endpoint.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Connections are closed before a balancer closes them (AWS: 60 s idle).
-const IDLE: Duration = Duration::from_secs(50);
-/// A client is replaced after this long, so that names are resolved again and no balancer's target is kept forever.
-const CLIENT_AGE: Duration = Duration::from_secs(120);
 /// What stands before the token.
 const SCHEME: &str = "Splunk ";
-/// Most bytes of an answer that are read.
-const MOST_BODY: usize = 64 * 1024;
+/// A body from this size is compressed off the runtime: a full one takes milliseconds.
+const LARGE: usize = 64 * 1024;
+
+/// When connections end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ages {
+    /// Idle ones are closed before a balancer closes them.
+    pub(super) idle: Duration,
+    /// A client and its connections are replaced after this long, so that names are resolved again and no balancer's
+    /// target is kept forever.
+    pub(super) client: Duration,
+}
+
+impl Ages {
+    /// AWS's balancers close after 60 s of silence.
+    pub(super) const DEFAULT: Self =
+        Self { idle: Duration::from_secs(50), client: Duration::from_secs(120) };
+}
 
 /// Posts to HEC with the sink's token and TLS settings.
 pub(super) struct Http {
@@ -38,6 +50,7 @@ pub(super) struct Http {
     token: Secret,
     tls: Tls,
     timeout: Duration,
+    ages: Ages,
     client: Mutex<Aged<Client>>,
     authorization: Mutex<Option<Aged<HeaderValue>>>,
 }
@@ -54,12 +67,17 @@ impl Http {
     /// # Errors
     /// A file or the token cannot be read, or is no PEM.
     pub(super) fn new(sink: &str, own: &SplunkConfig) -> Result<Self, Why> {
-        let client = build_client(sink, &own.tls, own.timeout)?;
+        Self::with_ages(sink, own, Ages::DEFAULT)
+    }
+
+    pub(super) fn with_ages(sink: &str, own: &SplunkConfig, ages: Ages) -> Result<Self, Why> {
+        let client = build_client(sink, &own.tls, own.timeout, ages)?;
         let http = Self {
             sink: sink.to_owned(),
             token: own.token.clone(),
             tls: own.tls.clone(),
             timeout: own.timeout,
+            ages,
             client: Mutex::new(Aged { value: client, since: Instant::now() }),
             authorization: Mutex::new(None),
         };
@@ -67,11 +85,34 @@ impl Http {
         Ok(http)
     }
 
-    /// POSTs `body`, compressed, and reads the answer, whatever its status.
+    /// POSTs `body`, which [`gzip`] or [`pack`] has compressed, and reads the answer, whatever its status.
     ///
     /// # Errors
     /// There was no answer: it may have been acted upon or not.
-    pub(super) async fn post(&self, url: &Url, ticket: &Ticket, body: &[u8]) -> Result<Reply, Why> {
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        ticket: &Ticket,
+        body: Vec<u8>,
+    ) -> Result<Reply, Why> {
+        self.exchange(url, ticket, body, Some("gzip")).await
+    }
+
+    /// POSTs a question, or nothing. As it is: of compressed ones HEC's documentation says nothing.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub(super) async fn ask(&self, url: &Url, ticket: &Ticket, body: String) -> Result<Reply, Why> {
+        self.exchange(url, ticket, body.into_bytes(), None).await
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        ticket: &Ticket,
+        body: Vec<u8>,
+        encoding: Option<&'static str>,
+    ) -> Result<Reply, Why> {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
         let authorization = self.authorization().await?;
         let mut request = self
@@ -81,8 +122,10 @@ impl Http {
             .header(AUTHORIZATION, &authorization)
             .header("x-splunk-request-channel", &ticket.channel)
             .header(CONTENT_TYPE, "application/json")
-            .header(CONTENT_ENCODING, "gzip")
-            .body(gzip(body));
+            .body(body);
+        if let Some(encoding) = encoding {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
         if let Some(cookie) = &ticket.cookie {
             request = request.header(COOKIE, cookie);
         }
@@ -91,7 +134,7 @@ impl Http {
         let retry_after = wait_of(response.headers());
         let cookies = cookies_of(response.headers());
         let token = authorization.as_bytes().strip_prefix(SCHEME.as_bytes());
-        let body = read(response).await.map_err(failed)?;
+        let body = http_client::body_of(response).await.map_err(failed)?;
         let body = echo::without(body, token.unwrap_or_default());
         Ok(Reply { status, retry_after, cookies, body })
     }
@@ -138,7 +181,7 @@ impl Http {
     async fn client(&self) -> Result<Client, Why> {
         {
             let kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.since.elapsed() < CLIENT_AGE {
+            if kept.since.elapsed() < self.ages.client {
                 return Ok(kept.value.clone());
             }
         }
@@ -152,7 +195,7 @@ impl Http {
             }
         }
         // A certificate and its key, say, of which only one was changed so far: they are read again.
-        let value = build_client(&self.sink, &self.tls, self.timeout)
+        let value = build_client(&self.sink, &self.tls, self.timeout, self.ages)
             .inspect_err(|_| self.tls.secrets().for_each(Secret::expire))?;
         let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         *kept = Aged { value: value.clone(), since: Instant::now() };
@@ -168,19 +211,12 @@ impl Http {
         format!("sink.{}.{setting} {text}", self.sink)
     }
 
-    /// What failed, with every cause that the client knows, and no query or credentials of the URL.
+    /// What failed, and where.
     fn failed(&self, url: &Url, fault: reqwest::Error) -> Why {
         let (connecting, late) = (fault.is_connect(), fault.is_timeout());
-        let fault = fault.without_url();
-        let mut causes = fault.to_string();
-        let mut cause = fault.source();
-        while let Some(inner) = cause {
-            causes.push_str(&format!(": {inner}"));
-            cause = inner.source();
-        }
+        let causes = http_client::causes_of(fault);
         let code = match () {
-            // rustls's own words, "invalid peer certificate: …" and "received fatal alert: CertificateRequired".
-            () if causes.to_lowercase().contains("certificate") => "splunk_tls",
+            () if http_client::is_of_tls(&causes) => "splunk_tls",
             () if connecting => "splunk_connect",
             () if late => "splunk_timeout",
             () => "splunk_transport",
@@ -196,21 +232,24 @@ pub(super) fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
+/// [`gzip`], where it does not hold up what else runs.
+///
+/// # Errors
+/// The runtime ends.
+pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>, Why> {
+    if body.len() < LARGE {
+        return Ok(gzip(&body));
+    }
+    let packed = tokio::task::spawn_blocking(move || gzip(&body)).await;
+    packed.map_err(|fault| Why::new("sink_fault", format!("a request was not made: {fault}")))
+}
+
+/// A body as it is sent.
+pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     // Writing to memory cannot fail; if it ever did, the collector refuses half a stream.
     let _ = encoder.write_all(body);
     encoder.finish().unwrap_or_default()
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
-    while body.len() < MOST_BODY
-        && let Some(chunk) = response.chunk().await?
-    {
-        body.extend_from_slice(&chunk[..chunk.len().min(MOST_BODY - body.len())]);
-    }
-    Ok(body)
 }
 
 /// Names and values of `Set-Cookie`; a balancer's attributes are of no use here.
@@ -225,37 +264,19 @@ fn wait_of(headers: &HeaderMap) -> Option<Duration> {
     retry_after(value, time::OffsetDateTime::now_utc().unix_timestamp())
 }
 
-fn build_client(sink: &str, tls: &Tls, timeout: Duration) -> Result<Client, Why> {
+fn build_client(sink: &str, tls: &Tls, timeout: Duration, ages: Ages) -> Result<Client, Why> {
     let builder = Client::builder()
         .user_agent(concat!("certrelay/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the token elsewhere and turn the POST into a GET.
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT)
         .timeout(timeout)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(ages.idle)
         .tcp_keepalive(Duration::from_secs(30));
-    with_tls(sink, tls, builder)?
+    http_client::with_tls(builder, tls)
+        .map_err(|fault| setting(sink, fault.setting, &fault.text))?
         .build()
         .map_err(|fault| setting(sink, "tls", &format!("makes no HTTP client: {fault:?}")))
-}
-
-fn with_tls(sink: &str, tls: &Tls, mut builder: ClientBuilder) -> Result<ClientBuilder, Why> {
-    let read =
-        |key: &str, secret: &Secret| secret.read().map_err(|fault| setting(sink, key, &fault.text));
-    if let Some(ca) = &tls.ca {
-        let pem = read("tls.ca_file", ca)?;
-        let certificates = Certificate::from_pem_bundle(pem.expose_secret().as_bytes())
-            .map_err(|fault| setting(sink, "tls.ca_file", &format!("{ca:?}: {fault}")))?;
-        builder = builder.tls_certs_only(certificates);
-    }
-    if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
-        let (private, chain) = (read("tls.key_file", key)?, read("tls.cert_file", cert)?);
-        let pem = format!("{}\n{}\n", private.expose_secret(), chain.expose_secret());
-        let identity = Identity::from_pem(pem.as_bytes())
-            .map_err(|_| setting(sink, "tls", &format!("{cert:?} and {key:?} are no PEM pair")))?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))
 }
 
 fn setting(sink: &str, key: &str, text: &str) -> Why {

@@ -36,8 +36,9 @@ use http::Http;
 use response::{Reply, Verdict};
 use session::Ticket;
 
-/// One request at a time: at 1 MB each that is more than IAM will ever say.
-const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, pending: 10_000 };
+/// One request at a time: at 1 MB each that is more than IAM will ever say. Meanwhile the next one is made ready, if there
+/// is enough for a full one; what does not fill one waits, to go out together.
+const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 2, beside: 1000, pending: 10_000 };
 /// Below this no answer makes requests any smaller.
 const SMALLEST_LIMIT: usize = 64 * 1024;
 
@@ -71,6 +72,8 @@ struct Splunk {
     envelopes: Envelopes,
     endpoints: Arc<Endpoints>,
     http: Arc<Http>,
+    /// Held by the one request that is under way.
+    turn: tokio::sync::Mutex<()>,
     /// `None`: a request is believed when it is answered.
     acks: Option<Arc<Acks>>,
     max_batch_bytes: usize,
@@ -84,6 +87,8 @@ struct Posted<'a> {
     endpoint: &'a Endpoint,
     ticket: Ticket,
     reply: Reply,
+    /// Until the receipt is noted.
+    _turn: tokio::sync::MutexGuard<'a, ()>,
 }
 
 impl Splunk {
@@ -108,6 +113,7 @@ impl Splunk {
             envelopes: Envelopes::new(own, config.format, render),
             endpoints,
             http,
+            turn: tokio::sync::Mutex::new(()),
             acks,
             max_batch_bytes: own.max_batch_bytes,
             learned_limit: AtomicUsize::new(usize::MAX),
@@ -126,18 +132,30 @@ impl Splunk {
         self.learned_limit.fetch_min((bytes / 2).max(SMALLEST_LIMIT), Ordering::Relaxed);
     }
 
-    async fn post(&self, body: &[u8]) -> Result<Posted<'_>, Why> {
+    async fn post(&self, body: Vec<u8>) -> Result<Posted<'_>, Why> {
+        let bytes = body.len() as u64;
+        let body = http::pack(body).await?;
+        let _turn = self.turn.lock().await;
         let endpoint = self.endpoints.choose(&self.http).await;
+        let turn = endpoint.session.turn().await;
         let ticket = endpoint.session.ticket();
         let reply = self.http.post(&endpoint.event_url, &ticket, body).await;
         self.endpoints.judge(endpoint, reply.as_ref().is_ok_and(|reply| reply.status < 500));
         let labels = BySink { sink: self.name.clone() };
-        self.metrics.sink_bytes.get_or_create(&labels).inc_by(body.len() as u64);
-        let reply = reply?;
+        self.metrics.sink_bytes.get_or_create(&labels).inc_by(bytes);
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(why) => {
+                if !is_unsent(&why) {
+                    endpoint.session.give_up(&ticket);
+                }
+                return Err(why);
+            }
+        };
         if self.acks.is_some() {
             endpoint.session.hear(&reply.cookies);
         }
-        Ok(Posted { endpoint, ticket, reply })
+        Ok(Posted { endpoint, ticket, reply, _turn: turn })
     }
 
     /// What an operator is told about an answer.
@@ -156,6 +174,11 @@ impl Splunk {
             format!("sink.{}: Splunk answered {}{todo}", self.name, verdict.text),
         )
     }
+}
+
+/// Nothing of the request can have arrived.
+fn is_unsent(why: &Why) -> bool {
+    matches!(why.code, "splunk_connect" | "splunk_tls" | "secret_unreadable" | "sink_setting")
 }
 
 impl Transmit for Splunk {

@@ -13,7 +13,7 @@ impl Splunk {
     pub(super) async fn look(&self) -> Result<(), Why> {
         for endpoint in self.endpoints.all() {
             let ticket = endpoint.session.ticket();
-            let reply = self.http.post(&endpoint.event_url, &ticket, b"").await?;
+            let reply = self.http.ask(&endpoint.event_url, &ticket, String::new()).await?;
             let verdict = classify(&reply);
             match verdict.class {
                 Class::BadEvent { .. } if verdict.code == Some(5) => {}

@@ -3,20 +3,33 @@
 //! An `ackId` means something only together with the endpoint, the channel and the indexer that a balancer's cookie
 //! leads to: ids count from 0 for each, and asked of another indexer, an id is someone else's or nobody's. So a
 //! new cookie means a new channel, and what was outstanding on the old one is sent again.
+//!
+//! An indexer that was restarted counts from 0 again on the same channel, and would acknowledge a new request under
+//! an id that an old one still waits for. Requests on a channel are one at a time, so ids only grow: one that does
+//! not tells of the restart, and nothing that is older is believed any more. Where an answer is missing, an id
+//! may have been given that nobody knows of: then the channel is given up.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{MutexGuard as Turn, oneshot};
 
 /// Cookies whose value is new in every answer (AWS load balancers); they do not name a target.
 const EVER_NEW: [&str; 2] = ["AWSALB", "AWSALBCORS"];
 
 /// The state of an endpoint's channel.
-pub(super) struct Session(Mutex<Inner>);
+pub(super) struct Session {
+    inner: Mutex<Inner>,
+    /// Held from a request with events until its receipt is noted.
+    turn: tokio::sync::Mutex<()>,
+}
 
 struct Inner {
     channel: String,
+    /// How often the indexer was seen to start anew.
+    restarts: u64,
+    /// Of the receipts of this channel, since then.
+    newest: Option<u64>,
     cookies: BTreeMap<String, String>,
     outstanding: BTreeMap<u64, oneshot::Sender<()>>,
 }
@@ -28,17 +41,29 @@ pub(super) struct Ticket {
     pub(super) channel: String,
     /// `Cookie`, if a balancer wants one.
     pub(super) cookie: Option<String>,
+    restarts: u64,
 }
 
 impl Session {
     /// A fresh channel.
     pub(super) fn new() -> Self {
-        let channel = new_channel();
-        Self(Mutex::new(Inner { channel, cookies: BTreeMap::new(), outstanding: BTreeMap::new() }))
+        let inner = Inner {
+            channel: new_channel(),
+            restarts: 0,
+            newest: None,
+            cookies: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+        };
+        Self { inner: Mutex::new(inner), turn: tokio::sync::Mutex::new(()) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held from a request with events until its receipt is noted, and while receipts are acknowledged.
+    pub(super) async fn turn(&self) -> Turn<'_, ()> {
+        self.turn.lock().await
     }
 
     /// For the next request.
@@ -54,19 +79,33 @@ impl Session {
             let before = inner.cookies.insert(name.clone(), value.clone());
             let moved = before.is_some_and(|before| before != *value);
             if moved && !EVER_NEW.contains(&name.as_str()) {
-                inner.channel = new_channel();
-                inner.outstanding.clear();
+                inner.give_up();
             }
         }
     }
 
+    /// A request was not answered, or not by HEC: it may have been given an id that nobody knows of. Whoever waits for
+    /// a receipt of its channel learns that it will not come.
+    pub(super) fn give_up(&self, ticket: &Ticket) {
+        let mut inner = self.inner();
+        if inner.channel == ticket.channel {
+            inner.give_up();
+        }
+    }
+
     /// Waits for a receipt that `ticket`'s request was given; `None`: that channel was given up already. An id
-    /// that is outstanding already means that the indexer has started anew: its older holder will not be answered.
+    /// that is not greater than the one before means that the indexer has started anew: older ones will not be
+    /// answered.
     pub(super) fn expect(&self, ticket: &Ticket, id: u64) -> Option<oneshot::Receiver<()>> {
         let mut inner = self.inner();
         if inner.channel != ticket.channel {
             return None;
         }
+        if inner.newest.is_some_and(|newest| id <= newest) {
+            inner.restarts += 1;
+            inner.outstanding.clear();
+        }
+        inner.newest = Some(id);
         let (sender, receiver) = oneshot::channel();
         inner.outstanding.insert(id, sender);
         Some(receiver)
@@ -79,10 +118,10 @@ impl Session {
         (inner.ticket(), inner.outstanding.keys().copied().collect())
     }
 
-    /// These were acknowledged on this ticket's channel.
+    /// These were acknowledged in answer to this ticket's question. [`Self::turn`] must be held.
     pub(super) fn acknowledge(&self, ticket: &Ticket, ids: impl IntoIterator<Item = u64>) {
         let mut inner = self.inner();
-        if inner.channel != ticket.channel {
+        if inner.channel != ticket.channel || inner.restarts != ticket.restarts {
             return;
         }
         for id in ids {
@@ -94,11 +133,17 @@ impl Session {
 }
 
 impl Inner {
+    fn give_up(&mut self) {
+        self.channel = new_channel();
+        self.newest = None;
+        self.outstanding.clear();
+    }
+
     fn ticket(&self) -> Ticket {
         let pairs: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookie = (!pairs.is_empty()).then(|| pairs.join("; "));
-        Ticket { channel: self.channel.clone(), cookie }
+        Ticket { channel: self.channel.clone(), cookie, restarts: self.restarts }
     }
 }
 
@@ -133,7 +178,7 @@ mod tests {
         let session = Session::new();
         let ticket = session.ticket();
         let mut receipt = session.expect(&ticket, 0).unwrap();
-        let other = Ticket { channel: new_channel(), cookie: None };
+        let other = Ticket { channel: new_channel(), ..ticket.clone() };
         session.acknowledge(&other, [0]);
         assert_eq!(receipt.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(session.outstanding(), (ticket.clone(), vec![0]));
@@ -168,12 +213,44 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_comes_twice_is_a_loss_for_its_first_holder() {
+    fn an_id_that_does_not_grow_is_a_loss_for_all_older_ones() {
+        for again in [0, 4, 7] {
+            let session = Session::new();
+            let ticket = session.ticket();
+            let mut older = [4, 7].map(|id| session.expect(&ticket, id).unwrap());
+            let mut newer = session.expect(&ticket, again).unwrap();
+            for receipt in &mut older {
+                assert_eq!(receipt.try_recv(), Err(TryRecvError::Closed), "{again}");
+            }
+            let (ticket, ids) = session.outstanding();
+            assert_eq!(ids, [again]);
+            session.acknowledge(&ticket, ids);
+            assert_eq!(newer.try_recv(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_question_from_before_a_restart_acknowledges_nothing() {
         let session = Session::new();
         let ticket = session.ticket();
-        let mut first = session.expect(&ticket, 0).unwrap();
-        let mut second = session.expect(&ticket, 0).unwrap();
-        session.acknowledge(&ticket, [0]);
-        assert_eq!((first.try_recv(), second.try_recv()), (Err(TryRecvError::Closed), Ok(())));
+        let _older = session.expect(&ticket, 0).unwrap();
+        let (question, ids) = session.outstanding();
+        let mut newer = session.expect(&ticket, 0).unwrap();
+        session.acknowledge(&question, ids);
+        assert_eq!(newer.try_recv(), Err(TryRecvError::Empty));
+    }
+
+    #[test]
+    fn a_channel_that_is_given_up_is_given_up_once() {
+        let session = Session::new();
+        let before = session.ticket();
+        let mut receipt = session.expect(&before, 3).unwrap();
+        session.give_up(&before);
+        assert_eq!(receipt.try_recv(), Err(TryRecvError::Closed));
+        let after = session.ticket();
+        assert_ne!(after.channel, before.channel);
+        session.give_up(&before);
+        assert_eq!(session.ticket(), after, "another request's channel");
+        assert!(session.expect(&after, 0).is_some());
     }
 }

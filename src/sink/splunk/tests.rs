@@ -1,6 +1,7 @@
 //! The whole sink over loopback, against the stand-in for HEC.
 
 mod acks;
+mod connections;
 mod health;
 #[path = "../../../tests/support/hec.rs"]
 mod hec;
@@ -8,6 +9,7 @@ mod mapped;
 mod matrix;
 mod secrets;
 mod tls;
+mod turns;
 
 use hec::{Fault, HecStandIn, Options};
 
@@ -66,7 +68,7 @@ fn posts(hec: &HecStandIn) -> usize {
 fn render_blank_as_marked(event: &Event, _: OutputFormat, out: &mut Vec<u8>) {
     match event.id.starts_with("bad") {
         true => out.extend_from_slice(b"\"\""),
-        false => out.extend_from_slice(&event.record.bytes),
+        false => out.extend_from_slice(&event.record().bytes),
     }
 }
 
@@ -77,7 +79,7 @@ async fn events_arrive_whole_compressed_and_with_what_hec_wants_to_know() {
     let outcomes = running.built.deliver((0..50).map(event).collect()).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 50]);
     assert_eq!(ids(&hec), (0..50).map(|n| format!("event-{n}")).collect::<Vec<_>>());
-    assert_eq!(hec.indexed()[7].event.as_bytes(), event(7).record.bytes);
+    assert_eq!(hec.indexed()[7].event.as_bytes(), event(7).record().bytes);
     let request = &hec.requests()[0];
     assert_eq!(request.header("content-encoding"), Some("gzip"));
     assert_eq!(request.header("authorization"), Some("Splunk stand-in-token"));

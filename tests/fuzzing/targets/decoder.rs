@@ -5,6 +5,5 @@
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    targets::decode::fuzz::any_document(data);
     targets::decode::fuzz::any_bytes(data);
 });

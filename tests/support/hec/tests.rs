@@ -160,6 +160,18 @@ async fn receipts_count_for_each_channel_and_true_is_said_once() {
 }
 
 #[tokio::test]
+async fn after_a_restart_receipts_count_anew_and_what_was_not_written_is_gone() {
+    let hec = start(|options| options.tokens[0].use_ack = true).await;
+    for _ in 0..2 {
+        let (_, answer) = post(&hec, &[TOKEN, CHANNEL], r#"{"event":"x"}"#).await;
+        assert_eq!((&answer["ackId"], hec.count()), (&json!(0), 1));
+        hec.restart();
+        assert_eq!(hec.count(), 0);
+    }
+    assert_eq!(hec.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_refusal_with_acknowledgement_carries_the_receipt_of_what_stands_before() {
     let hec = start(|options| options.tokens[0].use_ack = true).await;
     let (_, answer) = post(&hec, &[TOKEN, CHANNEL], r#"{"event":"a"}{"event":""}"#).await;

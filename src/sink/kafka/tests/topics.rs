@@ -64,7 +64,7 @@ async fn a_topic_that_is_missing_holds_its_own_events_and_no_others() {
     assert_eq!(outcomes, vec![Outcome::Delivered; 50]);
     // While it was missing, one of its events at a time was tried: the queue belongs to all topics.
     let bytes = running.metrics.sink_bytes.get_or_create(&BySink::new("lake")).get();
-    assert!(bytes < 150 * event(100).record.bytes.len() as u64, "{bytes}");
+    assert!(bytes < 150 * event(100).record().bytes.len() as u64, "{bytes}");
     assert_eq!(consume(&cluster, 30).len(), 30);
     assert_eq!(consume_from(&cluster, LAB, 50).len(), 50);
     assert_eq!((producers(&running), running.built.state()), (1, SinkState::Up));

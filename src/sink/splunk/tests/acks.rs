@@ -149,3 +149,58 @@ async fn what_stands_before_a_bad_event_waits_for_its_own_receipt() {
     assert_eq!(ids(&hec), ["event-0", "event-1", "event-3", "event-4"]);
     running.finish().await;
 }
+
+#[tokio::test]
+async fn a_restarted_indexers_receipt_is_not_taken_for_an_older_one() {
+    let hec = with_acks(|_| {}).await;
+    hec.hold_acks(true);
+    let running = run_hasty(&hec);
+    let first = running.built.deliver(vec![event(0)]);
+    let second = async {
+        // Asked about receipt 0, and killed: the first event is gone.
+        hec.wait_for_requests(2).await;
+        hec.restart();
+        // The second event's receipt is 0, too, and asked about before its request is answered.
+        let body = r#"{"text":"Success","code":0,"ackId":0}"#.to_owned();
+        let delay = Duration::from_millis(200);
+        hec.script([Fault { body, delay, after_indexing: true, ..Fault::code(200, 0) }]);
+        running.built.deliver(vec![event(1)]).await
+    };
+    let (first, second) = futures_util::future::join(first, second).await;
+    assert_eq!((first, second), (vec![Outcome::Delivered], vec![Outcome::Delivered]));
+    let mut ids = ids(&hec);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids, ["event-0", "event-1"], "delivered means written");
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_gives_its_channel_up() {
+    let page = Fault { status: 504, body: "<html>".to_owned(), ..Fault::default() };
+    for (fault, channels_used) in [(Fault::cut(true), 2), (page, 2), (Fault::code(503, 9), 1)] {
+        let hec = with_acks(|_| {}).await;
+        hec.script([fault.clone()]);
+        let running = run(acknowledged(&hec));
+        assert_eq!(running.built.deliver(vec![event(0)]).await, [Outcome::Delivered]);
+        let posts = hec.requests().into_iter().filter(|seen| seen.path.ends_with("/event"));
+        let channel = |seen: hec::Seen| seen.header("x-splunk-request-channel").map(str::to_owned);
+        let used: std::collections::BTreeSet<_> = posts.map(channel).collect();
+        assert_eq!(used.len(), channels_used, "{fault:?}");
+        running.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn questions_about_receipts_are_not_compressed() {
+    let hec = with_acks(|_| {}).await;
+    let running = run(acknowledged(&hec));
+    assert_eq!(running.built.deliver(vec![event(0)]).await, [Outcome::Delivered]);
+    let encodings: Vec<_> = hec
+        .requests()
+        .iter()
+        .map(|seen| (seen.path.ends_with("/ack"), seen.header("content-encoding").is_some()))
+        .collect();
+    assert!(encodings.len() >= 2 && encodings.iter().all(|(ack, packed)| ack != packed));
+    running.finish().await;
+}

@@ -1,0 +1,152 @@
+//! The search as plainly as it can be written: every name and every text is looked at in full, every path spelled out.
+
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::super::super::json::{Node, Value};
+use super::super::{Reason, Redaction, hex};
+
+const MAX_PATH: usize = 256;
+
+/// Names of members whose value is a certificate or a chain of them, in lower case.
+const CERTIFICATE_NAMES: [&str; 3] = ["certificatebody", "certificatechain", "x509certificatedata"];
+
+/// Every redaction, with the text of a certificate.
+pub(super) fn find(root: &Node<'_>, bytes: &[u8]) -> Vec<(Redaction, Option<String>)> {
+    let mut found = Vec::new();
+    Walk { bytes, found: &mut found }.visit(root, &mut String::new());
+    found
+}
+
+struct Walk<'w> {
+    bytes: &'w [u8],
+    found: &'w mut Vec<(Redaction, Option<String>)>,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, node: &Node<'_>, path: &mut String) {
+        match &node.value {
+            Value::Text(text) => {
+                if let Some(reason) = hidden_in(text) {
+                    self.redact(path, node.span.clone(), reason, text);
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.below(path, &index.to_string(), |walk, path| walk.visit(item, path));
+                }
+            }
+            Value::Object(members) => {
+                let labelled = is_labelled_private_key(node);
+                for member in members {
+                    self.below(path, &member.name, |walk, path| {
+                        if let Some(reason) = hidden_in(&member.name) {
+                            "(name)".clone_into(path);
+                            walk.redact(path, member.name_span.clone(), reason, &member.name);
+                        }
+                        walk.member(&member.name, labelled, &member.node, path);
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn member(&mut self, name: &str, labelled: bool, node: &Node<'_>, path: &mut String) {
+        let name = squash(name);
+        if node.is_nothing() || node.as_text().is_some_and(is_placeholder) {
+            return;
+        }
+        let raw = || String::from_utf8_lossy(&self.bytes[node.span.clone()]).into_owned();
+        let text = || node.as_text().map_or_else(raw, str::to_owned);
+        if names_private_key(&name) || (labelled && name.starts_with("value")) {
+            let text = text();
+            self.redact(path, node.span.clone(), Reason::PrivateKey, &text);
+        } else if CERTIFICATE_NAMES.contains(&name.as_str()) {
+            let text = text();
+            let reason = hidden_in(&text).unwrap_or(Reason::Certificate);
+            self.redact(path, node.span.clone(), reason, &text);
+        } else {
+            self.visit(node, path);
+        }
+    }
+
+    fn below(&mut self, path: &mut String, name: &str, then: impl FnOnce(&mut Self, &mut String)) {
+        let before = path.clone();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+        if path.len() > MAX_PATH {
+            path.truncate(path.floor_char_boundary(MAX_PATH));
+            path.push('…');
+        }
+        then(self, path);
+        *path = before;
+    }
+
+    fn redact(&mut self, path: &str, span: Range<usize>, reason: Reason, text: &str) {
+        let shown = (reason == Reason::Certificate).then_some(text);
+        let redaction = Redaction {
+            path: path.to_owned(),
+            span,
+            reason,
+            sha256: shown.map(|text| hex(&Sha256::digest(text.as_bytes()))),
+            characters: text.chars().count(),
+        };
+        self.found.push((redaction, shown.map(str::to_owned)));
+    }
+}
+
+/// Whether this text is what an earlier redaction left, so that a replayed record stays as it is. The
+/// match is exact: nothing can hide in it.
+fn is_placeholder(text: &str) -> bool {
+    let certificate = || {
+        let (sha256, rest) =
+            text.strip_prefix("[redacted certificate: sha256 ")?.split_at_checked(64)?;
+        let count = rest.strip_prefix(", ")?.strip_suffix(" characters]")?;
+        let is_hex = sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_hex && count.len() < 12 && count.bytes().all(|byte| byte.is_ascii_digit()))
+            .then_some(())
+    };
+    text == "[redacted private key]" || certificate().is_some()
+}
+
+/// A name without case and separators: `Private_Key` and `private-key` are `privateKey` too.
+fn squash(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a member of this (squashed) name holds a private key, not merely its ARN or type.
+fn names_private_key(name: &str) -> bool {
+    name.contains("privatekey")
+        && !["arn", "id", "name", "type"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// `{"key": "privateKey", "value": …}`, as tags are written.
+fn is_labelled_private_key(node: &Node<'_>) -> bool {
+    node.members().iter().any(|member| {
+        matches!(squash(&member.name).as_str(), "key" | "name" | "tagkey")
+            && member.node.as_text().is_some_and(|text| names_private_key(&squash(text)))
+    })
+}
+
+/// What a text must be hidden for: PEM anywhere in it, or `privateKey` with a value behind it, as in
+/// JSON inside a string or in a validation message that quotes the parameter.
+fn hidden_in(text: &str) -> Option<Reason> {
+    let pem = text.contains("-----BEGIN") || text.contains("-----END");
+    if pem && !text.contains("PRIVATE KEY") && !quotes_private_key(text) {
+        return Some(Reason::Certificate);
+    }
+    (pem || quotes_private_key(text)).then_some(Reason::PrivateKey)
+}
+
+fn quotes_private_key(text: &str) -> bool {
+    let text: String =
+        text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect();
+    text.match_indices("privatekey").any(|(at, name)| {
+        let after = text[at + name.len()..].trim_start_matches(['"', '\'', '\\', ' ', '\n', '\t']);
+        after.starts_with([':', '=']) || text[..at].ends_with("' at '")
+    })
+}
