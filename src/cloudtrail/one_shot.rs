@@ -1,7 +1,9 @@
 //! Unpacks a small object at once, with libdeflate: half as fast again as the stream.
 //!
-//! It is a short cut and no second opinion: it accepts an object only where the stream would give
-//! the same bytes, and leaves everything else, every kind of damage included, to the stream.
+//! It is a short cut and no second opinion: it accepts an object only where the file's own last eight
+//! bytes prove what was unpacked, and leaves everything else, every kind of damage included, to the
+//! stream. One file it takes that the stream would not: where something was put between the compressed
+//! data and these eight bytes. The document is whole nevertheless.
 
 use libdeflater::Decompressor;
 use memchr::memmem::Finder;

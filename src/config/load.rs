@@ -13,7 +13,8 @@ use super::{Config, ConfigError, read, secrets_in_text};
 /// Bytes of a configuration, at most. None is this long; a log file named by mistake may be.
 pub const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads the configuration that `place` names: a file, or `env:NAME`. One that lies [`Elsewhere`] has to be fetched first.
+/// Reads the configuration that `place` names: a file, or `env:NAME`. One that lies
+/// [`Elsewhere`](super::Elsewhere) has to be fetched first.
 ///
 /// # Errors
 /// It cannot be read, or it has mistakes: all of them.
@@ -52,7 +53,8 @@ fn read_file(path: &Path) -> Result<String, String> {
     })
 }
 
-/// Checks the text of a configuration that was fetched from [`Elsewhere`]: it lies in no folder that a relative path
+/// Checks the text of a configuration that was fetched from [`Elsewhere`](super::Elsewhere): it lies in no
+/// folder that a relative path
 /// could start at.
 ///
 /// # Errors

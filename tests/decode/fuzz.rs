@@ -2,9 +2,12 @@
 //! fuzzer can be pointed at them.
 
 use std::cell::RefCell;
+use std::io::Read as _;
 
-use certrelay::cloudtrail::{Decoder, Found};
+use certrelay::cloudtrail::{Damage, Decoder, Found};
 use certrelay::config::Decode;
+use flate2::Crc;
+use flate2::read::MultiGzDecoder;
 
 use super::generator::{Choices, Written, document, rules};
 use super::{Decoded, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder, gzip};
@@ -24,7 +27,10 @@ pub(crate) fn any_bytes(stored: &[u8]) -> bool {
     let whole = STRICT.with_borrow_mut(|decoder| {
         let whole = decode(decoder, stored);
         for chunk in CHUNKS {
-            assert_same(&decode_in_chunks(decoder, stored, chunk), &whole, &chunk);
+            let pieces = decode_in_chunks(decoder, stored, chunk);
+            if !matches!(pieces, Err(Damage::Gzip { .. })) || !is_proven_by_its_end(stored) {
+                assert_same(&pieces, &whole, &chunk);
+            }
         }
         whole
     });
@@ -35,6 +41,18 @@ pub(crate) fn any_bytes(stored: &[u8]) -> bool {
         assert_eq!(tally.stored_bytes, stored.len() as u64);
     }
     whole.is_ok()
+}
+
+/// Whether the last eight bytes are the CRC and the size of what can be unpacked. The short cut for small
+/// objects then takes the document, which is whole, even if something stands before them.
+fn is_proven_by_its_end(stored: &[u8]) -> bool {
+    let mut text = Vec::new();
+    // What it thinks of the trailer does not matter here.
+    let _ = MultiGzDecoder::new(stored).read_to_end(&mut text);
+    let mut crc = Crc::new();
+    crc.update(&text);
+    let end = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
+    !text.is_empty() && stored.ends_with(&end)
 }
 
 /// Any well-formed document and any selection: exactly the records that a full reading selects, as
