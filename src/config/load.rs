@@ -54,8 +54,7 @@ fn read_file(path: &Path) -> Result<String, String> {
 }
 
 /// Checks the text of a configuration that was fetched from [`Elsewhere`](super::Elsewhere): it lies in no
-/// folder that a relative path
-/// could start at.
+/// folder that a relative path could start at.
 ///
 /// # Errors
 /// Every mistake, relative paths included.
