@@ -43,10 +43,12 @@ pub(super) fn start(
         while drivers.next().await.is_some() {}
         kafka.client.close().await;
     };
+    // With one topic there is nothing to sort.
+    let only = if by_topic.len() == 1 { by_topic.pop_first() } else { None };
     Built {
         name: config.name.clone(),
         required: config.required,
-        sink: Arc::new(Lanes { topic, by_topic }),
+        sink: only.map_or_else(|| Arc::new(Lanes { topic, by_topic }) as _, |(_, lane)| lane),
         driver: Box::pin(driver),
     }
 }
