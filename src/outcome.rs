@@ -35,6 +35,17 @@ impl fmt::Display for Why {
     }
 }
 
+/// An error and what caused it, in one line: the clients' own words are nested, and the outer ones say little.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
 /// What became of one event at one sink.
 ///
 /// A problem of the destination is never a problem of the event: expired tokens, missing topics,

@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::operation::RequestId;
 use futures_util::future::BoxFuture;
 
 use super::{Stage, Version, Versions};
-use crate::outcome::Why;
+use crate::outcome::{Why, causes};
 
 /// A sink waits for the answer, retries of the SDK included.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -59,17 +59,6 @@ impl Versions for SecretsManager {
     }
 }
 
-/// Every cause, without the answer that the SDK would show beside: it may hold the secret.
-fn causes(fault: &dyn std::error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
-}
-
 fn is_absent<E: ProvideErrorMetadata, R>(fault: &SdkError<E, R>) -> bool {
     fault.code() == Some("ResourceNotFoundException")
 }
@@ -84,6 +73,7 @@ where
             let request = fault.request_id().unwrap_or("none");
             format!("{code}: {} (request id {request})", message.unwrap_or("no message"))
         }
+        // Not the answer that the SDK would show beside: it may hold the secret.
         (None, _) => causes(fault),
     };
     let todo = match fault.code() {

@@ -26,7 +26,7 @@ pub use self::send::MAX_BODY;
 
 use super::facts::QueueFacts;
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, Receipt};
-use crate::outcome::Why;
+use crate::outcome::{Why, causes};
 
 /// The longest `WaitTimeSeconds` there is; shorter ones ask only some of SQS's hosts and cost more.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -264,17 +264,6 @@ fn label(code: &str, status: Option<u16>) -> &'static str {
             _ => "sqs_error",
         },
     }
-}
-
-/// An error and what caused it, in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

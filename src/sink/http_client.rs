@@ -1,12 +1,11 @@
 //! What the sinks' HTTP clients do alike: whom they trust, how much of an answer they read, and what they say of a fault.
 //! Towards whom and with which secret is each one's own affair.
 
-use std::error::Error as _;
-
 use reqwest::{Certificate, ClientBuilder, Identity, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Secret, Tls};
+use crate::outcome::causes;
 
 /// Most bytes of an answer that are read; a proxy may have more to say.
 const MOST_BODY: usize = 64 * 1024;
@@ -65,14 +64,7 @@ pub(super) async fn body_of(mut response: Response) -> Result<Vec<u8>, reqwest::
 
 /// What failed, with every cause that the client knows, and no URL: it may carry credentials.
 pub(super) fn causes_of(fault: reqwest::Error) -> String {
-    let fault = fault.without_url();
-    let mut causes = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(inner) = cause {
-        causes.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    causes
+    causes(&fault.without_url())
 }
 
 /// Whether certificates are what failed, in rustls's own words: "invalid peer certificate: …", "received fatal

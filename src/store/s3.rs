@@ -24,6 +24,7 @@ pub use self::listing::{Ask, Listed, Listing};
 
 use super::classify::classify;
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
+use crate::outcome::causes;
 
 /// Clients kept, and bucket regions remembered, at most; beyond it the memory starts afresh.
 const REMEMBERED: usize = 64;
@@ -261,17 +262,6 @@ where
     let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
     let _ = write!(text, " (HTTP status {status}, request id {request_id})");
     StoreError { kind, text }
-}
-
-/// An error and what caused it, in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// The region that S3 names when a request went to another one (301, or 400 for the signature's).

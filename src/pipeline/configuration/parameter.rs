@@ -15,7 +15,7 @@ use serde_json::json;
 use url::Url;
 
 use super::super::aws::ca_bundle;
-use crate::outcome::Why;
+use crate::outcome::{Why, causes};
 
 /// Another endpoint, as the SDKs know it.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_SSM";
@@ -223,17 +223,6 @@ fn signed(
     let made = signature.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Ok(own.into_iter().chain(made).collect())
-}
-
-/// An error and what caused it, in one line.
-fn causes(fault: &dyn Error) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

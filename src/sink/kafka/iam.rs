@@ -4,7 +4,6 @@
 //! beside the sink's driver keeps the credentials fresh, and a token is signed from what is at hand. It is said to
 //! end no later than the credentials do, or librdkafka would go on logging in with one that MSK refuses.
 
-use std::error::Error as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +13,7 @@ use rdkafka::client::OAuthToken;
 
 use super::super::backoff::Backoff;
 use super::token;
-use crate::outcome::Why;
+use crate::outcome::{Why, causes};
 
 /// How long AWS has to give credentials. The chain asks one place after the other.
 const LOAD: Duration = Duration::from_secs(30);
@@ -113,13 +112,7 @@ impl Iam {
         let credentials = match asked {
             Ok(Ok(credentials)) => credentials,
             Ok(Err(fault)) => {
-                let mut causes = fault.to_string();
-                let mut cause = fault.source();
-                while let Some(inner) = cause {
-                    causes.push_str(&format!(": {inner}"));
-                    cause = inner.source();
-                }
-                return Err(self.why(&format!("AWS gives no credentials: {causes}")));
+                return Err(self.why(&format!("AWS gives no credentials: {}", causes(&fault))));
             }
             Err(_) => {
                 let text = format!("AWS gave no credentials in {} s", LOAD.as_secs());
