@@ -7,12 +7,13 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{FutureProducer, Producer as _};
+use rdkafka::producer::{Producer as _, ThreadedProducer};
 use tokio::time::Instant;
 
 use super::ears::{Cause, Ears, explained};
 use super::errors::{blame, is_login};
 use super::iam::Iam;
+use super::reports::{Batch, Report};
 use super::secrets::{self, Fingerprint};
 use super::settings;
 use crate::config::{KafkaAuth, KafkaConfig, Secret};
@@ -177,7 +178,7 @@ pub(super) fn try_settings(sink: &str, own: &KafkaConfig) -> Result<(), Why> {
 
 /// A producer, and what was last heard of it.
 pub(super) struct Live {
-    producer: FutureProducer<Ears>,
+    producer: ThreadedProducer<Ears>,
     ears: Ears,
     /// What its secrets were.
     secrets: Fingerprint,
@@ -187,8 +188,8 @@ pub(super) struct Live {
 
 impl Live {
     fn new(sink: &str, properties: &ClientConfig, ears: Ears) -> Result<Self, Why> {
-        let producer =
-            FutureProducer::from_config_and_context(properties, ears.clone()).map_err(|fault| {
+        let producer = ThreadedProducer::from_config_and_context(properties, ears.clone())
+            .map_err(|fault| {
                 Why::new("sink_setting", format!("sink.{sink}: {}", refusal(&fault)))
             })?;
         let looked = Mutex::new(Instant::now());
@@ -206,8 +207,18 @@ impl Live {
     }
 
     /// For sending.
-    pub(super) fn producer(&self) -> &FutureProducer<Ears> {
+    pub(super) fn producer(&self) -> &ThreadedProducer<Ears> {
         &self.producer
+    }
+
+    /// A batch of so many records, of none of which anything is known.
+    pub(super) fn open(&self, count: usize) -> Batch {
+        self.ears.reports().open(count)
+    }
+
+    /// What became of a record that librdkafka did not take.
+    pub(super) fn report(&self, record: usize, report: Report) {
+        self.ears.reports().take(record, report);
     }
 
     /// The error that made this producer useless for good, if there was one.

@@ -1,4 +1,4 @@
-//! What librdkafka has to say, and asks, on threads of its own: log lines, troubles, statistics, tokens. Nothing here
+//! What librdkafka has to say, and asks, on threads of its own: log lines, troubles, reports, statistics, tokens. Nothing here
 //! may wait or panic.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,13 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
 use tokio::time::Instant;
 
-use super::errors::{Blame, blame};
+use super::errors::{Blame, blame, code_of};
 use super::iam::Iam;
+use super::reports::Reports;
 use super::statistics::Statistics;
 use crate::telemetry::Metrics;
 
@@ -48,6 +51,7 @@ pub(super) fn explained(code: RDKafkaErrorCode, behind: Option<Cause>) -> Cause 
 pub(super) struct Ears {
     sink: String,
     heard: Arc<Mutex<Heard>>,
+    reports: Arc<Reports>,
     statistics: Option<Arc<Statistics>>,
     iam: Option<Arc<Iam>>,
     deaf: bool,
@@ -63,8 +67,8 @@ struct Heard {
 impl Ears {
     /// For a client that asks one question.
     pub(super) fn new(sink: &str, iam: Option<Arc<Iam>>) -> Self {
-        let heard = Arc::default();
-        Self { sink: sink.to_owned(), heard, statistics: None, iam, deaf: false }
+        let (heard, reports) = (Arc::default(), Arc::default());
+        Self { sink: sink.to_owned(), heard, reports, statistics: None, iam, deaf: false }
     }
 
     /// For a client that is made for its settings to be looked at.
@@ -76,6 +80,11 @@ impl Ears {
     pub(super) fn of_producer(sink: &str, metrics: &Arc<Metrics>, iam: Option<Arc<Iam>>) -> Self {
         let statistics = Some(Arc::new(Statistics::new(sink, metrics)));
         Self { statistics, ..Self::new(sink, iam) }
+    }
+
+    /// The batches whose reports come here.
+    pub(super) fn reports(&self) -> &Arc<Reports> {
+        &self.reports
     }
 
     /// All is well: what was heard before explains nothing that comes.
@@ -104,6 +113,15 @@ impl Ears {
 }
 
 impl ConsumerContext for Ears {}
+
+impl ProducerContext for Ears {
+    /// A record's number.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, record: usize) {
+        self.reports.take(record, result.as_ref().map(drop).map_err(|(fault, _)| code_of(fault)));
+    }
+}
 
 impl ClientContext for Ears {
     // Asked for only where the mechanism is OAUTHBEARER.
@@ -146,7 +164,7 @@ impl ClientContext for Ears {
         if self.deaf {
             return;
         }
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let code = code_of(&error);
         // A broker that wants another certificate says so after the handshake: to librdkafka it only hung up.
         let refused =
             code == RDKafkaErrorCode::BrokerTransportFailure && reason.contains("SSL alert");

@@ -3,7 +3,7 @@
 //! librdkafka calls some of these "permanent". Only a record's own size and content are; a topic that is missing or
 //! an ACL that was forgotten are an operator's to mend, and then the record goes through.
 
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// Who has to change for a record to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,11 @@ pub(super) enum Blame {
     Operator,
     /// Nobody: the cluster is not there, or busy.
     Time,
+}
+
+/// librdkafka's code for a failure.
+pub(super) fn code_of(fault: &KafkaError) -> Code {
+    fault.rdkafka_error_code().unwrap_or(Code::Unknown)
 }
 
 /// Who is to blame for `code`, and the stable reason. What is not known to be final is retried.

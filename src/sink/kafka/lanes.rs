@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::handle::{self, Bounds, Sent, Transmit};
 use super::super::{Built, Sink, SinkState};
-use super::Kafka;
+use super::{Kafka, reports};
 use crate::config::{Mapping, SinkConfig};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
@@ -20,6 +20,8 @@ use crate::telemetry::Metrics;
 
 /// Batches overlap, and are small, so that neither librdkafka nor the broker is idle while we render and answer.
 const BOUNDS: Bounds = Bounds { batch: 500, parallel: 4, beside: 1, pending: 10_000 };
+
+const _: () = assert!(BOUNDS.batch <= reports::MOST, "a record carries its place");
 
 /// The sink, with one lane or several; the producer is flushed and let go when the last of them has ended.
 pub(super) fn start(

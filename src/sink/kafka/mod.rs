@@ -1,7 +1,7 @@
 //! The Kafka sink: an idempotent producer whose every delivery report is awaited.
 //!
 //! `settings` maps the configuration to librdkafka's properties, `client` owns the producer and replaces one that
-//! is beyond repair, `ears` hears what it says, `statistics` counts it; `lanes` keeps the topics of a sink out of each
+//! is beyond repair, `ears` hears what it says, `reports` gathers what it reports, `statistics` counts it; `lanes` keeps the topics of a sink out of each
 //! other's way; `record` says what of an event becomes key and headers, `errors` what a failure means. `iam` and
 //! `token` are Amazon MSK's login, `registry` the schemas'.
 
@@ -13,6 +13,7 @@ mod lanes;
 mod probe;
 mod record;
 mod registry;
+mod reports;
 mod secrets;
 mod settings;
 mod statistics;
@@ -20,14 +21,14 @@ mod statistics;
 mod tests;
 mod token;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use prometheus_client::metrics::counter::Counter;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryFuture, FutureRecord};
+use rdkafka::producer::BaseRecord;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::Sent;
@@ -40,6 +41,7 @@ use client::{Client, Live};
 use ears::Cause;
 use errors::Blame;
 use registry::Registry;
+use reports::{Batch, Report};
 
 /// How long a full queue is left alone if nothing of ours is in it.
 const QUEUE_FULL: Duration = Duration::from_millis(20);
@@ -119,12 +121,6 @@ struct Addressed<'e> {
     schema: Option<u32>,
 }
 
-/// What became of one record.
-type Report = Result<(), RDKafkaErrorCode>;
-
-/// A record that librdkafka has taken, by its place in the batch.
-type Pending = VecDeque<(usize, DeliveryFuture)>;
-
 impl Kafka {
     fn new(
         config: &SinkConfig,
@@ -150,19 +146,15 @@ impl Kafka {
 
     /// Queues every record, then awaits every report: never one after the other.
     async fn produce(&self, live: &Live, events: &[Addressed<'_>]) -> Vec<Report> {
-        let mut reports = vec![Err(RDKafkaErrorCode::Unknown); events.len()];
-        let mut pending = Pending::new();
+        let batch = live.open(events.len());
         let mut payload = Vec::new();
         for (at, event) in events.iter().enumerate() {
             self.write(*event, &mut payload);
-            match self.queue(live, *event, &payload, &mut pending, &mut reports).await {
-                Ok(delivery) => pending.push_back((at, delivery)),
-                Err(code) => reports[at] = Err(code),
+            if let Err(code) = self.queue(live, *event, &payload, &batch, at).await {
+                live.report(batch.record(at), Err(code));
             }
         }
-        // Reports come in order: with the newest, nearly all of them are there, and one wait is enough.
-        while await_report(pending.pop_back(), &mut reports).await {}
-        reports
+        batch.all().await
     }
 
     /// A record's value.
@@ -179,23 +171,23 @@ impl Kafka {
         live: &Live,
         Addressed { event, topic, .. }: Addressed<'_>,
         payload: &[u8],
-        pending: &mut Pending,
-        reports: &mut [Report],
-    ) -> Result<DeliveryFuture, RDKafkaErrorCode> {
-        let mut record = FutureRecord::to(topic)
+        batch: &Batch,
+        at: usize,
+    ) -> Report {
+        let mut record = BaseRecord::with_opaque_to(topic, batch.record(at))
             .key(record::key(event, self.key))
             .payload(payload)
             .headers(record::headers(event, self.format));
         loop {
-            match live.producer().send_result(record) {
-                Ok(delivery) => return Ok(delivery),
+            match live.producer().send(record) {
+                Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     record = back;
-                    if !await_report(pending.pop_front(), reports).await {
+                    if !batch.another(at).await {
                         tokio::time::sleep(QUEUE_FULL).await;
                     }
                 }
-                Err((fault, _)) => return Err(code_of(&fault)),
+                Err((fault, _)) => return Err(errors::code_of(&fault)),
             }
         }
     }
@@ -308,20 +300,4 @@ impl Kafka {
             Blame::Time => (Outcome::Retry(why), false),
         }
     }
-}
-
-/// Awaits a report; `false`: none is due.
-async fn await_report(due: Option<(usize, DeliveryFuture)>, reports: &mut [Report]) -> bool {
-    let Some((at, delivery)) = due else { return false };
-    reports[at] = match delivery.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((fault, _))) => Err(code_of(&fault)),
-        // The producer was dropped with the record in it.
-        Err(_) => Err(RDKafkaErrorCode::PurgeQueue),
-    };
-    true
-}
-
-fn code_of(fault: &KafkaError) -> RDKafkaErrorCode {
-    fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
 }

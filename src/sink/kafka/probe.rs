@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ears::Ears;
 use super::errors::blame;
+use super::errors::code_of;
 use super::iam::Iam;
 use super::settings;
 use crate::config::KafkaConfig;
@@ -53,8 +54,6 @@ fn ask(
     topics: &[String],
     patience: Duration,
 ) -> Result<(), (String, RDKafkaErrorCode)> {
-    let code_of =
-        |fault: &KafkaError| fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
     let consumer: Result<BaseConsumer<Ears>, KafkaError> =
         BaseConsumer::from_config_and_context(properties, ears.clone());
     let consumer = consumer.map_err(|fault| (topics.join(", "), code_of(&fault)))?;
