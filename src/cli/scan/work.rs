@@ -25,6 +25,9 @@ use crate::telemetry::escape;
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
+/// A file up to this long is decoded when all of it is there, which is faster; for longer ones it makes no difference.
+const WHOLE: usize = 1 << 20;
+
 /// Most files of a batch; together they have about a chunk.
 const BATCH: usize = 64;
 
@@ -118,7 +121,7 @@ fn begin(queue: &Queue, most: usize) -> Option<(Vec<Input>, SyncSender<Parcel>)>
 }
 
 fn work(queue: &Queue, mut decoder: Decoder, task: &Task<'_>) {
-    let mut chunk = vec![0; CHUNK];
+    let mut buffer = vec![0; WHOLE];
     let mut most = 1;
     while let Some((batch, parcels)) = begin(queue, most) {
         let (files, mut bytes) = (batch.len(), 0);
@@ -127,7 +130,7 @@ fn work(queue: &Queue, mut decoder: Decoder, task: &Task<'_>) {
             let outbox = &mut outbox;
             let mut file =
                 OneFile { path: &input.path, task, outbox, stored: 0, events: 0, bad: 0 };
-            let result = file.read(&mut decoder, &mut chunk);
+            let result = file.read(&mut decoder, &mut buffer, input.may_wait);
             decoder.reset();
             bytes += file.stored;
             let ended = Ended { events: file.events, bad: file.bad, result };
@@ -175,27 +178,34 @@ struct OneFile<'a> {
 }
 
 impl OneFile<'_> {
-    fn read(&mut self, decoder: &mut Decoder, chunk: &mut [u8]) -> Result<Tally, String> {
+    /// What comes bit by bit is not waited for.
+    fn read(
+        &mut self,
+        decoder: &mut Decoder,
+        buffer: &mut [u8],
+        may_wait: bool,
+    ) -> Result<Tally, String> {
         let mut file: Box<dyn Read> = if self.path.as_os_str() == "-" {
             Box::new(io::stdin().lock())
         } else {
             Box::new(File::open(self.path).map_err(|cause| cause.to_string())?)
         };
         let mut found = Vec::new();
-        let first = fill(&mut file, chunk)?;
-        if first < CHUNK {
+        let most = if may_wait { CHUNK } else { WHOLE };
+        let first = fill(&mut file, &mut buffer[..most])?;
+        if first < most {
             // Wholly in memory: the fast way.
-            let tally = decoder.decode(&chunk[..first], &mut found);
+            let tally = decoder.decode(&buffer[..first], &mut found);
             self.tell(first, &mut found)?;
             return tally.map_err(|damage| damage.to_string());
         }
         let mut length = first;
         while length > 0 {
-            let pushed = decoder.push(&chunk[..length], &mut found);
+            let pushed = decoder.push(&buffer[..length], &mut found);
             self.tell(length, &mut found)?;
             self.outbox.send()?;
             pushed.map_err(|damage| damage.to_string())?;
-            length = fill(&mut file, chunk)?;
+            length = fill(&mut file, &mut buffer[..CHUNK])?;
         }
         let tally = decoder.finish(&mut found);
         self.tell(0, &mut found)?;
