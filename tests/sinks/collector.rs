@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
-use certrelay::config::{Config, parse};
+use certrelay::config::Config;
 use certrelay::event::{Arrival, CallOutcome, Event, Lane, render};
 use certrelay::outcome::Outcome;
 use certrelay::sink::{self, SinkState};
@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
-use super::running::{Running, start};
+use super::running::{Running, parsed, start};
 use crate::support::tier;
 use between::Between;
 use exported::{Exported, in_doubles};
@@ -90,11 +90,11 @@ impl Soc {
     }
 
     fn config(&self) -> Config {
-        parse("test", &self.text, tier::project()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+        parsed(&self.text)
     }
 
     fn start(&self) -> Running {
-        start(&self.text, None)
+        start(&self.config(), None)
     }
 
     fn event(&self, n: usize, padding: usize) -> Arc<Event> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use certrelay::outcome::Outcome;
 
 use super::broker::{Broker, shared};
-use super::running::{events, start};
+use super::running::{events, parsed, start};
 use crate::support::tier;
 
 /// The class behind each script, as the scripts of Kafka's distribution have it.
@@ -84,7 +84,7 @@ async fn the_guide_leads_from_nothing_to_a_consumer_that_reads_our_events() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let password = folder.path().join("password");
     std::fs::write(&password, "choose-one").expect("written");
-    let running = start(&sink_of(&page, broker, &password), None);
+    let running = start(&parsed(&sink_of(&page, broker, &password)), None);
     assert_eq!(running.sink.deliver(events(3)).await, vec![Outcome::Delivered; 3]);
     running.finish().await;
     let enough = ["--max-messages", "3", "--timeout-ms", "60000"];

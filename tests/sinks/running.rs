@@ -1,4 +1,4 @@
-//! A Kafka sink that runs, made of the configuration that an operator would write; and events for it.
+//! A sink that runs, made of the configuration that an operator would write; and events for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) fn run(lines: &str) -> Running {
 
 /// As [`run`], with AWS credentials.
 pub(crate) fn run_with(lines: &str, aws: Option<SharedCredentialsProvider>) -> Running {
-    start(&whole(lines), aws)
+    start(&parsed(&whole(lines)), aws)
 }
 
 /// What `check --connect` would say of such a sink.
@@ -40,7 +40,8 @@ pub(crate) async fn probe(lines: &str, aws: Option<SharedCredentialsProvider>) -
     sink::probe(&parsed(&whole(lines)).sinks[0], aws).await
 }
 
-fn parsed(text: &str) -> Config {
+/// A whole configuration; relative paths start at the project's folder.
+pub(crate) fn parsed(text: &str) -> Config {
     config::parse("test", text, tier::project()).unwrap_or_else(|e| panic!("{e:#?}"))
 }
 
@@ -66,9 +67,8 @@ fn whole(lines: &str) -> String {
     )
 }
 
-/// The first sink of a whole configuration.
-pub(crate) fn start(text: &str, aws: Option<SharedCredentialsProvider>) -> Running {
-    let config = parsed(text);
+/// The first sink of a configuration.
+pub(crate) fn start(config: &Config, aws: Option<SharedCredentialsProvider>) -> Running {
     let stop = CancellationToken::new();
     let metrics = Arc::new(Metrics::new());
     let built = sink::build(&config.sinks[0], aws, &metrics, stop.clone()).expect("a sink");

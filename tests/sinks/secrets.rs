@@ -1,22 +1,14 @@
 //! Secrets in AWS Secrets Manager, against moto's: read, rotated, and fallen back from.
 
-use std::sync::Arc;
-
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
-use bytes::Bytes;
-use certrelay::cloudtrail::{Origin, Record};
-use certrelay::config::{Config, parse};
-use certrelay::event::{Arrival, Event, Lane};
+use certrelay::config::Config;
 use certrelay::outcome::{Outcome, Why};
-use certrelay::telemetry::Metrics;
-use certrelay::{pipeline, sink};
+use certrelay::pipeline;
 use secrecy::ExposeSecret as _;
-use time::OffsetDateTime;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::broker::{ids, shared};
+use super::running::{event, parsed, start};
 use crate::service::Service;
 use crate::support::hec::{HecStandIn, Options, Token};
 use crate::support::{real, tier};
@@ -38,18 +30,7 @@ fn config(moto: &str, hec: &str, secret: &str) -> Config {
         secretsmanager_endpoint = "{moto}"
         "#
     );
-    parse("test", &text, tier::project()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
-
-fn event(id: &str) -> Arc<Event> {
-    let text = format!(
-        r#"{{"eventID":"{id}","eventName":"ListSigningCertificates","eventSource":"iam.amazonaws.com","eventTime":"2026-03-01T09:00:00Z"}}"#
-    );
-    let origin = Origin::Inline { message_id: "m".to_owned() };
-    let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
-    let record = Record { bytes: Bytes::from(text), index: 0, offset: 0 };
-    Arc::new(Event::read(record, arrival).expect("a record"))
+    parsed(&text)
 }
 
 fn token(config: &Config) -> String {
@@ -95,19 +76,14 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
     let config = config(&moto.url, &hec.url(), arn);
     assert_eq!(connect(&config).await, Ok(()));
     assert_eq!(token(&config), "two");
-    let stop = CancellationToken::new();
-    let built = sink::build(&config.sinks[0], None, &Arc::new(Metrics::new()), stop.clone());
-    let built = built.expect("a sink");
-    let mut driver = JoinSet::new();
-    driver.spawn(built.driver);
-    assert_eq!(built.sink.deliver(vec![event("a")]).await, [Outcome::Delivered]);
+    let running = start(&config, None);
+    assert_eq!(running.sink.deliver(vec![event("a", 0)]).await, [Outcome::Delivered]);
     assert_eq!(token(&config), "one", "the previous version");
     // Splunk has learned the new one.
     hec.change(|options| options.tokens = vec![Token::new("two")]);
-    assert_eq!(built.sink.deliver(vec![event("b")]).await, [Outcome::Delivered]);
+    assert_eq!(running.sink.deliver(vec![event("b", 0)]).await, [Outcome::Delivered]);
     assert_eq!(token(&config), "two");
-    stop.cancel();
-    driver.join_all().await;
+    running.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,17 +138,12 @@ async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
         part("key"),
         moto.url
     );
-    let config = parse("test", &text, tier::project()).unwrap_or_else(|e| panic!("{e}"));
+    let config = parsed(&text);
     let answers = pipeline::secrets(&config, Some(Service::aws())).await.expect("a client");
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(|(_, answer)| answer.is_ok()), "{answers:?}");
-    let stop = CancellationToken::new();
-    let built = sink::build(&config.sinks[0], None, &Arc::new(Metrics::new()), stop.clone());
-    let built = built.expect("a sink");
-    let mut driver = JoinSet::new();
-    driver.spawn(built.driver);
-    assert_eq!(built.sink.deliver(vec![event("a")]).await, [Outcome::Delivered]);
-    stop.cancel();
-    driver.join_all().await;
+    let running = start(&config, None);
+    assert_eq!(running.sink.deliver(vec![event("a", 0)]).await, [Outcome::Delivered]);
+    running.finish().await;
     assert_eq!(ids(&broker.consume("certificate-of-aws", 1)), ["a"]);
 }
