@@ -85,7 +85,7 @@ impl Http {
         Ok(http)
     }
 
-    /// POSTs `body`, which [`gzip`] or [`pack`] has compressed, and reads the answer, whatever its status.
+    /// POSTs `body`, which [`pack`] has compressed, and reads the answer, whatever its status.
     ///
     /// # Errors
     /// There was no answer: it may have been acted upon or not.
@@ -160,10 +160,15 @@ impl Http {
         {
             return Ok(kept.value.clone());
         }
-        if let Err(why) = self.token.renew().await {
+        self.renew(&self.token).await;
+        self.read_token()
+    }
+
+    /// Looks whether the secret has changed. What was read before may still be good.
+    async fn renew(&self, secret: &Secret) {
+        if let Err(why) = secret.renew().await {
             tracing::warn!(sink = self.sink, code = why.code, "the secret stays as it is: {why}");
         }
-        self.read_token()
     }
 
     fn read_token(&self) -> Result<HeaderValue, Why> {
@@ -186,13 +191,7 @@ impl Http {
             }
         }
         for secret in self.tls.secrets() {
-            if let Err(why) = secret.renew().await {
-                tracing::warn!(
-                    sink = self.sink,
-                    code = why.code,
-                    "the secret stays as it is: {why}"
-                );
-            }
+            self.renew(secret).await;
         }
         // A certificate and its key, say, of which only one was changed so far: they are read again.
         let value = build_client(&self.sink, &self.tls, self.timeout, self.ages)
@@ -232,7 +231,7 @@ pub(super) fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// [`gzip`], where it does not hold up what else runs.
+/// A body as it is sent, compressed where that does not hold up what else runs.
 ///
 /// # Errors
 /// The runtime ends.
@@ -244,8 +243,7 @@ pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>, Why> {
     packed.map_err(|fault| Why::new("sink_fault", format!("a request was not made: {fault}")))
 }
 
-/// A body as it is sent.
-pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
+fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     // Writing to memory cannot fail; if it ever did, the collector refuses half a stream.
     let _ = encoder.write_all(body);

@@ -73,7 +73,7 @@ struct Splunk {
     endpoints: Arc<Endpoints>,
     http: Arc<Http>,
     /// Held by the one request that is under way.
-    turn: tokio::sync::Mutex<()>,
+    one_at_a_time: tokio::sync::Mutex<()>,
     /// `None`: a request is believed when it is answered.
     acks: Option<Arc<Acks>>,
     max_batch_bytes: usize,
@@ -113,7 +113,7 @@ impl Splunk {
             envelopes: Envelopes::new(own, config.format, render),
             endpoints,
             http,
-            turn: tokio::sync::Mutex::new(()),
+            one_at_a_time: tokio::sync::Mutex::new(()),
             acks,
             max_batch_bytes: own.max_batch_bytes,
             learned_limit: AtomicUsize::new(usize::MAX),
@@ -135,7 +135,7 @@ impl Splunk {
     async fn post(&self, body: Vec<u8>) -> Result<Posted<'_>, Why> {
         let bytes = body.len() as u64;
         let body = http::pack(body).await?;
-        let _turn = self.turn.lock().await;
+        let _one_at_a_time = self.one_at_a_time.lock().await;
         let endpoint = self.endpoints.choose(&self.http).await;
         let turn = endpoint.session.turn().await;
         let ticket = endpoint.session.ticket();

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::http::{Ages, gzip};
+use super::http::{Ages, pack};
 use super::*;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -22,8 +22,8 @@ async fn connections(ages: Ages) -> usize {
     let endpoint = &endpoints.all()[0];
     for _ in 0..3 {
         let ticket = endpoint.session.ticket();
-        let reply =
-            http.post(&endpoint.event_url, &ticket, gzip(br#"{"event":"x"}"#)).await.unwrap();
+        let body = pack(br#"{"event":"x"}"#.to_vec()).await.unwrap();
+        let reply = http.post(&endpoint.event_url, &ticket, body).await.unwrap();
         assert_eq!(reply.status, 200);
     }
     assert_eq!(hec.count(), 3);
@@ -73,7 +73,8 @@ async fn an_error_page_without_end_is_cut_and_what_is_quoted_of_it_holds_no_toke
     let endpoints = Endpoints::new("soc", &own.endpoints).unwrap();
     let endpoint = &endpoints.all()[0];
     let ticket = endpoint.session.ticket();
-    let reply = http.post(&endpoint.event_url, &ticket, gzip(b"{}")).await.unwrap();
+    let body = pack(b"{}".to_vec()).await.unwrap();
+    let reply = http.post(&endpoint.event_url, &ticket, body).await.unwrap();
     assert_eq!(reply.status, 502);
     assert!(reply.body.len() <= 64 * 1024, "{}", reply.body.len());
     // What lies in sockets' buffers is not read by us; a page that is read whole would have no end.
