@@ -8,12 +8,11 @@ use std::time::Duration;
 use certrelay::config;
 use certrelay::event::Event;
 use certrelay::outcome::Outcome;
-use certrelay::sink::{self, Sink};
+use certrelay::sink::{self, Sink, Stop};
 use certrelay::telemetry::Metrics;
 use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::records::{self, DISTINCT};
 use super::{Report, TOPIC, Task, begin};
@@ -39,7 +38,7 @@ pub(crate) async fn run(task: &Task, sink: &str) -> Result<Report, Box<dyn Error
     );
     let config = config::parse("bench", &text, Path::new("."))?;
     let one = config.sinks.first().ok_or("no sink")?;
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     let built = sink::build(one, None, &Arc::new(Metrics::new()), stop.clone());
     let built = built.map_err(|why| why.to_string())?;
     let mut driver = JoinSet::new();
@@ -55,7 +54,7 @@ pub(crate) async fn run(task: &Task, sink: &str) -> Result<Report, Box<dyn Error
         false => flood(&built.sink, &events, task.events).await?,
     };
     let report = Report { first: first.as_secs_f64() * 1000.0, ..begun.end(latencies) };
-    stop.cancel();
+    stop.by(Instant::now() + Duration::from_secs(60));
     driver.join_all().await;
     Ok(report)
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::Parts;
@@ -40,7 +39,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     for (_, read) in secrets(&config, aws.clone()).await? {
         read?;
     }
-    let sinks_stop = CancellationToken::new();
+    let sinks_stop = sink::Stop::default();
     let mut sinks = Vec::with_capacity(config.sinks.len());
     for one in &config.sinks {
         let credentials = sink_credentials(&config, one, aws.clone()).await?;

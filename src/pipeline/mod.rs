@@ -41,7 +41,7 @@ use crate::cloudtrail::DecoderSettings;
 use crate::config::{Delivery, EventOptions};
 use crate::queue::{LeaseKeeper, LeaseSettings, MAX_BATCH, Settler};
 use crate::route::Router;
-use crate::sink::{Built, SinkState};
+use crate::sink::{Built, SinkState, Stop};
 use crate::telemetry::{Health, Metrics, SourceHealth};
 
 use decode::DecodeStage;
@@ -80,8 +80,8 @@ pub struct Parts {
     pub sources: Vec<Source>,
     /// In the order of the configuration.
     pub sinks: Vec<Built>,
-    /// Cancelled to end the sinks' drivers, which were built with it.
-    pub sinks_stop: CancellationToken,
+    /// Ends the sinks' drivers, which were built with it.
+    pub sinks_stop: Stop,
     /// How events are read and rendered.
     pub options: Arc<EventOptions>,
     /// What is known beside the records.
@@ -135,15 +135,17 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
     wire.health.drain();
     let deadline = Instant::now() + drain;
     tracing::info!(drain_seconds = drain.as_secs(), "stopping: no message is received any more");
-    let finished = join_all(&mut receivers, deadline - SETTLE_MARGIN.min(drain / 2)).await;
+    let margin = SETTLE_MARGIN.min(drain / 2);
+    let finished = join_all(&mut receivers, deadline - margin).await;
     if !finished {
         wire.expire.cancel();
-        join_all(&mut receivers, deadline - SETTLE_MARGIN.min(drain / 2) / 2).await;
+        join_all(&mut receivers, deadline - margin / 2).await;
     }
     let abandoned = wire.deliveries.len();
-    sinks_stop.cancel();
+    // Each in time for the next: what sinks hand back is still heard, and then the queues' drivers end.
+    sinks_stop.by(deadline - margin / 5);
     wire.deliveries.close();
-    let _ = tokio::time::timeout_at(deadline, wire.deliveries.wait()).await;
+    let _ = tokio::time::timeout_at(deadline - margin / 10, wire.deliveries.wait()).await;
     queues_stop.cancel();
     join_all(&mut drivers, deadline).await;
     let late = drivers.len();

@@ -27,6 +27,14 @@ struct Open {
     _room: OwnedSemaphorePermit,
 }
 
+impl Open {
+    fn answer(self) {
+        let outcomes = self.outcomes.into_iter().map(|known| known.unwrap_or_else(stopped));
+        // Nobody listens where the caller was dropped: the events were sent all the same.
+        let _ = self.reply.send(outcomes.collect());
+    }
+}
+
 /// The calls that wait.
 pub(super) struct Answers {
     sink: String,
@@ -69,18 +77,22 @@ impl Answers {
         if open.left == 0
             && let Some(open) = self.open.remove(&item.call)
         {
-            // Nobody listens where the caller was dropped: the events were sent all the same.
-            let outcomes = open.outcomes.into_iter().map(|known| known.unwrap_or_else(stopped));
-            let _ = open.reply.send(outcomes.collect());
+            open.answer();
+        }
+    }
+
+    /// Answers every call as far as its outcomes are known: the sink ends.
+    pub(super) fn hand_back(&mut self) {
+        for open in std::mem::take(&mut self.open).into_values() {
+            self.pending.dec_by(count(open.left));
+            open.answer();
         }
     }
 }
 
 impl Drop for Answers {
-    /// A sink that ends without an answer hands its events back.
     fn drop(&mut self) {
-        let left: usize = self.open.values().map(|open| open.left).sum();
-        self.pending.dec_by(count(left));
+        self.hand_back();
     }
 }
 

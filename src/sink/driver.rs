@@ -9,13 +9,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::SinkState;
 use super::answers::{Answers, Item, stopped};
 use super::backoff::Backoff;
 use super::handle::{Bounds, Job, Sent, Transmit};
 use super::status::Status;
+use super::{SinkState, Stop};
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySinkAndReason, Metrics};
 
@@ -37,7 +36,7 @@ pub(super) struct Driver<T> {
     status: Arc<Status>,
     answers: Answers,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
     waiting: VecDeque<Item>,
     work: Work,
     /// Requests among `work`; the rest are late outcomes.
@@ -59,7 +58,7 @@ impl<T: Transmit> Driver<T> {
         status: Arc<Status>,
         answers: Answers,
         metrics: &Arc<Metrics>,
-        stop: CancellationToken,
+        stop: Stop,
     ) -> Self {
         Self {
             transmit: Arc::new(transmit),
@@ -81,11 +80,15 @@ impl<T: Transmit> Driver<T> {
         }
     }
 
-    /// Runs until `stop` is cancelled and everything handed over is answered.
+    /// Runs until `stop` is said and everything handed over is answered, or until its deadline.
     pub(super) async fn run(mut self) {
         let (transmit, stop) = (self.transmit.clone(), self.stop.clone());
         self.work.push(Box::pin(async move {
-            stop.run_until_cancelled(transmit.begin()).await;
+            tokio::select! {
+                biased;
+                () = stop.said() => {}
+                () = transmit.begin() => {}
+            }
             Done::Begun
         }));
         loop {
@@ -97,7 +100,8 @@ impl<T: Transmit> Driver<T> {
             tokio::select! {
                 biased;
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.settle(done),
-                () = self.stop.cancelled(), if !self.stopping => self.begin_stop(),
+                () = self.stop.said(), if !self.stopping => self.begin_stop(),
+                () = self.stop.over(), if self.stopping => break,
                 job = self.queue.recv(), if !self.closed && self.waiting.len() < self.bounds.batch => {
                     match job {
                         Some(job) => self.waiting.extend(self.answers.open(job)),
@@ -107,6 +111,8 @@ impl<T: Transmit> Driver<T> {
                 () = until(self.not_before), if self.not_before.is_some() => self.not_before = None,
             }
         }
+        self.work.clear();
+        self.answers.hand_back();
         self.transmit.finish().await;
     }
 

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 
 use super::lines::{BOUNDS, Lines, WriteLines};
-use super::{Built, handle};
+use super::{Built, Stop, handle};
 use crate::config::{FileConfig, Rotation, SinkConfig};
 use crate::outcome::Why;
 use crate::telemetry::Metrics;
@@ -30,7 +29,7 @@ pub(super) fn build(
     config: &SinkConfig,
     own: &FileConfig,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Result<Built, Why> {
     let append = Append::open(&config.name, own, Box::new(OffsetDateTime::now_utc))?;
     let lines = Lines {

@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answers, stopped};
 use super::driver::Driver;
 use super::status::Status;
-use super::{Built, Sink, SinkState};
+use super::{Built, Sink, SinkState, Stop};
 use crate::config::SinkConfig;
 use crate::event::Event;
 use crate::outcome::Outcome;
@@ -24,8 +23,8 @@ use crate::telemetry::Metrics;
 
 /// One try at the destination. Implementations do not wait and do not repeat: the driver does.
 pub(super) trait Transmit: Send + Sync + 'static {
-    /// Sends `events` once and answers one outcome for each, in order. Never dropped half-way but by
-    /// the end of the process.
+    /// Sends `events` once and answers one outcome for each, in order. Never dropped half-way but at
+    /// the end of the process: its deadline has come.
     fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent>;
 
     /// The driver has started: look at the destination, if only to warn early. Events do not wait for it.
@@ -33,7 +32,7 @@ pub(super) trait Transmit: Send + Sync + 'static {
         Box::pin(async {})
     }
 
-    /// Everything was answered and nothing will follow: flush and let go.
+    /// Everything was answered, or the deadline has come, and nothing will follow: let go.
     fn finish(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
@@ -85,7 +84,7 @@ pub(super) fn start(
     transmit: impl Transmit,
     bounds: Bounds,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Built {
     let room = Arc::new(Semaphore::new(bounds.pending as usize));
     let (jobs, queue) = mpsc::channel(bounds.pending as usize);

@@ -18,6 +18,7 @@ mod lines;
 mod splunk;
 mod status;
 mod stdout;
+mod stop;
 #[cfg(test)]
 mod testing;
 
@@ -25,12 +26,13 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::{OutputFormat, SinkConfig, SinkKind};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
 use crate::telemetry::Metrics;
+
+pub use stop::Stop;
 
 /// Where events go. See the module for the contract.
 pub trait Sink: Send + Sync + 'static {
@@ -64,7 +66,7 @@ pub struct Built {
     pub required: bool,
     /// The handle.
     pub sink: Arc<dyn Sink>,
-    /// Runs until `stop` is cancelled *and* everything handed over has been answered.
+    /// Runs until `stop` is said *and* everything handed over has been answered, or until its deadline.
     pub driver: BoxFuture<'static, ()>,
 }
 
@@ -77,7 +79,7 @@ pub fn build(
     config: &SinkConfig,
     aws: Option<SharedCredentialsProvider>,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Result<Built, Why> {
     match &config.kind {
         SinkKind::Kafka(kafka) => kafka::build(config, kafka, aws, metrics, stop),

@@ -3,10 +3,8 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use tokio_util::sync::CancellationToken;
-
 use super::lines::{BOUNDS, Lines, WriteLines};
-use super::{Built, handle};
+use super::{Built, Stop, handle};
 use crate::config::{SinkConfig, StdoutConfig};
 use crate::outcome::Why;
 use crate::telemetry::Metrics;
@@ -16,7 +14,7 @@ pub(super) fn build(
     config: &SinkConfig,
     _own: &StdoutConfig,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Built {
     let lines = Lines {
         name: config.name.clone(),

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
-use super::{Built, SinkState};
+use super::{Built, SinkState, Stop};
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
 use crate::event::{Arrival, Event, Lane};
 use crate::outcome::Why;
 use crate::telemetry::Metrics;
+
+/// Longer than any sink here needs to end.
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// An event with this `eventID`, one second after the other.
 pub(super) fn event(n: usize) -> Arc<Event> {
@@ -59,16 +62,16 @@ pub(super) fn any_config() -> SinkConfig {
 /// A sink whose driver runs until it is stopped.
 pub(super) struct Running {
     pub(super) built: Arc<dyn super::Sink>,
-    pub(super) stop: CancellationToken,
+    pub(super) stop: Stop,
     pub(super) metrics: Arc<Metrics>,
     tasks: tokio::task::JoinSet<()>,
 }
 
 impl Running {
     /// Starts what `build` makes.
-    pub(super) fn start(build: impl FnOnce(&Arc<Metrics>, CancellationToken) -> Built) -> Self {
+    pub(super) fn start(build: impl FnOnce(&Arc<Metrics>, Stop) -> Built) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let built = build(&metrics, stop.clone());
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(built.driver);
@@ -86,9 +89,9 @@ impl Running {
         }
     }
 
-    /// Stops the driver and waits for its end, at most a minute.
+    /// Stops the driver and waits for its end, at most a minute: that it must come to by itself.
     pub(super) async fn finish(mut self) {
-        self.stop.cancel();
+        self.stop.by(Instant::now() + HOUR);
         let ended = tokio::time::timeout(Duration::from_secs(60), self.tasks.join_next()).await;
         ended.expect("the driver ends after stop").expect("one task").expect("no panic");
     }

@@ -12,7 +12,7 @@ use certrelay::pipeline::{
     self, Bodies as Read, Ended, Executor, Graveyard, KeepBytes, Parts, Source, SourcePolicy,
 };
 use certrelay::route::Router;
-use certrelay::sink::Built;
+use certrelay::sink::{Built, Stop};
 use certrelay::telemetry::{Health, Metrics};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -165,7 +165,7 @@ impl World {
     }
 
     fn parts(&self, steps: &Arc<Steps>, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Parts {
-        let sinks_stop = CancellationToken::new();
+        let sinks_stop = Stop::default();
         let clock = self.clock;
         let visibility = self.settings.delivery.visibility;
         Parts {
@@ -208,14 +208,14 @@ impl World {
         }
     }
 
-    fn built(&self, steps: &Arc<Steps>, stop: &CancellationToken) -> Vec<Built> {
+    fn built(&self, steps: &Arc<Steps>, stop: &Stop) -> Vec<Built> {
         let built = self.sinks.iter().zip(&self.settings.sinks).map(|(sink, (name, required))| {
-            let inner = Arc::clone(sink);
+            let (inner, stop) = (Arc::clone(sink), stop.clone());
             Built {
                 name: (*name).to_owned(),
                 required: *required,
                 sink: Arc::new(SteppedSink { inner, steps: Arc::clone(steps) }),
-                driver: Box::pin(stop.clone().cancelled_owned()),
+                driver: Box::pin(async move { stop.said().await }),
             }
         });
         built.collect()

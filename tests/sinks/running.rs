@@ -9,11 +9,11 @@ use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{self, Config};
 use certrelay::event::{Arrival, Event, Lane};
 use certrelay::outcome::{Outcome, Why};
-use certrelay::sink::{self, Sink, SinkState};
+use certrelay::sink::{self, Sink, SinkState, Stop};
 use certrelay::telemetry::Metrics;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use crate::support::tier;
 
@@ -21,7 +21,7 @@ use crate::support::tier;
 pub(crate) struct Running {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) metrics: Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
     tasks: JoinSet<()>,
 }
 
@@ -69,7 +69,7 @@ fn whole(lines: &str) -> String {
 
 /// The first sink of a configuration.
 pub(crate) fn start(config: &Config, aws: Option<SharedCredentialsProvider>) -> Running {
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     let metrics = Arc::new(Metrics::new());
     let built = sink::build(&config.sinks[0], aws, &metrics, stop.clone()).expect("a sink");
     let mut tasks = JoinSet::new();
@@ -79,7 +79,7 @@ pub(crate) fn start(config: &Config, aws: Option<SharedCredentialsProvider>) -> 
 
 impl Running {
     pub(crate) async fn finish(mut self) {
-        self.stop.cancel();
+        self.stop.by(Instant::now() + Duration::from_secs(3600));
         while self.tasks.join_next().await.is_some() {}
     }
 

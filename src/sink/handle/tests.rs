@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::outcome::Why;
-use crate::sink::testing::{Running, any_config, event};
+use crate::sink::testing::{HOUR, Running, any_config, event};
 
 /// Answers batch after batch as scripted (then `Delivered`), each when a permit is given.
 #[derive(Default)]
@@ -193,7 +194,7 @@ async fn stop_finishes_what_was_handed_over_and_takes_no_more() {
     let deliver = running.built.deliver((0..5).map(event).collect());
     let stop = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        running.stop.cancel();
+        running.stop.by(Instant::now() + HOUR);
         tokio::task::yield_now().await;
         let late = running.built.deliver(vec![event(9)]).await;
         assert!(!script.finished.is_cancelled());
@@ -221,7 +222,7 @@ async fn stop_during_an_outage_answers_retry_without_waiting_for_it_to_end() {
     let began = Instant::now();
     let stop = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        running.stop.cancel();
+        running.stop.by(Instant::now() + HOUR);
     };
     let deliver = running.built.deliver((0..6).map(event).collect());
     let (outcomes, ()) = futures_util::future::join(deliver, stop).await;
@@ -231,10 +232,33 @@ async fn stop_during_an_outage_answers_retry_without_waiting_for_it_to_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_the_deadline_of_a_stop_what_is_known_is_told_and_the_rest_is_handed_back() {
+    let script = Arc::new(Script::default());
+    let never = Late { places: vec![1], outcome: Box::pin(std::future::pending()) };
+    let sent = Sent { late: vec![never], ..Sent::new(vec![Outcome::Delivered; 3]) };
+    *script.answers.lock().unwrap() = [sent].into();
+    let running = run(&script);
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        running.stop.by(Instant::now() + Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_secs(19)).await;
+        assert!(!script.finished.is_cancelled(), "there is a second left");
+    };
+    let deliver = running.built.deliver((0..3).map(event).collect());
+    let ended = tokio::time::timeout(HOUR, futures_util::future::join(deliver, stop));
+    let (outcomes, ()) = ended.await.expect("an answer");
+    assert_eq!(outcomes, [Outcome::Delivered, stopped(), Outcome::Delivered]);
+    let metrics = running.metrics.clone();
+    running.finish().await;
+    assert!(script.finished.is_cancelled());
+    let metrics = metrics.encode();
+    assert!(metrics.contains(r#"sink_pending_events{sink="any"} 0"#), "{metrics}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_driver_that_is_gone_reads_as_retry() {
     let script = Arc::new(Script::default());
-    let built =
-        start(&any_config(), script, BOUNDS, &Arc::new(Metrics::new()), CancellationToken::new());
+    let built = start(&any_config(), script, BOUNDS, &Arc::new(Metrics::new()), Stop::default());
     drop(built.driver);
     assert_eq!(built.sink.deliver(vec![event(0)]).await, [stopped()]);
 }

@@ -20,9 +20,6 @@ use crate::config::{KafkaAuth, KafkaConfig, Secret};
 use crate::outcome::Why;
 use crate::telemetry::{BySink, Metrics};
 
-/// Time for the last records to leave at the end. All of them were answered before: this is a belt.
-const LAST_FLUSH: Duration = Duration::from_secs(5);
-
 /// Makes producers, one at a time.
 pub(super) struct Client {
     sink: String,
@@ -153,14 +150,19 @@ impl Client {
         }
     }
 
-    /// Flushes and lets go.
-    pub(super) async fn close(&self) {
+    /// Gives the last records the time that is `left`, and lets go of them and the producer. If all were answered before,
+    /// there is nothing to wait for.
+    pub(super) async fn close(&self, left: Duration) {
         let live = self.lock().take();
         let Some(live) = live else { return };
-        let flushed = tokio::task::spawn_blocking(move || live.producer().flush(LAST_FLUSH)).await;
-        if let Ok(Err(fault)) = flushed {
-            tracing::warn!(sink = self.sink, "Kafka was not flushed in time: {fault}");
-        }
+        let sink = self.sink.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            if live.producer().flush(left).is_err() {
+                let records = live.producer().in_flight_count();
+                tracing::warn!(sink, records, "Kafka has not answered for all records in time");
+            }
+        });
+        let _ = closed.await;
     }
 }
 

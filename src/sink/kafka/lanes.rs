@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
-use tokio_util::sync::CancellationToken;
 
 use super::super::handle::{self, Bounds, Sent, Transmit};
-use super::super::{Built, Sink, SinkState};
+use super::super::{Built, Sink, SinkState, Stop};
 use super::{Kafka, reports};
 use crate::config::{Mapping, SinkConfig};
 use crate::event::Event;
@@ -28,7 +27,7 @@ pub(super) fn start(
     config: &SinkConfig,
     kafka: Kafka,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Built {
     let kafka = Arc::new(kafka);
     let topic = kafka.topic.clone();
@@ -43,7 +42,7 @@ pub(super) fn start(
     }
     let driver = async move {
         while drivers.next().await.is_some() {}
-        kafka.client.close().await;
+        kafka.client.close(stop.left()).await;
     };
     // With one topic there is nothing to sort.
     let only = if by_topic.len() == 1 { by_topic.pop_first() } else { None };

@@ -29,10 +29,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use prometheus_client::metrics::counter::Counter;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::BaseRecord;
-use tokio_util::sync::CancellationToken;
 
 use super::handle::Sent;
-use super::{Built, Render};
+use super::{Built, Render, Stop};
 use crate::config::{KafkaAuth, KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
 use crate::event::Event;
 use crate::outcome::{Outcome, Why};
@@ -55,7 +54,7 @@ pub(super) fn build(
     own: &KafkaConfig,
     aws: Option<SharedCredentialsProvider>,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Result<Built, Why> {
     let kafka = Kafka::new(config, own, aws, metrics, crate::event::render)?;
     let iam = kafka.client.iam();

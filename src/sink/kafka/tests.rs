@@ -12,9 +12,10 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use super::*;
 use crate::config::SinkKind;
 use crate::sink::SinkState;
-use crate::sink::testing::{Running, config, event, event_with, render_record};
+use crate::sink::testing::{HOUR, Running, config, event, event_with, render_record};
 
 mod answers;
+mod ending;
 mod topics;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -270,29 +271,6 @@ async fn a_full_queue_is_backpressure_and_not_a_failure() {
     assert_eq!(outcomes, vec![Outcome::Delivered; 200]);
     assert_eq!(consume(&cluster, 200).len(), 200);
     assert!(!running.metrics.encode().contains("sink_errors_total{"));
-    running.finish().await;
-}
-
-#[tokio::test]
-async fn dropping_the_caller_does_not_cancel_its_records() {
-    let cluster = cluster();
-    cluster.broker_round_trip_time(-1, Duration::from_millis(200)).unwrap();
-    let running = run(&settings(&cluster));
-    let deliver = running.built.deliver(vec![event(0)]);
-    assert!(tokio::time::timeout(Duration::from_millis(50), deliver).await.is_err());
-    running.finish().await;
-    assert_eq!(keys(&consume(&cluster, 1)), ["event-0"]);
-}
-
-#[tokio::test]
-async fn stop_during_an_outage_hands_everything_back() {
-    let cluster = cluster();
-    cluster.broker_down(-1).unwrap();
-    let running = run(&KafkaConfig { timeout: Duration::from_millis(300), ..settings(&cluster) });
-    let events = (0..5).map(event).collect();
-    let stop = || running.stop.cancel();
-    let (outcomes, _) = deliver_through_trouble(&running, events, stop).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry(_))), "{outcomes:?}");
     running.finish().await;
 }
 

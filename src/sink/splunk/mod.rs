@@ -20,10 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use super::handle::{Bounds, Sent, Transmit};
-use super::{Built, Render, handle};
+use super::{Built, Render, Stop, handle};
 use crate::config::{SinkConfig, SplunkConfig};
 use crate::event::Event;
 use crate::outcome::Why;
@@ -50,7 +49,7 @@ pub(super) fn build(
     config: &SinkConfig,
     own: &SplunkConfig,
     metrics: &Arc<Metrics>,
-    stop: CancellationToken,
+    stop: Stop,
 ) -> Result<Built, Why> {
     let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
     Ok(handle::start(config, splunk, BOUNDS, metrics, stop))

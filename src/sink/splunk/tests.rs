@@ -17,8 +17,9 @@ use super::*;
 use crate::config::{OutputFormat, Secret, SinkKind, SplunkMode, Tls};
 use crate::outcome::Outcome;
 use crate::sink::SinkState;
-use crate::sink::testing::{Running, config, event, event_with, render_record};
+use crate::sink::testing::{HOUR, Running, config, event, event_with, render_record};
 use std::time::Duration;
+use tokio::time::Instant;
 
 pub(super) fn settings(hec: &HecStandIn) -> SplunkConfig {
     SplunkConfig {
@@ -310,7 +311,7 @@ async fn stop_during_an_outage_hands_everything_back() {
     hec.script([slow]);
     let stop = async {
         running.trouble().await;
-        running.stop.cancel();
+        running.stop.by(Instant::now() + HOUR);
     };
     let deliver = running.built.deliver(vec![event(0), event(1)]);
     let (outcomes, ()) = futures_util::future::join(deliver, stop).await;

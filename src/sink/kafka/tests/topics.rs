@@ -126,5 +126,5 @@ async fn a_secret_that_changed_is_used_when_its_time_has_come_and_one_that_did_n
     // One that cannot be read now says nothing about the one in use.
     std::fs::remove_file(&ca).unwrap();
     assert!(Arc::ptr_eq(&second, &client.live().await.unwrap()));
-    client.close().await;
+    client.close(HOUR).await;
 }
