@@ -188,6 +188,37 @@ async fn aws_credentials_log_in_and_their_successors_do_when_they_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_idles_past_the_end_of_its_logins_delivers_the_next_event_at_once() {
+    if tier::require("login").is_none() {
+        return;
+    }
+    let Some(broker) = tokio::task::block_in_place(shared) else { return };
+    broker.create_topic("idle", 1, &[]).await;
+    let credentials = Rotating::provider("IDLE", Duration::from_secs(10), true);
+    let running =
+        run_with(&lines(&broker.secured, "idle", &format!("{MSK}\n{CA}")), Some(credentials));
+    assert_eq!(running.sink.deliver(vec![event("event-000", 10)]).await, [Outcome::Delivered]);
+    let logins = || {
+        let logins = broker.logins();
+        let ours = logins.lines().filter(|line| line.starts_with("AKIDIDLE"));
+        ours.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Nothing is sent. A session lasts no longer than its token, and a token no longer than its credentials.
+    wait::until("the logins of four pairs of keys", async || {
+        let keys: BTreeSet<String> = logins().into_iter().collect();
+        (keys.len() >= 4).then_some(())
+    })
+    .await;
+    assert_eq!(running.sink.deliver(vec![event("event-001", 10)]).await, [Outcome::Delivered]);
+    assert!(logins().iter().all(|line| line.ends_with(" ok")), "{:?}", logins());
+    let metrics = running.metrics.encode();
+    assert!(!metrics.contains("certrelay_sink_errors_total{"), "{metrics}");
+    assert_eq!(running.producers(), 1, "the login was made anew, not the producer");
+    assert_eq!(ids(&broker.consume("idle", 2)), all_ids(2));
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signature_that_the_broker_refuses_is_an_operators_to_mend() {
     if tier::require("login").is_none() {
         return;
