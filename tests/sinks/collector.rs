@@ -17,6 +17,7 @@
 mod between;
 mod exported;
 mod guide;
+mod health;
 mod peer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@
 //!   everything after it are not; `invalid-event-number` counts from 0, but from 1 for code 7.
 //! - From an object with an unknown key on, nothing is indexed, and the answer is 200 all the same.
 //! - Receipts count from 0 for each channel; asked for once, a `true` is forgotten.
-//! - `/services/collector/health` wants no token.
+//! - `/services/collector/health` wants no token, unless it is told to.
 
 #[path = "hec/acks.rs"]
 mod acks;
@@ -246,7 +246,7 @@ impl State {
         let path = seen.path.trim_end_matches('/');
         let mut response = match (seen.method.as_str(), path) {
             ("GET", "/services/collector/health" | "/services/collector/health/1.0") => {
-                self.health()
+                self.health(seen)
             }
             ("POST", "/services/collector/ack") => self.poll(seen, body),
             ("POST", path) if is_event_path(path) => self.events(seen, body),
@@ -262,7 +262,12 @@ impl State {
         response
     }
 
-    fn health(&self) -> Response<Body> {
+    fn health(&self, seen: &Seen) -> Response<Body> {
+        if self.options.health_wants_token
+            && let Err(refusal) = self.token(seen)
+        {
+            return *refusal;
+        }
         match self.healthy {
             true => hec(200, 17, "HEC is healthy"),
             false => hec(503, 18, "HEC is unhealthy, queues are full"),

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) success: i64,
     /// A session cookie that a balancer in front would set.
     pub(crate) cookie: Option<String>,
+    /// `/health` wants a token, as behind the OpenTelemetry Collector's extensions; Splunk's own does not.
+    pub(crate) health_wants_token: bool,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             reject: Vec::new(),
             success: 0,
             cookie: None,
+            health_wants_token: false,
         }
     }
 }

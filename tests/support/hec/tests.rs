@@ -192,10 +192,13 @@ async fn acknowledgement_needs_a_channel_that_is_a_guid_and_a_token_that_has_it(
 }
 
 #[tokio::test]
-async fn health_wants_no_token_and_other_paths_are_refused() {
+async fn health_wants_no_token_unless_told_to_and_other_paths_are_refused() {
     let hec = start(|options| options.cookie = Some("indexer=1".to_owned())).await;
     let status = async |line: &str| ask(&hec, line, &[], b"").await.unwrap().0;
     assert_eq!(status("GET /services/collector/health").await, 200);
+    hec.change(|options| options.health_wants_token = true);
+    assert_eq!(status("GET /services/collector/health").await, 401);
+    hec.change(|options| options.health_wants_token = false);
     hec.set_healthy(false);
     assert_eq!(status("GET /services/collector/health").await, 503);
     assert_eq!(status("GET /services/collector/event").await, 405);
