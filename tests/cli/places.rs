@@ -109,6 +109,63 @@ async fn what_is_not_there_is_named_with_aws_s_code_and_request_id() {
     }
 }
 
+/// Variables of the environment, with their values.
+type Variables<'v> = &'v [(&'v str, &'v str)];
+
+/// The endpoint that `check` asks for a parameter under these variables and this configuration of AWS. Nobody answers.
+fn asked(variables: Variables<'_>, configuration: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config");
+    std::fs::write(&file, configuration).expect("the folder is ours");
+    let mut command = certrelay();
+    command.args(["check", "-c", "ssm:/x"]).env("AWS_CONFIG_FILE", file);
+    command.env("AWS_REGION", "us-east-1").env("HTTPS_PROXY", "http://127.0.0.1:1");
+    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    let output = command.envs(variables.iter().copied()).stdin(Stdio::null()).output();
+    let output = output.expect("certrelay runs");
+    assert_refused(&output, &["cannot get parameter /x from http"]);
+    let said = stderr(&output);
+    said.split_once(" from ")
+        .expect("an endpoint")
+        .1
+        .split_once(": ")
+        .expect("a cause")
+        .0
+        .to_owned()
+}
+
+#[test]
+fn parameters_are_asked_for_where_the_environment_says_or_else_the_profile_for_them_or_else_for_all()
+ {
+    let of_ssm = ("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
+    let of_all = ("AWS_ENDPOINT_URL", "http://127.0.0.1:2");
+    let ignore = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+    let everywhere = "[default]\nendpoint_url = http://127.0.0.1:4\n";
+    let both = format!(
+        "{everywhere}services = here\n[services here]\nssm =\n  endpoint_url = http://127.0.0.1:3\n\
+         s3 =\n  endpoint_url = http://127.0.0.1:5\n"
+    );
+    let aws = "https://ssm.us-east-1.amazonaws.com/";
+    let cases: [(Variables, &str, &str); 8] = [
+        (&[of_ssm, of_all], &both, "http://127.0.0.1:1/"),
+        (&[of_all], &both, "http://127.0.0.1:2/"),
+        (&[], &both, "http://127.0.0.1:3/"),
+        (&[], everywhere, "http://127.0.0.1:4/"),
+        (&[("AWS_ENDPOINT_URL_SSM", "")], everywhere, "http://127.0.0.1:4/"),
+        (&[], "", aws),
+        (&[of_ssm, of_all, ignore], &both, aws),
+        (&[], &both.replacen('\n', "\nignore_configured_endpoint_urls = true\n", 1), aws),
+    ];
+    std::thread::scope(|scope| {
+        let asked = cases.map(|(variables, configuration, expected)| {
+            (scope.spawn(move || asked(variables, configuration)), variables, expected)
+        });
+        for (asked, variables, expected) in asked {
+            assert_eq!(asked.join().expect("asked"), expected, "{variables:?}");
+        }
+    });
+}
+
 #[test]
 fn places_that_name_nothing_and_servers_that_do_not_answer_are_said_so() {
     let nobody = "http://127.0.0.1:1";

@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use aws_types::service_config::ServiceConfigKey;
 use reqwest::{Certificate, Client, redirect};
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +18,7 @@ use url::Url;
 use super::super::aws::ca_bundle;
 use crate::outcome::{Why, causes};
 
-/// Another endpoint, as the SDKs know it.
+/// Another endpoint: the first of the settings that may name one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_SSM";
 /// What is called. Source: Systems Manager API, GetParameter.
 const OPERATION: &str = "AmazonSSM.GetParameter";
@@ -90,10 +91,9 @@ pub(super) async fn read(aws: &SdkConfig, name: &str) -> Result<String, Why> {
     }
 }
 
-/// Where requests go: what the environment names, or AWS's own host.
+/// Where requests go: what is configured, or AWS's own host.
 fn endpoint(aws: &SdkConfig, region: &str) -> Result<Url, String> {
-    let named = std::env::var(ENDPOINT).ok().filter(|url| !url.is_empty());
-    let named = named.or_else(|| aws.endpoint_url().map(str::to_owned));
+    let named = configured_endpoint(aws);
     let (fips, dual) = (aws.use_fips() == Some(true), aws.use_dual_stack() == Some(true));
     let url = match named {
         Some(url) => url,
@@ -101,7 +101,23 @@ fn endpoint(aws: &SdkConfig, region: &str) -> Result<Url, String> {
     };
     let parsed =
         Url::parse(&url).ok().filter(|url| url.has_host() && url.scheme().starts_with("http"));
-    parsed.ok_or_else(|| format!("{ENDPOINT} or AWS_ENDPOINT_URL is no URL"))
+    parsed.ok_or_else(|| {
+        format!("{ENDPOINT}, AWS_ENDPOINT_URL or `endpoint_url` of the AWS profile is no URL")
+    })
+}
+
+/// The endpoint that the environment names, or else the profile: in each that of Systems Manager, or else that of all
+/// services; none where such settings are to be ignored. Source: "Service-specific endpoints" in AWS's SDKs and Tools
+/// Reference Guide, and what AWS's own clients ask of their configuration.
+fn configured_endpoint(aws: &SdkConfig) -> Option<String> {
+    let of_all = || aws.endpoint_url().map(str::to_owned);
+    if aws.get_origin("endpoint_url").is_client_config() {
+        return of_all();
+    }
+    let key = ServiceConfigKey::builder().service_id("SSM");
+    let key = key.env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let configured = aws.service_config().and_then(|settings| settings.load_config(key));
+    configured.filter(|url| !url.is_empty()).or_else(of_all)
 }
 
 /// AWS's own host. Source: the endpoint rules of Systems Manager in AWS's SDKs.
