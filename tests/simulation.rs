@@ -32,16 +32,21 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+/// A world's whole life, on a clock of its own that only moves when everything waits.
+fn run<T>(life: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(life)
+}
+
 #[test]
 fn in_every_seeded_world_nothing_is_lost_and_nothing_is_settled_early() {
     let (mut crashes, mut duplicates, mut lost, mut inline) = (0, 0, 0, 0);
     for seed in seeds() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime");
-        let told = std::panic::AssertUnwindSafe(|| runtime.block_on(history(seed)));
+        let told = std::panic::AssertUnwindSafe(|| run(history(seed)));
         match std::panic::catch_unwind(told) {
             Ok(history) => {
                 crashes += history.crashes;
@@ -63,14 +68,7 @@ fn in_every_seeded_world_nothing_is_lost_and_nothing_is_settled_early() {
 
 #[test]
 fn the_same_seed_is_the_same_history() {
-    let tell = || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime");
-        runtime.block_on(history(4711))
-    };
+    let tell = || run(history(4711));
     assert_eq!(tell(), tell());
 }
 
@@ -80,12 +78,7 @@ fn in_every_seeded_world_of_one_process_no_sink_is_sent_an_event_twice() {
     let mut again = 0;
     let seeds: Vec<u64> = seeds().into_iter().step_by(4).collect();
     for &seed in &seeds {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a runtime");
-        again += runtime.block_on(one_process(seed));
+        again += run(one_process(seed));
     }
     assert!(seeds.len() <= 50 || again > 50, "the worlds are too kind: {again} received again");
 }
