@@ -222,6 +222,13 @@ mod tests {
         let body: Value = serde_json::from_str(sound["body"].as_str().unwrap()).unwrap();
         assert_eq!(body["detail"]["eventID"], "e");
         assert!(!sound.to_string().contains("canary") && sound["sha256"].is_string(), "{sound}");
+        // SNS wraps EventBridge's message: only the key goes, and the rest still tells what it was about.
+        let inner = r#"{"detail":{"bucket":"audit-logs","PrivateKeyBody":"-----BEGIN PRIVATE KEY-----\ncanary"}}"#;
+        let wrapped = letter(&json!({"Type": "Notification", "Message": inner}).to_string());
+        let body: Value = serde_json::from_str(wrapped["body"].as_str().unwrap()).unwrap();
+        let inner: Value = serde_json::from_str(body["Message"].as_str().unwrap()).unwrap();
+        assert_eq!(inner["detail"]["bucket"], "audit-logs");
+        assert!(!wrapped.to_string().contains("canary"), "{wrapped}");
         let broken = letter(r#"{"detail":{"eventID":"e","privateKey":"canary"#);
         assert!(!broken.to_string().contains("canary") && broken.get("body").is_none(), "{broken}");
         assert_eq!((&broken["length"], broken["withheld"].is_string()), (&45.into(), true));

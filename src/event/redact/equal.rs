@@ -79,7 +79,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// `text` as JSON, with some characters escaped that need not be.
-fn written(text: &str, escapes: u64) -> String {
+pub(super) fn written(text: &str, escapes: u64) -> String {
     let letter = |(at, letter): (usize, char)| {
         let escaped = escapes >> (at % 64) & 1 == 1 && escapes >> 63 == 1;
         match letter {

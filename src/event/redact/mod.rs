@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod equal;
 mod kept;
+mod message;
 mod path;
 mod signs;
 #[cfg(test)]
@@ -22,7 +23,8 @@ use std::ops::Range;
 use super::json::{self, Node};
 
 pub(super) use kept::Kept;
-pub use unread::{may_hold_key, without_private_keys};
+pub use message::without_private_keys;
+pub use unread::may_hold_key;
 
 /// One replaced span.
 #[derive(Debug, Clone, PartialEq, Eq)]
