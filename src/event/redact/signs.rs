@@ -80,7 +80,8 @@ fn may_say_private_key(text: &str) -> bool {
     })
 }
 
-fn quotes_private_key(text: &str) -> bool {
+/// Whether `privateKey` stands there with a value behind it.
+pub(super) fn quotes_private_key(text: &str) -> bool {
     let text: String =
         text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect();
     text.match_indices("privatekey").any(|(at, name)| {

@@ -1,11 +1,14 @@
 //! The search as plainly as it can be written: every name and every text is looked at in full, every path spelled out.
+//! What takes no short cut is the search's own.
 
 use std::ops::Range;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::super::super::json::{Node, Value};
-use super::super::{Reason, Redaction, hex};
+use super::super::signs::{is_placeholder, quotes_private_key};
+use super::super::{Reason, Redaction};
 
 const MAX_PATH: usize = 256;
 
@@ -92,25 +95,11 @@ impl Walk<'_> {
             path: path.to_owned(),
             span,
             reason,
-            sha256: shown.map(|text| hex(&Sha256::digest(text.as_bytes()))),
+            sha256: shown.map(|text| HEXLOWER.encode(&Sha256::digest(text.as_bytes()))),
             characters: text.chars().count(),
         };
         self.found.push((redaction, shown.map(str::to_owned)));
     }
-}
-
-/// Whether this text is what an earlier redaction left, so that a replayed record stays as it is. The
-/// match is exact: nothing can hide in it.
-fn is_placeholder(text: &str) -> bool {
-    let certificate = || {
-        let (sha256, rest) =
-            text.strip_prefix("[redacted certificate: sha256 ")?.split_at_checked(64)?;
-        let count = rest.strip_prefix(", ")?.strip_suffix(" characters]")?;
-        let is_hex = sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (is_hex && count.len() < 12 && count.bytes().all(|byte| byte.is_ascii_digit()))
-            .then_some(())
-    };
-    text == "[redacted private key]" || certificate().is_some()
 }
 
 /// A name without case and separators: `Private_Key` and `private-key` are `privateKey` too.
@@ -140,13 +129,4 @@ fn hidden_in(text: &str) -> Option<Reason> {
         return Some(Reason::Certificate);
     }
     (pem || quotes_private_key(text)).then_some(Reason::PrivateKey)
-}
-
-fn quotes_private_key(text: &str) -> bool {
-    let text: String =
-        text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect();
-    text.match_indices("privatekey").any(|(at, name)| {
-        let after = text[at + name.len()..].trim_start_matches(['"', '\'', '\\', ' ', '\n', '\t']);
-        after.starts_with([':', '=']) || text[..at].ends_with("' at '")
-    })
 }
