@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -81,7 +82,7 @@ pub(super) fn read(
         Err(reason) => Err(BadRecord {
             index: record.index,
             offset: record.offset,
-            sha256: redact::hex(&Sha256::digest(&record.bytes)),
+            sha256: HEXLOWER.encode(&Sha256::digest(&record.bytes)),
             reason,
             bytes: record.bytes,
         }),
@@ -175,7 +176,7 @@ fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
         findings: Vec::new(),
         certificate: Vec::new(),
     };
-    let id = owned("eventID").unwrap_or_else(|| redact::hex(&Sha256::digest(bytes)));
+    let id = owned("eventID").unwrap_or_else(|| HEXLOWER.encode(&Sha256::digest(bytes)));
     Ok((id, fields))
 }
 

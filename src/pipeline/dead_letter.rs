@@ -10,6 +10,7 @@ mod sqs;
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -73,7 +74,7 @@ pub(super) fn message(queue: &str, id: &str, body: &str, why: &Why, now: OffsetD
     let mut about = json!({"queue": queue, "message_id": id});
     let kept = event::without_private_keys(body);
     if kept.as_deref() != Some(body) {
-        about["sha256"] = hex(&Sha256::digest(body)).into();
+        about["sha256"] = HEXLOWER.encode(&Sha256::digest(body)).into();
         about["length"] = body.len().into();
     }
     match kept {
@@ -187,7 +188,7 @@ fn letter(
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    let name = format!("{kind}-{}", hex(&hash.finalize()[..16]));
+    let name = format!("{kind}-{}", HEXLOWER.encode(&hash.finalize()[..16]));
     let mut body = json!({
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
@@ -199,10 +200,6 @@ fn letter(
         body.extend(about);
     }
     Letter { kind, name, code: why.code, day: known.unwrap_or_else(|| day(now)), body }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

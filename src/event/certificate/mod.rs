@@ -10,7 +10,7 @@ mod name;
 mod tests;
 
 use ::time::OffsetDateTime;
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use x509_parser::nom::Err as Parsed;
@@ -19,8 +19,6 @@ use x509_parser::public_key::PublicKey;
 
 pub(super) use chain::{Chain, chain};
 pub(super) use found::{Found, found};
-
-use super::redact::hex;
 
 /// Subject alternative names that are listed; more are counted.
 const MAX_NAMES: usize = 100;
@@ -135,8 +133,8 @@ impl Certificate {
             key_type,
             key_bits,
             signature: name::signature(&parsed.signature_algorithm.algorithm),
-            sha256: hex(&Sha256::digest(der)),
-            sha1: hex(&Sha1::digest(der)),
+            sha256: HEXLOWER.encode(&Sha256::digest(der)),
+            sha1: HEXLOWER.encode(&Sha1::digest(der)),
             self_signed: parsed.subject().as_raw() == parsed.issuer().as_raw(),
             is_authority: parsed.is_ca(),
         })
@@ -197,7 +195,7 @@ fn serial(der: &[u8]) -> String {
     }
     let zeros =
         bytes.iter().take_while(|byte| **byte == 0).count().min(bytes.len().saturating_sub(1));
-    let digits = hex(&bytes[zeros..]).to_ascii_uppercase();
+    let digits = HEXUPPER.encode(&bytes[zeros..]);
     let digits = if digits.is_empty() { "00".to_owned() } else { digits };
     if negative { format!("-{digits}") } else { digits }
 }

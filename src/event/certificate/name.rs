@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
+use data_encoding::{HEXLOWER, HEXUPPER};
 use x509_parser::der_parser::Oid;
 use x509_parser::prelude::*;
-
-use super::super::redact::hex;
 
 /// Characters of one name that are kept: a subject may be as long as the certificate.
 const MAX_NAME: usize = 1024;
@@ -99,7 +98,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let value = attribute.attr_value();
     match ATTRIBUTES.iter().find(|(known, _)| *known == id) {
         Some((_, short)) => format!("{short}={}", escaped(&decoded(value.tag().0, value.data))),
-        None => format!("{id}=#{}", hex(&der(value.tag().0, value.data)).to_ascii_uppercase()),
+        None => format!("{id}=#{}", HEXUPPER.encode(&der(value.tag().0, value.data))),
     }
 }
 
@@ -163,7 +162,9 @@ pub(super) fn general(name: &GeneralName<'_>) -> (&'static str, String) {
         GeneralName::DirectoryName(name) => ("DirName", distinguished(name)),
         GeneralName::RegisteredID(id) => ("Registered ID", id.to_id_string()),
         GeneralName::OtherName(id, _) => ("othername", id.to_id_string()),
-        GeneralName::Invalid(tag, data) => ("invalid", format!("[{}] {}", tag.0, hex(data))),
+        GeneralName::Invalid(tag, data) => {
+            ("invalid", format!("[{}] {}", tag.0, HEXLOWER.encode(data)))
+        }
         _ => ("other", String::new()),
     };
     (kind, shortened(text))
@@ -174,7 +175,7 @@ fn address(bytes: &[u8]) -> String {
         return std::net::Ipv4Addr::from(four).to_string();
     }
     <[u8; 16]>::try_from(bytes).map_or_else(
-        |_| format!("invalid {}", hex(bytes)),
+        |_| format!("invalid {}", HEXLOWER.encode(bytes)),
         |sixteen| std::net::Ipv6Addr::from(sixteen).to_string(),
     )
 }

@@ -114,12 +114,3 @@ pub(super) fn apply<'a>(
     out.extend_from_slice(&bytes[kept..]);
     Cow::Owned(out)
 }
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

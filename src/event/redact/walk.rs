@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::super::json::{Node, Value};
@@ -10,7 +11,7 @@ use super::signs::{
     hidden_in, is_labelled_private_key, is_placeholder, names_certificate, names_private_key,
     names_value,
 };
-use super::{Reason, Redaction, hex};
+use super::{Reason, Redaction};
 
 /// All spans of this record that must go, in order, none inside another.
 pub(super) fn all(root: &Node<'_>, bytes: &[u8]) -> Vec<Redaction> {
@@ -91,7 +92,7 @@ impl Walk<'_> {
             path: path.spell(),
             span: span.clone(),
             reason,
-            sha256: shown.map(|text| hex(&Sha256::digest(text.as_bytes()))),
+            sha256: shown.map(|text| HEXLOWER.encode(&Sha256::digest(text.as_bytes()))),
             characters: text.chars().count(),
         });
     }

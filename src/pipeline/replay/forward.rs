@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use futures_util::StreamExt;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
@@ -50,8 +51,7 @@ pub(in crate::pipeline) async fn forward(
 /// The bytes of a bad record, if the letter has all of them as they were.
 fn kept_bytes(members: &Members) -> Option<Bytes> {
     let bytes = members.bytes.as_ref()?;
-    let hash: String =
-        Sha256::digest(bytes.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&Sha256::digest(bytes.as_bytes()));
     (members.sha256.as_ref() == Some(&hash)).then(|| Bytes::from(bytes.clone()))
 }
 
