@@ -1,4 +1,4 @@
-//! The group `audit-trail`: calls that stop, delete or narrow a trail, to the same standard as the
+//! The group `audit-trail`: calls that stop, delete or change a trail, to the same standard as the
 //! twelve; and what a call of any other service becomes.
 
 use certrelay::config::{AUDIT_TRAIL, OutputFormat};
@@ -177,4 +177,116 @@ fn a_call_of_another_service_names_what_its_record_names() {
         (Some(arn), Some("certificate"))
     );
     assert_eq!(cim["action"], "created");
+}
+
+/// The gravest finding of a call with this request, its severity and its words.
+fn judged(operation: &str, request: Value) -> (&'static str, Severity, String) {
+    let mut record: Value =
+        serde_json::from_str(&trail_record(operation, "success")).expect("JSON");
+    record["userIdentity"] = role();
+    record["requestParameters"] = request;
+    // A role of the trail's own account: nothing else about the call is worth a word.
+    let record = record.to_string().replace("444455556666", "111122223333");
+    let fields = event(&record).fields;
+    assert_eq!(fields.findings.len(), 1);
+    let finding = &fields.findings[0];
+    (finding.rule.id, fields.severity, finding.reason.clone())
+}
+
+#[test]
+fn a_trail_that_is_told_to_record_more_is_no_silence() {
+    let more = json!({ "name": "audit", "isMultiRegionTrail": true, "includeGlobalServiceEvents": "true",
+        "enableLogFileValidation": true, "isOrganizationTrail": true, "snsTopicName": "trail",
+        "kmsKeyId": "arn:aws:kms:eu-west-1:111122223333:key/0a1b", "s3BucketName": null });
+    let (rule, severity, reason) = judged("UpdateTrail", more.clone());
+    assert_eq!((rule, severity), ("trail-changed", Severity::Low), "{reason}");
+    assert!(reason.contains("called UpdateTrail on trail audit"), "{reason}");
+    for (name, value, told) in [
+        ("isMultiRegionTrail", json!(false), "isMultiRegionTrail is false"),
+        ("includeGlobalServiceEvents", json!("false"), "includeGlobalServiceEvents is false"),
+        ("enableLogFileValidation", json!(false), "enableLogFileValidation is false"),
+        ("isOrganizationTrail", json!(false), "isOrganizationTrail is false"),
+        ("s3BucketName", json!("elsewhere"), "s3BucketName is elsewhere"),
+        ("s3KeyPrefix", json!("other"), "s3KeyPrefix is other"),
+        ("snsTopicName", json!(""), "snsTopicName is empty"),
+        ("somethingNew", json!({ "a": 1 }), "somethingNew is set"),
+    ] {
+        let mut less = more.clone();
+        less[name] = value;
+        let (rule, severity, reason) = judged("UpdateTrail", less);
+        assert_eq!((rule, severity), ("trail-silenced", Severity::High), "{name}");
+        assert!(reason.contains(&format!("on trail audit ({told}): what")), "{reason}");
+    }
+}
+
+#[test]
+fn selectors_that_take_all_management_events_are_no_silence() {
+    let basic = |selectors: Value| json!({ "trailName": "audit", "eventSelectors": selectors });
+    let advanced = |selectors: Value| {
+        let selectors: Vec<_> = selectors
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|fields| json!({ "fieldSelectors": fields }))
+            .collect();
+        json!({ "trailName": "audit", "advancedEventSelectors": selectors })
+    };
+    let management = json!({ "field": "eventCategory", "equals": ["Management"] });
+    let only = |access: &str| json!({ "field": "readOnly", "equals": [access] });
+    for (request, all) in [
+        (
+            basic(
+                json!([{ "readWriteType": "All", "includeManagementEvents": true, "excludeManagementEventSources": [] }]),
+            ),
+            true,
+        ),
+        (basic(json!([{ "dataResources": [{ "type": "AWS::S3::Object" }] }])), true),
+        (basic(json!([{ "readWriteType": "ReadOnly" }, { "readWriteType": "WriteOnly" }])), true),
+        (basic(json!([{ "readWriteType": "WriteOnly", "includeManagementEvents": true }])), false),
+        (basic(json!([{ "readWriteType": "All", "includeManagementEvents": false }])), false),
+        (
+            basic(
+                json!([{ "readWriteType": "All", "excludeManagementEventSources": ["kms.amazonaws.com"] }]),
+            ),
+            false,
+        ),
+        (basic(json!([])), false),
+        (advanced(json!([[management], [{ "field": "eventCategory", "equals": ["Data"] }]])), true),
+        (advanced(json!([[management, only("true")], [only("false"), management]])), true),
+        (advanced(json!([[management, only("false")]])), false),
+        (
+            advanced(
+                json!([[management, { "field": "eventSource", "notEquals": ["iam.amazonaws.com"] }]]),
+            ),
+            false,
+        ),
+        (advanced(json!([[{ "field": "eventCategory", "equals": ["Data"] }]])), false),
+        (
+            advanced(
+                json!([[{ "field": "eventCategory", "equals": ["Management"], "notStartsWith": ["M"] }]]),
+            ),
+            false,
+        ),
+    ] {
+        let expected = match all {
+            true => ("trail-changed", Severity::Low),
+            false => ("trail-silenced", Severity::High),
+        };
+        let (rule, severity, reason) = judged("PutEventSelectors", request.clone());
+        assert_eq!((rule, severity), expected, "{request}: {reason}");
+    }
+}
+
+#[test]
+fn what_a_record_leaves_out_may_have_silenced_the_trail() {
+    let too_long = json!({ "omitted": true, "originalSize": 102_401, "reason": "requestParameters too large" });
+    for operation in ["UpdateTrail", "PutEventSelectors"] {
+        for request in [Value::Null, json!({}), too_long.clone()] {
+            let (rule, severity, reason) = judged(operation, request);
+            assert_eq!((rule, severity), ("trail-silenced", Severity::High));
+            assert!(reason.contains("(the record does not tell how)"), "{reason}");
+        }
+    }
+    let (rule, ..) = judged("StopLogging", json!({ "name": "audit" }));
+    assert_eq!(rule, "trail-silenced");
 }

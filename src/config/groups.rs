@@ -36,7 +36,7 @@ pub const GROUPS: [Group; 2] = [
     ),
 ];
 
-/// Off by default: the calls that stop, delete or narrow a trail, because losing it is how everything
+/// Off by default: the calls that stop, delete or change a trail, because losing it is how everything
 /// else goes unseen. Not about certificates, so that it must be asked for.
 /// Source: AWS CloudTrail API Reference.
 pub const AUDIT_TRAIL: Group = (
@@ -49,7 +49,7 @@ pub const AUDIT_TRAIL: Group = (
 pub const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 
 /// The ids of all findings, for `when.finding`. A test of the router holds them to the rules.
-pub const FINDINGS: [&str; 13] = [
+pub const FINDINGS: [&str; 14] = [
     "signing-certificate-root",
     "signing-certificate-other-user",
     "signing-certificate-uploaded",
@@ -63,6 +63,7 @@ pub const FINDINGS: [&str; 13] = [
     "server-certificate-tags",
     "denied",
     "trail-silenced",
+    "trail-changed",
 ];
 
 /// What may be said of the certificate that a call brings, for `when.certificate`. A test holds

@@ -36,6 +36,10 @@ aimed at another user's signing certificates. **Lowered** where the caller is on
 never on a session's name): medium becomes low, high becomes medium; nothing is hidden, root is never expected. Successful reads
 have no finding: scanners, consoles and Terraform list certificates every day.
 
+`UpdateTrail` and `PutEventSelectors` are judged by their request: a flag that is off, a bucket or prefix (no record tells whether
+it is another one), a topic or log group taken away, management events that are left out, or a request that the record lacks are
+`trail-silenced`; anything else is `trail-changed`.
+
 | id | what | severity | ATT&CK |
 |---|---|---|---|
 ";

@@ -8,6 +8,7 @@ mod attack;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use time::OffsetDateTime;
 

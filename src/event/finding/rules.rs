@@ -4,7 +4,7 @@ use super::super::caller::Kind;
 use super::super::certificate::Flag;
 use super::super::remedy::Remedy;
 use super::attack::{self, Technique};
-use super::{Severity, Subject};
+use super::{Severity, Subject, trail};
 
 /// One rule.
 pub struct Rule {
@@ -43,7 +43,7 @@ const TRAIL_GUIDE: &str =
     "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/best-practices-security.html";
 
 /// All rules, in the order of the documentation.
-pub static RULES: [Rule; 13] = [
+pub static RULES: [Rule; 14] = [
     Rule {
         id: "signing-certificate-root",
         title: "Signing certificate for root",
@@ -241,15 +241,34 @@ pub static RULES: [Rule; 13] = [
         remedies: &[Remedy::Trail],
         references: &[TRAIL_GUIDE],
         condition: |s| {
-            (on_trail(s) && s.succeeded()).then(|| {
-                let (who, what) = (s.who(), s.what());
-                format!("{who} called {} on {what}: what follows may go unseen", s.fields.name)
-            })
+            let called = changed_trail(s)?;
+            let how = trail::taken(&s.fields.name, s.root)?;
+            let how = if how.is_empty() { how } else { format!(" ({how})") };
+            Some(format!("{called}{how}: what follows may go unseen"))
+        },
+    },
+    Rule {
+        id: "trail-changed",
+        title: "Audit trail changed, and nothing taken from it",
+        severity: Severity::Low,
+        attack: &[],
+        remedies: &[Remedy::Trail],
+        references: &[TRAIL_GUIDE],
+        condition: |s| {
+            let called = changed_trail(s)?;
+            let taken = trail::taken(&s.fields.name, s.root);
+            taken.is_none().then(|| format!("{called}: it records what it did, or more"))
         },
     },
 ];
 
-/// Whether the call may stop, delete or narrow a trail.
+/// Who called what on which trail, if a trail was changed.
+fn changed_trail(s: &Subject<'_>) -> Option<String> {
+    let called = || format!("{} called {} on {}", s.who(), s.fields.name, s.what());
+    (on_trail(s) && s.succeeded()).then(called)
+}
+
+/// Whether the call is one that may stop, delete or change a trail.
 fn on_trail(s: &Subject<'_>) -> bool {
     let (_, source, names) = crate::config::AUDIT_TRAIL;
     s.fields.source == source && names.contains(&s.fields.name.as_str())

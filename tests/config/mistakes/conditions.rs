@@ -26,7 +26,7 @@ sinks = ["screen"]
      3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
        |                     ^^^^^^^^^^^
 
-    certrelay.toml:3:44: mistake: a finding is one of signing-certificate-root, signing-certificate-other-user, signing-certificate-uploaded, signing-certificate-reactivated, signing-certificate-removed, server-certificate-uploaded, weak-certificate, server-certificate-deleted, server-certificate-deletion-in-use, server-certificate-renamed, server-certificate-tags, denied, trail-silenced; did you mean `denied`?
+    certrelay.toml:3:44: mistake: a finding is one of signing-certificate-root, signing-certificate-other-user, signing-certificate-uploaded, signing-certificate-reactivated, signing-certificate-removed, server-certificate-uploaded, weak-certificate, server-certificate-deleted, server-certificate-deletion-in-use, server-certificate-renamed, server-certificate-tags, denied, trail-silenced, trail-changed; did you mean `denied`?
        |
      3 | when = { severity = ">critical", finding = "denid", target = "server", lane = "fast", outcome = "!succes" }
        |                                            ^^^^^^^
