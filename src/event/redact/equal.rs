@@ -17,8 +17,10 @@ use crate::cloudtrail::{Origin, Record};
 use crate::config::{EventOptions, OutputFormat};
 
 /// What names and texts are put together from.
-const PIECES: [&str; 42] = [
+const PIECES: [&str; 44] = [
     "private",
+    "\\u0070rivate",
+    "\\\\u0070riv",
     "Key",
     "privateKey",
     "Priv_ate-Key",

@@ -7,6 +7,7 @@ use memchr::memchr2_iter;
 
 use super::super::json::Node;
 use super::Reason;
+use super::unread::in_any_layer;
 
 /// Names of members whose value is a certificate or a chain of them, squashed.
 /// Source: IAM `UploadServerCertificate`, `UploadSigningCertificate`; Roles Anywhere `CreateTrustAnchor`.
@@ -42,8 +43,18 @@ pub(super) fn is_labelled_private_key(node: &Node<'_>) -> bool {
 }
 
 /// What a text must be hidden for: PEM anywhere in it, or `privateKey` with a value behind it, as in
-/// JSON inside a string or in a validation message that quotes the parameter.
+/// JSON inside a string or in a validation message that quotes the parameter; also where that JSON writes
+/// letters as `\u00XX`, the only escape that stands for one.
 pub(super) fn hidden_in(text: &str) -> Option<Reason> {
+    let seen = hidden_as_it_stands(text);
+    if seen == Some(Reason::PrivateKey) || !text.contains("\\u") {
+        return seen;
+    }
+    let says = |reason| in_any_layer(text, |layer| hidden_as_it_stands(layer) == Some(reason));
+    [Reason::PrivateKey, Reason::Certificate].into_iter().find(|reason| says(*reason))
+}
+
+fn hidden_as_it_stands(text: &str) -> Option<Reason> {
     let pem = text.contains("-----") && (text.contains("-----BEGIN") || text.contains("-----END"));
     let key = may_say_private_key(text) && quotes_private_key(text);
     if pem && !key && !text.contains("PRIVATE KEY") {

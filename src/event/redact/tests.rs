@@ -34,6 +34,8 @@ fn a_private_key_goes_whatever_holds_it() {
         r#"{"x":[{"PRIVATEKEY":{"d":"s3cret"}}]}"#,
         r#"{"private\u004bey":"s3cret"}"#,
         r#"{"a":"{\"privateKey\": \"s3cret\"}"}"#,
+        r#"{"a":"{\"\\u0070rivateKey\": \"s3cret\"}"}"#,
+        r#"{"a":"{\"b\":\"{\\\"\\\\u0070rivateKey\\\": \\\"s3cret\\\"}\"}"}"#,
         r#"{"a":"{\\\"private_key\\\":\\\"s3cret\\\"}"}"#,
         r#"{"errorMessage":"Value 's3cret' at 'privateKey' failed to satisfy constraint"}"#,
         r#"{"tags":[{"key":"private-key","value":"s3cret"}]}"#,

@@ -27,7 +27,7 @@ fn names_private_key(text: &str) -> bool {
 
 /// Whether something is said of the text itself, or of what stands in it as strings in strings. Of what has still more
 /// layers, everything is.
-fn in_any_layer(text: &str, says: fn(&str) -> bool) -> bool {
+pub(super) fn in_any_layer(text: &str, says: impl Fn(&str) -> bool) -> bool {
     let mut layer = Cow::Borrowed(text);
     for _ in 0..MOST_LAYERS {
         if says(&layer) {

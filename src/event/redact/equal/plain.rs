@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::super::json::{Node, Value};
 use super::super::signs::{is_placeholder, quotes_private_key};
+use super::super::unread::in_any_layer;
 use super::super::{Reason, Redaction};
 
 const MAX_PATH: usize = 256;
@@ -122,11 +123,19 @@ fn is_labelled_private_key(node: &Node<'_>) -> bool {
 }
 
 /// What a text must be hidden for: PEM anywhere in it, or `privateKey` with a value behind it, as in
-/// JSON inside a string or in a validation message that quotes the parameter.
+/// JSON inside a string or in a validation message that quotes the parameter; of JSON with letters
+/// written as `\u00XX`, in any layer.
 fn hidden_in(text: &str) -> Option<Reason> {
-    let pem = text.contains("-----BEGIN") || text.contains("-----END");
-    if pem && !text.contains("PRIVATE KEY") && !quotes_private_key(text) {
-        return Some(Reason::Certificate);
+    let reason = |text: &str| {
+        let pem = text.contains("-----BEGIN") || text.contains("-----END");
+        let key = quotes_private_key(text);
+        let certificate = pem && !text.contains("PRIVATE KEY") && !key;
+        let found = if certificate { Reason::Certificate } else { Reason::PrivateKey };
+        (pem || key).then_some(found)
+    };
+    if !text.contains("\\u") {
+        return reason(text);
     }
-    (pem || quotes_private_key(text)).then_some(Reason::PrivateKey)
+    let says = |wanted| in_any_layer(text, |layer| reason(layer) == Some(wanted));
+    [Reason::PrivateKey, Reason::Certificate].into_iter().find(|wanted| says(*wanted))
 }
