@@ -113,7 +113,6 @@ impl<T: Transmit> Driver<T> {
         }
         self.work.clear();
         self.answers.hand_back();
-        self.transmit.finish().await;
     }
 
     /// Group commit: everything that has arrived joins the next batch.

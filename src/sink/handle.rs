@@ -31,11 +31,6 @@ pub(super) trait Transmit: Send + Sync + 'static {
     fn begin(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
-
-    /// Everything was answered, or the deadline has come, and nothing will follow: let go.
-    fn finish(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
 }
 
 /// What became of one try.

@@ -65,6 +65,7 @@ pub(super) struct Running {
     pub(super) stop: Stop,
     pub(super) metrics: Arc<Metrics>,
     tasks: tokio::task::JoinSet<()>,
+    driver: tokio::task::AbortHandle,
 }
 
 impl Running {
@@ -74,8 +75,8 @@ impl Running {
         let stop = Stop::default();
         let built = build(&metrics, stop.clone());
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(built.driver);
-        Self { built: built.sink, stop, metrics, tasks }
+        let driver = tasks.spawn(built.driver);
+        Self { built: built.sink, stop, metrics, tasks, driver }
     }
 
     /// Waits until the sink is in trouble. What happens is on sockets and on other threads, so this looks again
@@ -87,6 +88,11 @@ impl Running {
                 SinkState::Degraded(why) | SinkState::Paused(why) => return why,
             }
         }
+    }
+
+    /// Whether the driver has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.driver.is_finished()
     }
 
     /// Stops the driver and waits for its end, at most a minute: that it must come to by itself.

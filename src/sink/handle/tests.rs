@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::outcome::Why;
@@ -16,7 +15,6 @@ struct Script {
     batches: Mutex<Vec<Vec<String>>>,
     answers: Mutex<VecDeque<Sent>>,
     gate: Option<Arc<Semaphore>>,
-    finished: CancellationToken,
 }
 
 impl Transmit for Arc<Script> {
@@ -30,11 +28,6 @@ impl Transmit for Arc<Script> {
             let scripted = self.answers.lock().unwrap().pop_front();
             scripted.unwrap_or_else(|| Sent::new(vec![Outcome::Delivered; events.len()]))
         })
-    }
-
-    fn finish(&self) -> BoxFuture<'_, ()> {
-        self.finished.cancel();
-        Box::pin(async {})
     }
 }
 
@@ -197,7 +190,7 @@ async fn stop_finishes_what_was_handed_over_and_takes_no_more() {
         running.stop.by(Instant::now() + HOUR);
         tokio::task::yield_now().await;
         let late = running.built.deliver(vec![event(9)]).await;
-        assert!(!script.finished.is_cancelled());
+        assert!(!running.has_ended());
         gate.add_permits(2);
         late
     };
@@ -205,7 +198,6 @@ async fn stop_finishes_what_was_handed_over_and_takes_no_more() {
     assert_eq!(outcomes, vec![Outcome::Delivered; 5]);
     assert_eq!(late, [stopped()]);
     running.finish().await;
-    assert!(script.finished.is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,7 +234,7 @@ async fn at_the_deadline_of_a_stop_what_is_known_is_told_and_the_rest_is_handed_
         tokio::time::sleep(Duration::from_secs(1)).await;
         running.stop.by(Instant::now() + Duration::from_secs(20));
         tokio::time::sleep(Duration::from_secs(19)).await;
-        assert!(!script.finished.is_cancelled(), "there is a second left");
+        assert!(!running.has_ended(), "there is a second left");
     };
     let deliver = running.built.deliver((0..3).map(event).collect());
     let ended = tokio::time::timeout(HOUR, futures_util::future::join(deliver, stop));
@@ -250,7 +242,6 @@ async fn at_the_deadline_of_a_stop_what_is_known_is_told_and_the_rest_is_handed_
     assert_eq!(outcomes, [Outcome::Delivered, stopped(), Outcome::Delivered]);
     let metrics = running.metrics.clone();
     running.finish().await;
-    assert!(script.finished.is_cancelled());
     let metrics = metrics.encode();
     assert!(metrics.contains(r#"sink_pending_events{sink="any"} 0"#), "{metrics}");
 }
