@@ -1,6 +1,7 @@
 //! `run`: the service, from start to SIGTERM.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,6 +12,9 @@ use crate::config::Config;
 use crate::outcome::Why;
 use crate::pipeline;
 use crate::telemetry;
+
+/// For what still blocks a thread when all is said, such as a Kafka client that waits for a name to be resolved.
+const LAST: Duration = Duration::from_secs(1);
 
 pub(super) fn run(place: &WithConfig) -> ExitCode {
     let config = match configuration(place) {
@@ -24,7 +28,9 @@ pub(super) fn run(place: &WithConfig) -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return failed(&why),
     };
-    match runtime.block_on(serve(config)) {
+    let ended = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LAST);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }
