@@ -55,7 +55,8 @@ fn any_bytes_are_an_error_or_a_file() {
             Ok(())
         })
         .expect("the property holds");
-    assert!(sound.get() > 100, "{sound:?}");
+    // As a rule 115, give or take 11.
+    assert!(sound.get() > 50, "{sound:?}");
 }
 
 /// `CERTRELAY_DOCUMENTS=1000000` before a release.
