@@ -78,7 +78,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
 }
 
 /// A name without case and separators: `Private_Key` and `private-key` are `privateKey` too.
-fn squash(name: &str) -> impl Iterator<Item = char> {
+pub(super) fn squash(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }
 

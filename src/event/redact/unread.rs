@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::signs::squash;
+
 /// Layers of escapes that are taken off: a record in `EventBridge`'s message in SNS's has two.
 pub(super) const MOST_LAYERS: usize = 8;
 
@@ -20,9 +22,7 @@ pub(super) fn speaks_of_private_key(text: &str) -> bool {
 }
 
 fn names_private_key(text: &str) -> bool {
-    let squashed: String =
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    squashed.contains("privatekey")
+    squash(text).collect::<String>().contains("privatekey")
 }
 
 /// Whether something is said of the text itself, or of what stands in it as strings in strings. Of what has still more
