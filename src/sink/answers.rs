@@ -80,19 +80,15 @@ impl Answers {
             open.answer();
         }
     }
+}
 
-    /// Answers every call as far as its outcomes are known: the sink ends.
-    pub(super) fn hand_back(&mut self) {
+impl Drop for Answers {
+    /// The sink ends: every call is answered as far as its outcomes are known.
+    fn drop(&mut self) {
         for open in std::mem::take(&mut self.open).into_values() {
             self.pending.dec_by(count(open.left));
             open.answer();
         }
-    }
-}
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        self.hand_back();
     }
 }
 

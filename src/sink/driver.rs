@@ -80,7 +80,8 @@ impl<T: Transmit> Driver<T> {
         }
     }
 
-    /// Runs until `stop` is said and everything handed over is answered, or until its deadline.
+    /// Runs until `stop` is said and everything handed over is answered, or until its deadline. What is not answered
+    /// then is handed back as the driver is dropped.
     pub(super) async fn run(mut self) {
         let (transmit, stop) = (self.transmit.clone(), self.stop.clone());
         self.work.push(Box::pin(async move {
@@ -111,8 +112,6 @@ impl<T: Transmit> Driver<T> {
                 () = until(self.not_before), if self.not_before.is_some() => self.not_before = None,
             }
         }
-        self.work.clear();
-        self.answers.hand_back();
     }
 
     /// Group commit: everything that has arrived joins the next batch.

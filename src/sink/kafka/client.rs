@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::ears::{Cause, Ears, explained};
 use super::errors::{blame, is_login};
 use super::iam::Iam;
-use super::reports::{Batch, Report};
+use super::reports::Batch;
 use super::secrets::{self, Fingerprint};
 use super::settings;
 use crate::config::{KafkaAuth, KafkaConfig, Secret};
@@ -216,11 +216,6 @@ impl Live {
     /// A batch of so many records, of none of which anything is known.
     pub(super) fn open(&self, count: usize) -> Batch {
         self.ears.reports().open(count)
-    }
-
-    /// What became of a record that librdkafka did not take.
-    pub(super) fn report(&self, record: usize, report: Report) {
-        self.ears.reports().take(record, report);
     }
 
     /// The error that made this producer useless for good, if there was one.

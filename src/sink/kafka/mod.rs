@@ -150,7 +150,7 @@ impl Kafka {
         for (at, event) in events.iter().enumerate() {
             self.write(*event, &mut payload);
             if let Err(code) = self.queue(live, *event, &payload, &batch, at).await {
-                live.report(batch.record(at), Err(code));
+                batch.report(at, Err(code));
             }
         }
         batch.all().await

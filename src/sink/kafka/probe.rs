@@ -8,8 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ears::Ears;
-use super::errors::blame;
-use super::errors::code_of;
+use super::errors::{blame, code_of};
 use super::iam::Iam;
 use super::settings;
 use crate::config::KafkaConfig;

@@ -84,6 +84,11 @@ impl Batch {
         self.number << PLACE_BITS | place
     }
 
+    /// What became of a record that librdkafka did not take.
+    pub(super) fn report(&self, place: usize, report: Report) {
+        self.reports.take(self.record(place), report);
+    }
+
     /// Waits until one more report has come in; `false`: of the `queued` records all have.
     pub(super) async fn another(&self, queued: usize) -> bool {
         let Some(before) = self.watch().filter(|before| *before < queued) else { return false };
