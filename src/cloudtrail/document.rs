@@ -11,6 +11,7 @@ use super::nesting::{Broken, DEEPEST, Nesting};
 use super::outline::Outline;
 use super::picker::{Picker, Span};
 use super::place::{Gap, Object, Place, Step};
+use super::run::Run;
 use super::scalar::{is_blank, scalar_end, string_end};
 use super::{Damage, Found, Selection, Tally, head};
 use crate::config::Decode;
@@ -25,6 +26,7 @@ pub(super) struct Document {
     place: Place,
     nesting: Nesting,
     outline: Outline,
+    run: Run,
     /// The next byte of the window to look at.
     at: usize,
     /// First byte of the window that is still needed, if it is before `at`.
@@ -44,6 +46,7 @@ impl Document {
             max_nesting: limits.max_nesting.min(DEEPEST),
             place: Place::Start,
             nesting: Nesting::new(0),
+            run: Run::new(),
             at: 0,
             hold: None,
             bare_array: false,
@@ -59,6 +62,7 @@ impl Document {
         self.place = Place::Start;
         self.picker.reset();
         self.outline.reset();
+        self.run.reset();
         self.at = 0;
         self.hold = None;
         self.lines = None;
@@ -304,6 +308,9 @@ impl Document {
     /// In a value in brackets.
     fn bracketed(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
         loop {
+            if self.place == (Place::Element { object: true }) && self.run(window, found)? {
+                return Ok(Step::Done);
+            }
             let Some(end) = self.close(window)? else {
                 self.at = window.len();
                 return Ok(Step::More);
@@ -318,6 +325,21 @@ impl Document {
             self.at = end + 1;
             self.element(b'{', window)?;
         }
+    }
+
+    /// Closes the open record and those that follow it at once, as far as brackets are drawn. Answers
+    /// whether something else follows them; if not, a record is open.
+    fn run(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<bool, Damage> {
+        let start = self.hold.unwrap_or(self.at);
+        let open = self.run.close(&mut self.nesting, &mut self.outline, window, start);
+        let Some(end) = self.run.end() else { return Ok(false) };
+        self.picker.records(&mut self.outline, window, &self.run, found)?;
+        self.hold = open.then_some(end + 1);
+        if !open {
+            self.at = end;
+            self.place = Place::Gap(Gap::AfterElement);
+        }
+        Ok(!open)
     }
 
     /// After the last bracket of a value.

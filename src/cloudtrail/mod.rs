@@ -19,6 +19,7 @@ mod pen;
 mod picker;
 mod place;
 mod prefilter;
+mod run;
 mod scalar;
 mod selection;
 mod simd;

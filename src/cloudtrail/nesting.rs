@@ -14,7 +14,7 @@ pub(super) struct Nesting {
     kinds: u64,
     /// Where `kinds` starts to be too deep, less two.
     beyond: u64,
-    /// 1 in the lowest bit once a bracket closed one of another kind.
+    /// 1 in the lowest bit once a bracket closed one of another kind. The other bits mean nothing.
     mismatch: u64,
 }
 
@@ -66,19 +66,64 @@ impl Nesting {
     /// Without branches on the text but for that.
     #[inline(always)]
     fn follow(&mut self, text: &[u8], brackets: &[u16]) -> Option<usize> {
-        let Self { mut kinds, beyond, mut mismatch } = *self;
-        let stop = brackets.iter().position(|place| {
-            let byte = text.get(usize::from(*place)).copied().unwrap_or_default();
-            let kind = u64::from(byte >> 5 & 1);
-            // Of both kinds, the one that opens has bit 1 set, and the one that closes has not.
-            let opens = byte & 0x02 != 0;
-            mismatch |= (kinds ^ kind) & u64::from(!opens);
-            kinds = if opens { kinds << 1 | kind } else { kinds >> 1 };
+        brackets.iter().position(|place| {
+            self.turn(text.get(usize::from(*place)).copied().unwrap_or_default());
             // Closed is below, too deep is beyond: one comparison.
-            kinds.wrapping_sub(CLOSED + 1) >= beyond
+            self.kinds.wrapping_sub(CLOSED + 1) >= self.beyond
+        })
+    }
+
+    /// Follows the value, and those after it, to the end of `brackets` or to the bracket that
+    /// closes what they are in. `closing` gets which brackets close a value. Answers how many do,
+    /// and how many brackets were taken; none, with nothing changed, if something is amiss, which
+    /// [`close`](Self::close) then finds again.
+    ///
+    /// The end of a value is no branch here: it cannot be foreseen, and to guess it wrong costs as
+    /// much as following all of a record's brackets.
+    #[inline(never)]
+    pub(super) fn follow_on(
+        &mut self,
+        text: &[u8],
+        brackets: &[u16],
+        closing: &mut [u16],
+    ) -> Option<(usize, usize)> {
+        let mut next = Self { ..*self };
+        let mut count = 0;
+        let stop = brackets.iter().zip(0..).position(|(place, number)| {
+            let mismatch = next.mismatch;
+            next.turn(text.get(usize::from(*place)).copied().unwrap_or_default());
+            // What they are in is below, too deep is beyond.
+            if next.kinds.wrapping_sub(CLOSED) > next.beyond {
+                if next.kinds < CLOSED {
+                    (next.kinds, next.mismatch) = (CLOSED, mismatch);
+                }
+                return true;
+            }
+            closing[count] = number;
+            count += usize::from(next.kinds == CLOSED);
+            false
         });
-        (self.kinds, self.mismatch) = (kinds, mismatch);
-        stop
+        let sound = next.check().is_ok() && next.kinds.wrapping_sub(CLOSED) <= next.beyond;
+        sound.then(|| {
+            *self = next;
+            (count, stop.unwrap_or(brackets.len()))
+        })
+    }
+
+    /// Forgets what is open.
+    pub(super) fn close_all(&mut self) {
+        (self.kinds, self.mismatch) = (CLOSED, 0);
+    }
+
+    /// Takes a bracket.
+    #[inline(always)]
+    fn turn(&mut self, byte: u8) {
+        let byte = u64::from(byte);
+        let kind = byte >> 5;
+        // Of both kinds, the one that opens has bit 1 set, and the one that closes has not.
+        let opens = byte & 0x02 != 0;
+        self.mismatch |= (self.kinds ^ kind) & !(byte >> 1);
+        self.kinds = if opens { self.kinds << 1 | kind & 1 } else { self.kinds >> 1 };
     }
 
     fn check(&self) -> Result<(), Broken> {

@@ -121,9 +121,19 @@ impl Outline {
             self.next = self.count;
             self.draw(window);
         }
-        match self.marks.get(self.next_mark) {
-            Some(place) if (*place as usize) < end => self.look(window, start, end),
-            _ => false,
+        self.mark_before(end).is_some() && self.look(window, start, end)
+    }
+
+    /// What is marked next, if that is before `end`, up to where the outline is drawn.
+    #[inline]
+    pub(super) fn mark_before(&self, end: usize) -> Option<usize> {
+        self.marks.get(self.next_mark).map(|place| *place as usize).filter(|place| *place < end)
+    }
+
+    /// What is marked before `end` is done with.
+    pub(super) fn pass_marks(&mut self, end: usize) {
+        while self.mark_before(end).is_some() {
+            self.next_mark += 1;
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::outline::Outline;
+use super::run::Run;
 use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
 use crate::config::Decode;
 
@@ -72,6 +73,32 @@ impl Picker {
         Ok(false)
     }
 
+    /// Records that follow one another: all are counted, and those looked at that may be wanted.
+    pub(super) fn records(
+        &mut self,
+        outline: &mut Outline,
+        window: &[u8],
+        run: &Run,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Damage> {
+        let Some(end) = run.end() else { return Ok(()) };
+        if self.limits.strict || self.selection.prefilter().is_every() {
+            return run
+                .spans()
+                .try_for_each(|span| self.record(outline, window, span, found).map(|_| ()));
+        }
+        let before = self.tally.read;
+        while let Some(mark) = outline.mark_before(end) {
+            let (number, span) = run.around(mark);
+            self.tally.read = before + number as u64;
+            self.record(outline, window, span, found)?;
+            outline.pass_marks(span.end);
+        }
+        self.tally.read = before + run.count() as u64;
+        self.check_count()?;
+        self.check_length(run.longest())
+    }
+
     /// What stands where a record belongs and is no object.
     pub(super) fn no_object(
         &mut self,
@@ -122,10 +149,16 @@ impl Picker {
 
     fn count(&mut self, at: Span) -> Result<(), Damage> {
         self.tally.read += 1;
+        self.check_count()?;
+        self.check_length(at.end - at.start)
+    }
+
+    /// Whether there may be so many records.
+    fn check_count(&self) -> Result<(), Damage> {
         if self.tally.read > self.limits.max_records {
             return Err(Damage::OverLimit { name: "max_records", limit: self.limits.max_records });
         }
-        self.check_length(at.end - at.start)
+        Ok(())
     }
 
     /// Whether a record may be this long.

@@ -138,6 +138,8 @@ fn damaged_structure_is_damage() {
         format!(r#"{{"Records":[{WANTED}{WANTED}]}}"#),
         format!(r#"{{"Records":[{WANTED}}}]}}"#),
         format!(r#"{{"Records":[[{{]}},{WANTED}]}}"#),
+        format!(r#"{{"Records":[{{}},{{"a":[}}]}},{WANTED}]}}"#),
+        format!(r#"{{"Records":[{WANTED},{{"a":[{{]}}}}]}}"#),
         format!(r#"{{"Records":[{WANTED}"]}}"#),
         format!(r#"{{"Records" [{WANTED}]}}"#),
         format!(r#"{{"Records":[{WANTED}],}}"#),
@@ -174,7 +176,11 @@ fn every_truncation_is_an_error() {
 #[test]
 fn every_limit_names_itself() {
     let many = format!(r#"{{"Records":[{}]}}"#, vec![OTHER; 20_000].join(","));
+    // Records that nobody looks at.
+    let plain = format!(r#"{{"Records":[{{}},{{"a":"{}"}},{{}}]}}"#, "x".repeat(50));
     for (name, limits, document) in [
+        ("max_records", Decode { max_records: 2, ..limits() }, plain.clone()),
+        ("max_record", Decode { max_record: 50, ..limits() }, plain),
         ("max_decompressed", Decode { max_decompressed: 100, ..limits() }, many.clone()),
         ("max_records", Decode { max_records: 19_999, ..limits() }, many.clone()),
         ("max_record", Decode { max_record: 50, ..limits() }, many.clone()),
