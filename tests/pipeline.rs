@@ -6,7 +6,7 @@ use std::time::Duration;
 use certrelay::config::Delivery;
 use tokio::time::Instant;
 
-use crate::sim::world::{DEAD, QUEUE, events_in};
+use crate::sim::world::{DEAD, QUEUE, events_in, notification};
 use crate::sim::{SinkFaults, World, WorldSettings};
 use crate::support::samples::{self, SampleObject, gzip};
 
@@ -103,6 +103,21 @@ async fn what_has_nothing_for_us_is_done_without_a_request() {
     assert_eq!(metrics.messages_received.get(), 5);
 }
 
+/// Whoever forwards notifications may fill in what it does not know.
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_announced_as_empty_is_read_all_the_same() {
+    let (world, samples) = (world(), samples::generate(10, 1, 20));
+    let object = &samples.objects[0];
+    world.store.put(&object.key, object.gzip.clone());
+    let body = notification(&[&object.key]);
+    let key = format!("{:?}", object.key);
+    let body = body.replace(&key, &format!("{key},\"size\":0"));
+    assert!(body.contains("\"size\":0"), "{body}");
+    world.send(&body, events_in(object, &samples));
+    world.run_until_empty(HOUR).await.expect("settled");
+    assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_body_and_a_foreign_bucket_are_dead_lettered() {
     let world = world();
@@ -197,6 +212,27 @@ async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
     let tally = world.sqs.with(|core, _| core.tally);
     assert_eq!((tally.received_again, tally.redriven), (0, 0));
     assert_eq!(world.sinks[1].duplicates(), 0, "the healthy sink is not sent twice");
+}
+
+/// Or the second would wait until SQS takes the message away.
+#[tokio::test(start_paused = true)]
+async fn patience_is_that_of_a_message_whatever_it_announces() {
+    let delivery = Delivery { patience: HOUR, ..Delivery::default() };
+    let world = World::new(WorldSettings { delivery, ..WorldSettings::default() });
+    world.sinks[0].faults.lock().unwrap().down_until = Some(Instant::now() + 1000 * HOUR);
+    let samples = samples::generate(17, 8, 20);
+    let ours = samples.objects.iter().filter(|object| !events_in(object, &samples).is_empty());
+    let keys: Vec<&str> = ours.map(|object| object.key.as_str()).take(2).collect();
+    assert_eq!(keys.len(), 2);
+    samples.objects.iter().for_each(|object| world.store.put(&object.key, object.gzip.clone()));
+    world.announce(&keys, BTreeSet::new());
+    assert!(world.run_until_empty(3 * HOUR / 2).await.is_none(), "nothing is final");
+    let opens = world.store.opens.lock().unwrap();
+    assert_eq!(
+        (opens.get(keys[0]), opens.get(keys[1])),
+        (Some(&2), None),
+        "given back after an hour"
+    );
 }
 
 /// For a whole day, longer than a message may be in hand: what waits is given back and taken again.

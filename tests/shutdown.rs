@@ -75,3 +75,24 @@ async fn what_cannot_be_finished_is_released_at_the_deadline_and_visible_at_once
     assert_eq!(counts.ready, 10, "released, not left to their visibility time");
     assert!(world.early.lock().unwrap().is_empty());
 }
+
+/// A part that nobody replaces: only a new process does.
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_fails_ends_the_run_and_gives_back_what_is_in_hand() {
+    let world = world(30);
+    world.deliver_all(&samples::generate(22, 10, 20));
+    world.sinks[0].faults.lock().unwrap().down_until =
+        Some(Instant::now() + Duration::from_secs(1_000_000));
+    let mut process = world.process(u64::MAX);
+    process.parts.sinks[0].driver = Box::pin(async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        panic!("as a fault of ours would");
+    });
+    let begin = Instant::now();
+    let ended = tokio::time::timeout(Duration::from_secs(600), process.run()).await;
+    assert!(ended.as_ref().is_ok_and(|ended| ended.is_some_and(|one| one.broken)), "{ended:?}");
+    assert!(begin.elapsed() <= Duration::from_secs(5 + 30), "{:?}", begin.elapsed());
+    let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
+    assert_eq!(counts.ready, 10);
+    assert!(world.early.lock().unwrap().is_empty());
+}

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use super::run::stop_on_signal;
 use super::{EX_USAGE, WithConfig, configuration, failed, runtime};
 use crate::config::Config;
+use crate::event;
 use crate::outcome::Why;
 use crate::pipeline::{self, Backfill, Counts, Plan, Resume, Span};
 use crate::telemetry;
@@ -49,9 +49,9 @@ pub(super) struct Args {
 /// A day, or an instant with its offset.
 fn instant(text: &str) -> Result<OffsetDateTime, String> {
     let day = format_description!("[year]-[month]-[day]");
-    OffsetDateTime::parse(text, &Rfc3339)
-        .or_else(|_| Date::parse(text, day).map(|day| day.midnight().assume_utc()))
-        .map_err(|_| "write 2026-03-01 or 2026-03-01T06:00:00Z".to_owned())
+    event::instant(text)
+        .or_else(|| Date::parse(text, day).ok().map(|day| day.midnight().assume_utc()))
+        .ok_or_else(|| "write 2026-03-01 or 2026-03-01T06:00:00Z".to_owned())
 }
 
 /// Exit code 1 if anything was not final.

@@ -42,7 +42,11 @@ async fn serve(config: Config) -> Result<(), Why> {
     }
     let stop = stop_on_signal()?;
     let listen = config.http;
-    let parts = pipeline::build(config, None).await?;
+    let Some(parts) = stop.run_until_cancelled(pipeline::build(config, None)).await else {
+        tracing::info!("stopped before it began");
+        return Ok(());
+    };
+    let parts = parts?;
     let probes_stop = CancellationToken::new();
     let probes = match listen {
         None => None,
@@ -70,6 +74,10 @@ async fn serve(config: Config) -> Result<(), Why> {
     };
     let (ended, ()) = tokio::join!(work, answer);
     tracing::debug!(?ended, "end");
+    if ended.broken {
+        let text = "a part of the pipeline failed (the log says which); what was not settled is redelivered";
+        return Err(Why::new("driver_failed", text));
+    }
     Ok(())
 }
 

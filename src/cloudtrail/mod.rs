@@ -168,7 +168,7 @@ pub enum Damage {
     /// A configured limit was passed.
     #[error("over the limit {name} = {limit}")]
     OverLimit {
-        /// The configuration's name of the limit.
+        /// The configuration's name of the limit; `bad_records` is fixed.
         name: &'static str,
         /// Its value.
         limit: u64,

@@ -10,6 +10,10 @@ use super::run::Run;
 use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
 use crate::config::Decode;
 
+/// Most bad records of one object. What has more is not a log file with a fault in it, and each would be
+/// a dead letter by itself.
+pub(super) const MAX_BAD: u64 = 1_000;
+
 /// Where in the window a value is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
@@ -63,12 +67,12 @@ impl Picker {
     ) -> Result<bool, Damage> {
         self.count(at)?;
         if self.selection.prefilter().is_every() || outline.hit_within(window, at.start, at.end) {
-            return Ok(self.judge(window, at, found));
+            return self.judge(window, at, found);
         }
         if self.limits.strict
             && let Err(reason) = head::check(&window[at.start..at.end])
         {
-            self.bad(window, at, reason, found);
+            self.bad(window, at, reason, found)?;
         }
         Ok(false)
     }
@@ -107,17 +111,16 @@ impl Picker {
         found: &mut Vec<Found>,
     ) -> Result<(), Damage> {
         self.count(at)?;
-        self.bad(window, at, "a record must be a JSON object".to_owned(), found);
-        Ok(())
+        self.bad(window, at, "a record must be a JSON object".to_owned(), found)
     }
 
-    fn judge(&mut self, window: &[u8], at: Span, found: &mut Vec<Found>) -> bool {
+    fn judge(&mut self, window: &[u8], at: Span, found: &mut Vec<Found>) -> Result<bool, Damage> {
         let record = &window[at.start..at.end];
         let head = match head::read(record) {
             Ok(head) => head,
             Err(reason) => {
-                self.bad(window, at, reason, found);
-                return false;
+                self.bad(window, at, reason, found)?;
+                return Ok(false);
             }
         };
         let wanted = match (&head.source, &head.name) {
@@ -132,12 +135,21 @@ impl Picker {
                 offset: self.offset(at.start),
             }));
         }
-        head.has_records
+        Ok(head.has_records)
     }
 
-    fn bad(&mut self, window: &[u8], at: Span, reason: String, found: &mut Vec<Found>) {
+    fn bad(
+        &mut self,
+        window: &[u8],
+        at: Span,
+        reason: String,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Damage> {
         let bytes = &window[at.start..at.end];
         self.tally.bad += 1;
+        if self.tally.bad > MAX_BAD {
+            return Err(Damage::OverLimit { name: "bad_records", limit: MAX_BAD });
+        }
         found.push(Found::Bad(BadRecord {
             index: self.tally.read - 1,
             offset: self.offset(at.start),
@@ -145,6 +157,7 @@ impl Picker {
             reason,
             bytes: Bytes::copy_from_slice(bytes),
         }));
+        Ok(())
     }
 
     fn count(&mut self, at: Span) -> Result<(), Damage> {

@@ -184,6 +184,7 @@ fn every_limit_names_itself() {
         ("max_decompressed", Decode { max_decompressed: 100, ..limits() }, many.clone()),
         ("max_records", Decode { max_records: 19_999, ..limits() }, many.clone()),
         ("max_record", Decode { max_record: 50, ..limits() }, many.clone()),
+        ("bad_records", limits(), format!("[{}1]", "1,".repeat(1000))),
         ("max_ratio", Decode { max_ratio: 5, ..limits() }, many),
         ("max_nesting", limits(), format!("[{{\"a\":{}{}}}]", "[".repeat(64), "]".repeat(64))),
     ] {

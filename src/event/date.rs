@@ -1,15 +1,22 @@
-//! The dates that IAM writes into `responseElements`. They are Java's localised style, not ISO 8601,
+//! Instants, RFC 3339, and the dates that IAM writes into `responseElements`. They are Java's localised style, not ISO 8601,
 //! and changed in 2026: `Mar 2, 2021 9:18:24 PM`, then `Feb 22, 2026, 4:11:47<U+202F>PM`.
 
 use time::format_description::well_known::Rfc3339;
-use time::{Date, Month, OffsetDateTime, Time};
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// An instant (RFC 3339), in UTC. None if it is none, or if UTC has no such year: whoever writes
+/// records may write the last hour of 9999 with an offset.
+#[must_use]
+pub fn instant(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
+}
+
 /// Reads both styles and RFC 3339; anything else is no date, which is never an error. IAM's are UTC.
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
-    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+    if let Some(time) = instant(text) {
         return Some(time);
     }
     let mut words =
@@ -42,7 +49,7 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
 
 /// RFC 3339 in UTC.
 pub(super) fn rfc3339(time: OffsetDateTime) -> Option<String> {
-    time.to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok()
+    time.checked_to_offset(UtcOffset::UTC)?.format(&Rfc3339).ok()
 }
 
 #[cfg(test)]
@@ -74,6 +81,7 @@ mod tests {
             "22 février 2026 à 16:11:47",
             "Feb 22, 2026, 4:11:47 PM UTC",
             "1771776707",
+            "9999-12-31T23:59:59-01:00",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -38,6 +38,7 @@ use crate::config::{Account, EventOptions};
 
 pub use catalogue::{CATALOGUE, Operation, page as catalogue_page};
 pub use context::Context;
+pub use date::instant;
 pub use explain::explain;
 pub use finding::{Finding, RULES, Rule, Severity, Technique};
 pub use format::render;

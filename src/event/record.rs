@@ -6,7 +6,6 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::caller::Caller;
 use super::certificate::Flag;
@@ -15,7 +14,7 @@ use super::json::{self, Node};
 use super::redact::Kept;
 use super::target::Target;
 use super::{
-    Arrival, CallOutcome, Context, Event, EventKey, Posture, Reports, certificate, redact,
+    Arrival, CallOutcome, Context, Event, EventKey, Posture, Reports, certificate, date, redact,
 };
 use crate::cloudtrail::{BadRecord, Record};
 use crate::config::EventOptions;
@@ -160,7 +159,7 @@ fn fields(root: &Node<'_>, bytes: &[u8]) -> Result<(String, Fields), String> {
     let fields = Fields {
         name: required("eventName")?,
         source: required("eventSource")?,
-        time: root.text("eventTime").and_then(instant),
+        time: root.text("eventTime").and_then(date::instant),
         account: owned("recipientAccountId").or_else(|| owned("userIdentity.accountId")),
         region: owned("awsRegion"),
         outcome: match root.text("errorCode").or_else(|| root.text("errorMessage")) {
@@ -189,9 +188,4 @@ pub(super) fn key(id: &str, fields: &Fields) -> EventKey {
         &fields.name,
         time.as_deref().unwrap_or_default(),
     ])
-}
-
-/// `eventTime` and its kin: RFC 3339.
-pub(super) fn instant(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
 }

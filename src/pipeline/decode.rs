@@ -72,11 +72,15 @@ impl Hold {
     }
 }
 
+/// What a match takes beside its bytes: itself, and of a bad record the reason and the hash.
+const BESIDE: usize = 256;
+
 fn size_of(found: &Found) -> usize {
-    match found {
-        Found::Record(record) => record.bytes.len(),
-        Found::Bad(bad) => bad.bytes.len(),
-    }
+    BESIDE
+        + match found {
+            Found::Record(record) => record.bytes.len(),
+            Found::Bad(bad) => bad.bytes.len(),
+        }
 }
 
 /// A file that passed its checks.
@@ -280,14 +284,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_and_the_next_pass_starts_there() {
         let matches = || (0..5).map(|n| record(n, 40)).collect::<Vec<_>>();
-        let mut first = Hold::new(100, 0);
+        let mut first = Hold::new(2 * (40 + BESIDE), 0);
         first.take(&mut matches());
         let first = first.verified(Tally::default());
         assert_eq!((first.found.len(), first.next), (2, Some(2)));
-        let mut second = Hold::new(100, 2);
+        let mut second = Hold::new(2 * (40 + BESIDE), 2);
         second.take(&mut matches());
         assert_eq!(second.verified(Tally::default()).next, Some(4));
-        let mut last = Hold::new(100, 4);
+        let mut last = Hold::new(2 * (40 + BESIDE), 4);
         last.take(&mut matches());
         let last = last.verified(Tally::default());
         assert_eq!((last.found.len(), last.next), (1, None));

@@ -200,15 +200,11 @@ impl HandedOver {
     /// Waits until every required pair is final, taking over once those that another message gave up.
     /// The message, whose `place` this is, remembers them to its end.
     pub(super) async fn outcomes(mut self, wire: &Arc<Wire>, place: &mut Place) -> Verdict {
-        let patience = tokio::time::sleep(wire.patience);
-        tokio::pin!(patience);
+        let patience = tokio::time::sleep_until(place.deadline());
         let waited = tokio::select! {
             biased;
             verdict = self.all_final(wire) => verdict,
-            () = &mut patience => Verdict::Retry(Why::new(
-                "patience",
-                "a sink did not answer within [delivery] patience",
-            )),
+            () = patience => out_of_patience(),
         };
         place.remember(self.pairs.into_iter().map(|pair| pair.watch));
         self.verdict.and(waited)
@@ -238,6 +234,11 @@ impl HandedOver {
     }
 }
 
+/// The verdict on a message that has waited for as long as it may.
+pub(super) fn out_of_patience() -> Verdict {
+    Verdict::Retry(Why::new("patience", "a sink did not answer within [delivery] patience"))
+}
+
 /// Says, once, where the evidence of an event lies that the fast lane brought first.
 fn confirm(wire: &Wire, event: &Event) {
     if event.lane == Lane::File && wire.ledger.confirm(event.key) {
@@ -255,7 +256,8 @@ fn confirm(wire: &Wire, event: &Event) {
 fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
     for (sink, pairs) in claimed {
         let post = &wire.posts[usize::from(sink)];
-        let hold = match post.admit(pairs.len(), keep) {
+        let sizes = pairs.iter().map(|(event, _)| event.record().bytes.len());
+        let hold = match post.admit(sizes, keep) {
             Some(hold) => hold,
             None => {
                 tracing::warn!(sink = post.name, events = pairs.len(), "dropped: its room is full");

@@ -7,6 +7,7 @@
 //! before its GET and never while another reservation is held, so that no two waits can form a ring.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -42,6 +43,8 @@ pub(super) struct Gates {
     memory: Arc<Semaphore>,
     budget: u64,
     sizes: (usize, usize),
+    /// Slots of receive calls that are under way: of messages that may never come.
+    asked: AtomicUsize,
 }
 
 /// One message's place before it is received.
@@ -72,6 +75,7 @@ impl Gates {
             memory: Arc::new(Semaphore::new(units)),
             budget: units as u64 * UNIT,
             sizes: (delivery.work, delivery.unacknowledged),
+            asked: AtomicUsize::new(0),
         }
     }
 
@@ -120,11 +124,22 @@ impl Gates {
         self.sizes.0
     }
 
+    /// A receive call for so many messages has begun.
+    pub(super) fn ask(&self, slots: usize) {
+        self.asked.fetch_add(slots, Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    pub(super) fn answered(&self, slots: usize) {
+        self.asked.fetch_sub(slots, Ordering::Relaxed);
+    }
+
     /// Messages in the work gate, messages not yet acknowledged, bytes reserved.
     pub(super) fn in_use(&self) -> (usize, usize, u64) {
         (
             self.sizes.0 - self.work.available_permits(),
-            self.sizes.1 - self.unacknowledged.available_permits(),
+            (self.sizes.1 - self.unacknowledged.available_permits())
+                .saturating_sub(self.asked.load(Ordering::Relaxed)),
             self.budget - self.memory.available_permits() as u64 * UNIT,
         )
     }
@@ -197,6 +212,16 @@ mod tests {
         drop(first);
         assert_eq!(gates.in_use().1, 0, "all are back");
         assert_eq!(gates.slots(100, 10).await.expect("open").len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_may_bring_nothing_is_no_message_in_hand() {
+        let gates = gates(4, 100, 1 << 20);
+        let slots = gates.slots(1, 6).await.expect("open");
+        gates.ask(slots.len());
+        assert_eq!(gates.in_use().1, 0);
+        gates.answered(slots.len());
+        assert_eq!(gates.in_use().1, 6);
     }
 
     #[tokio::test]

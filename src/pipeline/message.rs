@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::dead_letter;
-use super::deliver::Carrier;
+use super::deliver::{self, Carrier};
 use super::gates::{Reservation, Slot};
 use super::inline;
 use super::ledger::Watch;
@@ -51,6 +52,8 @@ pub(super) struct Place {
     unacknowledged: Arc<OwnedSemaphorePermit>,
     /// What it asked of the ledger, which forgets none of it until the message is settled.
     asked: Vec<Watch>,
+    /// Until then sinks may answer: `[delivery] patience` is for a message, whatever it announces.
+    deadline: Instant,
 }
 
 /// What keeps an object's share of memory, and its message's place, while any sink has its events.
@@ -61,8 +64,9 @@ pub(super) struct Keep {
 }
 
 impl Place {
-    fn new(slot: Slot) -> Self {
+    fn new(slot: Slot, deadline: Instant) -> Self {
         Self {
+            deadline,
             seat: Some(slot.seat),
             work: None,
             unacknowledged: slot.unacknowledged,
@@ -73,6 +77,14 @@ impl Place {
     /// Holds on to these pairs of the ledger.
     pub(super) fn remember(&mut self, pairs: impl Iterator<Item = Watch>) {
         self.asked.extend(pairs);
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 
     /// Waits for a place in the work gate, unless there is one already.
@@ -105,7 +117,7 @@ pub(super) async fn handle(
     slot: Slot,
 ) -> Fate {
     let lease = source.keeper.hold(message.receipt.handle(), message.received_at);
-    let mut place = Place::new(slot);
+    let mut place = Place::new(slot, Instant::now() + wire.patience);
     let _in_hand = message.sent.map(|sent| wire.in_hand.hold(sent));
     let (id, attempt, receipt) = (message.id, message.receive_count, message.receipt);
     let first_received = message.first_received;
@@ -173,6 +185,9 @@ async fn forward(
     };
     let mut verdict = Verdict::Done;
     for object in &objects {
+        if place.is_overdue() {
+            return verdict.and(deliver::out_of_patience());
+        }
         verdict = verdict.and(object::process(wire, source, object, place).await);
     }
     verdict

@@ -113,9 +113,11 @@ pub struct Ended {
     pub abandoned: usize,
     /// Drivers that did not end in time.
     pub late: usize,
+    /// A driver ended before it was told to: what it did nobody does any more, so the run ended too.
+    pub broken: bool,
 }
 
-/// Runs until `stop`, then drains under `[delivery] drain`.
+/// Runs until `stop`, or until a driver fails, then drains under `[delivery] drain`.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
     let drain = parts.delivery.drain;
     let sinks_stop = parts.sinks_stop.clone();
@@ -130,7 +132,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
         receivers.spawn(start::look_at(Arc::clone(&source.queue), stop.clone()));
         receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
     }
-    beat_until(&stop, &wire.health, &mut drivers).await;
+    let broken = !beat_until(&stop, &wire.health, &mut drivers).await;
+    stop.cancel();
 
     wire.health.drain();
     let deadline = Instant::now() + drain;
@@ -151,7 +154,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
     let late = drivers.len();
     drivers.abort_all();
     tracing::info!(abandoned, late, "stopped");
-    Ended { abandoned, late }
+    Ended { abandoned, late, broken }
 }
 
 /// Wires the rooms together and spawns every driver.
@@ -231,17 +234,19 @@ fn connect_probes(wire: &Arc<Wire>) {
     }));
 }
 
-/// Shows a sign of life until `stop`; names a driver that ends before its time.
-async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut JoinSet<()>) {
+/// Shows a sign of life until `stop`, or until a driver ends before its time: `false`. Without it the
+/// process would receive messages that it can only give back, until their queue gives them up.
+async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut JoinSet<()>) -> bool {
     let mut beat = tokio::time::interval(BEAT);
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return,
-            Some(ended) = drivers.join_next() => match ended {
-                Ok(()) => tracing::error!("a driver ended before the pipeline"),
-                Err(cause) => tracing::error!(%cause, "a driver failed; restart the service"),
-            },
+            () = stop.cancelled() => return true,
+            Some(ended) = drivers.join_next() => {
+                let cause = ended.map_or_else(|cause| cause.to_string(), |()| "it ended".to_owned());
+                tracing::error!("a driver failed, so the process ends, to be started anew: {cause}");
+                return false;
+            }
             _ = beat.tick() => health.beat(),
         }
     }

@@ -57,24 +57,8 @@ pub(super) async fn process_only(
     only: Option<u64>,
     place: &mut Place,
 ) -> Verdict {
-    match admit(source, object) {
-        Admission::Fetch => source.filtering.fetched(),
-        Admission::SignOfLife(account) => {
-            skip(wire, "digest");
-            let account = wire.digests.label(account);
-            wire.metrics.digests_seen.get_or_create(&ByAccount { account }).inc();
-            return Verdict::Done;
-        }
-        Admission::Skip(reason) => {
-            skip(wire, reason);
-            return Verdict::Done;
-        }
-        Admission::Filter(reason) => {
-            skip(wire, reason);
-            source.filtering.filtered(source.queue.name(), Instant::now());
-            return Verdict::Done;
-        }
-        Admission::Poison(why) => return condemn(wire, object, why).await,
+    if let Some(verdict) = without_a_request(wire, source, object).await {
+        return verdict;
     }
     let mut account = Account::default();
     let mut verdict = Verdict::Done;
@@ -116,8 +100,37 @@ pub(super) async fn process_only(
         if verified.next.is_none() {
             return verdict;
         }
+        if place.is_overdue() {
+            return verdict.and(deliver::out_of_patience());
+        }
         etag = facts.etag;
     }
+}
+
+/// The verdict on an object that nobody fetches.
+async fn without_a_request(
+    wire: &Arc<Wire>,
+    source: &RunningSource,
+    object: &ObjectRef,
+) -> Option<Verdict> {
+    match admit(source, object) {
+        Admission::Fetch => {
+            source.filtering.fetched();
+            return None;
+        }
+        Admission::SignOfLife(account) => {
+            skip(wire, "digest");
+            let account = wire.digests.label(account);
+            wire.metrics.digests_seen.get_or_create(&ByAccount { account }).inc();
+        }
+        Admission::Skip(reason) => skip(wire, reason),
+        Admission::Filter(reason) => {
+            skip(wire, reason);
+            source.filtering.filtered(source.queue.name(), Instant::now());
+        }
+        Admission::Poison(why) => return Some(condemn(wire, object, why).await),
+    }
+    Some(Verdict::Done)
 }
 
 enum Admission {
@@ -158,7 +171,6 @@ fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
         KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
             Admission::Filter("region")
         }
-        KeyKind::Log(_) | KeyKind::Unknown if object.size == Some(0) => Admission::Skip("empty"),
         KeyKind::Log(_) | KeyKind::Unknown => Admission::Fetch,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,7 @@ impl Receiver {
     /// A receive call for as many messages as there are slots, after a pause if the last one failed.
     fn poll(&self, slots: Vec<Slot>) -> Poll {
         let queue = Arc::clone(&self.source.queue);
+        self.wire.gates.ask(slots.len());
         let pause = match self.failures {
             0 => Duration::ZERO,
             failures => backoff(failures, self.wire.jitter()) / 10,
@@ -91,6 +92,7 @@ impl Receiver {
 
     fn take(&mut self, slots: Vec<Slot>, answer: Result<Vec<Message>, Why>) {
         let queue = self.source.queue.name();
+        self.wire.gates.answered(slots.len());
         self.wire.health.beat();
         match answer {
             Ok(messages) => {
@@ -115,15 +117,20 @@ impl Receiver {
 
     /// Gives back at once what was received but not begun when the stop came.
     async fn release_undispatched(&mut self) {
-        while let Some(Some((_slots, Ok(messages)))) = self.polls.next().now_or_never() {
-            for message in messages {
-                let release = Settlement::Release { after: Duration::ZERO };
-                if let Err(why) = self.source.settler.settle(message.receipt, release).await {
-                    tracing::warn!(message_id = message.id, "not released: {why}");
-                }
-            }
+        let mut received = Vec::new();
+        // A call that failed brought nothing, and says nothing of the others.
+        while let Some(Some((_slots, answer))) = self.polls.next().now_or_never() {
+            received.extend(answer.into_iter().flatten());
         }
         self.polls.clear();
+        let settler = &self.source.settler;
+        let release = async |message: Message| {
+            let release = Settlement::Release { after: Duration::ZERO };
+            if let Err(why) = settler.settle(message.receipt, release).await {
+                tracing::warn!(message_id = message.id, "not released: {why}");
+            }
+        };
+        join_all(received.into_iter().map(release)).await;
     }
 
     fn reap(&self, ended: Result<Fate, JoinError>) {

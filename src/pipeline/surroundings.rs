@@ -2,6 +2,7 @@
 //! timer. What cannot be read is said and counted; what was known before stays, and no event waits.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const MAX_BYTES: usize = 16 << 20;
 /// Reports that are read: an organisation's accounts, not their history.
 const MAX_REPORTS: usize = 2_000;
 
+/// So long the start waits for reports: probes must answer soon, and an organisation's are many.
+const FIRST_REPORTS: Duration = Duration::from_secs(15);
+
 /// Reads what the configuration names, and hands out what it knows.
 #[derive(Default)]
 pub struct Surroundings {
@@ -30,6 +34,8 @@ pub struct Surroundings {
     posture: Option<Refreshed>,
     s3: Option<Arc<S3Store>>,
     known: RwLock<Context>,
+    /// The start did not wait for all reports: read them at once.
+    reports_owed: AtomicBool,
 }
 
 /// Why a table of accounts is not used.
@@ -68,7 +74,13 @@ impl Surroundings {
         let (accounts, posture) = (config.accounts.clone(), config.posture.clone());
         let in_s3 = [&accounts, &posture].into_iter().flatten().any(Refreshed::is_in_s3);
         let s3 = if in_s3 { Some(Arc::new(own_store(config, aws).await?)) } else { None };
-        Ok(Self { accounts, posture, s3, known: RwLock::default() })
+        Ok(Self {
+            accounts,
+            posture,
+            s3,
+            known: RwLock::default(),
+            reports_owed: AtomicBool::default(),
+        })
     }
 
     /// What is known now.
@@ -138,12 +150,19 @@ impl Surroundings {
     /// All there is to read, before the first event.
     ///
     /// # Errors
-    /// A table of accounts that cannot be used: routes may hang on it. Reports never keep us.
+    /// A table of accounts that cannot be used: routes may hang on it. Reports never keep us for long.
     pub(super) async fn read_first(&self, metrics: &Metrics) -> Result<(), Why> {
         if let Some(count) = self.read_accounts().await? {
             tracing::info!(accounts = count, "the table of accounts is read");
         }
-        self.refresh_reports(metrics).await;
+        let reports = self.refresh_reports(metrics);
+        if tokio::time::timeout(FIRST_REPORTS, reports).await.is_err() {
+            let seconds = FIRST_REPORTS.as_secs();
+            tracing::warn!(
+                "not all credential reports were read in {seconds} s; events go on without them until they are"
+            );
+            self.reports_owed.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -173,6 +192,9 @@ impl Surroundings {
         };
         let reports = async {
             let Some(every) = self.posture.as_ref().map(|one| one.refresh) else { return };
+            if self.reports_owed.swap(false, Ordering::Relaxed) {
+                self.refresh_reports(&metrics).await;
+            }
             while pause(every, &stop).await {
                 self.refresh_reports(&metrics).await;
             }

@@ -80,8 +80,9 @@ pub(super) struct RunningSource {
     pub(super) settler: Settler,
 }
 
-/// Events that a best-effort sink may have in hand before more are dropped.
-const SPARE_ROOM: usize = 10_000;
+/// KiB of records that a best-effort sink may have in hand before more are dropped; an event counts for
+/// one more. They are not in `[delivery] memory`: nothing waits for such a sink.
+const SPARE_ROOM: u32 = 16 << 10;
 
 /// A sink as the wire sees it.
 pub(super) struct Post {
@@ -105,17 +106,20 @@ impl Post {
             name: built.name.clone(),
             required: built.required,
             sink: Arc::clone(&built.sink),
-            spare: Arc::new(Semaphore::new(SPARE_ROOM)),
+            spare: Arc::new(Semaphore::new(SPARE_ROOM as usize)),
         }
     }
 
-    /// What a delivery of so many events holds; `None` if a best-effort sink has no room for them.
-    pub(super) fn admit(&self, events: usize, keep: &Keep) -> Option<Hold> {
+    /// What a delivery of records of these sizes, in bytes, holds; `None` if a best-effort sink has no
+    /// room for them.
+    pub(super) fn admit(&self, sizes: impl Iterator<Item = usize>, keep: &Keep) -> Option<Hold> {
         if self.required {
             return Some(Hold { _place: Some(keep.clone()), _spare: None });
         }
-        let events = u32::try_from(events).ok()?;
-        let spare = Arc::clone(&self.spare).try_acquire_many_owned(events).ok()?;
+        let kib = sizes.map(|size| size / 1024 + 1).sum::<usize>();
+        // What is larger than the room goes alone.
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX).min(SPARE_ROOM);
+        let spare = Arc::clone(&self.spare).try_acquire_many_owned(kib).ok()?;
         Some(Hold { _place: None, _spare: Some(spare) })
     }
 

@@ -28,8 +28,9 @@ pub(super) fn classify(
     if OURS.contains(&code) {
         return Kind::Other;
     }
+    // With the colon it is an action or an ARN: buckets and roles may have `kms` in their names.
     let of_kms = code.starts_with("KMS.")
-        || message.is_some_and(|message| message.to_ascii_lowercase().contains("kms"));
+        || message.is_some_and(|message| message.to_ascii_lowercase().contains("kms:"));
     match (code, status) {
         ("NoSuchKey" | "NoSuchBucket" | "NoSuchVersion", _) => Kind::Missing,
         ("InvalidObjectState", _) => Kind::Archived,
@@ -62,6 +63,8 @@ mod tests {
     fn every_answer_has_its_kind() {
         use StoreErrorKind as Kind;
         let kms = "User is not authorized to perform: kms:Decrypt on this resource";
+        let named = "User: arn:aws:sts::111122223333:assumed-role/certrelay-kms/x is not authorized \
+                     to perform: s3:GetObject on resource: \"arn:aws:s3:::trail-kms/k\"";
         let table = [
             (Some("NoSuchKey"), "The specified key does not exist.", Some(404), Kind::Missing),
             (Some("NoSuchBucket"), "", Some(404), Kind::Missing),
@@ -72,6 +75,7 @@ mod tests {
             (Some("AllAccessDisabled"), "", Some(403), Kind::Forbidden),
             (None, "", Some(403), Kind::Forbidden),
             (Some("AccessDenied"), kms, Some(403), Kind::KmsDenied),
+            (Some("AccessDenied"), named, Some(403), Kind::Forbidden),
             (Some("KMS.DisabledException"), "", Some(400), Kind::KmsDenied),
             (Some("KMS.KMSInvalidStateException"), "", Some(400), Kind::KmsDenied),
             (Some("KMS.NotFoundException"), "", Some(400), Kind::KmsDenied),

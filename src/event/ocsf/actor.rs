@@ -1,10 +1,10 @@
 //! Who called. The schema wants at least one of user, session, `invoked_by` or an application, and
 //! CloudTrail may know none of them.
 
+use super::super::date;
 use super::super::format::View;
 use super::super::json::Node;
 use super::super::object::Object;
-use super::super::record;
 use super::{account, instant, is_old};
 
 /// `actor`.
@@ -62,7 +62,7 @@ fn type_id(kind: Option<&str>, is_old: bool) -> u64 {
 fn session(view: &View<'_>) -> Option<serde_json::Value> {
     let context = view.root.at("userIdentity.sessionContext");
     let created = context.and_then(|context| {
-        let time = context.text("attributes.creationDate").and_then(record::instant)?;
+        let time = context.text("attributes.creationDate").and_then(date::instant)?;
         context.take_text("attributes.creationDate");
         Some(time)
     });

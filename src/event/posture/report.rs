@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use super::super::date;
 use super::{Credentials, Key, Report, principal};
 use crate::config::csv;
 
@@ -95,7 +95,7 @@ fn instant(digits: &str) -> Option<OffsetDateTime> {
         part(10, 12),
         part(12, 14)
     );
-    OffsetDateTime::parse(&text, &Rfc3339).ok()
+    date::instant(&text)
 }
 
 impl Row<'_> {
@@ -113,7 +113,7 @@ impl Row<'_> {
 
     /// A time that cannot be read is one that is not known: what is active still counts.
     fn time(&self, name: &str) -> Option<OffsetDateTime> {
-        OffsetDateTime::parse(self.text(name)?, &Rfc3339).ok()
+        date::instant(self.text(name)?)
     }
 
     fn credentials(&self, arn: &str, reported: OffsetDateTime) -> Result<Credentials, String> {

@@ -26,25 +26,37 @@ impl SqsDeadLetter {
 impl DeadLetter for SqsDeadLetter {
     fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>> {
         Box::pin(async move {
-            let sent = self.queue.send(&bounded(letter.body, MAX_BODY)).await;
-            sent.map_err(|cause| Why::new("dead_letter_failed", cause.text))
+            let failed = |text| Why::new("dead_letter_failed", text);
+            let text = bounded(letter.body, MAX_BODY).map_err(failed)?;
+            self.queue.send(&text).await.map_err(|cause| failed(cause.text))
         })
     }
 }
 
 /// The letter, if need be without the bytes that it is about: then `omitted` names their members.
-fn bounded(mut body: Value, limit: usize) -> String {
+///
+/// # Errors
+/// It is too large, and nothing else holds these bytes: what brought them must stay.
+fn bounded(mut body: Value, limit: usize) -> Result<String, String> {
     let text = body.to_string();
     // What is escaped on the way is rare; the room for it is not.
     if text.len() <= limit - limit / 64 {
-        return text;
+        return Ok(text);
+    }
+    let at = |name: &str| body.pointer(&format!("/at/{name}")).is_some();
+    if !at("bucket") && !at("path") {
+        return Err(format!(
+            "the letter has {} bytes, of which SQS takes {limit}, and there is no other copy; \
+             name a bucket or a folder in [dead_letter] instead of a queue",
+            text.len()
+        ));
     }
     if let Value::Object(members) = &mut body {
         let omitted: Vec<Value> =
             BYTES.iter().filter_map(|name| members.remove(*name).map(|_| (*name).into())).collect();
         members.insert("omitted".to_owned(), omitted.into());
     }
-    body.to_string()
+    Ok(body.to_string())
 }
 
 #[cfg(test)]
@@ -55,9 +67,22 @@ mod tests {
 
     #[test]
     fn a_letter_that_is_too_large_is_sent_as_a_reference() {
-        let letter = json!({"kind": "event", "origin": "s3://b/k#1", "record": "x".repeat(2000)});
-        assert_eq!(bounded(letter.clone(), 1 << 20), letter.to_string());
-        let short: Value = serde_json::from_str(&bounded(letter, 1000)).unwrap();
-        assert_eq!(short, json!({"kind": "event", "origin": "s3://b/k#1", "omitted": ["record"]}));
+        let at = json!({"bucket": "b", "key": "k"});
+        let letter = json!({"kind": "event", "at": at, "record": "x".repeat(2000)});
+        assert_eq!(bounded(letter.clone(), 1 << 20).unwrap(), letter.to_string());
+        let short: Value = serde_json::from_str(&bounded(letter, 1000).unwrap()).unwrap();
+        assert_eq!(short, json!({"kind": "event", "at": at, "omitted": ["record"]}));
+    }
+
+    #[test]
+    fn a_letter_that_is_the_only_copy_is_never_cut() {
+        for letter in [
+            json!({"kind": "message", "body": "x".repeat(2000)}),
+            json!({"kind": "event", "at": {"message_id": "m"}, "record": "x".repeat(2000)}),
+        ] {
+            let refused = bounded(letter.clone(), 1000).unwrap_err();
+            assert!(refused.contains("no other copy"), "{refused}");
+            assert!(bounded(letter, 1 << 20).is_ok());
+        }
     }
 }

@@ -7,12 +7,10 @@ use data_encoding::HEXLOWER;
 use futures_util::StreamExt;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::letter::{Members, reference, unreadable};
 use crate::cloudtrail::{Found, Record};
-use crate::event::{Arrival, Lane};
+use crate::event::{Arrival, Lane, instant};
 use crate::outcome::{Verdict, Why};
 use crate::pipeline::account::Account;
 use crate::pipeline::decode::Hold;
@@ -68,7 +66,7 @@ async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut P
         _ => Lane::File,
     };
     let delivered = members.delivered.as_deref();
-    let delivered = delivered.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let delivered = delivered.and_then(instant);
     let Some(mut reservation) = wire.gates.reserve(None, false).await else {
         return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
     };

@@ -17,7 +17,7 @@ const DEPTH: usize = 64;
 pub(super) struct Scan {
     /// By absolute path, sorted.
     pub(super) files: BTreeMap<FileName, Stamp>,
-    /// The first folder that could not be read, and why. A file that vanishes is no fault.
+    /// The first folder or file that cannot be read, and why. A file that vanishes is no fault.
     pub(super) unreadable: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn files(root: &Path) -> Scan {
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let mut folders = vec![(root, 0)];
     while let Some((folder, depth)) = folders.pop() {
-        if let Err(error) = read(&folder, depth, &mut folders, &mut scan.files)
+        if let Err(error) = read(&folder, depth, &mut folders, &mut scan)
             && (depth == 0 || error.kind() != io::ErrorKind::NotFound)
         {
             let text = format!("cannot read the folder {}: {error}", folder.display());
@@ -42,7 +42,7 @@ fn read(
     folder: &Path,
     depth: usize,
     folders: &mut Vec<(PathBuf, usize)>,
-    files: &mut BTreeMap<FileName, Stamp>,
+    scan: &mut Scan,
 ) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -57,7 +57,14 @@ fn read(
         } else if ENDINGS.iter().any(|end| name.as_encoded_bytes().ends_with(end.as_bytes()))
             && let Some(stamp) = stamp(&entry)
         {
-            files.insert(entry.path().into(), stamp);
+            let path = entry.path();
+            // A message's body is text, and would name another file.
+            if path.to_str().is_some() {
+                scan.files.insert(path.into(), stamp);
+            } else {
+                let text = format!("rename {}: its name is not UTF-8", path.display());
+                scan.unreadable.get_or_insert(text);
+            }
         }
     }
     Ok(())

@@ -174,3 +174,15 @@ async fn a_folder_that_is_not_there_is_an_error_that_names_it() {
     assert_eq!(why.code, "directory_unreadable");
     assert!(why.text.contains("/no"), "{why}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_no_message_can_hold_is_told_and_the_rest_is_offered() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let root = tempfile::tempdir().expect("folder");
+    std::fs::write(root.path().join("a.json"), "{}").expect("write");
+    let odd = std::ffi::OsStr::from_bytes(b"b\xff.json");
+    std::fs::write(root.path().join(odd), "{}").expect("write");
+    let scan = scan::files(root.path());
+    assert_eq!(scan.files.len(), 1);
+    assert!(scan.unreadable.is_some_and(|text| text.contains("not UTF-8")));
+}
