@@ -67,7 +67,14 @@ fn assert_allows(rights: &BTreeSet<String>, wanted: &[&str]) {
 fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others() {
     let Some(least) = stack(&[]) else { return };
     let few = rights(&least);
-    assert_allows(&few, &[&format!("secretsmanager:GetSecretValue {HEC_SECRET}")]);
+    assert_allows(
+        &few,
+        &[
+            &format!("secretsmanager:GetSecretValue {HEC_SECRET}"),
+            "s3:GetObject arn:aws:s3:::audit-logs/AWSLogs/*",
+            "s3:GetObjectVersion arn:aws:s3:::audit-logs/AWSLogs/*",
+        ],
+    );
     for beyond in ["s3:ListBucket", "ssm:", "kms:", "kafka-AbCdEf"] {
         assert!(!few.iter().any(|right| right.contains(beyond)), "{beyond} in {few:#?}");
     }
