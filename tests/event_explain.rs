@@ -3,7 +3,8 @@
 use certrelay::event::{explain, visible};
 use serde_json::Value;
 
-use crate::event_fixtures::{OPERATIONS, SHAPES, read, record};
+use crate::event_fixtures::{OPERATIONS, PEM, SHAPES, read, record};
+use crate::event_stories::ok;
 
 fn explained(text: &str) -> String {
     explain(&read(text).expect("a record"))
@@ -56,4 +57,25 @@ fn poison(value: &mut Value, evil: &str) {
             .for_each(|(_, item)| poison(item, evil)),
         _ => {}
     }
+}
+
+#[test]
+fn a_weak_certificate_says_what_is_weak_about_it() {
+    let late = ok(
+        "UploadServerCertificate",
+        &[
+            ("/eventTime", "2026-07-01T00:00:00Z".into()),
+            ("/requestParameters/certificateBody", PEM.into()),
+        ],
+    );
+    let fields = read(&late).expect("a record").fields;
+    let weak = fields
+        .findings
+        .iter()
+        .find(|finding| finding.rule.id == "weak-certificate")
+        .expect("named");
+    assert_eq!(
+        weak.reason,
+        "server certificate web.example.com for CN=web.example.com,O=Example AB,C=SE is expired, self signed"
+    );
 }

@@ -5,10 +5,10 @@ use certrelay::event::Severity::{self, Critical, High, Informational, Low, Mediu
 use serde_json::{Value, json};
 
 use crate::event_actors::{assumed_root, own_role, root, script, stranger};
-use crate::event_fixtures::{PEM, read_with, record, role};
+use crate::event_fixtures::{read_with, record, role};
 
 /// A record: an operation in a shape, with some values replaced by pointer.
-fn call(operation: &str, shape: &str, changes: &[(&str, Value)]) -> String {
+pub(crate) fn call(operation: &str, shape: &str, changes: &[(&str, Value)]) -> String {
     let mut record: Value = serde_json::from_str(&record(operation, shape)).expect("JSON");
     for (pointer, value) in changes {
         let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
@@ -17,7 +17,7 @@ fn call(operation: &str, shape: &str, changes: &[(&str, Value)]) -> String {
     record.to_string()
 }
 
-fn ok(operation: &str, changes: &[(&str, Value)]) -> String {
+pub(crate) fn ok(operation: &str, changes: &[(&str, Value)]) -> String {
     call(operation, "success", changes)
 }
 
@@ -37,8 +37,8 @@ fn judged(record: &str) -> (Vec<&'static str>, Severity, Vec<String>) {
     (fields.findings.iter().map(|finding| finding.rule.id).collect(), fields.severity, because)
 }
 
-const WHO: &str = "/userIdentity";
-const USER: &str = "/requestParameters/userName";
+pub(crate) const WHO: &str = "/userIdentity";
+pub(crate) const USER: &str = "/requestParameters/userName";
 
 /// A story, its record, the finding that must name it, and the severity that it must have.
 type Attack = (&'static str, String, &'static str, Severity);
@@ -144,6 +144,18 @@ fn changed_credentials() -> Vec<Attack> {
             ok("DeleteSigningCertificate", &[(USER, "bob".into())]),
             "signing-certificate-removed",
             Medium,
+        ),
+        (
+            "a user's signing certificate switched off by root",
+            ok("UpdateSigningCertificate", &[(WHO, root())]),
+            "signing-certificate-removed",
+            High,
+        ),
+        (
+            "a user's signing certificate deleted by root",
+            ok("DeleteSigningCertificate", &[(WHO, root()), (USER, "bob".into())]),
+            "signing-certificate-removed",
+            High,
         ),
     ]
 }
@@ -286,6 +298,11 @@ fn nothing_that_is_everyday_work_is_above_low() {
             "central root clean-up switches it off",
             ok("UpdateSigningCertificate", &[(WHO, assumed_root()), (USER, Value::Null)]),
         ),
+        ("root deletes its own", ok("DeleteSigningCertificate", &[(WHO, root())])),
+        (
+            "root, of whom is not recorded",
+            call("DeleteSigningCertificate", "omitted", &[(WHO, root())]),
+        ),
         ("a user deletes its own signing certificate", ok("DeleteSigningCertificate", &[])),
         ("a user switches its own off", ok("UpdateSigningCertificate", &[(USER, "alice".into())])),
         (
@@ -366,25 +383,4 @@ fn a_wildcard_for_the_account_is_warned_about() {
     for arn in ["arn:aws:iam::*:role/ci", "*", "arn:aws:iam::1111*:role/ci"] {
         assert_eq!(with(arn).len(), 1, "{arn}");
     }
-}
-
-#[test]
-fn a_weak_certificate_says_what_is_weak_about_it() {
-    let late = ok(
-        "UploadServerCertificate",
-        &[
-            ("/eventTime", "2026-07-01T00:00:00Z".into()),
-            ("/requestParameters/certificateBody", PEM.into()),
-        ],
-    );
-    let fields = read_with(&late, options()).expect("a record").fields;
-    let weak = fields
-        .findings
-        .iter()
-        .find(|finding| finding.rule.id == "weak-certificate")
-        .expect("named");
-    assert_eq!(
-        weak.reason,
-        "server certificate web.example.com for CN=web.example.com,O=Example AB,C=SE is expired, self signed"
-    );
 }

@@ -123,7 +123,7 @@ pub static RULES: [Rule; 14] = [
         condition: |s| {
             let removes =
                 s.is_iam("DeleteSigningCertificate") || sets_status(s, |status| status != "Active");
-            let of_other = acts_on_other(s) && s.caller.kind != Kind::AssumedRoot;
+            let of_other = is_of_other(s) && s.caller.kind != Kind::AssumedRoot;
             (removes && s.succeeded() && of_other).then(|| {
                 format!("{} took {} away: access removed, or traces after use", s.who(), s.what())
             })
@@ -294,14 +294,18 @@ fn by_root(s: &Subject<'_>) -> bool {
     matches!(s.caller.kind, Kind::Root | Kind::AssumedRoot)
 }
 
+/// Whether a caller that is not root acts on another user.
+fn acts_on_other(s: &Subject<'_>) -> bool {
+    !by_root(s) && is_of_other(s)
+}
+
 /// Whether the user acted on is not the caller. Roles have no signing certificates: what they act on is
 /// always somebody else's, named or not.
-fn acts_on_other(s: &Subject<'_>) -> bool {
-    !by_root(s)
-        && match &s.target.user {
-            Some(user) => !user.is_caller,
-            None => s.caller.kind != Kind::User,
-        }
+fn is_of_other(s: &Subject<'_>) -> bool {
+    match &s.target.user {
+        Some(user) => !user.is_caller,
+        None => !matches!(s.caller.kind, Kind::User | Kind::Root),
+    }
 }
 
 fn verb(s: &Subject<'_>) -> &'static str {
