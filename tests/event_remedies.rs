@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use certrelay::event::{Names, Remedy};
+use certrelay::event::{CallerKind, Names, Remedy};
 
 use crate::event_samples::skip;
 use crate::event_validators::python;
@@ -34,6 +34,7 @@ fn names(name: &str) -> Names {
         server_certificate_arn: text(),
         path: Some(text()),
         new_name: text(),
+        caller_kind: CallerKind::User,
         caller: text(),
         key: text(),
         account: text(),
@@ -145,7 +146,8 @@ fn every_command_line_passes_awsclis_parser() {
         ..advice.clone()
     };
     let root = Names { user: None, path: None, ..advice.clone() };
-    let lines: Vec<Vec<String>> = [advice, dash, root]
+    let by_root = Names { caller_kind: CallerKind::Root, ..advice.clone() };
+    let lines: Vec<Vec<String>> = [advice, dash, root, by_root]
         .iter()
         .flat_map(|names| Remedy::ALL.iter().flat_map(|remedy| remedy.advice(names).cli))
         .collect();

@@ -10,6 +10,7 @@ mod decode;
 mod deploy;
 mod e2e;
 mod event_actors;
+mod event_advice;
 mod event_context;
 mod event_explain;
 mod event_fixtures;

@@ -5,7 +5,7 @@ use super::json::Node;
 
 /// What kind of caller it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// The account's root, signed in as such.
     Root,
     /// Root by `sts:AssumeRoot`: central management of member accounts, short-lived and scoped.

@@ -36,6 +36,7 @@ use self::redact::Kept;
 use crate::cloudtrail::{BadRecord, Origin, Record};
 use crate::config::{Account, EventOptions};
 
+pub use caller::Kind as CallerKind;
 pub use catalogue::{CATALOGUE, Operation, page as catalogue_page};
 pub use context::Context;
 pub use date::instant;

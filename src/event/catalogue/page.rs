@@ -15,7 +15,9 @@ pub fn page() -> String {
     page.push_str(FINDINGS);
     RULES.iter().for_each(|rule| finding(rule, &mut page));
     page.push_str(REMEDIES);
-    Remedy::ALL.iter().for_each(|one| remedy(*one, &mut page));
+    for one in Remedy::ALL {
+        one.examples().iter().for_each(|names| remedy(one, names, &mut page));
+    }
     page.push_str("\n## Advice that is often given and wrong\n\n");
     for (advice, reason) in WRONG_ADVICE {
         line(&mut page, format_args!("- “{advice}” {reason}"));
@@ -93,8 +95,8 @@ fn finding(rule: &Rule, page: &mut String) {
     );
 }
 
-fn remedy(remedy: Remedy, page: &mut String) {
-    let advice = remedy.advice(&Names::default());
+fn remedy(remedy: Remedy, names: &Names, page: &mut String) {
+    let advice = remedy.advice(names);
     line(
         page,
         format_args!(

@@ -46,22 +46,15 @@ const TRAIL_GUIDE: &str =
 pub static RULES: [Rule; 14] = [
     Rule {
         id: "signing-certificate-root",
-        title: "Signing certificate for root",
+        title: "Signing certificate by or for root",
         severity: Severity::Critical,
         attack: &[attack::CLOUD_CREDENTIALS, attack::CLOUD_ACCOUNTS],
         remedies: &[Remedy::Deactivate, Remedy::DeleteSigning, Remedy::Mfa, Remedy::Guard],
         references: &[ROOT_GUIDE, SIGNING_GUIDE],
         condition: |s| {
-            let is_root = s.target.user.as_ref().is_some_and(|user| user.is_root)
-                || matches!(s.caller.kind, Kind::Root | Kind::AssumedRoot);
-            (gives_credential(s) && is_root).then(|| {
-                format!(
-                    "{} {} {}: root now has a long-lived credential beside its password",
-                    s.who(),
-                    verb(s),
-                    s.what()
-                )
-            })
+            let for_root = s.target.user.as_ref().is_some_and(|user| user.is_root);
+            (gives_credential(s) && (for_root || by_root(s)))
+                .then(|| format!("{} {} {}: {}", s.who(), verb(s), s.what(), roots_part(s)))
         },
     },
     Rule {
@@ -310,6 +303,20 @@ fn is_of_other(s: &Subject<'_>) -> bool {
 
 fn verb(s: &Subject<'_>) -> &'static str {
     if s.fields.name.starts_with("Upload") { "uploaded" } else { "made active" }
+}
+
+/// What root got, or gave.
+fn roots_part(s: &Subject<'_>) -> String {
+    match &s.target.user {
+        Some(user) if user.is_root => {
+            "root now has a long-lived credential beside its password".to_owned()
+        }
+        Some(user) => format!("root gave user {} a long-lived credential", user.name),
+        None => {
+            "root gave a long-lived credential to itself or to a user that the record does not name"
+                .to_owned()
+        }
+    }
 }
 
 fn weak_certificate(s: &Subject<'_>) -> Option<String> {

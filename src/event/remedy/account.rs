@@ -1,5 +1,6 @@
 //! Remedies for the caller's own credentials.
 
+use super::super::caller::Kind;
 use super::names::words;
 use super::quote::option;
 use super::{Advice, Names, python};
@@ -36,12 +37,37 @@ if used is None or datetime.now(timezone.utc) - used > timedelta(days=3):
 "#;
 
 pub(super) fn mfa(names: &Names) -> Advice {
+    match names.caller_kind {
+        Kind::Root | Kind::AssumedRoot => mfa_of_root(),
+        _ => mfa_of_user(names),
+    }
+}
+
+/// A user's policies and devices are no use here.
+fn mfa_of_root() -> Advice {
+    Advice {
+        title: "See that root has a second factor",
+        console: "Signed in as root: the account's name → Security credentials → Multi-factor authentication (MFA)",
+        cli: vec![words(
+            ["iam", "get-account-summary"],
+            vec![option("query", "SummaryMap.AccountMFAEnabled")],
+        )],
+        boto3: ROOT_MFA.to_owned(),
+        mind: "Hygiene: a signing certificate asks for no second factor. 0 means that root has no device; only root itself can register one, in the console, and no policy in the account binds root. A member account can do without root's credentials: central root access deletes them.",
+    }
+}
+
+const ROOT_MFA: &str = r#"summary = boto3.client("iam").get_account_summary()["SummaryMap"]
+print("root has MFA:", summary.get("AccountMFAEnabled") == 1)
+"#;
+
+fn mfa_of_user(names: &Names) -> Advice {
     let user = || option("user-name", &names.caller);
     let Names { partition, account, caller, .. } = names;
     let device = format!("arn:{partition}:iam::{account}:mfa/{caller}");
     Advice {
         title: "List second factors, and require one",
-        console: "IAM → Users → the caller → Security credentials → Assign MFA device; for root: Account → Security credentials",
+        console: "IAM → Users → the caller → Security credentials → Assign MFA device",
         cli: vec![
             words(
                 ["iam", "get-account-summary"],

@@ -9,6 +9,7 @@ mod quote;
 mod server;
 mod signing;
 
+use super::caller::Kind;
 pub use names::Names;
 use quote::{python, shell};
 
@@ -74,6 +75,21 @@ impl Remedy {
         Self::Trail,
         Self::Guard,
     ];
+
+    /// Names that show every form that it takes: some differ by who called.
+    #[must_use]
+    pub fn examples(self) -> Vec<Names> {
+        let kinds: &[(Kind, &str)] = match self {
+            Self::Mfa => &[(Kind::User, "CALLER"), (Kind::Root, "CALLER")],
+            _ => &[(Kind::User, "CALLER")],
+        };
+        let names = kinds.iter().map(|(kind, caller)| Names {
+            caller_kind: *kind,
+            caller: (*caller).to_owned(),
+            ..Names::default()
+        });
+        names.collect()
+    }
 
     /// The remedy for an event with these names.
     #[must_use]

@@ -21,7 +21,9 @@ pub struct Names {
     pub path: Option<String>,
     /// Name that a rename gave it.
     pub new_name: String,
-    /// User that called.
+    /// What kind of caller it was: what stops a user does nothing to a role.
+    pub caller_kind: Kind,
+    /// User or role that called.
     pub caller: String,
     /// The caller's access key, if it is a long-term one: temporary keys are not managed.
     pub key: String,
@@ -42,6 +44,7 @@ impl Default for Names {
             server_certificate_arn: text("CERTIFICATE_ARN"),
             path: Some(text("/OLD/PATH/")),
             new_name: text("NEW_NAME"),
+            caller_kind: Kind::User,
             caller: text("CALLER"),
             key: text("ACCESS_KEY_ID"),
             account: text("ACCOUNT_ID"),
@@ -64,7 +67,8 @@ impl Names {
         let moved = renamed.is_none_or(|new| new.path.is_some());
         let path = server.and_then(|one| one.path.clone()).or(unknown.path);
         let key = caller.key.clone().filter(|_| caller.has_long_term_key());
-        let caller_name = caller.name().filter(|_| caller.kind == Kind::User).map(str::to_owned);
+        let has_name = matches!(caller.kind, Kind::User | Kind::Role);
+        let caller_name = caller.name().filter(|_| has_name).map(str::to_owned);
         Self {
             user,
             certificate_id: signing
@@ -79,6 +83,7 @@ impl Names {
                 .unwrap_or(unknown.server_certificate_arn),
             path: path.filter(|_| moved),
             new_name: renamed.map_or(unknown.new_name, |new| new.name.clone()),
+            caller_kind: caller.kind,
             caller: caller_name.unwrap_or(unknown.caller),
             key: key.unwrap_or(unknown.key),
             account: target.account.clone().unwrap_or(unknown.account),
