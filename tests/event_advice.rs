@@ -1,12 +1,14 @@
 //! What a finding says and what `explain` tells a person to do: only what is true of this event, works for
 //! its caller, and comes in the order in which it should be done.
 
+use certrelay::config::OutputFormat;
 use certrelay::event::explain;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::event_actors::{assumed_root, root};
-use crate::event_fixtures::read;
+use crate::event_fixtures::{OPERATIONS, payload, read, record};
 use crate::event_stories::{USER, WHO, call, ok};
+use crate::event_trail::trail_record;
 
 fn explained(record: &str) -> String {
     explain(&read(record).expect("a record"))
@@ -71,5 +73,48 @@ fn a_root_caller_is_offered_only_what_root_can_do() {
         let lines =
             with(&ok("UploadSigningCertificate", &[(WHO, who)]), "SummaryMap.AccountMFAEnabled");
         assert_eq!(lines.len(), 1);
+    }
+}
+
+/// Technique ids of a record's findings.
+fn techniques(record: &str) -> Vec<String> {
+    let cim: Value = serde_json::from_str(&payload(record, OutputFormat::Cim)).expect("JSON");
+    let ids = cim["mitre_technique_id"].as_array().cloned().unwrap_or_default();
+    ids.iter().map(|id| id.as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn a_denied_write_is_the_attempt_of_what_it_would_have_done_and_a_denied_read_is_discovery() {
+    for (operation, expected) in [
+        ("UploadSigningCertificate", &["T1098.001"][..]),
+        ("UpdateSigningCertificate", &["T1098.001"]),
+        ("DeleteSigningCertificate", &["T1531"]),
+        ("UploadServerCertificate", &["T1557", "T1588.004"]),
+        ("UpdateServerCertificate", &["T1036"]),
+        ("DeleteServerCertificate", &["T1485", "T1489"]),
+        ("TagServerCertificate", &[]),
+        ("UntagServerCertificate", &[]),
+        ("GetServerCertificate", &["T1087.004", "T1580"]),
+        ("ListServerCertificates", &["T1087.004", "T1580"]),
+        ("ListServerCertificateTags", &["T1087.004", "T1580"]),
+        ("ListSigningCertificates", &["T1087.004", "T1580"]),
+    ] {
+        assert!(OPERATIONS.contains(&operation));
+        let denied = record(operation, "denied");
+        assert_eq!(techniques(&denied), expected, "{operation}");
+        let ecs: Value = serde_json::from_str(&payload(&denied, OutputFormat::Ecs)).expect("JSON");
+        let ocsf: Value =
+            serde_json::from_str(&payload(&denied, OutputFormat::Ocsf)).expect("JSON");
+        let parents: Vec<_> = expected.iter().filter_map(|id| id.split('.').next()).collect();
+        let of_ecs = ecs.pointer("/threat/technique/id").cloned().unwrap_or(json!([]));
+        assert_eq!(of_ecs, json!(parents), "{operation}");
+        let of_ocsf = ocsf["attacks"].as_array().map_or(0, Vec::len);
+        assert_eq!(of_ocsf, expected.len(), "{operation}");
+        let words = explained(&denied);
+        assert!(expected.iter().all(|id| words.contains(id)), "{words}");
+        assert_eq!(words.contains("T1580"), expected.contains(&"T1580"), "{words}");
+    }
+    for operation in certrelay::config::AUDIT_TRAIL.2 {
+        assert_eq!(techniques(&trail_record(operation, "denied")), ["T1562.008"], "{operation}");
     }
 }

@@ -172,7 +172,7 @@ fn actor(object: Object, view: &View<'_>) -> Object {
 fn findings(object: Object, view: &View<'_>) -> Object {
     let fields = &view.event.fields;
     let list = |items: Vec<String>| array(items.into_iter().map(Value::from).collect());
-    let attack = fields.findings.iter().flat_map(|finding| finding.rule.attack);
+    let attack = fields.findings.iter().flat_map(|finding| finding.attack);
     let mut attack: Vec<_> = attack.map(|technique| technique.id.to_owned()).collect();
     attack.sort_unstable();
     attack.dedup();

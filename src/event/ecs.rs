@@ -239,7 +239,7 @@ fn findings(view: &View<'_>, tree: &mut Tree) {
     tree.put("rule.id", Some(gravest.rule.id));
     tree.put("rule.name", Some(gravest.rule.title));
     tree.put("rule.ruleset", Some("certrelay"));
-    let attack = || findings.iter().flat_map(|finding| finding.rule.attack);
+    let attack = || findings.iter().flat_map(|finding| finding.attack);
     if attack().next().is_some() {
         tree.put("threat.framework", Some("MITRE ATT&CK"));
     }

@@ -193,7 +193,7 @@ fn one_finding(finding: &Finding, page: &mut Page) {
     page.more(&finding.reason);
     finding.because.iter().for_each(|why| page.more(why));
     let attack: Vec<_> =
-        finding.rule.attack.iter().map(|one| format!("{} {}", one.id, one.name)).collect();
+        finding.attack.iter().map(|one| format!("{} {}", one.id, one.name)).collect();
     if !attack.is_empty() {
         page.more(&format!("ATT&CK {}", attack.join(", ")));
     }

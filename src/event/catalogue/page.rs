@@ -42,6 +42,9 @@ have no finding: scanners, consoles and Terraform list certificates every day.
 it is another one), a topic or log group taken away, management events that are left out, or a request that the record lacks are
 `trail-silenced`; anything else is `trail-changed`.
 
+The ATT&CK techniques of `denied` below are those of a read. A denied write has those of what it would have done: T1098.001 for
+an upload or update of a signing certificate, T1531 for its deletion, and for the rest those of the finding of its success.
+
 | id | what | severity | ATT&CK |
 |---|---|---|---|
 ";

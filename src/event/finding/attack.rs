@@ -1,5 +1,7 @@
 //! MITRE ATT&CK techniques that the rules name. Source: ATT&CK v18.1, enterprise matrix.
 
+use super::Rule;
+
 /// A technique, its parent if it is a sub-technique, and the tactic it serves here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Technique {
@@ -71,3 +73,22 @@ pub(super) const LOGS_DISABLED: Technique = technique(
     "TA0005",
     "Defense Evasion",
 );
+
+/// What a finding by `rule` may be part of. What was denied would have been the same technique as its
+/// success; only reads that were denied are discovery.
+pub(super) fn of(rule: &Rule, operation: &str) -> &'static [Technique] {
+    if rule.id == "denied" { of_denied(operation).unwrap_or(rule.attack) } else { rule.attack }
+}
+
+fn of_denied(operation: &str) -> Option<&'static [Technique]> {
+    Some(match operation {
+        "UploadSigningCertificate" | "UpdateSigningCertificate" => &[CLOUD_CREDENTIALS],
+        "DeleteSigningCertificate" => &[ACCESS_REMOVAL],
+        "UploadServerCertificate" => &[OBTAINED_CERTIFICATE, IN_THE_MIDDLE],
+        "UpdateServerCertificate" => &[MASQUERADING],
+        "DeleteServerCertificate" => &[SERVICE_STOP, DATA_DESTRUCTION],
+        "TagServerCertificate" | "UntagServerCertificate" => &[],
+        _ if crate::config::AUDIT_TRAIL.2.contains(&operation) => &[LOGS_DISABLED],
+        _ => return None,
+    })
+}

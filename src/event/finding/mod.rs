@@ -86,8 +86,10 @@ impl Severity {
 /// One rule that an event met.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// The rule: id, title, ATT&CK, references.
+    /// The rule: id, title, references.
     pub rule: &'static Rule,
+    /// ATT&CK techniques that this event may be part of: the rule's, or those of the write that was denied.
+    pub attack: &'static [Technique],
     /// The rule's severity, raised or lowered by what `because` says.
     pub severity: Severity,
     /// One sentence with the event's own values.
@@ -159,7 +161,8 @@ pub(super) fn assess(subject: &Subject<'_>) -> Vec<Finding> {
         .filter_map(|rule| {
             let reason = (rule.condition)(subject)?;
             let (severity, because) = amplify::judge(rule, subject);
-            Some(Finding { rule, severity, reason, because, remedies: rule.remedies })
+            let attack = attack::of(rule, &subject.fields.name);
+            Some(Finding { rule, attack, severity, reason, because, remedies: rule.remedies })
         })
         .collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

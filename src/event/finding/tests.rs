@@ -25,3 +25,18 @@ fn raising_and_lowering_stay_on_the_scale() {
     assert_eq!(Severity::Informational.lowered(), Severity::Informational);
     assert_eq!(Severity::High.lowered(), Severity::Medium);
 }
+
+#[test]
+fn a_denied_write_on_servers_or_trails_has_the_techniques_of_its_success() {
+    let rule = |id: &str| RULES.iter().find(|rule| rule.id == id).expect("a rule");
+    for (operation, success) in [
+        ("UploadServerCertificate", "server-certificate-uploaded"),
+        ("UpdateServerCertificate", "server-certificate-renamed"),
+        ("DeleteServerCertificate", "server-certificate-deleted"),
+        ("TagServerCertificate", "server-certificate-tags"),
+        ("UntagServerCertificate", "server-certificate-tags"),
+        ("StopLogging", "trail-silenced"),
+    ] {
+        assert_eq!(attack::of(rule("denied"), operation), rule(success).attack, "{operation}");
+    }
+}

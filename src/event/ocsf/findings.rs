@@ -19,7 +19,7 @@ pub(super) fn add(object: Object, view: &View<'_>) -> Object {
     }
     let reasons: Vec<_> = fields.findings.iter().map(|finding| finding.reason.as_str()).collect();
     let mut techniques: Vec<&Technique> = Vec::new();
-    for technique in fields.findings.iter().flat_map(|finding| finding.rule.attack) {
+    for technique in fields.findings.iter().flat_map(|finding| finding.attack) {
         if !techniques.contains(&technique) {
             techniques.push(technique);
         }
