@@ -5,7 +5,7 @@ use certrelay::config::OutputFormat;
 use certrelay::event::explain;
 use serde_json::{Value, json};
 
-use crate::event_actors::{assumed_root, root};
+use crate::event_actors::{assumed_root, own_role, root, script, stranger};
 use crate::event_fixtures::{OPERATIONS, payload, read, record};
 use crate::event_stories::{USER, WHO, call, ok};
 use crate::event_trail::trail_record;
@@ -63,7 +63,7 @@ fn what_root_gives_another_user_is_not_called_roots_own() {
 #[test]
 fn a_root_caller_is_offered_only_what_root_can_do() {
     for who in [root(), assumed_root()] {
-        for operation in ["UploadSigningCertificate"] {
+        for operation in ["UploadSigningCertificate", "UploadServerCertificate"] {
             let record = ok(operation, &[(WHO, who.clone())]);
             let lines = commands(&record).join("\n");
             for word in ["CALLER", "put-user-policy", "enable-mfa-device", "create-access-key"] {
@@ -116,5 +116,46 @@ fn a_denied_write_is_the_attempt_of_what_it_would_have_done_and_a_denied_read_is
     }
     for operation in certrelay::config::AUDIT_TRAIL.2 {
         assert_eq!(techniques(&trail_record(operation, "denied")), ["T1562.008"], "{operation}");
+    }
+}
+
+#[test]
+fn a_users_key_is_stopped_first_and_replaced_last() {
+    for who in [script(), json!(null)] {
+        let mut changes = vec![("/sourceIPAddress", json!("203.0.113.9"))];
+        changes.extend((!who.is_null()).then_some((WHO, who)));
+        let lines = commands(&ok("UploadServerCertificate", &changes));
+        let at = |words: &str| {
+            let found = lines.iter().position(|line| line.contains(words));
+            found.unwrap_or_else(|| panic!("no {words} in {lines:?}"))
+        };
+        assert!(at("update-access-key") < at("put-user-policy"), "{lines:?}");
+        assert!(at("put-user-policy") < at("delete-access-key"), "{lines:?}");
+        assert!(at("delete-access-key") < at("create-access-key"), "{lines:?}");
+        assert!(lines[at("update-access-key")].contains("--status=Inactive"));
+    }
+    let lines = with(&ok("UploadServerCertificate", &[(WHO, script())]), "update-access-key");
+    assert!(lines[0].contains("--user-name=alice --access-key-id=AKIAEXAMPLEALICE0001"));
+}
+
+#[test]
+fn a_roles_sessions_are_revoked_instead_of_a_key_it_does_not_have() {
+    for (who, role) in [(own_role(), "ops"), (stranger(), "cert-rotation")] {
+        let record = ok("UploadServerCertificate", &[(WHO, who)]);
+        let lines = commands(&record).join("\n");
+        for word in ["access-key", "CALLER", "ACCESS_KEY_ID"] {
+            assert!(!lines.contains(word), "{word}: {lines}");
+        }
+        let revoked = with(&record, "put-role-policy");
+        let start = format!(
+            "aws iam put-role-policy --role-name={role} --policy-name=AWSRevokeOlderSessions '--policy-document="
+        );
+        let document = revoked[0].strip_prefix(&start).and_then(|rest| rest.strip_suffix('\''));
+        let document: Value =
+            serde_json::from_str(document.unwrap_or_else(|| panic!("{revoked:?}"))).expect("JSON");
+        let expected = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Deny", "Action": ["*"], "Resource": ["*"],
+            "Condition": { "DateLessThan": { "aws:TokenIssueTime": "2026-02-22T16:20:00Z" } } }] });
+        assert_eq!(document, expected, "everything that was issued before the record was read");
     }
 }

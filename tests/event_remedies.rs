@@ -37,6 +37,7 @@ fn names(name: &str) -> Names {
         caller_kind: CallerKind::User,
         caller: text(),
         key: text(),
+        read: text(),
         account: text(),
         partition: "aws".to_owned(),
     }
@@ -146,9 +147,11 @@ fn every_command_line_passes_awsclis_parser() {
         ..advice.clone()
     };
     let root = Names { user: None, path: None, ..advice.clone() };
-    let by_root = Names { caller_kind: CallerKind::Root, ..advice.clone() };
-    let lines: Vec<Vec<String>> = [advice, dash, root, by_root]
+    let kinds = [CallerKind::Role, CallerKind::Root, CallerKind::AssumedRoot];
+    let kinds = kinds.map(|caller_kind| Names { caller_kind, ..advice.clone() });
+    let lines: Vec<Vec<String>> = [advice, dash, root]
         .iter()
+        .chain(&kinds)
         .flat_map(|names| Remedy::ALL.iter().flat_map(|remedy| remedy.advice(names).cli))
         .collect();
     run_python(PARSE, &serde_json::json!(lines), "awscli, botocore");
@@ -226,7 +229,7 @@ fn every_boto3_snippet_does_what_its_title_says() {
         "Delete the signing certificate": { "signing": [] },
         "Delete the server certificate": { "server": ["web-old"] },
         "Give the server certificate its old name and path": { "server": ["web"] },
-        "Replace the caller's access key": { "keys": [[false, "Active"]] },
+        "Stop the caller's access key, replace it later": { "keys": [[false, "Active"]] },
     });
     let input = serde_json::json!({ "pem": crate::event_fixtures::PEM, "snippets": snippets, "after": after });
     run_python(SNIPPETS, &input, "boto3, moto");

@@ -26,7 +26,7 @@ pub fn explain(event: &Event) -> String {
 }
 
 pub(super) fn names(event: &Event) -> Names {
-    with_view(event, |view| Names::of(view.target, view.caller))
+    with_view(event, Names::of)
 }
 
 /// Lines with a label on the left.
@@ -164,7 +164,7 @@ fn facts(view: &View<'_>, found: &Found, certificate: &Certificate, page: &mut P
 fn findings(view: &View<'_>, page: &mut Page) {
     let fields = &view.event.fields;
     page.line("severity", fields.severity.as_str());
-    let names = Names::of(view.target, view.caller);
+    let names = Names::of(view);
     let mut told = Vec::new();
     for finding in &fields.findings {
         one_finding(finding, page);

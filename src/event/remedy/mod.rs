@@ -2,7 +2,8 @@
 //! names. A command line here is pasted into a shell by somebody in a hurry: quoting is exact, and a
 //! hostile name stays one argument.
 
-mod account;
+mod caller;
+mod mfa;
 mod names;
 mod policies;
 mod quote;
@@ -26,7 +27,7 @@ pub enum Remedy {
     RollBackRename,
     /// Find the load balancers and distributions that use a server certificate.
     FindUses,
-    /// Replace the caller's access key.
+    /// Stop the caller's credentials: a user's key, a role's sessions, root's keys.
     RotateKey,
     /// List and require second factors.
     Mfa,
@@ -81,6 +82,12 @@ impl Remedy {
     pub fn examples(self) -> Vec<Names> {
         let kinds: &[(Kind, &str)] = match self {
             Self::Mfa => &[(Kind::User, "CALLER"), (Kind::Root, "CALLER")],
+            Self::RotateKey => &[
+                (Kind::User, "CALLER"),
+                (Kind::Role, "ROLE"),
+                (Kind::Root, "CALLER"),
+                (Kind::AssumedRoot, "CALLER"),
+            ],
             _ => &[(Kind::User, "CALLER")],
         };
         let names = kinds.iter().map(|(kind, caller)| Names {
@@ -100,8 +107,8 @@ impl Remedy {
             Self::FindUses => server::find_uses(names),
             Self::DeleteServer => server::delete(names),
             Self::RollBackRename => server::roll_back(names),
-            Self::RotateKey => account::rotate_key(names),
-            Self::Mfa => account::mfa(names),
+            Self::RotateKey => caller::stop(names),
+            Self::Mfa => mfa::require(names),
             Self::PasswordPolicy => policies::password(),
             Self::Trail => policies::trail(names),
             Self::Guard => policies::guard(names),

@@ -1,8 +1,11 @@
 //! The event's own names, for command lines. What the record does not say stands as a word in
 //! capitals, to be filled in.
 
-use super::super::caller::{Caller, Kind};
-use super::super::target::Target;
+use time::OffsetDateTime;
+
+use super::super::caller::Kind;
+use super::super::date;
+use super::super::format::View;
 
 /// What remedies are filled in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Names {
     pub caller: String,
     /// The caller's access key, if it is a long-term one: temporary keys are not managed.
     pub key: String,
+    /// When the record was read: what was issued before is revoked.
+    pub read: String,
     /// Account of the target.
     pub account: String,
     /// `aws`, `aws-us-gov`…
@@ -47,6 +52,7 @@ impl Default for Names {
             caller_kind: Kind::User,
             caller: text("CALLER"),
             key: text("ACCESS_KEY_ID"),
+            read: text("NOW"),
             account: text("ACCOUNT_ID"),
             partition: text("aws"),
         }
@@ -54,7 +60,8 @@ impl Default for Names {
 }
 
 impl Names {
-    pub(in crate::event) fn of(target: &Target, caller: &Caller) -> Self {
+    pub(in crate::event) fn of(view: &View<'_>) -> Self {
+        let (target, caller) = (view.target, view.caller);
         let unknown = Self::default();
         let server = target.server_certificate.as_ref();
         let signing = target.signing_certificate.as_ref();
@@ -86,10 +93,16 @@ impl Names {
             caller_kind: caller.kind,
             caller: caller_name.unwrap_or(unknown.caller),
             key: key.unwrap_or(unknown.key),
+            read: whole_seconds(view.event.seen).unwrap_or(unknown.read),
             account: target.account.clone().unwrap_or(unknown.account),
             partition: target.partition.clone(),
         }
     }
+}
+
+/// As policies have it: a fraction of a second is nothing to them.
+fn whole_seconds(time: OffsetDateTime) -> Option<String> {
+    date::rfc3339(time.replace_nanosecond(0).ok()?)
 }
 
 /// Words of a command line.

@@ -1,42 +1,11 @@
-//! Remedies for the caller's own credentials.
+//! Second factors: hygiene beside what stops a caller.
 
 use super::super::caller::Kind;
 use super::names::words;
 use super::quote::option;
 use super::{Advice, Names, python};
 
-pub(super) fn rotate_key(names: &Names) -> Advice {
-    let user = || option("user-name", &names.caller);
-    let key = || option("access-key-id", &names.key);
-    Advice {
-        title: "Replace the caller's access key",
-        console: "IAM → Users → the caller → Security credentials → Access keys",
-        cli: vec![
-            words(["iam", "list-access-keys"], vec![user()]),
-            words(["iam", "create-access-key"], vec![user()]),
-            words(["iam", "update-access-key"], vec![user(), key(), option("status", "Inactive")]),
-            words(["iam", "get-access-key-last-used"], vec![key()]),
-            words(["iam", "delete-access-key"], vec![user(), key()]),
-        ],
-        boto3: format!("user, old = {}, {}\n{ROTATE}", python(&names.caller), python(&names.key)),
-        mind: "Five steps with time between them: make the new key, move what uses the old one, make it Inactive, see that its last use stays in the past, delete it. A key that is abused is made Inactive at once. A role has no key to rotate: revoke its sessions.",
-    }
-}
-
-const ROTATE: &str = r#"from datetime import datetime, timedelta, timezone
-
-iam = boto3.client("iam")
-new = iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"]
-print("move everything from", old, "to", new)
-# when that is done:
-iam.update_access_key(UserName=user, AccessKeyId=old, Status="Inactive")
-# some days later:
-used = iam.get_access_key_last_used(AccessKeyId=old)["AccessKeyLastUsed"].get("LastUsedDate")
-if used is None or datetime.now(timezone.utc) - used > timedelta(days=3):
-    iam.delete_access_key(UserName=user, AccessKeyId=old)
-"#;
-
-pub(super) fn mfa(names: &Names) -> Advice {
+pub(super) fn require(names: &Names) -> Advice {
     match names.caller_kind {
         Kind::Root | Kind::AssumedRoot => mfa_of_root(),
         _ => mfa_of_user(names),
