@@ -159,3 +159,53 @@ fn a_roles_sessions_are_revoked_instead_of_a_key_it_does_not_have() {
         assert_eq!(document, expected, "everything that was issued before the record was read");
     }
 }
+
+/// The policy that `guard` would make, of the one line that has it.
+fn guard(record: &str) -> Value {
+    let lines = with(record, "organizations create-policy");
+    let content = lines[0].split("'--content=").nth(1).and_then(|rest| rest.strip_suffix('\''));
+    serde_json::from_str(content.unwrap_or_else(|| panic!("{lines:?}"))).expect("JSON")
+}
+
+#[test]
+fn the_guard_denies_what_happened_and_lets_responders_work() {
+    for (operation, actions) in [
+        ("UploadSigningCertificate", &["UploadSigningCertificate", "UpdateSigningCertificate"][..]),
+        ("UpdateSigningCertificate", &["UpdateSigningCertificate", "DeleteSigningCertificate"]),
+        ("DeleteSigningCertificate", &["DeleteSigningCertificate", "UpdateSigningCertificate"]),
+        ("UploadServerCertificate", &["UploadServerCertificate"]),
+        ("DeleteServerCertificate", &["DeleteServerCertificate"]),
+        ("TagServerCertificate", &["TagServerCertificate", "UntagServerCertificate"]),
+        ("UntagServerCertificate", &["TagServerCertificate", "UntagServerCertificate"]),
+    ] {
+        let statement =
+            &guard(&ok(operation, &[(USER, "bob".into()), (WHO, own_role())]))["Statement"][0];
+        let expected: Vec<_> = actions.iter().map(|action| format!("iam:{action}")).collect();
+        assert_eq!(statement["Action"], json!(expected), "{operation}");
+        let exempt = ["role/cert-rotation", "role/incident-response"];
+        let exempt = exempt.map(|role| format!("arn:aws:iam::*:{role}"));
+        assert_eq!(statement["Condition"], json!({ "ArnNotLike": { "aws:PrincipalArn": exempt } }));
+    }
+    let active = [("/requestParameters/status", Value::from("Active"))];
+    let statement = &guard(&ok("UpdateSigningCertificate", &active))["Statement"][0];
+    let actions = json!(["iam:UpdateSigningCertificate", "iam:UploadSigningCertificate"]);
+    assert_eq!(statement["Action"], actions, "what gives a credential in another way");
+    let text = explained(&ok("UploadSigningCertificate", &[]));
+    assert!(text.contains("incident response"), "{text}");
+}
+
+#[test]
+fn changed_tags_are_put_back_by_their_own_keys() {
+    let put = commands(&ok("TagServerCertificate", &[]));
+    let name = "--server-certificate-name=web.example.com";
+    assert!(put.contains(&format!("aws iam list-server-certificate-tags {name}")), "{put:?}");
+    let untag =
+        format!(r#"aws iam untag-server-certificate {name} '--tag-keys=["owner","empty"]'"#);
+    assert!(put.contains(&untag), "{put:?}");
+    let taken = commands(&ok("UntagServerCertificate", &[]));
+    let tag = format!(
+        r#"aws iam tag-server-certificate {name} '--tags=[{{"Key":"owner","Value":"OLD_VALUE"}},{{"Key":"cost-centre","Value":"OLD_VALUE"}}]'"#
+    );
+    assert!(taken.contains(&tag), "{taken:?}");
+    assert!(!taken.iter().any(|line| line.contains("untag-server")), "{taken:?}");
+}

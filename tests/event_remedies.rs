@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use certrelay::event::{CallerKind, Names, Remedy};
+use certrelay::event::{Advice, CallerKind, Names, Remedy};
 
 use crate::event_samples::skip;
 use crate::event_validators::python;
@@ -27,6 +27,8 @@ const HOSTILE: [&str; 12] = [
 fn names(name: &str) -> Names {
     let text = || name.to_owned();
     Names {
+        done: Some(text()),
+        status: Some(text()),
         user: Some(text()),
         certificate_id: text(),
         server_certificate: text(),
@@ -34,6 +36,8 @@ fn names(name: &str) -> Names {
         server_certificate_arn: text(),
         path: Some(text()),
         new_name: text(),
+        new_arn: Some(text()),
+        tags: vec![text(), "second".to_owned()],
         caller_kind: CallerKind::User,
         caller: text(),
         key: text(),
@@ -41,6 +45,21 @@ fn names(name: &str) -> Names {
         account: text(),
         partition: "aws".to_owned(),
     }
+}
+
+/// Every form that a remedy takes: by who called, and by what was done.
+fn advice(names: &Names) -> Vec<Advice> {
+    let kinds = [CallerKind::User, CallerKind::Role, CallerKind::Root, CallerKind::AssumedRoot];
+    let kinds = kinds.map(|caller_kind| Names { caller_kind, ..names.clone() });
+    let operations = [
+        "UploadSigningCertificate",
+        "UpdateServerCertificate",
+        "DeleteServerCertificate",
+        "UntagServerCertificate",
+    ];
+    let operations = operations.map(|done| Names { done: Some(done.to_owned()), ..names.clone() });
+    let of = |names: &Names| Remedy::ALL.map(|remedy| remedy.advice(names)).to_vec();
+    kinds.iter().chain(&operations).flat_map(of).collect()
 }
 
 /// Runs the lines in `sh` with a stub `aws` that records its arguments.
@@ -67,11 +86,10 @@ fn arguments_in_sh(lines: &[String], folder: &Path) -> Vec<Vec<String>> {
 fn command_lines_reach_aws_word_for_word_whatever_the_names() {
     for name in HOSTILE {
         let folder = tempfile::tempdir().expect("a folder");
-        let advice: Vec<_> = Remedy::ALL.iter().map(|remedy| remedy.advice(&names(name))).collect();
-        let lines: Vec<String> =
-            advice.iter().flat_map(certrelay::event::Advice::command_lines).collect();
+        let advice = advice(&names(name));
+        let lines: Vec<String> = advice.iter().flat_map(Advice::command_lines).collect();
         let expected: Vec<Vec<String>> = advice.into_iter().flat_map(|advice| advice.cli).collect();
-        assert!(lines.len() >= 20);
+        assert!(lines.len() >= 100);
         assert_eq!(arguments_in_sh(&lines, folder.path()), expected, "{name:?}");
         assert!(!folder.path().join("injected").exists(), "{name:?} was run");
     }
@@ -135,7 +153,7 @@ print(len(lines), "lines", len(calls), "calls", "done")
 
 #[test]
 fn every_command_line_passes_awsclis_parser() {
-    let advice = Names {
+    let plain = Names {
         account: "111122223333".to_owned(),
         key: "AKIAEXAMPLEALICE0001".to_owned(),
         certificate_id: "TA7SMP42TDN5Z26OBPJE7EXAMPLE".to_owned(),
@@ -144,16 +162,14 @@ fn every_command_line_passes_awsclis_parser() {
     let dash = Names {
         user: Some("-rf".to_owned()),
         server_certificate: "--help".to_owned(),
-        ..advice.clone()
+        tags: vec!["--rf".to_owned(), "a,b=\"c\"".to_owned()],
+        ..plain.clone()
     };
-    let root = Names { user: None, path: None, ..advice.clone() };
-    let kinds = [CallerKind::Role, CallerKind::Root, CallerKind::AssumedRoot];
-    let kinds = kinds.map(|caller_kind| Names { caller_kind, ..advice.clone() });
-    let lines: Vec<Vec<String>> = [advice, dash, root]
-        .iter()
-        .chain(&kinds)
-        .flat_map(|names| Remedy::ALL.iter().flat_map(|remedy| remedy.advice(names).cli))
-        .collect();
+    let root = Names { user: None, path: None, new_arn: Some("arn:x".to_owned()), ..plain.clone() };
+    let mut lines: Vec<Vec<String>> =
+        [plain, dash, root].iter().flat_map(advice).flat_map(|advice| advice.cli).collect();
+    lines.sort_unstable();
+    lines.dedup();
     run_python(PARSE, &serde_json::json!(lines), "awscli, botocore");
 }
 
@@ -163,13 +179,17 @@ import json, logging
 import boto3, botocore.client, botocore.validate
 from moto import mock_aws
 
-# moto has no UpdateServerCertificate: the parameters are held against the model, the effect is made by hand.
+# moto has no UpdateServerCertificate, no tags of server certificates and no LookupEvents: the parameters are held
+# against the model; the effect of the first is made by hand.
+BY_HAND = ("UpdateServerCertificate", "LookupEvents", "ListServerCertificateTags", "TagServerCertificate", "UntagServerCertificate")
 real = botocore.client.BaseClient._make_api_call
 def call(self, operation, given):
-    if operation != "UpdateServerCertificate":
+    if operation not in BY_HAND:
         return real(self, operation, given)
     model = self.meta.service_model.operation_model(operation)
     assert not botocore.validate.ParamValidator().validate(given, model.input_shape).has_errors()
+    if operation != "UpdateServerCertificate":
+        return {"Tags": [], "Events": []}
     old = self.get_server_certificate(ServerCertificateName=given["ServerCertificateName"])["ServerCertificate"]
     self.delete_server_certificate(ServerCertificateName=given["ServerCertificateName"])
     self.upload_server_certificate(ServerCertificateName=given["NewServerCertificateName"], Path=given["NewPath"],
@@ -184,6 +204,7 @@ for title, snippet in cases["snippets"]:
         for user in ("bob", "alice"):
             iam.create_user(UserName=user)
         signing = iam.upload_signing_certificate(UserName="bob", CertificateBody=pem)["Certificate"]["CertificateId"]
+        iam.create_role(RoleName="ops", AssumeRolePolicyDocument="{}")
         key = iam.create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"]
         iam.upload_server_certificate(ServerCertificateName="web", CertificateBody=pem, PrivateKey="key")
         iam.upload_server_certificate(ServerCertificateName="web-old", CertificateBody=pem, PrivateKey="key")
@@ -198,6 +219,7 @@ for title, snippet in cases["snippets"]:
         after = {
             "signing": [one["Status"] for one in iam.list_signing_certificates(UserName="bob")["Certificates"]],
             "server": sorted(one["ServerCertificateName"] for one in iam.list_server_certificates()["ServerCertificateMetadataList"]),
+            "role": iam.list_role_policies(RoleName="ops")["PolicyNames"],
             "keys": [(one["AccessKeyId"] == key, one["Status"]) for one in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]],
         }
         expected = cases["after"].get(title, {})
@@ -219,9 +241,22 @@ fn every_boto3_snippet_does_what_its_title_says() {
         account: "111122223333".to_owned(),
         ..Names::default()
     };
-    let snippets: Vec<(&str, String)> = Remedy::ALL
+    let role = Names {
+        caller_kind: CallerKind::Role,
+        caller: "ops".to_owned(),
+        done: Some("UpdateServerCertificate".to_owned()),
+        new_arn: Some("arn:aws:iam::111122223333:server-certificate/web-old".to_owned()),
+        ..names.clone()
+    };
+    let [root, assumed_root] = [CallerKind::Root, CallerKind::AssumedRoot].map(|caller_kind| {
+        Names { caller_kind, done: Some("UntagServerCertificate".to_owned()), ..names.clone() }
+    });
+    let snippets: Vec<(&str, String)> = [names, role, root, assumed_root]
         .iter()
-        .map(|remedy| remedy.advice(&names))
+        .flat_map(|names| Remedy::ALL.map(|remedy| (names, remedy)))
+        // Second factors are a user's and root's.
+        .filter(|(names, remedy)| (names.caller_kind, *remedy) != (CallerKind::Role, Remedy::Mfa))
+        .map(|(names, remedy)| remedy.advice(names))
         .map(|advice| (advice.title, format!("import boto3\n{}", advice.boto3)))
         .collect();
     let after = serde_json::json!({
@@ -230,6 +265,8 @@ fn every_boto3_snippet_does_what_its_title_says() {
         "Delete the server certificate": { "server": ["web-old"] },
         "Give the server certificate its old name and path": { "server": ["web"] },
         "Stop the caller's access key, replace it later": { "keys": [[false, "Active"]] },
+        "Revoke the role's sessions": { "role": ["AWSRevokeOlderSessions"], "keys": [[true, "Active"]] },
+        "Stop root's access keys": { "keys": [[true, "Active"]] },
     });
     let input = serde_json::json!({ "pem": crate::event_fixtures::PEM, "snippets": snippets, "after": after });
     run_python(SNIPPETS, &input, "boto3, moto");

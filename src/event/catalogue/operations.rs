@@ -119,7 +119,7 @@ pub static CATALOGUE: [Operation; 12] = [
             "Do policies use aws:ResourceTag with this key?",
             "Whose name does the owner tag carry now?",
         ],
-        remedies: &[Remedy::Guard],
+        remedies: &[Remedy::RestoreTags, Remedy::Guard],
     },
     Operation {
         name: "UntagServerCertificate",
@@ -132,7 +132,7 @@ pub static CATALOGUE: [Operation; 12] = [
             "Do policies use aws:ResourceTag with this key?",
             "Does anything delete certificates without an owner?",
         ],
-        remedies: &[Remedy::Guard],
+        remedies: &[Remedy::RestoreTags, Remedy::Guard],
     },
     Operation {
         name: "ListServerCertificateTags",

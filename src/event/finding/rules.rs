@@ -200,7 +200,7 @@ pub static RULES: [Rule; 14] = [
         title: "Tags of a server certificate changed",
         severity: Severity::Low,
         attack: &[],
-        remedies: &[Remedy::Guard],
+        remedies: &[Remedy::RestoreTags, Remedy::Guard],
         references: &[SERVER_GUIDE],
         condition: |s| {
             let tags = s.is_iam("TagServerCertificate") || s.is_iam("UntagServerCertificate");

@@ -3,12 +3,14 @@
 //! hostile name stays one argument.
 
 mod caller;
+mod guard;
 mod mfa;
 mod names;
 mod policies;
 mod quote;
 mod server;
 mod signing;
+mod tags;
 
 use super::caller::Kind;
 pub use names::Names;
@@ -25,6 +27,8 @@ pub enum Remedy {
     DeleteServer,
     /// Give a renamed or moved server certificate its old name and path.
     RollBackRename,
+    /// Put changed tags of a server certificate back.
+    RestoreTags,
     /// Find the load balancers and distributions that use a server certificate.
     FindUses,
     /// Stop the caller's credentials: a user's key, a role's sessions, root's keys.
@@ -35,7 +39,7 @@ pub enum Remedy {
     PasswordPolicy,
     /// CloudTrail on in all regions, with log-file validation.
     Trail,
-    /// A service control policy that leaves uploads to named roles.
+    /// A service control policy that leaves what was done to named roles.
     Guard,
 }
 
@@ -64,12 +68,13 @@ impl Advice {
 
 impl Remedy {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Deactivate,
         Self::DeleteSigning,
         Self::FindUses,
         Self::DeleteServer,
         Self::RollBackRename,
+        Self::RestoreTags,
         Self::RotateKey,
         Self::Mfa,
         Self::PasswordPolicy,
@@ -107,11 +112,12 @@ impl Remedy {
             Self::FindUses => server::find_uses(names),
             Self::DeleteServer => server::delete(names),
             Self::RollBackRename => server::roll_back(names),
+            Self::RestoreTags => tags::put_back(names),
             Self::RotateKey => caller::stop(names),
             Self::Mfa => mfa::require(names),
             Self::PasswordPolicy => policies::password(),
             Self::Trail => policies::trail(names),
-            Self::Guard => policies::guard(names),
+            Self::Guard => guard::guard(names),
         }
     }
 }

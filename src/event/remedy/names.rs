@@ -4,12 +4,16 @@
 use time::OffsetDateTime;
 
 use super::super::caller::Kind;
-use super::super::date;
 use super::super::format::View;
+use super::super::{CallOutcome, date};
 
 /// What remedies are filled in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
+    /// Operation that was done; `None` if it failed or is not said.
+    pub done: Option<String>,
+    /// Status that a signing certificate was given.
+    pub status: Option<String>,
     /// User whose signing certificate it is; `None` for root, who is not named but calls itself.
     pub user: Option<String>,
     /// Its id.
@@ -24,6 +28,10 @@ pub struct Names {
     pub path: Option<String>,
     /// Name that a rename gave it.
     pub new_name: String,
+    /// ARN that a rename gave it.
+    pub new_arn: Option<String>,
+    /// Keys of the tags that were changed.
+    pub tags: Vec<String>,
     /// What kind of caller it was: what stops a user does nothing to a role.
     pub caller_kind: Kind,
     /// User or role that called.
@@ -42,6 +50,8 @@ impl Default for Names {
     fn default() -> Self {
         let text = str::to_owned;
         Self {
+            done: None,
+            status: None,
             user: Some(text("USER")),
             certificate_id: text("CERTIFICATE_ID"),
             server_certificate: text("CERTIFICATE_NAME"),
@@ -49,6 +59,8 @@ impl Default for Names {
             server_certificate_arn: text("CERTIFICATE_ARN"),
             path: Some(text("/OLD/PATH/")),
             new_name: text("NEW_NAME"),
+            new_arn: None,
+            tags: vec![text("TAG_KEY")],
             caller_kind: Kind::User,
             caller: text("CALLER"),
             key: text("ACCESS_KEY_ID"),
@@ -74,9 +86,14 @@ impl Names {
         let moved = renamed.is_none_or(|new| new.path.is_some());
         let path = server.and_then(|one| one.path.clone()).or(unknown.path);
         let key = caller.key.clone().filter(|_| caller.has_long_term_key());
+        let tags = server.map(|one| one.tags.iter().map(|(key, _)| key.clone()).collect());
+        let tags = tags.filter(|keys: &Vec<_>| !keys.is_empty());
         let has_name = matches!(caller.kind, Kind::User | Kind::Role);
         let caller_name = caller.name().filter(|_| has_name).map(str::to_owned);
+        let done = view.event.fields.outcome == CallOutcome::Success;
         Self {
+            done: done.then(|| view.event.fields.name.clone()),
+            status: signing.and_then(|one| one.status.clone()),
             user,
             certificate_id: signing
                 .and_then(|one| one.id.clone())
@@ -90,6 +107,8 @@ impl Names {
                 .unwrap_or(unknown.server_certificate_arn),
             path: path.filter(|_| moved),
             new_name: renamed.map_or(unknown.new_name, |new| new.name.clone()),
+            new_arn: renamed.and_then(|new| new.arn.clone()),
+            tags: tags.unwrap_or(unknown.tags),
             caller_kind: caller.kind,
             caller: caller_name.unwrap_or(unknown.caller),
             key: key.unwrap_or(unknown.key),

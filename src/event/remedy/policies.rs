@@ -2,7 +2,7 @@
 
 use super::names::words;
 use super::quote::option;
-use super::{Advice, Names, python};
+use super::{Advice, Names};
 
 pub(super) fn password() -> Advice {
     let flags = [
@@ -75,44 +75,4 @@ cloudtrail.create_trail(
 )
 cloudtrail.start_logging(Name="TRAIL")
 print(cloudtrail.get_trail_status(Name="TRAIL")["IsLogging"])
-"#;
-
-pub(super) fn guard(names: &Names) -> Advice {
-    let policy = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"CertificatesByNamedRolesOnly","Effect":"Deny","Action":["iam:UploadSigningCertificate","iam:UpdateSigningCertificate","iam:UploadServerCertificate"],"Resource":"*","Condition":{{"ArnNotLike":{{"aws:PrincipalArn":"arn:{}:iam::*:role/cert-rotation"}}}}}}]}}"#,
-        names.partition
-    );
-    let create = vec![
-        option("type", "SERVICE_CONTROL_POLICY"),
-        option("name", "certificates-by-named-roles-only"),
-        option("description", "Uploads of IAM certificates are left to named roles"),
-        option("content", &policy),
-    ];
-    Advice {
-        title: "Leave certificate uploads to named roles",
-        console: "AWS Organizations → Policies → Service control policies → Create policy → Attach",
-        cli: vec![
-            words(["organizations", "create-policy"], create),
-            words(
-                ["organizations", "attach-policy"],
-                vec![option("policy-id", "POLICY_ID"), option("target-id", &names.account)],
-            ),
-        ],
-        boto3: format!(
-            "account, policy = {}, {}\n{GUARD}",
-            python(&names.account),
-            python(&policy)
-        ),
-        mind: "Service control policies bind member accounts, root included, but not the management account. Name your own role; try it on one account first.",
-    }
-}
-
-const GUARD: &str = r#"organizations = boto3.client("organizations")
-made = organizations.create_policy(
-    Type="SERVICE_CONTROL_POLICY",
-    Name="certificates-by-named-roles-only",
-    Description="Uploads of IAM certificates are left to named roles",
-    Content=policy,
-)
-organizations.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=account)
 "#;
