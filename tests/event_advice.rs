@@ -209,3 +209,41 @@ fn changed_tags_are_put_back_by_their_own_keys() {
     assert!(taken.contains(&tag), "{taken:?}");
     assert!(!taken.iter().any(|line| line.contains("untag-server")), "{taken:?}");
 }
+
+#[test]
+fn uses_of_a_renamed_certificate_are_sought_by_both_names() {
+    let record = ok("UpdateServerCertificate", &[]);
+    let get = with(&record, "get-server-certificate");
+    assert_eq!(
+        get,
+        ["aws iam get-server-certificate --server-certificate-name=web-2025.example.com"]
+    );
+    for lines in
+        [with(&record, "elb describe-load-balancers"), with(&record, "elbv2 describe-listeners")]
+    {
+        for arn in [
+            "server-certificate/web.example.com",
+            "server-certificate/retired/web-2025.example.com",
+        ] {
+            assert!(
+                lines[0].contains(&format!("`\"arn:aws:iam::111122223333:{arn}\"`")),
+                "{lines:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_deleted_certificate_is_not_asked_for() {
+    let record = ok("DeleteServerCertificate", &[]);
+    let lines = commands(&record).join("\n");
+    assert!(!lines.contains("get-server-certificate"), "{lines}");
+    assert!(lines.contains("elbv2 describe-listeners"), "{lines}");
+    assert!(
+        explained(&record).contains("id must come from an earlier event"),
+        "{}",
+        explained(&record)
+    );
+    let conflict = call("DeleteServerCertificate", "other error", &[]);
+    assert_eq!(with(&conflict, "get-server-certificate").len(), 1, "it is still there");
+}

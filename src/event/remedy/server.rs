@@ -5,39 +5,92 @@ use super::quote::{jmespath, option};
 use super::{Advice, Names, python};
 
 pub(super) fn find_uses(names: &Names) -> Advice {
-    let (arn, id) =
-        (jmespath(&names.server_certificate_arn), jmespath(&names.server_certificate_id));
+    let fate = Fate::of(names);
+    let id = jmespath(&names.server_certificate_id);
+    let new_arn = names.new_arn.as_ref().filter(|_| fate == Fate::Renamed);
+    let arns: Vec<_> = std::iter::once(&names.server_certificate_arn).chain(new_arn).collect();
+    let any = |field: &str| {
+        let each = arns.iter().map(|arn| format!("{field}=={}", jmespath(arn)));
+        each.collect::<Vec<_>>().join(" || ")
+    };
     let classic = format!(
-        "LoadBalancerDescriptions[?ListenerDescriptions[?Listener.SSLCertificateId=={arn}]].LoadBalancerName"
+        "LoadBalancerDescriptions[?ListenerDescriptions[?{}]].LoadBalancerName",
+        any("Listener.SSLCertificateId")
     );
-    let listeners = format!("Listeners[?Certificates[?CertificateArn=={arn}]].ListenerArn");
+    let listeners = format!("Listeners[?Certificates[?{}]].ListenerArn", any("CertificateArn"));
     let distributions =
         format!("DistributionList.Items[?ViewerCertificate.IAMCertificateId=={id}].Id");
     Advice {
         title: "Find what uses the server certificate",
         console: "EC2 → Load balancers → Listeners, in every region; CloudFront → Distributions → General → Custom SSL certificate",
-        cli: vec![
-            words(
-                ["iam", "get-server-certificate"],
-                vec![option("server-certificate-name", &names.server_certificate)],
-            ),
-            words(["elb", "describe-load-balancers"], vec![option("query", &classic)]),
-            words(
-                ["elbv2", "describe-load-balancers"],
-                vec![option("query", "LoadBalancers[].LoadBalancerArn")],
-            ),
-            words(
-                ["elbv2", "describe-listeners"],
-                vec![option("load-balancer-arn", "LOAD_BALANCER_ARN"), option("query", &listeners)],
-            ),
-            words(["cloudfront", "list-distributions"], vec![option("query", &distributions)]),
-        ],
+        cli: [
+            fate.look_up(names),
+            vec![
+                words(["elb", "describe-load-balancers"], vec![option("query", &classic)]),
+                words(
+                    ["elbv2", "describe-load-balancers"],
+                    vec![option("query", "LoadBalancers[].LoadBalancerArn")],
+                ),
+                words(
+                    ["elbv2", "describe-listeners"],
+                    vec![
+                        option("load-balancer-arn", "LOAD_BALANCER_ARN"),
+                        option("query", &listeners),
+                    ],
+                ),
+                words(["cloudfront", "list-distributions"], vec![option("query", &distributions)]),
+            ],
+        ]
+        .concat(),
         boto3: format!(
-            "arn, id = {}, {}\n{FIND_USES}",
-            python(&names.server_certificate_arn),
+            "arns, id = [{}], {}\n{FIND_USES}",
+            arns.iter().map(|arn| python(arn)).collect::<Vec<_>>().join(", "),
             python(&names.server_certificate_id),
         ),
-        mind: "Load balancers are regional: ask in every region in use. CloudFront names the certificate by id, load balancers by ARN.",
+        mind: fate.mind(),
+    }
+}
+
+/// What became of the server certificate, and so under which name it can be asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    Renamed,
+    Deleted,
+}
+
+impl Fate {
+    fn of(names: &Names) -> Self {
+        match names.done.as_deref() {
+            Some("UpdateServerCertificate") => Self::Renamed,
+            Some("DeleteServerCertificate") => Self::Deleted,
+            _ => Self::Stays,
+        }
+    }
+
+    /// Its id, which CloudFront goes by.
+    fn look_up(self, names: &Names) -> Vec<Vec<String>> {
+        let name = match self {
+            Self::Stays => &names.server_certificate,
+            Self::Renamed => &names.new_name,
+            Self::Deleted => return Vec::new(),
+        };
+        let name = option("server-certificate-name", name);
+        vec![words(["iam", "get-server-certificate"], vec![name])]
+    }
+
+    fn mind(self) -> &'static str {
+        match self {
+            Self::Stays => {
+                "Load balancers are regional: ask in every region in use. CloudFront names the certificate by id, load balancers by ARN."
+            }
+            Self::Renamed => {
+                "Load balancers are regional: ask in every region in use. CloudFront names the certificate by id, which a rename keeps, load balancers by ARN: the old one and the new one are asked for. The old name may be another certificate's by now."
+            }
+            Self::Deleted => {
+                "Load balancers are regional: ask in every region in use. The certificate is gone, so its id must come from an earlier event of the same name; CloudFront names it by that, load balancers by ARN."
+            }
+        }
     }
 }
 
@@ -46,14 +99,14 @@ for region in regions:
     for page in boto3.client("elb", region_name=region).get_paginator("describe_load_balancers").paginate():
         for balancer in page["LoadBalancerDescriptions"]:
             for listener in balancer["ListenerDescriptions"]:
-                if listener["Listener"].get("SSLCertificateId") == arn:
+                if listener["Listener"].get("SSLCertificateId") in arns:
                     print(region, balancer["LoadBalancerName"], listener["Listener"]["LoadBalancerPort"])
     elbv2 = boto3.client("elbv2", region_name=region)
     for page in elbv2.get_paginator("describe_load_balancers").paginate():
         for balancer in page["LoadBalancers"]:
             for listeners in elbv2.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer["LoadBalancerArn"]):
                 for listener in listeners["Listeners"]:
-                    if any(one.get("CertificateArn") == arn for one in listener.get("Certificates", [])):
+                    if any(one.get("CertificateArn") in arns for one in listener.get("Certificates", [])):
                         print(region, balancer["LoadBalancerName"], listener["Port"])
 for page in boto3.client("cloudfront").get_paginator("list_distributions").paginate():
     for distribution in page["DistributionList"].get("Items", []):
