@@ -150,3 +150,23 @@ fn the_same_snapshot_makes_the_same_event() {
         }
     }
 }
+
+#[test]
+fn ecs_names_the_account_whose_id_it_gives() {
+    let account = |event: &Event| {
+        let ecs = out(event, OutputFormat::Ecs);
+        (ecs["cloud"]["account"].clone(), ecs["labels"]["ou"].clone())
+    };
+    let text = record("UpdateSigningCertificate", "success");
+    let shop = json!({ "id": "111122223333", "name": "shop" });
+    let (same, ou) = account(&known(&text));
+    assert_eq!(same, shop);
+    assert!(ou.is_string(), "{ou}");
+    let mut record: Value = serde_json::from_str(&text).expect("JSON");
+    record["userIdentity"] = role();
+    let event = known(&record.to_string());
+    assert_eq!(account(&event), (json!({ "id": "444455556666" }), Value::Null));
+    assert_eq!(event.label("environment"), Some("production"), "labels are the recipient's still");
+    let cim = out(&event, OutputFormat::Cim);
+    assert_eq!(cim["vendor_account_name"], "shop");
+}

@@ -127,10 +127,7 @@ fn network(view: &View<'_>, tree: &mut Tree) {
     tree.put("user_agent.original", root.take_text("userAgent"));
     tree.put("cloud.provider", Some("aws"));
     tree.put("cloud.region", root.take_text("awsRegion"));
-    tree.put(
-        "cloud.account.id",
-        root.text("userIdentity.accountId").or(view.event.fields.account.as_deref()),
-    );
+    tree.put("cloud.account.id", account(view));
     if let Some((protocol, version)) =
         root.text("tlsDetails.tlsVersion").and_then(|text| text.split_once('v'))
     {
@@ -263,10 +260,17 @@ fn findings(view: &View<'_>, tree: &mut Tree) {
     tree.put("aws.iam.findings", array(all.collect()));
 }
 
-/// What is known beside the record. ECS has no organisational unit; it stands among the labels.
+/// The caller's account, as Elastic has it; where it is not said, the recipient's.
+fn account<'v>(view: &View<'v>) -> Option<&'v str> {
+    view.root.text("userIdentity.accountId").or(view.event.fields.account.as_deref())
+}
+
+/// What is known beside the record. ECS has no organisational unit; it stands among the labels. Name and
+/// unit are known of the recipient's account, and are left out where the id is of another.
 fn beside(view: &View<'_>, tree: &mut Tree) {
     let event = view.event;
-    let known = event.account.as_deref();
+    let id = account(view);
+    let known = event.account.as_deref().filter(|known| id == Some(known.id.as_str()));
     tree.put("cloud.account.name", known.and_then(|account| account.name.as_deref()));
     tree.put("labels.ou", known.and_then(|account| account.ou.as_deref()));
     for (name, value) in event.labels() {
