@@ -116,10 +116,7 @@ impl Post {
         if self.required {
             return Some(Hold { _place: Some(keep.clone()), _spare: None });
         }
-        let kib = sizes.map(|size| size / 1024 + 1).sum::<usize>();
-        // What is larger than the room goes alone.
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX).min(SPARE_ROOM);
-        let spare = Arc::clone(&self.spare).try_acquire_many_owned(kib).ok()?;
+        let spare = Arc::clone(&self.spare).try_acquire_many_owned(kib(sizes)).ok()?;
         Some(Hold { _place: None, _spare: Some(spare) })
     }
 
@@ -127,6 +124,12 @@ impl Post {
     pub(super) fn count(&self, family: &Family<BySink, Counter>) {
         family.get_or_create(&BySink::new(&self.name)).inc();
     }
+}
+
+/// Room that records of these sizes take at a best-effort sink. What is larger than all of it goes alone.
+fn kib(sizes: impl Iterator<Item = usize>) -> u32 {
+    let kib = sizes.map(|size| size / 1024 + 1).sum::<usize>();
+    u32::try_from(kib).unwrap_or(u32::MAX).min(SPARE_ROOM)
 }
 
 /// See the module.
@@ -187,5 +190,17 @@ impl Wire {
                 Verdict::Retry(failed)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_best_effort_sink_is_measured_in_bytes_and_events() {
+        assert_eq!(kib([0, 1023, 1024, 5000].into_iter()), 1 + 1 + 2 + 5);
+        assert_eq!(kib(std::iter::repeat_n(10, 20_000)), SPARE_ROOM);
+        assert_eq!(kib([64 << 20].into_iter()), SPARE_ROOM);
     }
 }
