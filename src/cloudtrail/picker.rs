@@ -12,7 +12,7 @@ use crate::config::Decode;
 
 /// Most bad records of one object. What has more is not a log file with a fault in it, and each would be
 /// a dead letter by itself.
-pub(super) const MAX_BAD: u64 = 1_000;
+const MAX_BAD: u64 = 1_000;
 
 /// Where in the window a value is.
 #[derive(Debug, Clone, Copy)]

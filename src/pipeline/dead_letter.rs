@@ -172,7 +172,7 @@ fn day_of(location: &Location) -> Option<Date> {
 }
 
 fn day(time: OffsetDateTime) -> Date {
-    time.checked_to_offset(UtcOffset::UTC).unwrap_or(time).date()
+    time.to_offset(UtcOffset::UTC).date()
 }
 
 fn letter(

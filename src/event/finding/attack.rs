@@ -1,6 +1,6 @@
 //! MITRE ATT&CK techniques that the rules name. Source: ATT&CK v18.1, enterprise matrix.
 
-use super::Rule;
+use super::{RULES, Rule};
 
 /// A technique, its parent if it is a sub-technique, and the tactic it serves here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +81,18 @@ pub(super) fn of(rule: &Rule, operation: &str) -> &'static [Technique] {
 }
 
 fn of_denied(operation: &str) -> Option<&'static [Technique]> {
-    Some(match operation {
-        "UploadSigningCertificate" | "UpdateSigningCertificate" => &[CLOUD_CREDENTIALS],
-        "DeleteSigningCertificate" => &[ACCESS_REMOVAL],
-        "UploadServerCertificate" => &[OBTAINED_CERTIFICATE, IN_THE_MIDDLE],
-        "UpdateServerCertificate" => &[MASQUERADING],
-        "DeleteServerCertificate" => &[SERVICE_STOP, DATA_DESTRUCTION],
-        "TagServerCertificate" | "UntagServerCertificate" => &[],
-        _ if crate::config::AUDIT_TRAIL.2.contains(&operation) => &[LOGS_DISABLED],
+    let success = match operation {
+        // Of these the success is told by several rules, by whose certificate it is.
+        "UploadSigningCertificate" | "UpdateSigningCertificate" => {
+            return Some(&[CLOUD_CREDENTIALS]);
+        }
+        "DeleteSigningCertificate" => return Some(&[ACCESS_REMOVAL]),
+        "UploadServerCertificate" => "server-certificate-uploaded",
+        "UpdateServerCertificate" => "server-certificate-renamed",
+        "DeleteServerCertificate" => "server-certificate-deleted",
+        "TagServerCertificate" | "UntagServerCertificate" => "server-certificate-tags",
+        _ if crate::config::AUDIT_TRAIL.2.contains(&operation) => "trail-silenced",
         _ => return None,
-    })
+    };
+    RULES.iter().find(|rule| rule.id == success).map(|rule| rule.attack)
 }
