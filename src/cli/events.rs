@@ -38,7 +38,7 @@ fn in_full(operation: &Operation) -> Value {
     let (category, kinds) = operation.ecs_category();
     let rules = RULES.iter().filter(|rule| operation.rules.contains(&rule.id));
     let findings = rules.map(|rule| {
-        let attack = rule.attack.iter().map(|one| one.id).collect::<Vec<_>>();
+        let attack = rule.techniques(operation.name).iter().map(|one| one.id).collect::<Vec<_>>();
         json!({
             "id": rule.id,
             "title": rule.title,

@@ -12,6 +12,7 @@ use super::format::View;
 use super::json::{self, Node};
 use super::object::{Object, Tree, array};
 use super::posture::{self, Credentials, Facts};
+use super::target::Target;
 use super::{date, unmapped};
 
 /// Longest text that Elasticsearch's `flattened` and `keyword` types index.
@@ -284,15 +285,28 @@ fn beside(view: &View<'_>, tree: &mut Tree) {
     tree.put("aws.iam.posture.target", facts(&event.posture.target));
 }
 
+/// The certificate that the call acts on: a server certificate, or a signing certificate, which has no name.
+fn acted_on(target: &Target, tree: &mut Tree) {
+    let (server, signing) =
+        (target.server_certificate.as_ref(), target.signing_certificate.as_ref());
+    let new = server.and_then(|server| server.renamed.as_ref());
+    let id = server.and_then(|server| server.id.as_deref());
+    let mut put =
+        |name: &str, value: Option<&str>| tree.put(&format!("aws.iam.certificate.{name}"), value);
+    put("id", id.or(signing.and_then(|signing| signing.id.as_deref())));
+    put("name", server.map(|server| server.name.as_str()));
+    put("path", server.and_then(|server| server.path.as_deref()));
+    put("arn", server.and_then(|server| server.arn.as_deref()));
+    put("new_name", new.map(|new| new.name.as_str()));
+    put("new_path", new.and_then(|new| new.path.as_deref()));
+    put("new_arn", new.and_then(|new| new.arn.as_deref()));
+    put("status", signing.and_then(|signing| signing.status.as_deref()));
+}
+
 fn certificates(view: &View<'_>, tree: &mut Tree) {
     let redacted = view.redactions.iter().map(|redaction| Some(redaction.path.as_str()));
     tree.put("aws.iam.redacted", texts(redacted));
-    let target = view.target.server_certificate.as_ref();
-    tree.put("aws.iam.certificate.name", target.map(|target| target.name.as_str()));
-    tree.put("aws.iam.certificate.arn", target.and_then(|target| target.arn.as_deref()));
-    let new = target.and_then(|target| target.renamed.as_ref());
-    tree.put("aws.iam.certificate.new_name", new.map(|new| new.name.as_str()));
-    tree.put("aws.iam.certificate.new_arn", new.and_then(|new| new.arn.as_deref()));
+    acted_on(view.target, tree);
     let trail = view.target.trail.as_ref();
     tree.put("aws.cloudtrail.trail.name", trail.map(|trail| trail.name.as_str()));
     tree.put("aws.cloudtrail.trail.arn", trail.and_then(|trail| trail.arn.as_deref()));

@@ -23,7 +23,7 @@ pub static CATALOGUE: [Operation; 12] = [
         means: "A TLS certificate and its private key were put into IAM, for load balancers and CloudFront to serve.",
         matters: "Whoever holds the key can impersonate the site and intercept its traffic. The certificate is outside ACM's inventory and renewal, and IAM now keeps a private key that somebody had in a file.",
         severity: Severity::Medium,
-        rules: &["server-certificate-uploaded", "weak-certificate"],
+        rules: &["server-certificate-uploaded", "weak-certificate", "denied"],
         errors: &[
             DENIED,
             ("MalformedCertificateException", "the PEM cannot be read"),
@@ -47,7 +47,7 @@ pub static CATALOGUE: [Operation; 12] = [
         means: "A server certificate was renamed or moved to another path. Its content cannot be changed.",
         matters: "Automation that picks certificates by name or prefix now gets another one, or none; policies on the old ARN no longer apply. The id stays, the ARN changes.",
         severity: Severity::Low,
-        rules: &["server-certificate-renamed"],
+        rules: &["server-certificate-renamed", "denied"],
         errors: &[
             DENIED,
             NO_CERTIFICATE,
@@ -66,7 +66,7 @@ pub static CATALOGUE: [Operation; 12] = [
         means: "A server certificate and its private key were deleted from IAM.",
         matters: "What loads it by name fails at its next start or change: loss of service. It cannot be undone without the key's original file.",
         severity: Severity::Medium,
-        rules: &["server-certificate-deleted", "server-certificate-deletion-in-use"],
+        rules: &["server-certificate-deleted", "server-certificate-deletion-in-use", "denied"],
         errors: &[
             DENIED,
             NO_CERTIFICATE,
@@ -113,7 +113,7 @@ pub static CATALOGUE: [Operation; 12] = [
         means: "Tags were put on a server certificate.",
         matters: "Where access depends on tags, a tag is a permission; where clean-up depends on tags, it decides what is deleted.",
         severity: Severity::Low,
-        rules: &["server-certificate-tags"],
+        rules: &["server-certificate-tags", "denied"],
         errors: &[DENIED, NO_CERTIFICATE, INVALID, FULL, BUSY, FAULT],
         check: &[
             "Do policies use aws:ResourceTag with this key?",
@@ -126,7 +126,7 @@ pub static CATALOGUE: [Operation; 12] = [
         means: "Tags were taken off a server certificate.",
         matters: "As for putting them on: access, ownership and clean-up may hang on them.",
         severity: Severity::Low,
-        rules: &["server-certificate-tags"],
+        rules: &["server-certificate-tags", "denied"],
         errors: &[DENIED, NO_CERTIFICATE, INVALID, BUSY, FAULT],
         check: &[
             "Do policies use aws:ResourceTag with this key?",
@@ -153,6 +153,7 @@ pub static CATALOGUE: [Operation; 12] = [
             "signing-certificate-root",
             "signing-certificate-other-user",
             "signing-certificate-uploaded",
+            "denied",
         ],
         errors: &[
             DENIED,
@@ -181,6 +182,7 @@ pub static CATALOGUE: [Operation; 12] = [
             "signing-certificate-root",
             "signing-certificate-reactivated",
             "signing-certificate-removed",
+            "denied",
         ],
         errors: &[DENIED, NO_USER, FULL, INVALID, FAULT],
         check: &["Which status was set, and on whose certificate?", "Was it used in between?"],
@@ -191,7 +193,7 @@ pub static CATALOGUE: [Operation; 12] = [
         means: "A user's signing certificate was deleted.",
         matters: "By its owner or by central root management: good. By somebody else: access removed, or traces deleted after use.",
         severity: Severity::Medium,
-        rules: &["signing-certificate-removed"],
+        rules: &["signing-certificate-removed", "denied"],
         errors: &[DENIED, NO_USER, FULL, BUSY, FAULT],
         check: &[
             "Was it uploaded not long before, by the same caller?",

@@ -21,6 +21,7 @@ fn every_rule_that_an_operation_names_exists() {
         for id in operation.rules {
             assert!(RULES.iter().any(|rule| rule.id == *id), "{}: {id}", operation.name);
         }
+        assert!(operation.rules.contains(&"denied"), "each can be denied: {}", operation.name);
         assert!(
             !operation.check.is_empty() && !operation.remedies.is_empty(),
             "{}",

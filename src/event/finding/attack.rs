@@ -74,10 +74,13 @@ pub(super) const LOGS_DISABLED: Technique = technique(
     "Defense Evasion",
 );
 
-/// What a finding by `rule` may be part of. What was denied would have been the same technique as its
-/// success; only reads that were denied are discovery.
-pub(super) fn of(rule: &Rule, operation: &str) -> &'static [Technique] {
-    if rule.id == "denied" { of_denied(operation).unwrap_or(rule.attack) } else { rule.attack }
+impl Rule {
+    /// What a finding by this rule may be part of, of this operation. What was denied would have been the same
+    /// technique as its success; only reads that were denied are discovery.
+    #[must_use]
+    pub fn techniques(&self, operation: &str) -> &'static [Technique] {
+        if self.id == "denied" { of_denied(operation).unwrap_or(self.attack) } else { self.attack }
+    }
 }
 
 fn of_denied(operation: &str) -> Option<&'static [Technique]> {

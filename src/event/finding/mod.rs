@@ -161,7 +161,7 @@ pub(super) fn assess(subject: &Subject<'_>) -> Vec<Finding> {
         .filter_map(|rule| {
             let reason = (rule.condition)(subject)?;
             let (severity, because) = amplify::judge(rule, subject);
-            let attack = attack::of(rule, &subject.fields.name);
+            let attack = rule.techniques(&subject.fields.name);
             Some(Finding { rule, attack, severity, reason, because, remedies: rule.remedies })
         })
         .collect();

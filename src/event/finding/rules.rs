@@ -14,9 +14,7 @@ pub struct Rule {
     pub title: &'static str,
     /// Before anything raises or lowers it.
     pub severity: Severity,
-    /// ATT&CK techniques it may be part of. Of `denied`: for a read; a write's are its own ([`Finding::attack`]).
-    ///
-    /// [`Finding::attack`]: super::Finding::attack
+    /// ATT&CK techniques it may be part of. Of `denied`: for a read; a write's are its own ([`Rule::techniques`]).
     pub attack: &'static [Technique],
     /// What to do.
     pub remedies: &'static [Remedy],

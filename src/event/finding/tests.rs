@@ -37,6 +37,6 @@ fn a_denied_write_on_servers_or_trails_has_the_techniques_of_its_success() {
         ("UntagServerCertificate", "server-certificate-tags"),
         ("StopLogging", "trail-silenced"),
     ] {
-        assert_eq!(attack::of(rule("denied"), operation), rule(success).attack, "{operation}");
+        assert_eq!(rule("denied").techniques(operation), rule(success).attack, "{operation}");
     }
 }
