@@ -249,6 +249,24 @@ fn a_service_answers_its_health_check_and_ends_at_sigterm() {
     assert_eq!(run(&["healthcheck", "--address", &address]).status.code(), Some(1));
 }
 
+/// The table of accounts does not come; the sink, which is made before it, and its client are let go of.
+#[test]
+fn a_sigterm_while_the_parts_are_made_ends_the_start_cleanly() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let config = format!(
+        "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"lake\"]\n[sink.lake]\n\
+         type = \"kafka\"\nbrokers = [\"127.0.0.1:1\"]\ntopic = \"all\"\n\
+         [accounts]\ns3 = \"s3://tables/accounts.csv\"\n[aws]\ns3_endpoint = \"http://{}\"\n",
+        mute.local_addr().expect("an address")
+    );
+    let service = Service::start(folder.path(), &config);
+    let _asked = mute.accept().expect("it asks for the table");
+    service.terminate();
+    service.await_line("stopped before it began");
+    assert_eq!(service.ended().code(), Some(0));
+}
+
 #[test]
 fn a_second_sigterm_ends_a_service_that_waits_for_a_sink_at_once() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,9 +1,15 @@
 //! Stopping: while idle, in the middle of work, with a sink that never answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use certrelay::config::Delivery;
+use certrelay::outcome::Why;
+use certrelay::queue::{Entry, Handle, Message, Queue};
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::sim::world::QUEUE;
 use crate::sim::{SinkFaults, World, WorldSettings};
@@ -95,4 +101,74 @@ async fn a_driver_that_fails_ends_the_run_and_gives_back_what_is_in_hand() {
     let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
     assert_eq!(counts.ready, 10);
     assert!(world.early.lock().unwrap().is_empty());
+}
+
+/// A queue whose calls take their time: receives after the first until `answers`, each other one of them in
+/// vain, and changes of visibility so many milliseconds before they reach it.
+struct SlowQueue {
+    inner: Arc<dyn Queue>,
+    receives: AtomicU32,
+    answers: CancellationToken,
+    change_millis: u64,
+}
+
+impl SlowQueue {
+    fn new(inner: Arc<dyn Queue>, change_millis: u64) -> Arc<Self> {
+        let answers = CancellationToken::new();
+        Arc::new(Self { inner, receives: AtomicU32::new(0), answers, change_millis })
+    }
+}
+
+impl Queue for SlowQueue {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+        let before = self.receives.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            let answer = match before % 2 {
+                0 => self.inner.receive(max).await,
+                _ => Err(Why::new("sqs_unreachable", "the connection was reset")),
+            };
+            if before > 0 {
+                self.answers.cancelled().await;
+            }
+            answer
+        })
+    }
+
+    fn change_visibility(
+        &self,
+        batch: Vec<(Handle, Duration)>,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(self.change_millis)).await;
+            self.inner.change_visibility(batch).await
+        })
+    }
+
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+        self.inner.delete(batch)
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+}
+
+/// While the queue is full four calls are open: at the stop two fail, and two have brought ten each.
+#[tokio::test(start_paused = true)]
+async fn what_a_call_has_received_at_the_stop_is_given_back_though_others_fail() {
+    let world = world(100);
+    world.deliver_all(&samples::generate(23, 40, 5));
+    let mut process = world.process(u64::MAX);
+    let queue = SlowQueue::new(Arc::clone(&process.parts.sources[0].queue), 0);
+    process.parts.sources[0].queue = Arc::clone(&queue) as _;
+    let stop = process.stop.clone();
+    let stopper = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(queue.receives.load(Ordering::Relaxed), 5, "one answered, four are open");
+        stop.cancel();
+        queue.answers.cancel();
+    };
+    tokio::join!(process.run(), stopper);
+    let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
+    assert_eq!((counts.ready, counts.in_flight), (30, 0), "of 40, ten were done");
 }

@@ -123,11 +123,16 @@ impl Receiver {
             received.extend(answer.into_iter().flatten());
         }
         self.polls.clear();
-        let settler = &self.source.settler;
+        let (settler, queue) = (&self.source.settler, self.source.queue.name());
         let release = async |message: Message| {
             let release = Settlement::Release { after: Duration::ZERO };
             if let Err(why) = settler.settle(message.receipt, release).await {
-                tracing::warn!(message_id = message.id, "not released: {why}");
+                tracing::warn!(
+                    queue,
+                    message_id = message.id,
+                    code = why.code,
+                    "not released: {why}"
+                );
             }
         };
         join_all(received.into_iter().map(release)).await;

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -108,4 +112,44 @@ async fn it_is_read_again_on_the_timer_until_the_end() {
     }
     stop.cancel();
     assert!(tasks.join_next().await.is_some_and(|ended| ended.is_ok()));
+}
+
+/// S3 that takes every request and answers none.
+fn silent_s3(endpoint: &str) -> S3Store {
+    let own = Credentials::new("AKIAEXAMPLE", "example", None, None, "test");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(own))
+        .build();
+    S3Store::new(&config, Some(endpoint))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_waits_fifteen_seconds_for_reports_then_goes_on_and_asks_again_at_once() {
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let writer = Arc::new(log.reopen().expect("a file"));
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let place = Place::S3 { bucket: "reports".to_owned(), key: String::new() };
+    let surroundings = Arc::new(Surroundings {
+        posture: Some(Refreshed { place, refresh: HOUR }),
+        s3: Some(Arc::new(silent_s3(&endpoint))),
+        ..Surroundings::default()
+    });
+    let metrics = Arc::new(Metrics::new());
+
+    let begin = tokio::time::Instant::now();
+    let (first, asked) = tokio::join!(surroundings.read_first(&metrics), listener.accept());
+    assert_eq!((first, asked.is_ok()), (Ok(()), true));
+    assert_eq!(begin.elapsed().as_secs(), 15);
+    let said = std::fs::read_to_string(log.path()).expect("the log");
+    assert!(said.contains("WARN") && said.contains("not all credential reports were read in 15 s"));
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&surroundings).keep_fresh(metrics, CancellationToken::new()));
+    let _unanswered = listener.accept().await.expect("they are asked for again");
+    assert_eq!(begin.elapsed().as_secs(), 15, "not an hour later");
 }
