@@ -15,10 +15,12 @@ use crate::sim::world::QUEUE;
 use crate::sim::{SinkFaults, World, WorldSettings};
 use crate::support::samples;
 
+const VISIBILITY: Duration = Duration::from_secs(60);
+
 fn world(drain: u64) -> World {
     let delivery = Delivery {
         drain: Duration::from_secs(drain),
-        visibility: Duration::from_secs(60),
+        visibility: VISIBILITY,
         ..Delivery::default()
     };
     World::new(WorldSettings { delivery, ..WorldSettings::default() })
@@ -104,18 +106,18 @@ async fn a_driver_that_fails_ends_the_run_and_gives_back_what_is_in_hand() {
 }
 
 /// A queue whose calls take their time: receives after the first until `answers`, each other one of them in
-/// vain, and changes of visibility so many milliseconds before they reach it.
+/// vain, and renewals so many milliseconds before they reach it.
 struct SlowQueue {
     inner: Arc<dyn Queue>,
     receives: AtomicU32,
     answers: CancellationToken,
-    change_millis: u64,
+    renewal_millis: u64,
 }
 
 impl SlowQueue {
-    fn new(inner: Arc<dyn Queue>, change_millis: u64) -> Arc<Self> {
+    fn new(inner: Arc<dyn Queue>, renewal_millis: u64) -> Arc<Self> {
         let answers = CancellationToken::new();
-        Arc::new(Self { inner, receives: AtomicU32::new(0), answers, change_millis })
+        Arc::new(Self { inner, receives: AtomicU32::new(0), answers, renewal_millis })
     }
 }
 
@@ -139,7 +141,9 @@ impl Queue for SlowQueue {
         batch: Vec<(Handle, Duration)>,
     ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(self.change_millis)).await;
+            if batch.iter().any(|(_, time)| *time == VISIBILITY) {
+                tokio::time::sleep(Duration::from_millis(self.renewal_millis)).await;
+            }
             self.inner.change_visibility(batch).await
         })
     }
@@ -171,4 +175,35 @@ async fn what_a_call_has_received_at_the_stop_is_given_back_though_others_fail()
     tokio::join!(process.run(), stopper);
     let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
     assert_eq!((counts.ready, counts.in_flight), (30, 0), "of 40, ten were done");
+}
+
+/// Behind the release, a renewal that was under way would hide the message for its own, longer time.
+#[tokio::test(start_paused = true)]
+async fn a_released_message_comes_back_when_it_should_whatever_renewal_was_under_way() {
+    for seed in 0..20 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let world = world(20);
+        world.deliver_all(&samples::generate(seed, 10, 20));
+        // Leases are renewed after thirty seconds; soon after that a sink answers.
+        let answers = Duration::from_millis(30_000 + rng.u64(0..900));
+        let down_until = Some(Instant::now() + answers);
+        *world.sinks[0].faults.lock().unwrap() =
+            SinkFaults { retry: 1.0, down_until, ..SinkFaults::default() };
+        let mut process = world.process(u64::MAX);
+        let inner = Arc::clone(&process.parts.sources[0].queue);
+        let queue = SlowQueue::new(inner, rng.u64(1..900));
+        queue.answers.cancel();
+        process.parts.sources[0].queue = queue;
+        let stop = process.stop.clone();
+        let watch = async {
+            // The first release is for ten seconds at most.
+            tokio::time::sleep(Duration::from_secs(44)).await;
+            let again = world.sqs.with(|core, _| core.tally).received_again;
+            stop.cancel();
+            again
+        };
+        let (again, _) = tokio::join!(watch, process.run());
+        let left = world.left() as u64;
+        assert!(left > 5 && again >= left, "seed {seed}: {again} of {left} came back");
+    }
 }

@@ -135,7 +135,7 @@ pub(super) async fn handle(
     };
     place.leave_work();
     // Deleting what is final is right even late; releasing what somebody else has now is not.
-    if lease.is_lost() && settlement != Settlement::Delete {
+    if settlement != Settlement::Delete && !lease.end().await {
         return lost(&source, &id);
     }
     match source.settler.settle(receipt, settlement).await {

@@ -11,9 +11,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::book::Book;
+use self::book::{Book, Call};
 use super::{Entry, Handle, Queue};
 use crate::outcome::Why;
 
@@ -35,6 +35,9 @@ const CALLS: usize = 4;
 
 /// A renewal without an answer after this long counts as failed; its leases are asked for again.
 const CALL_TIME: Duration = Duration::from_secs(10);
+
+/// So long a release waits for a renewal under way: at the drain deadline there is not much more.
+const LAST_RENEWAL: Duration = Duration::from_secs(1);
 
 /// A cheap handle to the keeper.
 #[derive(Clone)]
@@ -108,6 +111,21 @@ impl Lease {
         // The driver may be late; the clock is not.
         self.lost.is_cancelled() || self.shared.book().has_run_out(self.id, Instant::now())
     }
+
+    /// Ends the renewal, and waits for one that is under way: behind the message's release it would put
+    /// its own time in the place of the release's. `false` if the lease is lost.
+    pub async fn end(&self) -> bool {
+        let quiet = async {
+            while !self.is_lost() {
+                let under_way = self.shared.book().end(self.id);
+                let Some(call) = under_way else { return };
+                call.cancelled().await;
+            }
+        };
+        // One without an answer by then has hardly reached the queue.
+        let _ = tokio::time::timeout(LAST_RENEWAL, quiet).await;
+        !self.is_lost()
+    }
 }
 
 impl Drop for Lease {
@@ -123,6 +141,7 @@ impl Drop for Lease {
 struct Asked {
     leases: Vec<(u64, Duration)>,
     at: Instant,
+    _under_way: DropGuard,
 }
 
 async fn drive(queue: Arc<dyn Queue>, shared: Arc<Shared>, stop: CancellationToken) {
@@ -131,12 +150,10 @@ async fn drive(queue: Arc<dyn Queue>, shared: Arc<Shared>, stop: CancellationTok
         let next = loop {
             let now = Instant::now();
             let mut book = shared.book();
-            let batch = if calls.len() < CALLS { book.due(now) } else { Vec::new() };
-            if batch.is_empty() {
-                break book.next_date(now);
-            }
+            let call = if calls.len() < CALLS { book.due(now) } else { None };
+            let Some(call) = call else { break book.next_date(now) };
             drop(book);
-            calls.push(renew(Arc::clone(&queue), batch, now));
+            calls.push(renew(Arc::clone(&queue), call, now));
         };
         if stop.is_cancelled() && shared.book().is_empty() {
             return;
@@ -153,15 +170,15 @@ async fn drive(queue: Arc<dyn Queue>, shared: Arc<Shared>, stop: CancellationTok
 
 async fn renew(
     queue: Arc<dyn Queue>,
-    batch: Vec<book::Renewal>,
+    Call { renewals, under_way }: Call,
     at: Instant,
 ) -> (Asked, Result<Vec<Entry>, Why>) {
-    let leases = batch.iter().map(|renewal| (renewal.id, renewal.time)).collect();
-    let entries = batch.into_iter().map(|renewal| (renewal.handle, renewal.time)).collect();
+    let leases = renewals.iter().map(|renewal| (renewal.id, renewal.time)).collect();
+    let entries = renewals.into_iter().map(|renewal| (renewal.handle, renewal.time)).collect();
     let answer = tokio::time::timeout(CALL_TIME, queue.change_visibility(entries))
         .await
         .unwrap_or_else(|_| Err(Why::new("queue_timeout", "the renewal was not answered")));
-    (Asked { leases, at }, answer)
+    (Asked { leases, at, _under_way: under_way }, answer)
 }
 
 /// Writes a call's answers into the book. A call that failed as a whole, an entry that failed for

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::LeaseSettings;
 use crate::queue::{Handle, MAX_BATCH};
@@ -23,6 +23,13 @@ pub(super) struct Renewal {
     pub(super) time: Duration,
 }
 
+/// Leases to renew with one call.
+pub(super) struct Call {
+    pub(super) renewals: Vec<Renewal>,
+    /// To be dropped when the call has ended and the book knows its answers.
+    pub(super) under_way: DropGuard,
+}
+
 struct Held {
     handle: Handle,
     lost: CancellationToken,
@@ -32,7 +39,8 @@ struct Held {
     cap: Instant,
     /// The key of its line in `dates`.
     date: Instant,
-    asking: bool,
+    /// Cancelled when the call that renews it has ended.
+    asking: Option<CancellationToken>,
 }
 
 pub(super) struct Book {
@@ -66,9 +74,19 @@ impl Book {
         let date = (received_at + first).max(now);
         let ends = now.max(received_at) + self.settings.visibility;
         let cap = received_at + self.settings.cap.saturating_sub(CAP_MARGIN);
-        self.held.insert(id, Held { handle, lost, ends, cap, date, asking: false });
+        self.held.insert(id, Held { handle, lost, ends, cap, date, asking: None });
         self.dates.insert((date, id));
         (id, self.waking.is_none_or(|waking| date < waking))
+    }
+
+    /// Strikes a lease out, unless a call that renews it is under way: then answers that call's end.
+    pub(super) fn end(&mut self, id: u64) -> Option<CancellationToken> {
+        let asking = self.held.get(&id).and_then(|held| held.asking.clone());
+        let asking = asking.filter(|call| !call.is_cancelled());
+        if asking.is_none() {
+            self.remove(id);
+        }
+        asking
     }
 
     /// Strikes a lease out; says whether none is left.
@@ -77,25 +95,25 @@ impl Book {
         self.is_empty()
     }
 
-    /// The leases to renew now, at most ten: first those whose date has come, then, since the call
+    /// The leases to renew now, if any, at most ten: first those whose date has come, then, since the call
     /// is made anyway, those whose date is near. Leases that ran out are marked lost on the way.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Renewal> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<Call> {
         let near = (now + self.company(), u64::MAX);
         let dates: Vec<(Instant, u64)> = self.dates.range(..=near).copied().collect();
-        let mut batch = Vec::new();
+        let (mut renewals, ended) = (Vec::new(), CancellationToken::new());
         for (date, id) in dates {
-            if batch.len() == MAX_BATCH || (date > now && batch.is_empty()) {
+            if renewals.len() == MAX_BATCH || (date > now && renewals.is_empty()) {
                 break;
             }
-            match self.held.get(&id).map(|held| (held.ends <= now, held.asking)) {
+            match self.held.get(&id).map(|held| (held.ends <= now, held.asking.is_some())) {
                 Some((true, _)) => self.lost(id),
-                Some((false, false)) => batch.extend(self.ask(id, now)),
+                Some((false, false)) => renewals.extend(self.ask(id, now, &ended)),
                 // Its call is under way: nothing to do before it runs out.
                 Some((false, true)) => self.put_off(id),
                 None => {}
             }
         }
-        batch
+        (!renewals.is_empty()).then(|| Call { renewals, under_way: ended.drop_guard() })
     }
 
     /// When the driver should look again. Remembered, so that [`Book::hold`] knows when to ring.
@@ -110,7 +128,7 @@ impl Book {
     pub(super) fn renewed(&mut self, id: u64, at: Instant, time: Duration, now: Instant) {
         let wait = time.saturating_sub(self.settings.renew_before).max(self.retry_gap());
         if let Some(held) = self.held.get_mut(&id) {
-            held.asking = false;
+            held.asking = None;
             held.ends = at + time;
             let date = (at + wait).max(now).min(held.ends);
             self.set_date(id, date);
@@ -121,7 +139,7 @@ impl Book {
     pub(super) fn failed(&mut self, id: u64, now: Instant) {
         let gap = self.retry_gap();
         if let Some(held) = self.held.get_mut(&id) {
-            held.asking = false;
+            held.asking = None;
             let date = (now + gap).min(held.ends);
             self.set_date(id, date);
         }
@@ -143,7 +161,7 @@ impl Book {
     }
 
     /// Marks a lease as being asked for, or puts it off for good where the cap leaves no more time.
-    fn ask(&mut self, id: u64, now: Instant) -> Option<Renewal> {
+    fn ask(&mut self, id: u64, now: Instant, call: &CancellationToken) -> Option<Renewal> {
         let held = self.held.get_mut(&id)?;
         let left = held.cap.saturating_duration_since(now);
         // Whole seconds, rounded down: that is what the queue takes.
@@ -153,7 +171,7 @@ impl Book {
             self.put_off(id);
             return None;
         }
-        held.asking = true;
+        held.asking = Some(call.clone());
         let handle = Handle::clone(&held.handle);
         self.put_off(id);
         Some(Renewal { id, handle, time })

@@ -17,6 +17,7 @@ struct ScriptedQueue {
     answers: Mutex<VecDeque<Result<Vec<Entry>, Why>>>,
     calls: Mutex<Vec<Call>>,
     silent: std::sync::atomic::AtomicBool,
+    slow: Duration,
 }
 
 impl ScriptedQueue {
@@ -45,6 +46,7 @@ impl Queue for ScriptedQueue {
             if silent {
                 std::future::pending::<()>().await;
             }
+            tokio::time::sleep(self.slow).await;
             answer.unwrap_or_else(|| Ok(vec![Ok(()); batch.len()]))
         })
     }
@@ -246,4 +248,35 @@ async fn the_driver_outlives_stop_while_a_lease_is_held() {
     assert!(!lease.is_lost());
     drop(lease);
     assert!(world.driver.join_next().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_when_the_renewal_under_way_is_answered_and_is_renewed_no_more() {
+    let queue = Arc::new(ScriptedQueue { slow: SECOND / 2, ..ScriptedQueue::default() });
+    let world = world(&queue, settings());
+    let start = Instant::now();
+    let lease = world.keeper.hold("a".into(), start);
+    tokio::time::sleep(40 * SECOND + SECOND / 10).await;
+    assert!(lease.end().await);
+    assert_eq!(start.elapsed(), 40 * SECOND + SECOND / 2);
+    tokio::time::sleep(10 * MINUTE).await;
+    assert_eq!(queue.calls().len(), 1);
+    assert!(lease.end().await, "it was not lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_ends_hears_that_it_is_lost_and_of_no_answer_not_for_long() {
+    let answers = Mutex::new(VecDeque::from([Ok(vec![Err(gone())])]));
+    let queue = Arc::new(ScriptedQueue { slow: SECOND / 2, answers, ..ScriptedQueue::default() });
+    let world = world(&queue, settings());
+    let lease = world.keeper.hold("a".into(), Instant::now());
+    tokio::time::sleep(40 * SECOND + SECOND / 10).await;
+    assert!(!lease.is_lost() && !lease.end().await);
+
+    queue.silent.store(true, std::sync::atomic::Ordering::Relaxed);
+    let lease = world.keeper.hold("b".into(), Instant::now());
+    tokio::time::sleep(40 * SECOND + SECOND / 10).await;
+    let asked = Instant::now();
+    assert!(lease.end().await);
+    assert_eq!(asked.elapsed(), LAST_RENEWAL);
 }
