@@ -67,9 +67,11 @@ impl Desk {
         if self.closed {
             return false;
         }
-        let lane = self.lane(job.settlement);
+        let (lane, now) = (self.lane(job.settlement), job.ready);
         lane.push_back(job);
-        lane.len() == 1 || lane.len() >= MAX_BATCH
+        // One that waits for another try is no company.
+        let ready = lane.iter().filter(|job| job.ready <= now).take(MAX_BATCH).count();
+        ready == 1 || ready == MAX_BATCH
     }
 
     /// The next batch, of one kind: a full one, or, if `partial` is allowed, one whose oldest job has

@@ -129,6 +129,20 @@ async fn a_lone_settlement_waits_for_company_but_not_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_settlement_does_not_wait_for_another_s_next_try() {
+    let queue = ScriptedQueue::answering(&[("a", Answer::Busy)]);
+    let world = world(&queue);
+    let start = Instant::now();
+    let later = async {
+        tokio::time::sleep(5 * GATHER).await;
+        let settled = world.settler.settle(receipt("b"), Settlement::Delete).await;
+        (settled, start.elapsed())
+    };
+    let (a, b) = tokio::join!(world.settler.settle(receipt("a"), Settlement::Delete), later);
+    assert_eq!((a, b), (Ok(()), (Ok(()), 6 * GATHER)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_while_a_call_is_under_way_goes_with_the_next() {
     let queue = Arc::new(ScriptedQueue { slow: Duration::from_secs(1), ..Default::default() });
     let world = world(&queue);
