@@ -92,7 +92,7 @@ impl Document {
         match self.place {
             Place::Start => Err(Damage::Empty),
             Place::Top if self.lines.is_none() => Err(Damage::Empty),
-            Place::Top => Ok(self.picker.finish()),
+            Place::Top => self.picker.finish(),
             _ => Err(self.damage(self.at, "the document ends inside a value")),
         }
     }

@@ -26,18 +26,21 @@ pub(super) struct Picker {
     selection: Arc<Selection>,
     limits: Decode,
     tally: Tally,
+    /// Records that are no objects.
+    no_objects: u64,
     /// Offset in the document of the window's first byte.
     base: u64,
 }
 
 impl Picker {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
-        Self { selection, limits, tally: Tally::default(), base: 0 }
+        Self { selection, limits, tally: Tally::default(), no_objects: 0, base: 0 }
     }
 
     /// Forgets the document.
     pub(super) fn reset(&mut self) {
         self.tally = Tally::default();
+        self.no_objects = 0;
         self.base = 0;
     }
 
@@ -51,9 +54,13 @@ impl Picker {
         self.base + at as u64
     }
 
-    /// The accounting.
-    pub(super) fn finish(&mut self) -> Tally {
-        std::mem::take(&mut self.tally)
+    /// The accounting. A list of other things is not a log file whose records are all bad, or each of
+    /// them would be a dead letter.
+    pub(super) fn finish(&mut self) -> Result<Tally, Damage> {
+        if self.no_objects > 0 && self.no_objects == self.tally.read {
+            return Err(Damage::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+        }
+        Ok(std::mem::take(&mut self.tally))
     }
 
     /// A record: counted, and read if it may be wanted. Answers whether it is in truth a document of
@@ -111,6 +118,7 @@ impl Picker {
         found: &mut Vec<Found>,
     ) -> Result<(), Damage> {
         self.count(at)?;
+        self.no_objects += 1;
         self.bad(window, at, "a record must be a JSON object".to_owned(), found)
     }
 

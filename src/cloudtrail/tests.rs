@@ -128,6 +128,33 @@ fn a_bad_record_is_named_and_the_rest_goes_on() {
     assert_eq!(first.sha256.len(), 64);
 }
 
+/// By the stream, in chunks of this size.
+fn stream(stored: &[u8], size: usize) -> Result<(Vec<Found>, Tally), Damage> {
+    let settings = DecoderSettings { selection: Arc::new(certificates()), limits: limits() };
+    let (mut decoder, mut found) = (Decoder::new(settings), Vec::new());
+    stored.chunks(size).try_for_each(|chunk| decoder.push(chunk, &mut found))?;
+    let tally = decoder.finish(&mut found)?;
+    Ok((found, tally))
+}
+
+#[test]
+fn a_list_without_an_object_is_no_log_file_and_with_one_a_log_file_with_bad_records() {
+    for list in ["[1,2,3]", "[null]", r#"["a",[{}]]"#, r#"{"Records":[7]}"#, "[1]\n[[2]]"] {
+        let nothing = Err(Damage::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+        assert_eq!(decode(&gzip(list.as_bytes())), nothing, "{list}");
+        let long = list.replace("1", &"1".repeat(300_000));
+        for (list, size) in [(list, 1), (list, 3), (&*long, 100_000)] {
+            assert_eq!(stream(list.as_bytes(), size), nothing, "{list}");
+        }
+    }
+    for list in ["[1,2,{}]", "[{},1,2]", "[1,2]\n{}", r#"[1]{"Records":[{},2]}"#, "[1,2,{1}]"] {
+        let (_, tally) = decode(&gzip(list.as_bytes())).expect(list);
+        assert_eq!((tally.read, tally.bad), (3, 2), "{list}");
+        assert_eq!(stream(list.as_bytes(), 1).map(|(_, tally)| tally.bad), Ok(2), "{list}");
+    }
+    assert_eq!(decode(b"[]").map(|(_, tally)| tally.read), Ok(0));
+}
+
 #[test]
 fn damaged_structure_is_damage() {
     for document in [

@@ -56,6 +56,7 @@ class Walk:
         self.brackets = [start for start in starts if document[start] in b"[]{}"]
         self.number = {start: number for number, start in enumerate(self.brackets)}
         self.read, self.found, self.bad = 0, [], []
+        self.objects = 0
 
     def look(self):
         while self.at < len(self.text) and self.text[self.at] in BLANK:
@@ -94,6 +95,7 @@ class Walk:
         text = self.text[start : self.at]
         place = [self.read, start, hashlib.sha256(text).hexdigest()]
         self.read += 1
+        self.objects += text.startswith(b"{")
         try:
             record = parse(text)
         except (ValueError, RecursionError):
@@ -191,6 +193,8 @@ class Walk:
                 raise Wrong("not_cloudtrail" if lines is None else "corrupt_json")
         if lines is None:
             raise Wrong("empty_object")
+        if self.read and not self.objects:
+            raise Wrong("not_cloudtrail")
 
 
 def answer(stored):
