@@ -38,12 +38,18 @@ impl DeadLetter for DirectoryDeadLetter {
 /// Writes beside, syncs, renames: a crash leaves the old state or the new one.
 fn write(folder: &Path, letter: &Letter) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let mut beside = tempfile_in(folder, &letter.name)?;
     let mut text = serde_json::to_vec_pretty(&letter.body)?;
     text.push(b'\n');
-    beside.1.write_all(&text)?;
-    beside.1.sync_all()?;
-    std::fs::rename(&beside.0, folder.join(format!("{}.json", letter.name)))?;
+    let (beside, mut file) = tempfile_in(folder, &letter.name)?;
+    let written = file
+        .write_all(&text)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&beside, folder.join(format!("{}.json", letter.name))));
+    if written.is_err() {
+        // Each attempt would leave another one, and on a full disk there are many.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written?;
     std::fs::File::open(folder)?.sync_all()
 }
 
@@ -51,4 +57,26 @@ fn tempfile_in(folder: &Path, name: &str) -> std::io::Result<(PathBuf, std::fs::
     let path = folder.join(format!(".{name}.{}.{}", std::process::id(), fastrand::u64(..)));
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
     Ok((path, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::macros::date;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_letter_that_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Where the letter would be, so that the last step fails.
+        std::fs::create_dir(folder.path().join("object-1.json")).expect("a folder");
+        let letters = DirectoryDeadLetter::new(folder.path().to_owned());
+        let name = "object-1".to_owned();
+        let body = json!({"kind": "object"});
+        let letter = Letter { kind: "object", name, code: "x", day: date!(2026 - 03 - 01), body };
+        let why = letters.put(letter).await.expect_err("it cannot be kept");
+        assert_eq!(why.code, "dead_letter_failed");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 1);
+    }
 }
