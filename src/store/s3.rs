@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 mod listing;
@@ -233,10 +233,6 @@ impl Request {
     fn failed(&self, error: &GetError) -> StoreError {
         failed(&format!("get {}", self.name), error)
     }
-
-    fn broken(&self, kind: StoreErrorKind, how: &str) -> StoreError {
-        StoreError { kind, text: format!("the body of {} {how}", self.name) }
-    }
 }
 
 /// What a call was to do and why it did not, for the operator.
@@ -278,14 +274,22 @@ fn body(mut request: Request, output: GetObjectOutput) -> Body {
     let last_modified = output.last_modified().map(aws_sdk_s3::primitives::DateTime::secs);
     let request_id = output.request_id().map(str::to_owned);
     request.if_match.clone_from(&etag);
-    let reading =
-        Reading { request: Arc::new(request), body: output.body, at: 0, length, resumes: RESUMES };
+    let reading = Reading {
+        request,
+        request_id: request_id.clone(),
+        body: output.body,
+        at: 0,
+        length,
+        resumes: RESUMES,
+    };
     Body { etag, length, last_modified, request_id, chunks: reading.chunks() }
 }
 
 /// A body under way.
 struct Reading {
-    request: Arc<Request>,
+    request: Request,
+    /// Of the answer whose body this is.
+    request_id: Option<String>,
     body: ByteStream,
     /// Bytes handed on so far.
     at: u64,
@@ -321,7 +325,7 @@ impl Reading {
                 Ok(Some(Err(error))) => self.short(&format!("broke: {error}")),
                 Err(_) => {
                     let how = format!("stalled for {} s at byte {}", IDLE_TIME.as_secs(), self.at);
-                    self.request.broken(StoreErrorKind::Timeout, &how)
+                    self.broken(StoreErrorKind::Timeout, &how)
                 }
             };
             self.resume(broken).await?;
@@ -330,7 +334,13 @@ impl Reading {
 
     fn short(&self, how: &str) -> StoreError {
         let of = self.length.map_or_else(String::new, |length| format!(" of {length}"));
-        self.request.broken(StoreErrorKind::ShortBody, &format!("{how} at byte {}{of}", self.at))
+        self.broken(StoreErrorKind::ShortBody, &format!("{how} at byte {}{of}", self.at))
+    }
+
+    fn broken(&self, kind: StoreErrorKind, how: &str) -> StoreError {
+        let request_id = self.request_id.as_deref().unwrap_or("none");
+        let text = format!("the body of {} {how} (request id {request_id})", self.request.name);
+        StoreError { kind, text }
     }
 
     /// Asks for the rest, if it still is the same object; `broken` is the answer when that is over.
@@ -347,6 +357,7 @@ impl Reading {
         if !output.content_range().is_some_and(|range| range.starts_with(&from)) {
             return Err(broken);
         }
+        self.request_id = output.request_id().map(str::to_owned);
         self.body = output.body;
         Ok(())
     }

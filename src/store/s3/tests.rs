@@ -1,6 +1,7 @@
 //! The store against a server of our own on loopback, which breaks bodies where it is told to.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,7 +130,7 @@ async fn a_body_that_keeps_breaking_is_short() {
     .await;
     let error = read(&store(&server), None).await.expect_err("short");
     assert_eq!(error.kind, StoreErrorKind::ShortBody);
-    assert!(error.text.contains("at byte 1 of 10"), "{error}");
+    assert!(error.text.contains("at byte 1 of 10 (request id REQ1)"), "{error}");
     assert_eq!(server.requests.lock().unwrap().len(), 1 + RESUMES as usize);
 }
 
