@@ -17,6 +17,10 @@ use tokio::sync::{MutexGuard as Turn, oneshot};
 /// Cookies whose value is new in every answer (AWS load balancers); they do not name a target.
 const EVER_NEW: [&str; 2] = ["AWSALB", "AWSALBCORS"];
 
+/// Cookies that are kept, at most; beyond it the memory starts afresh. A balancer sets one or two; one with a new
+/// name in every answer would let requests grow until they are refused.
+const MOST_COOKIES: usize = 20;
+
 /// The state of an endpoint's channel.
 pub(super) struct Session {
     inner: Mutex<Inner>,
@@ -76,6 +80,10 @@ impl Session {
     pub(super) fn hear(&self, cookies: &[(String, String)]) {
         let mut inner = self.inner();
         for (name, value) in cookies {
+            if inner.cookies.len() >= MOST_COOKIES && !inner.cookies.contains_key(name) {
+                inner.cookies.clear();
+                inner.give_up();
+            }
             let before = inner.cookies.insert(name.clone(), value.clone());
             let moved = before.is_some_and(|before| before != *value);
             if moved && !EVER_NEW.contains(&name.as_str()) {
@@ -210,6 +218,18 @@ mod tests {
         session.hear(&cookie("AWSALB", "b"));
         assert_eq!(session.ticket().channel, before.channel);
         assert_eq!(session.ticket().cookie.as_deref(), Some("AWSALB=b"));
+    }
+
+    #[test]
+    fn cookies_are_bounded_and_where_they_are_forgotten_the_channel_is_given_up() {
+        let session = Session::new();
+        let before = session.ticket();
+        for number in 0..=MOST_COOKIES {
+            assert_eq!(session.ticket().channel, before.channel, "{number}");
+            session.hear(&cookie(&format!("indexer-{number}"), "a"));
+        }
+        assert_ne!(session.ticket().channel, before.channel);
+        assert_eq!(session.ticket().cookie, Some(format!("indexer-{MOST_COOKIES}=a")));
     }
 
     #[test]
