@@ -171,8 +171,9 @@ impl Target {
     }
 
     fn read_signing_certificate(&mut self, root: &Node<'_>, fields: &Fields) {
+        let response = |name: &str| root.text(&format!("responseElements.certificate.{name}"));
         let stated = |name: &str| {
-            root.text(&format!("responseElements.certificate.{name}"))
+            response(name)
                 .or_else(|| root.text(&format!("requestParameters.{name}")))
                 .map(str::to_owned)
         };
@@ -184,11 +185,10 @@ impl Target {
         if fields.name != "ListSigningCertificates" {
             self.signing_certificate = Some(certificate);
         }
-        self.user = match stated("userName") {
-            Some(name) => Some(User { name, ..User::default() }),
-            None if asks_for_caller(root, fields) => caller(root),
-            None => None,
-        };
+        let named = |name: &str| User { name: name.to_owned(), ..User::default() };
+        let own = asks_for_caller(root, fields).then(|| caller(root)).flatten();
+        self.user =
+            requested_user(root).map(named).or(own).or_else(|| response("userName").map(named));
     }
 
     fn read_message(&mut self, message: &str) {
@@ -211,10 +211,14 @@ impl Target {
     /// Compares the user with the caller and builds its ARN.
     fn settle_user(&mut self, root: &Node<'_>) {
         let Some(user) = &mut self.user else { return };
+        // A name that is asked for is an IAM user's: root has none, and a user may be called `root`.
+        let may_be_root = requested_user(root).is_none();
         let same_account = root
             .text("userIdentity.accountId")
             .is_none_or(|own| self.account.as_deref().is_none_or(|account| account == own));
-        if let Some(own) = caller(root).filter(|own| own.name == user.name && same_account) {
+        let is_own =
+            |own: &User| own.name == user.name && same_account && (may_be_root || !own.is_root);
+        if let Some(own) = caller(root).filter(is_own) {
             *user = own;
         } else if user.arn.is_none() {
             user.arn = self
@@ -261,6 +265,12 @@ impl Target {
             (None, user) => user,
         }
     }
+}
+
+/// The user that the request names. Source: IAM API Reference, `UploadSigningCertificate` and its like: `UserName` names
+/// an IAM user; left out, it means the caller, which is the only way to root's own certificates.
+fn requested_user<'n>(root: &'n Node<'_>) -> Option<&'n str> {
+    root.text("requestParameters.userName")
 }
 
 /// Whether a missing `userName` means the caller: the parameters are there and do not name one. Where

@@ -77,6 +77,32 @@ fn a_user_left_out_by_root_is_root() {
 }
 
 #[test]
+fn a_user_that_is_called_root_is_not_root() {
+    let by_root = |parameters: serde_json::Value, response: serde_json::Value| {
+        let record = serde_json::json!({
+            "requestParameters": parameters, "responseElements": response,
+            "userIdentity": { "type": "Root", "accountId": ACCOUNT, "arn": "arn:aws:iam::111122223333:root" } });
+        target("UploadSigningCertificate", &record).user.expect("one")
+    };
+    let response = |name: &str| serde_json::json!({ "certificate": { "userName": name, "certificateId": "C1" } });
+    let named = by_root(
+        serde_json::json!({ "userName": "root", "certificateBody": "x" }),
+        response("root"),
+    );
+    assert!(!named.is_root && !named.is_caller, "{named:?}");
+    assert_eq!(named.arn.as_deref(), Some("arn:aws:iam::111122223333:user/root"));
+    for answered in ["root", "the-accounts-alias"] {
+        let own = by_root(serde_json::json!({ "certificateBody": "x" }), response(answered));
+        assert!(own.is_root && own.is_caller, "a user left out is the caller: {own:?}");
+    }
+    let of_itself = serde_json::json!({
+        "requestParameters": { "userName": "root", "certificateId": "C1" },
+        "userIdentity": { "type": "IAMUser", "userName": "root", "accountId": ACCOUNT, "arn": "arn:aws:iam::111122223333:user/root" } });
+    let user = target("DeleteSigningCertificate", &of_itself).user.expect("one");
+    assert!(user.is_caller && !user.is_root, "{user:?}");
+}
+
+#[test]
 fn nobody_is_guessed_where_cloudtrail_left_the_parameters_out() {
     for parameters in
         [serde_json::json!(null), serde_json::json!({ "omitted": true, "originalSize": 120_000 })]
