@@ -8,8 +8,8 @@ use std::ops::Range;
 use super::super::json::{self, Node, Value};
 use super::Reason;
 use super::signs::{
-    hidden_in, is_labelled_private_key, is_placeholder, names_certificate, names_private_key,
-    names_value,
+    hidden_in, is_labelled_private_key, is_placeholder, key_lines, names_certificate,
+    names_private_key, names_value,
 };
 use super::unread::{MOST_LAYERS, speaks_of_private_key};
 
@@ -52,7 +52,7 @@ impl Scissors<'_> {
     fn visit(&mut self, node: &Node<'_>) {
         match &node.value {
             Value::Text(text) => self.string(text, &node.span),
-            Value::Array(items) => items.iter().for_each(|item| self.visit(item)),
+            Value::Array(items) => self.items(items),
             Value::Object(members) => {
                 let labelled = is_labelled_private_key(node);
                 for member in members {
@@ -61,6 +61,19 @@ impl Scissors<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The lines of a key go together, as one.
+    fn items(&mut self, items: &[Node<'_>]) {
+        let mut rest = items;
+        while let Some(item) = rest.first() {
+            let lines = key_lines(rest);
+            match rest[..lines].last() {
+                Some(last) => self.replace(&(item.span.start..last.span.end), CUT),
+                None => self.visit(item),
+            }
+            rest = &rest[lines.max(1)..];
         }
     }
 

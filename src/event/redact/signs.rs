@@ -63,6 +63,22 @@ fn hidden_as_it_stands(text: &str) -> Option<Reason> {
     (pem || key).then_some(Reason::PrivateKey)
 }
 
+/// How many of these items are the lines of one private key in PEM: from the first, if it begins a key that it does not
+/// end, to the one that ends it; without such a one, all the texts that follow.
+pub(super) fn key_lines(items: &[Node<'_>]) -> usize {
+    let begins = |text: &str| {
+        text.rfind("-----BEGIN").is_some_and(|at| {
+            text[at..].contains("PRIVATE KEY") && !text[at..].contains("-----END")
+        })
+    };
+    let texts = || items.iter().map_while(Node::as_text);
+    if !texts().next().is_some_and(|text| in_any_layer(text, begins)) {
+        return 0;
+    }
+    let ends = |text: &str| in_any_layer(text, |layer| layer.contains("-----END"));
+    texts().skip(1).position(ends).map_or_else(|| texts().count(), |at| at + 2)
+}
+
 /// Whether this text is what an earlier redaction left, so that a replayed record stays as it is. The
 /// match is exact: nothing can hide in it.
 pub(super) fn is_placeholder(text: &str) -> bool {

@@ -43,6 +43,9 @@ fn a_private_key_goes_whatever_holds_it() {
         r#"{"-----BEGIN PRIVATE KEY-----s3cret":1}"#,
         r#"{"certificateBody":"-----BEGIN PRIVATE KEY-----\ns3cret"}"#,
         r#"{"privateKey":"s3cret","privateKey":"s3cret"}"#,
+        r#"{"a":["-----BEGIN PRIVATE KEY-----","s3cret","-----END PRIVATE KEY-----"]}"#,
+        r#"{"a":["\u002d----BEGIN PRIVATE KEY-----","s3cret","\\u002d----END PRIVATE KEY-----"]}"#,
+        r#"{"a":["-----BEGIN PRIVATE KEY-----","Proc-Type: 4,ENCRYPTED","","s3cret"]}"#,
     ] {
         let out = redacted(text);
         assert!(!out.contains("s3cret"), "{text} became {out}");
@@ -84,4 +87,11 @@ fn kept_pem_stays_to_the_byte_and_private_keys_still_go() {
         String::from_utf8(kept).expect("UTF-8"),
         text.replace("s3cret", "[redacted private key]")
     );
+}
+
+#[test]
+fn the_lines_of_a_key_go_as_one_and_what_stands_beside_them_stays() {
+    let text = r#"{"a":[1, "x", "-----BEGIN PRIVATE KEY-----", "s3cret", "-----END PRIVATE KEY-----" , "y"]}"#;
+    assert_eq!(redacted(text), r#"{"a":[1, "x", "[redacted private key]" , "y"]}"#);
+    assert_eq!(paths(text), ["a.2"]);
 }

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::super::json::{Node, Value};
 use super::path::Path;
 use super::signs::{
-    hidden_in, is_labelled_private_key, is_placeholder, names_certificate, names_private_key,
-    names_value,
+    hidden_in, is_labelled_private_key, is_placeholder, key_lines, names_certificate,
+    names_private_key, names_value,
 };
 use super::{Reason, Redaction};
 
@@ -33,11 +33,7 @@ impl Walk<'_> {
                     self.redact(path, &node.span, reason, text);
                 }
             }
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.visit(item, path.item(index));
-                }
-            }
+            Value::Array(items) => self.items(items, path),
             Value::Object(members) => {
                 let labelled = is_labelled_private_key(node);
                 for member in members {
@@ -50,6 +46,23 @@ impl Walk<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The lines of a key go together, as one.
+    fn items(&mut self, items: &[Node<'_>], path: Path<'_>) {
+        let mut index = 0;
+        while let Some(item) = items.get(index) {
+            let lines = key_lines(&items[index..]);
+            match items[index..index + lines].last() {
+                Some(last) => {
+                    let span = item.span.start..last.span.end;
+                    let text = String::from_utf8_lossy(&self.bytes[span.clone()]);
+                    self.redact(path.item(index), &span, Reason::PrivateKey, &text);
+                }
+                None => self.visit(item, path.item(index)),
+            }
+            index += lines.max(1);
         }
     }
 

@@ -37,8 +37,17 @@ impl Walk<'_> {
                 }
             }
             Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.below(path, &index.to_string(), |walk, path| walk.visit(item, path));
+                let (mut index, mut last) = (0, 0);
+                while let Some(item) = items.get(index) {
+                    while last + 1 < items.len() && in_key(&items[index..=last], &items[last + 1]) {
+                        last += 1;
+                    }
+                    self.below(path, &index.to_string(), |walk, path| match begins_key(item) {
+                        true => walk.lines(path, item.span.start..items[last].span.end),
+                        false => walk.visit(item, path),
+                    });
+                    last += 1;
+                    index = last;
                 }
             }
             Value::Object(members) => {
@@ -55,6 +64,11 @@ impl Walk<'_> {
             }
             _ => {}
         }
+    }
+
+    fn lines(&mut self, path: &str, span: Range<usize>) {
+        let text = String::from_utf8_lossy(&self.bytes[span.clone()]).into_owned();
+        self.redact(path, span, Reason::PrivateKey, &text);
     }
 
     fn member(&mut self, name: &str, labelled: bool, node: &Node<'_>, path: &mut String) {
@@ -101,6 +115,23 @@ impl Walk<'_> {
         };
         self.found.push((redaction, shown.map(str::to_owned)));
     }
+}
+
+/// Whether this is a text that begins a private key and does not end it.
+fn begins_key(item: &Node<'_>) -> bool {
+    let begins = |text: &str| match text.rsplit_once("-----BEGIN") {
+        Some((_, rest)) => rest.contains("PRIVATE KEY") && !rest.contains("-----END"),
+        None => false,
+    };
+    item.as_text().is_some_and(|text| in_any_layer(text, begins))
+}
+
+/// Whether a key that the first of these lines begins goes on in the next one.
+fn in_key(lines: &[Node<'_>], next: &Node<'_>) -> bool {
+    let ends = |line: &Node<'_>| {
+        line.as_text().is_some_and(|text| in_any_layer(text, |text| text.contains("-----END")))
+    };
+    begins_key(&lines[0]) && !lines[1..].iter().any(ends) && next.as_text().is_some()
 }
 
 /// A name without case and separators: `Private_Key` and `private-key` are `privateKey` too.

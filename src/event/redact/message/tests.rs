@@ -20,8 +20,18 @@ fn private_keys_leave_a_message_that_can_be_read_and_keep_back_one_that_cannot()
             ),
         ),
         (
-            r#"["-----BEGIN EC PRIVATE KEY-----\ncanary", "x"]"#,
+            r#"["-----BEGIN EC PRIVATE KEY-----\ncanary\n-----END EC PRIVATE KEY-----", "x"]"#,
             Some(r#"["[redacted private key]", "x"]"#),
+        ),
+        (
+            r#"{"lines":["-----BEGIN CERTIFICATE-----","-----BEGIN EC PRIVATE KEY-----","canary","-----END EC PRIVATE KEY-----","x",{"y":"-----BEGIN PRIVATE KEY-----"},"z"]}"#,
+            Some(
+                r#"{"lines":["-----BEGIN CERTIFICATE-----","[redacted private key]","x",{"y":"[redacted private key]"},"z"]}"#,
+            ),
+        ),
+        (
+            r#"{"lines":["a -----BEGIN PRIVATE KEY-----","canary","canary"],"a":["x"]}"#,
+            Some(r#"{"lines":["[redacted private key]"],"a":["x"]}"#),
         ),
         (
             r#"{"certificateChain":["-----BEGIN PRIVATE KEY-----","canary"],"a":"/"}"#,
@@ -107,7 +117,7 @@ const KEY_NAMES: [&str; 4] = ["privateKey", "PrivateKeyBody", "PRIVATE-key", "se
 const KEYS: [&str; 6] = [
     "-----BEGIN EC PRIVATE KEY-----\ns3cret\n-----END EC PRIVATE KEY-----\n",
     "-----BEGIN PRIVATE KEY-----\\ns3cret\\n-----END PRIVATE KEY-----",
-    "x -----BEGIN RSA PRIVATE KEY-----\\\\ns3cret",
+    "x -----BEGIN RSA PRIVATE KEY-----\\\\ns3cret\\\\n-----END RSA PRIVATE KEY-----",
     "Value 's3cret' at 'privateKey' failed to satisfy constraint",
     "{\"privateKey\":\"s3cret",
     "failed: [{\"key\":\"private_key\",\"value\":\"s3cret\"}]",
