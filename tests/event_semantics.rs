@@ -249,3 +249,24 @@ fn every_mutant_of_the_mapping_is_caught() {
         assert!(caught, "survived: {mutant}");
     }
 }
+
+#[test]
+fn ecs_names_a_certificate_by_its_id_its_path_and_its_status() {
+    let certificate = |operation: &str| -> Value {
+        let ecs = payload(&record(operation, "success"), OutputFormat::Ecs);
+        serde_json::from_str::<Value>(&ecs).expect("JSON")["aws"]["iam"]["certificate"].take()
+    };
+    let signing = certificate("UpdateSigningCertificate");
+    assert_eq!(signing, json!({ "id": "TA7SMP42TDN5Z26OBPJE7EXAMPLE", "status": "Inactive" }));
+    let server = certificate("UploadServerCertificate");
+    assert_eq!(server["id"], "ASCAEXAMPLE000000001");
+    assert_eq!(server["path"], "/cloudfront/edge/");
+}
+
+#[test]
+fn cim_tells_once_what_raises_several_findings() {
+    let cim = payload(&record("UploadServerCertificate", "success"), OutputFormat::Cim);
+    let cim: Value = serde_json::from_str(&cim).expect("JSON");
+    assert_eq!(cim["finding"].as_array().map(Vec::len), Some(2));
+    assert_eq!(cim["finding_because"].as_array().map(Vec::len), Some(1), "{cim}");
+}

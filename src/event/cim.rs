@@ -1,6 +1,8 @@
 //! Splunk's Common Information Model, data model Change: one flat object of strings and lists.
 //! Source: the model's own file in `pytest-splunk-addon` and the CIM manual, "Change".
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::format::View;
@@ -176,6 +178,8 @@ fn findings(object: Object, view: &View<'_>) -> Object {
     let mut attack: Vec<_> = attack.map(|technique| technique.id.to_owned()).collect();
     attack.sort_unstable();
     attack.dedup();
+    let because = fields.findings.iter().flat_map(|one| one.because.clone());
+    let because: BTreeSet<String> = because.collect();
     object
         .set("severity", fields.severity.as_str())
         .set("severity_id", fields.severity.id().to_string())
@@ -184,10 +188,7 @@ fn findings(object: Object, view: &View<'_>) -> Object {
             "finding_reason",
             list(fields.findings.iter().map(|one| one.reason.clone()).collect()),
         )
-        .with(
-            "finding_because",
-            list(fields.findings.iter().flat_map(|one| one.because.clone()).collect()),
-        )
+        .with("finding_because", list(because.into_iter().collect()))
         .with("mitre_technique_id", list(attack))
         .with("redacted", list(view.redactions.iter().map(|one| one.path.clone()).collect()))
 }
