@@ -222,7 +222,8 @@ pub static RULES: [Rule; 14] = [
             let of_iam = s.fields.source == crate::config::IAM_EVENT_SOURCE
                 && s.fields.name.contains("Certificate");
             ((of_iam || on_trail(s)) && s.was_denied()).then(|| {
-                format!("{} tried {} on {} and was denied", s.who(), s.fields.name, s.what())
+                let on = s.target.phrase().map(|what| format!(" on {what}")).unwrap_or_default();
+                format!("{} tried {}{on} and was denied", s.who(), s.fields.name)
             })
         },
     },
