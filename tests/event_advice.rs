@@ -218,9 +218,8 @@ fn uses_of_a_renamed_certificate_are_sought_by_both_names() {
         get,
         ["aws iam get-server-certificate --server-certificate-name=web-2025.example.com"]
     );
-    for lines in
-        [with(&record, "elb describe-load-balancers"), with(&record, "elbv2 describe-listeners")]
-    {
+    let served = with(&record, "elbv2 describe-listener-certificates --listener-arn=LISTENER_ARN");
+    for lines in [with(&record, "elb describe-load-balancers"), served] {
         for arn in [
             "server-certificate/web.example.com",
             "server-certificate/retired/web-2025.example.com",
@@ -231,6 +230,43 @@ fn uses_of_a_renamed_certificate_are_sought_by_both_names() {
             );
         }
     }
+}
+
+#[test]
+fn a_certificate_that_was_only_moved_keeps_its_name() {
+    let moved = ok(
+        "UpdateServerCertificate",
+        &[("/requestParameters/newServerCertificateName", Value::Null)],
+    );
+    let back = "aws iam update-server-certificate --server-certificate-name=web.example.com --new-path=/OLD/PATH/";
+    assert_eq!(with(&moved, "update-server-certificate"), [back]);
+    let text = explained(&moved);
+    assert!(text.contains("/OLD/PATH/: the path that it had"), "{text}");
+}
+
+#[test]
+fn a_trail_gets_back_what_was_taken_by_its_own_name() {
+    for (operation, command) in [
+        ("StopLogging", "start-logging --name=audit --region=eu-west-1"),
+        ("DeleteTrail", "create-trail --name=audit --s3-bucket-name=BUCKET"),
+        ("UpdateTrail", "update-trail --name=audit --s3-bucket-name=BUCKET"),
+        ("PutEventSelectors", "put-event-selectors --trail-name=audit"),
+    ] {
+        for shape in ["success", "by ARN"] {
+            let record = trail_record(operation, shape);
+            assert_eq!(with(&record, command).len(), 1);
+            let lines = commands(&record).join("\n");
+            assert_eq!(lines.contains("create-trail"), operation == "DeleteTrail", "{lines}");
+            let arn = "--trail-arn=arn:aws:cloudtrail:eu-west-1:111122223333:trail/audit";
+            assert!(lines.contains(arn), "{lines}");
+        }
+    }
+}
+
+#[test]
+fn a_listing_that_was_denied_is_of_no_one_certificate() {
+    let text = explained(&record("ListServerCertificates", "denied"));
+    assert!(text.contains("user alice tried ListServerCertificates and was denied"), "{text}");
 }
 
 #[test]

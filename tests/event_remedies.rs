@@ -38,8 +38,12 @@ fn names(name: &str) -> Names {
         new_name: text(),
         new_arn: Some(text()),
         tags: vec![text(), "second".to_owned()],
+        trail: text(),
+        trail_region: text(),
         caller_kind: CallerKind::User,
         caller: text(),
+        caller_account: text(),
+        identity_store: text(),
         key: text(),
         read: text(),
         account: text(),
@@ -47,11 +51,27 @@ fn names(name: &str) -> Names {
     }
 }
 
+const KINDS: [CallerKind; 9] = [
+    CallerKind::User,
+    CallerKind::Role,
+    CallerKind::Root,
+    CallerKind::AssumedRoot,
+    CallerKind::Federated,
+    CallerKind::IdentityCenter,
+    CallerKind::Account,
+    CallerKind::Service,
+    CallerKind::Other,
+];
+
 /// Every form that a remedy takes: by who called, and by what was done.
 fn advice(names: &Names) -> Vec<Advice> {
-    let kinds = [CallerKind::User, CallerKind::Role, CallerKind::Root, CallerKind::AssumedRoot];
-    let kinds = kinds.map(|caller_kind| Names { caller_kind, ..names.clone() });
+    let kinds = KINDS.map(|caller_kind| Names { caller_kind, ..names.clone() });
+    let set = Names { caller: format!("AWSReservedSSO_{}", names.caller), ..names.clone() };
+    let set = [Names { caller_kind: CallerKind::Role, ..set }];
     let operations = [
+        "StopLogging",
+        "PutEventSelectors",
+        "UpdateTrail",
         "UploadSigningCertificate",
         "UpdateServerCertificate",
         "DeleteServerCertificate",
@@ -59,7 +79,7 @@ fn advice(names: &Names) -> Vec<Advice> {
     ];
     let operations = operations.map(|done| Names { done: Some(done.to_owned()), ..names.clone() });
     let of = |names: &Names| Remedy::ALL.map(|remedy| remedy.advice(names)).to_vec();
-    kinds.iter().chain(&operations).flat_map(of).collect()
+    kinds.iter().chain(&set).chain(&operations).flat_map(of).collect()
 }
 
 /// Runs the lines in `sh` with a stub `aws` that records its arguments.
@@ -179,9 +199,9 @@ import json, logging
 import boto3, botocore.client, botocore.validate
 from moto import mock_aws
 
-# moto has no UpdateServerCertificate, no tags of server certificates and no LookupEvents: the parameters are held
-# against the model; the effect of the first is made by hand.
-BY_HAND = ("UpdateServerCertificate", "LookupEvents", "ListServerCertificateTags", "TagServerCertificate", "UntagServerCertificate")
+# moto has no UpdateServerCertificate, no tags of server certificates and no LookupEvents, and no user of the identity
+# store: the parameters are held against the model; the effect of the first is made by hand.
+BY_HAND = ("UpdateServerCertificate", "LookupEvents", "DescribeUser", "ListGroupMembershipsForMember", "ListServerCertificateTags", "TagServerCertificate", "UntagServerCertificate")
 real = botocore.client.BaseClient._make_api_call
 def call(self, operation, given):
     if operation not in BY_HAND:
@@ -189,7 +209,7 @@ def call(self, operation, given):
     model = self.meta.service_model.operation_model(operation)
     assert not botocore.validate.ParamValidator().validate(given, model.input_shape).has_errors()
     if operation != "UpdateServerCertificate":
-        return {"Tags": [], "Events": []}
+        return {"Tags": [], "Events": [], "UserName": "alice", "GroupMemberships": []}
     old = self.get_server_certificate(ServerCertificateName=given["ServerCertificateName"])["ServerCertificate"]
     self.delete_server_certificate(ServerCertificateName=given["ServerCertificateName"])
     self.upload_server_certificate(ServerCertificateName=given["NewServerCertificateName"], Path=given["NewPath"],
@@ -212,7 +232,9 @@ for title, snippet in cases["snippets"]:
         organizations = boto3.client("organizations")
         organizations.create_organization(FeatureSet="ALL")
         account = organizations.create_account(Email="a@example.com", AccountName="a")["CreateAccountStatus"]["AccountId"]
-        code = snippet.replace("SIGNING_ID", signing).replace("KEY_ID", key).replace("111122223333", account).replace("BUCKET", "bucket")
+        code = snippet.replace("SIGNING_ID", signing).replace("KEY_ID", key).replace("111122223333", account).replace("BUCKET", "bucket").replace("REGION", "us-east-1")
+        if "create_trail" not in code:
+            boto3.client("cloudtrail").create_trail(Name="TRAIL", S3BucketName="bucket")
         if "update_server_certificate" in code:
             iam.delete_server_certificate(ServerCertificateName="web")
         exec(compile(code, title, "exec"), {"boto3": boto3})
@@ -220,6 +242,8 @@ for title, snippet in cases["snippets"]:
             "signing": [one["Status"] for one in iam.list_signing_certificates(UserName="bob")["Certificates"]],
             "server": sorted(one["ServerCertificateName"] for one in iam.list_server_certificates()["ServerCertificateMetadataList"]),
             "role": iam.list_role_policies(RoleName="ops")["PolicyNames"],
+            "user": iam.list_user_policies(UserName="alice")["PolicyNames"],
+            "logging": [boto3.client("cloudtrail").get_trail_status(Name="TRAIL")["IsLogging"]] if "cloudtrail." in code else [],
             "keys": [(one["AccessKeyId"] == key, one["Status"]) for one in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]],
         }
         expected = cases["after"].get(title, {})
@@ -248,14 +272,26 @@ fn every_boto3_snippet_does_what_its_title_says() {
         new_arn: Some("arn:aws:iam::111122223333:server-certificate/web-old".to_owned()),
         ..names.clone()
     };
-    let [root, assumed_root] = [CallerKind::Root, CallerKind::AssumedRoot].map(|caller_kind| {
-        Names { caller_kind, done: Some("UntagServerCertificate".to_owned()), ..names.clone() }
+    let others = KINDS[2..].iter().map(|caller_kind| Names {
+        caller_kind: *caller_kind,
+        done: Some("UntagServerCertificate".to_owned()),
+        caller_account: "111122223333".to_owned(),
+        ..names.clone()
     });
-    let snippets: Vec<(&str, String)> = [names, role, root, assumed_root]
+    let set = Names {
+        caller_kind: CallerKind::Role,
+        caller: "AWSReservedSSO_x".to_owned(),
+        caller_account: "111122223333".to_owned(),
+        ..names.clone()
+    };
+    let trails = ["StopLogging", "PutEventSelectors", "UpdateTrail"]
+        .map(|done| Names { done: Some(done.to_owned()), ..names.clone() });
+    let all: Vec<Names> = others.chain([set, role]).chain(trails).chain([names.clone()]).collect();
+    let snippets: Vec<(&str, String)> = all
         .iter()
         .flat_map(|names| Remedy::ALL.map(|remedy| (names, remedy)))
         // Second factors are a user's and root's.
-        .filter(|(names, remedy)| (names.caller_kind, *remedy) != (CallerKind::Role, Remedy::Mfa))
+        .filter(|(names, remedy)| names.caller == "alice" || *remedy != Remedy::Mfa)
         .map(|(names, remedy)| remedy.advice(names))
         .map(|advice| (advice.title, format!("import boto3\n{}", advice.boto3)))
         .collect();
@@ -267,6 +303,9 @@ fn every_boto3_snippet_does_what_its_title_says() {
         "Stop the caller's access key, replace it later": { "keys": [[false, "Active"]] },
         "Revoke the role's sessions": { "role": ["AWSRevokeOlderSessions"], "keys": [[true, "Active"]] },
         "Stop root's access keys": { "keys": [[true, "Active"]] },
+        "Revoke the federated sessions of the user that got the token": { "user": ["AWSRevokeOlderSessions"], "keys": [[true, "Active"]] },
+        "Start the trail again": { "logging": [true] },
+        "Turn CloudTrail on everywhere, with log-file validation": { "logging": [true] },
     });
     let input = serde_json::json!({ "pem": crate::event_fixtures::PEM, "snippets": snippets, "after": after });
     run_python(SNIPPETS, &input, "boto3, moto");

@@ -185,6 +185,9 @@ fn findings(view: &View<'_>, page: &mut Page) {
                 page.more("  (a name in it has characters that are shown spelled out: take it from the payload)");
             }
         }
+        for (word, meaning) in advice.to_fill_in() {
+            page.more(&format!("{word}: {meaning}"));
+        }
     }
 }
 

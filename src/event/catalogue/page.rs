@@ -52,7 +52,7 @@ an upload or update of a signing certificate, T1531 for its deletion, and for th
 const REMEDIES: &str = "
 ## Remedies
 
-`certrelay explain` prints these with the event's own names.
+`certrelay explain` prints these with the event's own names; a word in capitals is what the record does not tell.
 ";
 
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
@@ -108,5 +108,11 @@ fn remedy(remedy: Remedy, names: &Names, page: &mut String) {
         ),
     );
     line(page, format_args!("```sh\n{}\n```\n", advice.command_lines().join("\n")));
+    let left = advice.to_fill_in();
+    let left = left.iter().map(|(word, meaning)| format!("`{word}`: {meaning}"));
+    let left = left.collect::<Vec<_>>().join("; ");
+    if !left.is_empty() {
+        line(page, format_args!("Fill in {left}.\n"));
+    }
     line(page, format_args!("```python\nimport boto3\n\n{}```", advice.boto3));
 }

@@ -1,4 +1,7 @@
-//! Stops the caller's own credentials, each kind in its own way: a role has no key, root has no name.
+//! Stops the caller's own credentials, each kind in its own way: a role has no key, root has no name. Who has no
+//! credentials of its own here is found out instead, or asked for.
+
+mod others;
 
 use super::super::caller::Kind;
 use super::names::words;
@@ -7,12 +10,22 @@ use super::{Advice, Names, python};
 
 pub(super) fn stop(names: &Names) -> Advice {
     match names.caller_kind {
+        Kind::User => user(names),
+        Kind::Role if names.caller.starts_with(PERMISSION_SET) => others::permission_set(names),
         Kind::Role => role(names),
         Kind::Root => root(names),
-        Kind::AssumedRoot => assumed_root(),
-        Kind::User | Kind::Service | Kind::Other => user(names),
+        Kind::AssumedRoot => others::assumed_root(),
+        Kind::Federated => others::federated(names),
+        Kind::IdentityCenter => others::identity_center(names),
+        Kind::Account => others::account(names),
+        Kind::Service => others::service(names),
+        Kind::Other => others::unknown(names),
     }
 }
+
+/// How the names of roles begin that IAM Identity Center makes of permission sets, and alone can change.
+/// Source: IAM Identity Center user guide, “Permission sets”.
+const PERMISSION_SET: &str = "AWSReservedSSO_";
 
 /// Denies everything to sessions issued before `names.read`. Source: IAM user guide, “Revoke IAM role
 /// temporary security credentials”, the policy that the console attaches.
@@ -76,7 +89,7 @@ fn role(names: &Names) -> Advice {
         console: "IAM → Roles → the role → Revoke sessions → Revoke active sessions",
         cli: vec![words(["iam", "put-role-policy"], [vec![role], revocation(names)].concat())],
         boto3: format!("{REVOKE}role = {}\n{REVOKE_ROLE}", python(&names.caller)),
-        mind: "A role has no access key. All its sessions issued before the time in the policy are denied, the honest ones too; whoever may assume the role takes a new one, so see to its trust policy and to who called AssumeRole. Run it in the role's own account. Roles of IAM Identity Center (AWSReservedSSO_…) refuse it: revoke the session there.",
+        mind: "A role has no access key. All its sessions issued before the time in the policy are denied, the honest ones too; whoever may assume the role takes a new one, so see to its trust policy and to who called AssumeRole, or to the identity provider that signed them in. Run it in the role's own account. A service-linked role (AWSServiceRoleFor…) refuses it: there AWS itself called.",
     }
 }
 
@@ -105,23 +118,4 @@ const STOP_ROOT: &str = r#"iam = boto3.client("iam")
 print("keys of root:", iam.get_account_summary()["SummaryMap"].get("AccountAccessKeysPresent"))
 if boto3.client("sts").get_caller_identity()["Arn"].endswith(":root"):
     iam.update_access_key(AccessKeyId=key, Status="Inactive")
-"#;
-
-fn assumed_root() -> Advice {
-    Advice {
-        title: "Find who assumed root",
-        console: "CloudTrail, in the management account → Event history → Event name: AssumeRoot",
-        cli: vec![words(
-            ["cloudtrail", "lookup-events"],
-            vec![option("lookup-attributes", "AttributeKey=EventName,AttributeValue=AssumeRoot")],
-        )],
-        boto3: FIND_ASSUMER.to_owned(),
-        mind: "Such a session has no key to stop and ends by itself within 15 minutes. Ask in the management account or that of the delegated administrator, in the region that answered the call: the record names who assumed root. Stop that caller.",
-    }
-}
-
-const FIND_ASSUMER: &str = r#"wanted = [{"AttributeKey": "EventName", "AttributeValue": "AssumeRoot"}]
-for page in boto3.client("cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=wanted):
-    for event in page["Events"]:
-        print(event["EventTime"], event.get("Username"), event["EventId"])
 "#;

@@ -11,6 +11,9 @@ mod quote;
 mod server;
 mod signing;
 mod tags;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 use super::caller::Kind;
 pub use names::Names;
@@ -31,13 +34,13 @@ pub enum Remedy {
     RestoreTags,
     /// Find the load balancers and distributions that use a server certificate.
     FindUses,
-    /// Stop the caller's credentials: a user's key, a role's sessions, root's keys.
+    /// Stop the caller's credentials: a user's key, a role's sessions, root's keys; or find whose they are to stop.
     RotateKey,
     /// List and require second factors.
     Mfa,
     /// The account's password policy: hygiene, stops no signing certificate.
     PasswordPolicy,
-    /// CloudTrail on in all regions, with log-file validation.
+    /// A trail at work again; where it is gone, a new one in all regions, with log-file validation.
     Trail,
     /// A service control policy that leaves what was done to named roles.
     Guard,
@@ -64,6 +67,12 @@ impl Advice {
     pub fn command_lines(&self) -> Vec<String> {
         self.cli.iter().map(|arguments| shell(arguments)).collect()
     }
+
+    /// The words in the command lines that the event does not know, each with what to put there.
+    #[must_use]
+    pub fn to_fill_in(&self) -> Vec<(&'static str, &'static str)> {
+        names::to_fill_in(&self.cli)
+    }
 }
 
 impl Remedy {
@@ -85,22 +94,20 @@ impl Remedy {
     /// Names that show every form that it takes: some differ by who called.
     #[must_use]
     pub fn examples(self) -> Vec<Names> {
-        let kinds: &[(Kind, &str)] = match self {
-            Self::Mfa => &[(Kind::User, "CALLER"), (Kind::Root, "CALLER")],
-            Self::RotateKey => &[
-                (Kind::User, "CALLER"),
-                (Kind::Role, "ROLE"),
-                (Kind::Root, "CALLER"),
-                (Kind::AssumedRoot, "CALLER"),
-            ],
-            _ => &[(Kind::User, "CALLER")],
-        };
-        let names = kinds.iter().map(|(kind, caller)| Names {
-            caller_kind: *kind,
-            caller: (*caller).to_owned(),
+        let by = |(caller_kind, caller): (Kind, &str)| Names {
+            caller_kind,
+            caller: caller.to_owned(),
             ..Names::default()
-        });
-        names.collect()
+        };
+        let after = |done: &str| Names { done: Some(done.to_owned()), ..Names::default() };
+        match self {
+            Self::Mfa => [(Kind::User, "CALLER"), (Kind::Root, "CALLER")].map(by).to_vec(),
+            Self::RotateKey => CALLERS.map(by).to_vec(),
+            Self::Trail => ["StopLogging", "PutEventSelectors", "UpdateTrail", "DeleteTrail"]
+                .map(after)
+                .to_vec(),
+            _ => vec![Names::default()],
+        }
     }
 
     /// The remedy for an event with these names.
@@ -116,11 +123,25 @@ impl Remedy {
             Self::RotateKey => caller::stop(names),
             Self::Mfa => mfa::require(names),
             Self::PasswordPolicy => policies::password(),
-            Self::Trail => policies::trail(names),
+            Self::Trail => trail::restore(names),
             Self::Guard => guard::guard(names),
         }
     }
 }
+
+/// Every kind of caller that is stopped in its own way, with what commands know it by.
+const CALLERS: [(Kind, &str); 10] = [
+    (Kind::User, "CALLER"),
+    (Kind::Role, "ROLE"),
+    (Kind::Role, "AWSReservedSSO_Admins_0123456789abcdef"),
+    (Kind::Root, "CALLER"),
+    (Kind::AssumedRoot, "CALLER"),
+    (Kind::Federated, "CALLER"),
+    (Kind::IdentityCenter, "USER_ID"),
+    (Kind::Account, "CALLER"),
+    (Kind::Service, "SERVICE"),
+    (Kind::Other, "CALLER"),
+];
 
 /// Advice that is often given and wrong, with the reason.
 pub const WRONG_ADVICE: [(&str, &str); 11] = [

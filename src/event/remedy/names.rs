@@ -1,5 +1,5 @@
 //! The event's own names, for command lines. What the record does not say stands as a word in
-//! capitals, to be filled in.
+//! capitals, to be filled in; what each such word means is told beside the commands.
 
 use time::OffsetDateTime;
 
@@ -32,11 +32,21 @@ pub struct Names {
     pub new_arn: Option<String>,
     /// Keys of the tags that were changed.
     pub tags: Vec<String>,
+    /// Trail.
+    pub trail: String,
+    /// The region that the trail is at home in.
+    pub trail_region: String,
     /// What kind of caller it was: what stops a user does nothing to a role.
     pub caller_kind: Kind,
-    /// User or role that called.
+    /// What commands know the caller by: user or role, the user whose token a federated user has, a service's host name,
+    /// the id of a user of IAM Identity Center.
     pub caller: String,
-    /// The caller's access key, if it is a long-term one: temporary keys are not managed.
+    /// Account of the caller.
+    pub caller_account: String,
+    /// Identity store of a caller that is a user of IAM Identity Center.
+    pub identity_store: String,
+    /// The caller's access key, if it is a long-term one: temporary keys are not managed. Of a caller of unknown kind
+    /// it is whichever key the record has, because nothing else tells who that was.
     pub key: String,
     /// When the record was read: what was issued before is revoked.
     pub read: String,
@@ -61,8 +71,12 @@ impl Default for Names {
             new_name: text("NEW_NAME"),
             new_arn: None,
             tags: vec![text("TAG_KEY")],
+            trail: text("TRAIL"),
+            trail_region: text("REGION"),
             caller_kind: Kind::User,
             caller: text("CALLER"),
+            caller_account: text("CALLER_ACCOUNT_ID"),
+            identity_store: text("IDENTITY_STORE_ID"),
             key: text("ACCESS_KEY_ID"),
             read: text("NOW"),
             account: text("ACCOUNT_ID"),
@@ -85,11 +99,13 @@ impl Names {
         };
         let moved = renamed.is_none_or(|new| new.path.is_some());
         let path = server.and_then(|one| one.path.clone()).or(unknown.path);
-        let key = caller.key.clone().filter(|_| caller.has_long_term_key());
+        let is_of_use = caller.has_long_term_key() || caller.kind == Kind::Other;
+        let key = caller.key.clone().filter(|_| is_of_use);
+        let store = caller.identity_store.as_deref().and_then(|arn| arn.rsplit('/').next());
         let tags = server.map(|one| one.tags.iter().map(|(key, _)| key.clone()).collect());
         let tags = tags.filter(|keys: &Vec<_>| !keys.is_empty());
-        let has_name = matches!(caller.kind, Kind::User | Kind::Role);
-        let caller_name = caller.name().filter(|_| has_name).map(str::to_owned);
+        let trail = target.trail.as_ref();
+        let region = trail.and_then(|trail| trail.arn.as_deref()?.split(':').nth(3));
         let done = view.event.fields.outcome == CallOutcome::Success;
         Self {
             done: done.then(|| view.event.fields.name.clone()),
@@ -109,14 +125,68 @@ impl Names {
             new_name: renamed.map_or(unknown.new_name, |new| new.name.clone()),
             new_arn: renamed.and_then(|new| new.arn.clone()),
             tags: tags.unwrap_or(unknown.tags),
+            trail: trail.map_or(unknown.trail, |trail| trail.name.clone()),
+            trail_region: region.map_or(unknown.trail_region, str::to_owned),
             caller_kind: caller.kind,
-            caller: caller_name.unwrap_or(unknown.caller),
+            caller: caller.goes_by().map_or(unknown.caller, str::to_owned),
+            caller_account: caller.account.clone().unwrap_or(unknown.caller_account),
+            identity_store: store.map_or(unknown.identity_store, str::to_owned),
             key: key.unwrap_or(unknown.key),
             read: whole_seconds(view.event.seen).unwrap_or(unknown.read),
             account: target.account.clone().unwrap_or(unknown.account),
             partition: target.partition.clone(),
         }
     }
+}
+
+/// Words that stand in command lines for what the record does not say, and what to put there.
+const WORDS: [(&str, &str); 25] = [
+    ("USER", "the user whose signing certificate it is"),
+    ("CERTIFICATE_ID", "the signing certificate's id, which list-signing-certificates shows"),
+    ("CERTIFICATE_NAME", "the server certificate's name, which list-server-certificates shows"),
+    (
+        "SERVER_CERTIFICATE_ID",
+        "the server certificate's id (ASCA…), which get-server-certificate shows, or an earlier event",
+    ),
+    ("CERTIFICATE_ARN", "the server certificate's ARN, from where its id is"),
+    ("/OLD/PATH/", "the path that it had, from an earlier event of the same id"),
+    ("NEW_NAME", "the name that it was given"),
+    ("TAG_KEY", "the key of the tag that was changed"),
+    ("OLD_VALUE", "the value from before, from an earlier event or the code that manages it"),
+    ("CALLER", "the user that called"),
+    ("ROLE", "the role that called"),
+    ("SERVICE", "the service that called, as iam.amazonaws.com"),
+    ("CALLER_ACCOUNT_ID", "the account of the caller"),
+    ("IDENTITY_STORE_ID", "d-…, which sso-admin list-instances shows"),
+    ("USER_ID", "the user's id in that store"),
+    (
+        "ACCESS_KEY_ID",
+        "the caller's access key; list-access-keys shows those of a user, a console session has none",
+    ),
+    ("NOW", "the time now, in UTC, as 2026-01-01T00:00:00Z"),
+    ("ACCOUNT_ID", "the account that the certificate or the trail is in"),
+    ("LOAD_BALANCER_ARN", "each of those that the command before shows"),
+    ("LISTENER_ARN", "each of those that the command before shows"),
+    ("POLICY_ID", "the id in the answer of create-policy"),
+    ("REGION", "the trail's home region"),
+    ("TRAIL", "the trail's name"),
+    ("BUCKET", "the bucket that its files go to"),
+    ("BEGINNING", "since when its files are to be checked, as 2026-01-01T00:00:00Z"),
+];
+
+/// The words that are left to fill in, in the order of [`WORDS`].
+pub(super) fn to_fill_in(cli: &[Vec<String>]) -> Vec<(&'static str, &'static str)> {
+    let is_left = |word: &str| cli.iter().flatten().any(|argument| has_word(argument, word));
+    WORDS.into_iter().filter(|(word, _)| is_left(word)).collect()
+}
+
+/// Whether `word` stands in `text`, not as a part of another one.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
 }
 
 /// As policies have it: a fraction of a second is nothing to them.

@@ -1,8 +1,7 @@
-//! Remedies for the account and the organisation.
+//! The account's password policy.
 
+use super::Advice;
 use super::names::words;
-use super::quote::option;
-use super::{Advice, Names};
 
 pub(super) fn password() -> Advice {
     let flags = [
@@ -35,44 +34,4 @@ const PASSWORD: &str = r#"boto3.client("iam").update_account_password_policy(
     AllowUsersToChangePassword=True,
     PasswordReusePrevention=24,
 )
-"#;
-
-pub(super) fn trail(names: &Names) -> Advice {
-    let Names { partition, account, .. } = names;
-    let arn = format!("arn:{partition}:cloudtrail:REGION:{account}:trail/TRAIL");
-    let name = || option("name", "TRAIL");
-    let create = vec![
-        name(),
-        option("s3-bucket-name", "BUCKET"),
-        "--is-multi-region-trail".to_owned(),
-        "--include-global-service-events".to_owned(),
-        "--enable-log-file-validation".to_owned(),
-    ];
-    Advice {
-        title: "Turn CloudTrail on everywhere, with log-file validation",
-        console: "CloudTrail → Trails → Create trail; Enable for all accounts in my organization; Log file validation: Enabled",
-        cli: vec![
-            words(["cloudtrail", "create-trail"], create),
-            words(["cloudtrail", "start-logging"], vec![name()]),
-            words(["cloudtrail", "get-trail-status"], vec![name()]),
-            words(
-                ["cloudtrail", "validate-logs"],
-                vec![option("trail-arn", &arn), option("start-time", "2026-01-01T00:00:00Z")],
-            ),
-        ],
-        boto3: TRAIL.to_owned(),
-        mind: "A trail that is created does not log until it is started, and the bucket's policy must let CloudTrail write.",
-    }
-}
-
-const TRAIL: &str = r#"cloudtrail = boto3.client("cloudtrail")
-cloudtrail.create_trail(
-    Name="TRAIL",
-    S3BucketName="BUCKET",
-    IsMultiRegionTrail=True,
-    IncludeGlobalServiceEvents=True,
-    EnableLogFileValidation=True,
-)
-cloudtrail.start_logging(Name="TRAIL")
-print(cloudtrail.get_trail_status(Name="TRAIL")["IsLogging"])
 "#;

@@ -17,7 +17,7 @@ pub(super) fn find_uses(names: &Names) -> Advice {
         "LoadBalancerDescriptions[?ListenerDescriptions[?{}]].LoadBalancerName",
         any("Listener.SSLCertificateId")
     );
-    let listeners = format!("Listeners[?Certificates[?{}]].ListenerArn", any("CertificateArn"));
+    let served = format!("Certificates[?{}].CertificateArn", any("CertificateArn"));
     let distributions =
         format!("DistributionList.Items[?ViewerCertificate.IAMCertificateId=={id}].Id");
     Advice {
@@ -35,8 +35,12 @@ pub(super) fn find_uses(names: &Names) -> Advice {
                     ["elbv2", "describe-listeners"],
                     vec![
                         option("load-balancer-arn", "LOAD_BALANCER_ARN"),
-                        option("query", &listeners),
+                        option("query", "Listeners[?Certificates].ListenerArn"),
                     ],
+                ),
+                words(
+                    ["elbv2", "describe-listener-certificates"],
+                    vec![option("listener-arn", "LISTENER_ARN"), option("query", &served)],
                 ),
                 words(["cloudfront", "list-distributions"], vec![option("query", &distributions)]),
             ],
@@ -106,8 +110,12 @@ for region in regions:
         for balancer in page["LoadBalancers"]:
             for listeners in elbv2.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer["LoadBalancerArn"]):
                 for listener in listeners["Listeners"]:
-                    if any(one.get("CertificateArn") in arns for one in listener.get("Certificates", [])):
-                        print(region, balancer["LoadBalancerName"], listener["Port"])
+                    if not listener.get("Certificates"):
+                        continue
+                    # those for further names (SNI) among them
+                    for served in elbv2.get_paginator("describe_listener_certificates").paginate(ListenerArn=listener["ListenerArn"]):
+                        if any(one["CertificateArn"] in arns for one in served["Certificates"]):
+                            print(region, balancer["LoadBalancerName"], listener["Port"])
 for page in boto3.client("cloudfront").get_paginator("list_distributions").paginate():
     for distribution in page["DistributionList"].get("Items", []):
         if distribution["ViewerCertificate"].get("IAMCertificateId") == id:
@@ -134,22 +142,22 @@ pub(super) fn delete(names: &Names) -> Advice {
 }
 
 pub(super) fn roll_back(names: &Names) -> Advice {
-    let mut rest = vec![
-        option("server-certificate-name", &names.new_name),
-        option("new-server-certificate-name", &names.server_certificate),
-    ];
+    // A name that was kept would be refused as taken.
+    let old_name = Some(&names.server_certificate).filter(|old| **old != names.new_name);
+    let mut rest = vec![option("server-certificate-name", &names.new_name)];
+    rest.extend(old_name.map(|name| option("new-server-certificate-name", name)));
     rest.extend(names.path.iter().map(|path| option("new-path", path)));
-    let path =
-        names.path.as_ref().map(|path| format!(", NewPath={}", python(path))).unwrap_or_default();
+    let argument = |name: &str, value: &String| format!(", {name}={}", python(value));
+    let old = old_name.map(|old| argument("NewServerCertificateName", old)).unwrap_or_default();
+    let path = names.path.as_ref().map(|path| argument("NewPath", path)).unwrap_or_default();
     Advice {
         title: "Give the server certificate its old name and path",
         console: "None: the console does not manage server certificates in IAM",
         cli: vec![words(["iam", "update-server-certificate"], rest)],
         boto3: format!(
             "iam = boto3.client(\"iam\")\n\
-             iam.update_server_certificate(ServerCertificateName={}, NewServerCertificateName={}{path})\n",
+             iam.update_server_certificate(ServerCertificateName={}{old}{path})\n",
             python(&names.new_name),
-            python(&names.server_certificate),
         ),
         mind: "The record does not state the old path: look it up in an earlier event of the same certificate. The id survives a rename, the ARN does not.",
     }
