@@ -34,16 +34,14 @@ fn block(yaml: &str, mark: &str) -> String {
         .collect()
 }
 
-/// What CloudFormation makes of the template's configuration, with Kafka or without.
-fn template_configuration(with_kafka: bool) -> String {
+/// What CloudFormation makes of the template's configuration, with Splunk and a SCRAM login to Kafka.
+fn template_configuration() -> String {
     let template = read(TEMPLATE);
-    let (kafka, in_route) = match with_kafka {
-        true => (block(&template, "KafkaSink: !If"), ", \"kafka\""),
-        false => (String::new(), ""),
-    };
+    let (splunk, kafka) = (block(&template, "SplunkSink: !If"), block(&template, "KafkaSink: !If"));
     let values = [
+        ("${SplunkSink}", splunk.as_str()),
         ("${KafkaSink}", kafka.as_str()),
-        ("${KafkaInRoute}", in_route),
+        ("${Sinks}", "\"splunk\", \"kafka\""),
         ("${Queue}", "https://sqs.us-east-1.amazonaws.com/111122223333/cloudtrail-objects"),
         ("${TrailBucket}", "audit-logs"),
         ("${DeadLetterBucket}", "certrelay-dead-letters"),
@@ -51,15 +49,13 @@ fn template_configuration(with_kafka: bool) -> String {
         ("${SplunkIndex}", "security"),
         ("${Brokers}", "b-1.example.com:9096\", \"b-2.example.com:9096"),
         ("${KafkaTopic}", "iam-certificate-events"),
+        ("${Login}", "mechanism = \"scram-sha-512\", username = \"u\", password = \"p\""),
         (
             "${SplunkTokenSecretArn}",
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:hec-AbCdEf",
         ),
-        ("${KafkaSecretArn}", "arn:aws:secretsmanager:us-east-1:111122223333:secret:kafka-AbCdEf"),
         ("${Accounts}", "[accounts]\ns3 = \"s3://tables/accounts.csv\""),
         ("${Reports}", "[posture]\ncredential_reports = \"s3://tables/reports/\""),
-        // ECS sets the variable; any that is set here will do.
-        ("${!KAFKA_USERNAME}", "${PATH}"),
     ];
     let mut text = block(&template, "Name: CERTRELAY_CONFIG");
     for (name, value) in values {
@@ -84,11 +80,8 @@ fn the_template_passes_cfn_lint() {
 }
 
 #[test]
-fn the_templates_configuration_is_valid_with_kafka_and_without() {
-    let without = checked(TEMPLATE, &template_configuration(false));
-    assert_eq!(without.sinks.len(), 1);
-    let with = checked(TEMPLATE, &template_configuration(true));
-    assert_eq!(with.sinks.len(), 2);
+fn the_templates_configuration_is_valid() {
+    assert_eq!(checked(TEMPLATE, &template_configuration()).sinks.len(), 2);
 }
 
 #[test]
@@ -103,7 +96,7 @@ fn draining_ends_before_the_container_is_killed() {
     let template = read(TEMPLATE);
     let stop = template.split("StopTimeout: ").nth(1).and_then(|rest| rest.lines().next());
     let stop = Duration::from_secs(stop.and_then(|text| text.parse().ok()).expect("StopTimeout"));
-    let drain = checked(TEMPLATE, &template_configuration(true)).delivery.drain;
+    let drain = checked(TEMPLATE, &template_configuration()).delivery.drain;
     assert!(drain + margin <= stop, "drain {drain:?}, StopTimeout {stop:?}");
     assert!(stop <= Duration::from_secs(120), "Fargate allows no more than 120 s");
 

@@ -1,25 +1,34 @@
 //! What the template makes of its parameters, as moto's CloudFormation works it out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use certrelay::config::{Secret, SinkKind, parse_with};
+use certrelay::config::{Config, KafkaAuth, Secret, SinkKind, parse_with};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{TEMPLATE, root};
+use super::{TEMPLATE, read, root};
 use crate::support::real;
 
 const HEC_SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hec-AbCdEf";
 const KAFKA_SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:kafka-AbCdEf";
 
+/// What `tests/real/stack.py` prints.
 #[derive(Deserialize)]
 struct Stack {
-    statements: Vec<Value>,
+    refused: Vec<String>,
+    service: Vec<Value>,
+    one_off: Vec<Value>,
+    managed: Vec<Value>,
+    senders: Vec<String>,
     command: Vec<String>,
-    configuration: String,
+    configuration: Option<String>,
+    secrets: Vec<String>,
+    retention: [u32; 2],
+    watched: BTreeMap<String, Value>,
 }
 
-/// The stack with these parameters besides those that have no default; `None` where there is no moto.
+/// The stack with these parameters besides those that have no default, and a Splunk unless they
+/// leave it out; `None` where there is no moto.
 fn stack(more: &[&str]) -> Option<Stack> {
     let moto = real::moto()?;
     let template = root().join(TEMPLATE);
@@ -38,8 +47,17 @@ fn stack(more: &[&str]) -> Option<Stack> {
     Some(serde_json::from_slice(&printed).expect("JSON"))
 }
 
+/// What leaves Splunk out.
+const NO_SPLUNK: [&str; 2] = ["SplunkEndpoint=", "SplunkTokenSecretArn="];
+
+fn configuration(stack: &Stack) -> Config {
+    let text = stack.configuration.as_deref().expect("the template's own");
+    let config = parse_with("template", text, root(), &|_| None);
+    config.unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
 /// `action resource`, each by itself.
-fn rights(stack: &Stack) -> BTreeSet<String> {
+fn rights(statements: &[Value]) -> BTreeSet<String> {
     let texts = |value: &Value| match value {
         Value::Array(values) => {
             values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -47,7 +65,7 @@ fn rights(stack: &Stack) -> BTreeSet<String> {
         one => vec![one.as_str().expect("a text").to_owned()],
     };
     let mut rights = BTreeSet::new();
-    for statement in &stack.statements {
+    for statement in statements {
         for action in texts(&statement["Action"]) {
             for resource in texts(&statement["Resource"]) {
                 rights.insert(format!("{action} {resource}"));
@@ -66,7 +84,7 @@ fn assert_allows(rights: &BTreeSet<String>, wanted: &[&str]) {
 #[test]
 fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others() {
     let Some(least) = stack(&[]) else { return };
-    let few = rights(&least);
+    let few = rights(&least.service);
     assert_allows(
         &few,
         &[
@@ -75,12 +93,13 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
             "s3:GetObjectVersion arn:aws:s3:::audit-logs/AWSLogs/*",
         ],
     );
-    for beyond in ["s3:ListBucket", "ssm:", "kms:", "kafka-AbCdEf"] {
+    for beyond in
+        ["s3:ListBucket", "s3:DeleteObject", "sqs:SendMessage", "ssm:", "kms:", "kafka-AbCdEf"]
+    {
         assert!(!few.iter().any(|right| right.contains(beyond)), "{beyond} in {few:#?}");
     }
     assert_eq!(least.command, ["run", "-c", "env:CERTRELAY_CONFIG"]);
-    let config = parse_with("template", &least.configuration, root(), &|_| None);
-    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config = configuration(&least);
     assert!(config.accounts.is_none() && config.posture.is_none());
     assert_eq!(config.aws_secrets().len(), 1);
 
@@ -94,7 +113,7 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
         &format!("KafkaSecretArn={KAFKA_SECRET}"),
     ];
     let all = stack(&more).expect("moto was there before");
-    let many = rights(&all);
+    let many = rights(&all.service);
     assert!(few.len() + 8 == many.len(), "{many:#?}");
     assert_allows(
         &many,
@@ -109,8 +128,7 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
             "kms:Decrypt arn:aws:kms:us-east-1:111122223333:key/secrets",
         ],
     );
-    let config = parse_with("template", &all.configuration, root(), &|_| None);
-    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config = configuration(&all);
     assert!(config.accounts.is_some() && config.posture.is_some());
     assert_eq!(config.aws_secrets().len(), 2);
     let SinkKind::Kafka(kafka) = &config.sinks[1].kind else { panic!("{:?}", config.sinks) };
@@ -133,6 +151,120 @@ fn a_configuration_of_ones_own_is_named_to_the_task_and_it_may_read_it() {
         let parameters = [format!("ConfigLocation={place}"), format!("ConfigKeyArn={key}")];
         let Some(stack) = stack(&parameters.each_ref().map(String::as_str)) else { return };
         assert_eq!(stack.command, ["run", "-c", place]);
-        assert_allows(&rights(&stack), &[right, &format!("kms:Decrypt {key}")]);
+        assert_eq!(stack.configuration, None, "one that nothing reads misleads");
+        assert_allows(&rights(&stack.service), &[right, &format!("kms:Decrypt {key}")]);
     }
+}
+
+#[test]
+fn single_tasks_may_replay_and_backfill_and_take_no_messages() {
+    let Some(stack) = stack(&["TrailPrefix=organisation/"]) else { return };
+    let (service, one_off) = (rights(&stack.service), rights(&stack.one_off));
+    let names = |rights: Vec<&String>| -> Vec<String> {
+        rights.iter().filter_map(|right| right.split(' ').next()).map(str::to_owned).collect()
+    };
+    assert_eq!(
+        names(service.difference(&one_off).collect()),
+        ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage"]
+            .map(|name| format!("sqs:{name}"))
+    );
+    assert_eq!(
+        names(one_off.difference(&service).collect()),
+        ["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:ListBucket", "sqs:SendMessage"]
+    );
+    let listed: Vec<&Value> = stack
+        .one_off
+        .iter()
+        .filter(|statement| statement["Action"] == "s3:ListBucket")
+        .map(|statement| &statement["Condition"]["StringLike"]["s3:prefix"])
+        .collect();
+    assert_eq!(listed, [&json!("letters/*"), &json!("organisation/AWSLogs/*")]);
+}
+
+#[test]
+fn kafka_alone_logs_in_to_msk_with_the_tasks_role() {
+    let mut parameters = NO_SPLUNK.to_vec();
+    let brokers = "KafkaBrokers=b-1.lake.abc123.c2.kafka.us-east-1.amazonaws.com:9098,b-2.lake.abc123.c2.kafka.us-east-1.amazonaws.com:9098";
+    parameters.extend([brokers, "TaskPolicyArns=arn:aws:iam::111122223333:policy/write-to-lake"]);
+    let Some(stack) = stack(&parameters) else { return };
+    assert!(stack.refused.is_empty(), "{:?}", stack.refused);
+    assert!(stack.secrets.is_empty(), "{:?}", stack.secrets);
+    let rights = rights(&stack.service);
+    assert!(!rights.iter().any(|right| right.contains("secretsmanager")), "{rights:#?}");
+    assert_eq!(stack.managed, vec![json!("arn:aws:iam::111122223333:policy/write-to-lake"); 2]);
+    let config = configuration(&stack);
+    assert_eq!(config.sinks.len(), 1);
+    let SinkKind::Kafka(kafka) = &config.sinks[0].kind else { panic!("{:?}", config.sinks) };
+    assert_eq!(kafka.brokers.len(), 2);
+    let KafkaAuth::AwsMskIam { region, .. } = &kafka.auth else { panic!("{:?}", kafka.auth) };
+    assert_eq!(region, "us-east-1");
+}
+
+#[test]
+fn a_stack_without_a_destination_or_a_token_is_refused_before_it_is_made() {
+    let Some(nowhere) = stack(&NO_SPLUNK) else { return };
+    assert!(nowhere.refused[0].contains("Name a destination"), "{:?}", nowhere.refused);
+    let no_token = stack(&["SplunkTokenSecretArn="]).expect("moto was there before");
+    assert_eq!(no_token.refused, ["SplunkEndpoint needs SplunkTokenSecretArn."]);
+    let own = ["SplunkTokenSecretArn=", "ConfigLocation=ssm:/certrelay/config"];
+    let own = stack(&own).expect("moto was there before");
+    assert!(own.refused.is_empty(), "{:?}", own.refused);
+}
+
+#[test]
+fn only_the_bucket_the_topic_or_the_rule_may_send() {
+    let Some(least) = stack(&[]) else { return };
+    assert_eq!(least.senders, ["TheBucket"]);
+    for (parameter, senders) in [
+        ("TrailTopicArn=arn:aws:sns:eu-west-1:111122223333:trail", ["TheTopic"].as_slice()),
+        (
+            "TrailRuleArn=arn:aws:events:us-east-1:111122223333:rule/trail",
+            &["TheBucket", "TheRule"],
+        ),
+    ] {
+        assert_eq!(stack(&[parameter]).expect("moto was there before").senders, senders);
+    }
+}
+
+/// A message's age is counted from when it was first sent, in both queues.
+#[test]
+fn what_the_queue_gives_up_on_its_last_day_can_still_be_redriven_for_some() {
+    let Some(stack) = stack(&[]) else { return };
+    let [queue, dead_letters] = stack.retention;
+    assert_eq!(dead_letters, 14 * 24 * 3600, "SQS allows no more");
+    assert!(queue + 4 * 24 * 3600 <= dead_letters, "{queue}");
+}
+
+#[test]
+fn every_alarm_has_its_page_and_silence_is_watched_unless_told_otherwise() {
+    let Some(stack) = stack(&[]) else { return };
+    let page = read("docs/operations.md");
+    let alarms: Vec<&String> =
+        stack.watched.keys().filter(|name| name.ends_with("Alarm")).collect();
+    assert_eq!(alarms.len(), 6, "{alarms:?}");
+    for name in alarms {
+        let description = stack.watched[name]["AlarmDescription"].to_string();
+        let see = format!("See {name} in docs/operations.md.");
+        assert!(description.contains(&see), "{name}: {description}");
+        assert!(page.contains(&format!("\n### {name}\n")), "docs/operations.md: no {name}");
+        assert!(stack.watched[name].get("AlarmActions").is_some(), "{name} tells nobody");
+    }
+    let silence = &stack.watched["SilenceAlarm"];
+    assert_eq!(silence["TreatMissingData"], "breaching");
+    assert_eq!(silence["EvaluationPeriods"], "3");
+    let quiet = self::stack(&["SilenceHours=0"]).expect("moto was there before");
+    assert!(!quiet.watched.contains_key("SilenceAlarm"));
+}
+
+/// The alarm for what fails again and again counts a line of the log.
+#[test]
+fn the_line_that_the_retry_alarm_counts_is_written() {
+    let Some(stack) = stack(&[]) else { return };
+    let pattern = stack.watched["RetryFilter"]["FilterPattern"].as_str().expect("a text");
+    let line = pattern.split(['"', '*']).nth(1).expect("a message");
+    let written = read("src/pipeline/message.rs");
+    let note = written.split("fn note(").nth(1).and_then(|rest| rest.split("\n}\n").next());
+    let note = note.expect("the function that logs a release");
+    assert!(note.contains(&format!("\"{line}: {{}}\"")), "{line} is not in {note}");
+    assert!(pattern.contains("$.attempt > ") && note.contains("            attempt,\n"), "{note}");
 }
