@@ -1,5 +1,6 @@
 //! What is shipped beside the binary: the image, the template, the compose file.
 
+mod guide;
 mod stack;
 
 use std::collections::BTreeSet;
