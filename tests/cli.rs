@@ -4,6 +4,7 @@ mod context;
 mod explain;
 mod places;
 mod service;
+mod folders;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

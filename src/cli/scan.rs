@@ -52,6 +52,7 @@ pub(super) fn scan(args: &Args) -> ExitCode {
         context: Context::default(),
         write: &|event, lines| {
             event::render(event, format, lines);
+    skipped: u64,
             lines.push(b'\n');
         },
     };
@@ -69,14 +70,19 @@ pub(super) fn selection(everything: bool, rules: Vec<EventRule>) -> Selection {
 pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<()>) {
     let mut summary = Summary::default();
     let watched = io::stderr().is_terminal();
-    let (files, missing) = files::list(paths, watched);
-    for (path, cause) in missing {
+    let listing = files::list(paths, watched);
+    for (path, cause) in listing.unreadable {
         eprintln!("certrelay: {}: {cause}", escape(&path.display().to_string()));
         summary.damaged += 1;
     }
-    let bar = progress(watched, files.iter().map(|file| file.size).sum());
+    for (reason, (count, first)) in listing.skipped {
+        let first = escape(&first.display().to_string());
+        eprintln!("certrelay: passed over: {reason}: {count}, the first {first}");
+        summary.skipped += count;
+    }
+    let bar = progress(watched, listing.inputs.iter().map(|file| file.size).sum());
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
-    let printed = work::each(files, task, |news| match news {
+    let printed = work::each(listing.inputs, task, |news| match news {
         News::Lines(lines) => out.write_all(&lines),
         News::Progress(bytes) => {
             bar.inc(bytes);
@@ -143,7 +149,10 @@ impl Summary {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { objects, records, events, bad, damaged } = self;
-        write!(f, "objects={objects} records={records} events={events} bad={bad} damaged={damaged}")
+        let Self { objects, records, events, bad, damaged, skipped } = self;
+        write!(
+            f,
+            "objects={objects} records={records} events={events} bad={bad} damaged={damaged} skipped={skipped}"
+        )
     }
 }

@@ -4,6 +4,7 @@
 //! fit, the object is read again with `If-Match` for the next hold-full, so that no S3 body ever waits
 //! for a sink and no event of a damaged file is ever sent.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -146,28 +147,31 @@ enum Admission {
 
 /// What can be said of an object before any request.
 fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
-    let Location::S3 { bucket, key, .. } = &object.location else {
-        return match source.policy.bodies {
-            Bodies::Paths | Bodies::Letters => Admission::Fetch,
-            Bodies::Notifications => {
-                Admission::Poison(Why::new("not_an_object", "a queue may not name local files"))
-            }
-        };
+    let key = match &object.location {
+        Location::S3 { bucket, .. }
+            if !source.policy.buckets.iter().any(|allowed| allowed == bucket) =>
+        {
+            let text = format!(
+                "{} lies in a bucket that [[source]] buckets does not allow",
+                escape(&object.location.to_string())
+            );
+            return Admission::Poison(Why::new("bucket_not_allowed", text));
+        }
+        Location::S3 { key, .. } => Cow::Borrowed(key.as_str()),
+        Location::File(_) if source.policy.bodies == Bodies::Notifications => {
+            let text = "a queue may not name local files";
+            return Admission::Poison(Why::new("not_an_object", text));
+        }
+        // A copy of a bucket has its layout.
+        Location::File(path) => path.to_string_lossy(),
     };
-    if !source.policy.buckets.iter().any(|allowed| allowed == bucket) {
-        let text = format!(
-            "{} lies in a bucket that [[source]] buckets does not allow",
-            escape(&object.location.to_string())
-        );
-        return Admission::Poison(Why::new("bucket_not_allowed", text));
-    }
     let SourcePolicy { regions, keys, .. } = &source.policy;
-    match KeyKind::of(key) {
+    match KeyKind::of(&key) {
         KeyKind::Digest(digest) => Admission::SignOfLife(digest.account),
         KeyKind::Insight => Admission::Skip("insight"),
         KeyKind::Folder => Admission::Skip("folder"),
         KeyKind::OtherService(_) => Admission::Filter("other_service"),
-        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(key) => Admission::Filter("key"),
+        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(&key) => Admission::Filter("key"),
         KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
             Admission::Filter("region")
         }

@@ -22,6 +22,8 @@ use crate::outcome::Why;
 mod scan;
 mod shelf;
 
+pub use scan::looks_like_a_log;
+
 /// How long a receive waits for a file, like SQS's long poll.
 const LONG_POLL: Duration = Duration::from_secs(20);
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::outcome::Why;
 
-pub use directory::DirectoryQueue;
+pub use directory::{DirectoryQueue, looks_like_a_log};
 pub use facts::{QueueFacts, Redrive, warnings};
 pub use lease::{Lease, LeaseKeeper, LeaseSettings};
 pub use region::region_of;

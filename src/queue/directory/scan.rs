@@ -1,6 +1,7 @@
 //! Finds the files of a folder queue. Blocking: called off the runtime's own threads.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,13 @@ const ENDINGS: [&str; 4] = [".json", ".jsonl", ".ndjson", ".gz"];
 
 /// Folders within folders, at most.
 const DEPTH: usize = 64;
+
+/// Whether a file in a folder is taken for one of CloudTrail's, by its name.
+#[must_use]
+pub fn looks_like_a_log(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    !name.starts_with(b".") && ENDINGS.iter().any(|end| name.ends_with(end.as_bytes()))
+}
 
 pub(super) struct Scan {
     /// By absolute path, sorted.
@@ -54,7 +62,7 @@ fn read(
             if depth < DEPTH {
                 folders.push((entry.path(), depth + 1));
             }
-        } else if ENDINGS.iter().any(|end| name.as_encoded_bytes().ends_with(end.as_bytes()))
+        } else if looks_like_a_log(&name)
             && let Some(stamp) = stamp(&entry)
         {
             let path = entry.path();
