@@ -280,7 +280,7 @@ fn a_second_sigterm_ends_a_service_that_waits_for_a_sink_at_once() {
     service.await_line("stopping");
     service.terminate();
     service.await_line("second signal");
-    assert_eq!(service.ended().code(), Some(0));
+    assert_eq!(service.ended().code(), Some(1), "not all was done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,8 +81,8 @@ async fn serve(config: Config) -> Result<(), Why> {
     Ok(())
 }
 
-/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once: safe at any
-/// moment, because what is not settled is redelivered.
+/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once, with exit code 1
+/// because work was left undone: safe at any moment, because what is not settled is redelivered.
 pub(super) fn stop_on_signal() -> Result<CancellationToken, Why> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Why::new("signals", format!("no signal handler: {cause}")))
@@ -99,8 +99,10 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Why> {
                     next(&mut term, &mut int).await;
                     cancel.cancel();
                     next(&mut term, &mut int).await;
-                    tracing::warn!("second signal: ending at once; unsettled messages come again");
-                    std::process::exit(0);
+                    tracing::warn!(
+                        "second signal: ending at once; what is not settled comes again"
+                    );
+                    std::process::exit(1);
                 });
             }
         })
