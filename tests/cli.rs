@@ -6,6 +6,7 @@ mod places;
 mod service;
 mod folders;
 
+mod replay;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

@@ -216,7 +216,11 @@ async fn read(
             Read::Again
         }
         Err(Fault::Damage(damage)) => {
-            let text = format!("{}: {damage} (request id {})", place(), facts.request_id);
+            let asked = match &object.location {
+                Location::S3 { .. } => format!(" (request id {})", facts.request_id),
+                Location::File(_) => String::new(),
+            };
+            let text = format!("{}: {damage}{asked}", place());
             Read::Ended(condemn(wire, object, Why::new(damage.code(), text)).await)
         }
     }

@@ -103,7 +103,10 @@ impl DeadLetter for Again {
             self.replayed.lock().unwrap_or_else(PoisonError::into_inner).contains(&letter.name);
         match &self.graveyard {
             _ if dead => {
-                let text = format!("{} is still dead: {}", letter.name, letter.body["reason"]);
+                let reason = &letter.body["reason"];
+                let said = |member: &str| reason[member].as_str().unwrap_or_default();
+                let text =
+                    format!("{} is still dead: {} [{}]", letter.name, said("text"), said("code"));
                 Box::pin(async move { Err(Why::new("still_dead", text)) })
             }
             Graveyard::Letters(letters, _) => letters.put(letter),

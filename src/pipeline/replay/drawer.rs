@@ -57,16 +57,22 @@ impl Drawer {
         let mut letters = Vec::new();
         for place in places {
             match (place, &store) {
+                (LetterSource::Path(path), _) if path.is_dir() => {
+                    letters.extend(in_folder(path)?);
+                }
                 (LetterSource::Path(path), _) => {
-                    letters.extend(in_folder(path).map_err(|cause| {
-                        unlisted(&format!("{}: {cause}", escape(&path.display().to_string())))
-                    })?);
+                    std::fs::metadata(path).map_err(|cause| unlisted_path(path, &cause))?;
+                    letters.push(path.display().to_string());
                 }
                 (LetterSource::S3 { bucket, prefix }, Some(store)) => {
                     letters.extend(in_bucket(store, bucket, prefix).await?);
                 }
                 (LetterSource::S3 { .. }, None) => {}
             }
+        }
+        if letters.is_empty() {
+            let text = "there is no letter at the places named; letters are `.json` files";
+            return Err(Why::new("no_letter", text));
         }
         Ok(Self { letters, store })
     }
@@ -112,18 +118,23 @@ fn in_s3(place: &str) -> Option<(&str, &str)> {
     place.strip_prefix("s3://")?.split_once('/')
 }
 
-/// One file, or the letters of a folder: half-written ones begin with a dot.
-fn in_folder(path: &Path) -> std::io::Result<Vec<String>> {
-    if !path.is_dir() {
-        std::fs::metadata(path)?;
-        return Ok(vec![path.display().to_string()]);
-    }
-    let mut letters = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?.path();
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if entry.is_file() && name.ends_with(".json") && !name.starts_with('.') {
-            letters.push(entry.display().to_string());
+/// The letters below a folder, a copy of those in S3 lies in folders by day. What is hidden, as half-written
+/// letters are, is left alone; links to folders are not followed.
+fn in_folder(root: &Path) -> Result<Vec<String>, Why> {
+    let (mut letters, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let unlisted = |cause| unlisted_path(&folder, &cause);
+        for entry in std::fs::read_dir(&folder).map_err(unlisted)? {
+            let entry = entry.map_err(unlisted)?;
+            let (path, name) = (entry.path(), entry.file_name());
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            if entry.file_type().map_err(unlisted)?.is_dir() {
+                folders.push(path);
+            } else if name.as_encoded_bytes().ends_with(b".json") && path.is_file() {
+                letters.push(path.display().to_string());
+            }
         }
     }
     letters.sort();
@@ -157,6 +168,10 @@ async fn fetch(store: &S3Store, bucket: &str, key: &str) -> Result<Vec<u8>, Why>
         }
     }
     Ok(bytes)
+}
+
+fn unlisted_path(path: &Path, cause: &std::io::Error) -> Why {
+    unlisted(&format!("{}: {cause}", escape(&path.display().to_string())))
 }
 
 fn unlisted(cause: &str) -> Why {
