@@ -2,6 +2,7 @@
 
 mod context;
 mod explain;
+mod ending;
 mod places;
 mod service;
 mod folders;

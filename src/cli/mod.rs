@@ -120,9 +120,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, Why> {
     runtime.map_err(|cause| Why::new("runtime", format!("no runtime: {cause}")))
 }
 
-/// Says on stderr why the command failed.
+/// Says why the command failed: in the log where it has begun, so that whoever watches the log hears of it.
 fn failed(why: &Why) -> ExitCode {
-    eprintln!("certrelay: {}", escape(&why.to_string()));
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!(code = why.code, "{}", escape(&why.text));
+    } else {
+        eprintln!("certrelay: {}", escape(&why.to_string()));
+    }
     ExitCode::FAILURE
 }
 

@@ -44,14 +44,17 @@ impl KafkaConfig {
         self.auth.password().into_iter().chain(self.tls.iter().flat_map(Tls::secrets))
     }
 
-    /// All of its secrets, the registry's included.
+    /// All of its secrets, the registry's included, each with its setting.
     #[must_use]
-    pub fn secrets(&self) -> Vec<&Secret> {
+    pub fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        let password = self.auth.password().map(|password| ("auth.password", password));
+        let tls = self.tls.iter().flat_map(Tls::named_secrets);
         let of_registry = self.registry.iter().flat_map(|registry| {
             let password = registry.login.as_ref().map(|(_, password)| password);
             password.into_iter().chain(registry.tls.secrets())
         });
-        self.client_secrets().chain(of_registry).collect()
+        let of_registry = of_registry.map(|secret| ("schema_registry", secret));
+        password.into_iter().chain(tls).chain(of_registry).collect()
     }
 
     /// Whether its queue is a part of `delivery.memory`, or one that `options` ask for.

@@ -101,16 +101,34 @@ impl Secret {
 }
 
 impl SinkConfig {
-    /// The secrets of this sink.
+    /// The secrets of this sink, each with the setting that names it.
     #[must_use]
-    pub fn secrets(&self) -> Vec<&Secret> {
+    pub fn secrets(&self) -> Vec<(&'static str, &Secret)> {
         match &self.kind {
             SinkKind::SplunkHec(hec) => {
-                std::iter::once(&hec.token).chain(hec.tls.secrets()).collect()
+                std::iter::once(("token", &hec.token)).chain(hec.tls.named_secrets()).collect()
             }
             SinkKind::Kafka(kafka) => kafka.secrets(),
             SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
+    }
+
+    /// Reads every secret, so that one that cannot be had is told with its sink and setting.
+    ///
+    /// # Errors
+    /// The first that cannot be read.
+    pub fn read_secrets(&self) -> Result<(), Why> {
+        self.secrets().into_iter().try_for_each(|(setting, secret)| {
+            let name = |why: Why| {
+                let text = format!("sink.{}.{setting}: {}", self.name, why.text);
+                Why::new(why.code, text)
+            };
+            match secret {
+                // librdkafka takes a folder of authorities, too.
+                Secret::File { path, .. } if setting == "tls.ca" && path.is_dir() => Ok(()),
+                _ => secret.read().map(drop).map_err(name),
+            }
+        })
     }
 }
 
@@ -119,7 +137,7 @@ impl Config {
     #[must_use]
     pub fn aws_secrets(&self) -> Vec<&Arc<AwsSecret>> {
         let mut found: Vec<&Arc<AwsSecret>> = Vec::new();
-        for secret in self.sinks.iter().flat_map(SinkConfig::secrets) {
+        for (_, secret) in self.sinks.iter().flat_map(SinkConfig::secrets) {
             if let Secret::Aws(secret) = secret
                 && !found.iter().any(|seen| Arc::ptr_eq(seen, secret))
             {

@@ -263,7 +263,14 @@ pub struct Tls {
 impl Tls {
     /// What has to be read.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        [&self.ca, &self.cert, &self.key].into_iter().flatten()
+        self.named_secrets().map(|(_, secret)| secret)
+    }
+
+    /// As [`secrets`](Self::secrets), each with its setting.
+    pub fn named_secrets(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        let named =
+            [("tls.ca", &self.ca), ("tls.client_cert", &self.cert), ("tls.client_key", &self.key)];
+        named.into_iter().filter_map(|(setting, secret)| Some((setting, secret.as_ref()?)))
     }
 }
 

@@ -39,6 +39,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     for (_, read) in secrets(&config, aws.clone()).await? {
         read?;
     }
+    config.sinks.iter().try_for_each(SinkConfig::read_secrets)?;
     let sinks_stop = sink::Stop::default();
     let mut sinks = Vec::with_capacity(config.sinks.len());
     for one in &config.sinks {

@@ -1,6 +1,7 @@
 //! The log: set up once, on stderr, because stdout carries data only.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
@@ -18,7 +19,9 @@ pub fn init(config: &LogConfig) -> Result<(), Why> {
     let started = if config.json {
         builder.json().flatten_event(true).try_init()
     } else {
-        builder.with_target(false).try_init()
+        let colours = std::io::stderr().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|off| off.is_empty());
+        builder.with_ansi(colours).with_target(false).try_init()
     };
     started.map_err(|cause| Why::new("log_start", format!("the log cannot start: {cause}")))
 }

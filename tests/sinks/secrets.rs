@@ -35,7 +35,7 @@ fn config(moto: &str, hec: &str, secret: &str) -> Config {
 
 fn token(config: &Config) -> String {
     let secrets = config.sinks[0].secrets();
-    secrets[0].read().expect("it was read").expose_secret().to_owned()
+    secrets[0].1.read().expect("it was read").expose_secret().to_owned()
 }
 
 async fn connect(config: &Config) -> Result<(), Why> {
@@ -66,10 +66,10 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
     let put = client.put_secret_value().secret_id(arn).secret_string(text("two"));
     put.send().await.expect("rotated");
     let secrets = config_by_arn.sinks[0].secrets();
-    secrets[0].renew().await.expect("nothing to do");
+    secrets[0].1.renew().await.expect("nothing to do");
     assert_eq!(token(&config_by_arn), "one");
-    secrets[0].refuse();
-    secrets[0].renew().await.expect("read again");
+    secrets[0].1.refuse();
+    secrets[0].1.renew().await.expect("read again");
     assert_eq!(token(&config_by_arn), "two");
 
     // A task that starts now knows the new token, and Splunk the old one only.

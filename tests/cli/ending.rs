@@ -1,0 +1,60 @@
+//! How a service ends that cannot start, and what its log looks like.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{SAMPLES, run, stderr};
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES)
+}
+
+/// A folder of samples to this sink, with this log.
+fn config(sink: &str, format: &str) -> String {
+    format!(
+        "[[source]]\ndirectory = {:?}\n[[route]]\nname = \"all\"\nsinks = [\"out\"]\n[sink.out]\n{sink}\n\
+         [log]\nformat = \"{format}\"\n",
+        samples().display().to_string()
+    )
+}
+
+/// What `run` says that cannot start with this configuration.
+fn refused(config: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    fs::write(&path, config).expect("the configuration");
+    let output = run(&["run", "-c", path.to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    stderr(&output)
+}
+
+#[test]
+fn what_keeps_a_service_from_starting_is_an_error_in_the_format_of_its_log() {
+    let sink = "type = \"file\"\npath = \"/nowhere/at/all.ndjson\"";
+    let said = refused(&config(sink, "json"));
+    let last = said.lines().last().expect("a line");
+    let last: serde_json::Value = serde_json::from_str(last).expect(last);
+    assert_eq!((&last["level"], &last["code"]), (&"ERROR".into(), &"file_failed".into()));
+    assert!(last["message"].as_str().expect("text").starts_with("sink.out.path: "), "{last}");
+    let said = refused(&config(sink, "text"));
+    assert!(said.contains("ERROR sink.out.path: ") && !said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_at_start_is_named_with_its_sink_and_setting() {
+    let hec = "type = \"splunk_hec\"\nendpoints = [\"https://hec.example.com:8088\"]\n";
+    for (rest, said) in [
+        ("token = { file = \"/nowhere/token\" }", "sink.out.token: secret file /nowhere/token: "),
+        (
+            "token = { env = \"NOT_SET_HERE\" }",
+            "sink.out.token: environment variable NOT_SET_HERE is not set",
+        ),
+        (
+            "token = \"t\"\ntls = { ca_file = \"/nowhere/ca.pem\" }",
+            "sink.out.tls.ca: secret file /nowhere/ca.pem: ",
+        ),
+    ] {
+        let heard = refused(&config(&format!("{hec}{rest}"), "json"));
+        assert!(heard.contains(said) && heard.contains("secret_unreadable"), "{heard}");
+    }
+}
