@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{EX_USAGE, runtime, tell};
+use super::{runtime, tell};
 use crate::config::{Config, Refreshed};
 use crate::event::Context;
 use crate::pipeline::{Surroundings, Unusable};
@@ -19,11 +19,11 @@ pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode
         Ok(Some(count)) => eprintln!("accounts: {count}"),
         Err(Unusable::Mistaken(mistakes)) => {
             tell(&mistakes);
-            return Err(ExitCode::from(EX_USAGE));
+            return Err(ExitCode::FAILURE);
         }
         Err(Unusable::Unreadable(why)) => {
             tell(&why);
-            return Err(ExitCode::from(EX_USAGE));
+            return Err(ExitCode::FAILURE);
         }
     }
     reports(&surroundings).await;
@@ -46,8 +46,8 @@ async fn opened(config: &Config) -> Option<Surroundings> {
     }
 }
 
-/// All that can be known; what cannot be read is told, and the record is explained without it.
-pub(super) fn for_explain(config: &Config) -> Context {
+/// All that can be known; what cannot be read is told, and records are read without it.
+pub(super) fn for_reading(config: &Config) -> Context {
     if config.accounts.is_none() && config.posture.is_none() {
         return Context::default();
     }

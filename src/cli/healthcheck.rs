@@ -12,8 +12,13 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The address in `[http] listen`
-    #[arg(long, default_value = "127.0.0.1:9600")]
+    #[arg(long, default_value = "127.0.0.1:9600", value_parser = address)]
     address: SocketAddr,
+}
+
+/// No name: resolving one is one more thing that can fail, and `[http] listen` takes none either.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9600 or [::1]:9600")
 }
 
 pub(super) fn healthcheck(args: &Args) -> ExitCode {

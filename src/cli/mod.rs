@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config, Elsewhere};
 use crate::outcome::Why;
 use crate::pipeline;
+use crate::sink;
 use crate::telemetry::escape;
 
 /// Bad usage or configuration.
@@ -96,17 +97,25 @@ pub fn main() -> ExitCode {
 /// The checked configuration, or every mistake on stderr and the exit code for it.
 fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
     let read = match Elsewhere::of(&place.config) {
-        Ok(None) => config::load(&place.config),
+        Ok(None) => config::load(&place.config, sink::kafka_option),
         Ok(Some(elsewhere)) => {
             let runtime = runtime().map_err(|why| failed(&why))?;
             runtime.block_on(pipeline::configuration(&place.config, elsewhere))
         }
         Err(mistakes) => Err(mistakes),
     };
-    read.map_err(|mistakes| {
+    let config = read.map_err(|mistakes| {
         tell(&mistakes);
         ExitCode::from(EX_USAGE)
-    })
+    })?;
+    let refused: Vec<Why> = config.sinks.iter().filter_map(|one| sink::check(one).err()).collect();
+    refused.iter().for_each(tell);
+    if refused.is_empty() { Ok(config) } else { Err(ExitCode::from(EX_USAGE)) }
+}
+
+/// As [`configuration`], where one may be named.
+fn optional(place: Option<&String>) -> Result<Option<Config>, ExitCode> {
+    place.map(|config| configuration(&WithConfig { config: config.clone() })).transpose()
 }
 
 /// Says lines of text on stderr, with nothing in them that a terminal would obey.

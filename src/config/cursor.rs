@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::expand::Lookup;
 use super::item::Item;
+use super::load::KafkaOption;
 use super::problem::{Problem, Severity, Source};
 use super::suggest::did_you_mean;
 
@@ -29,6 +30,7 @@ pub struct Keys {
 /// What a whole walk shares: the surroundings, and the problems so far.
 pub(super) struct Reader<'t> {
     pub(super) env: Lookup<'t>,
+    pub(super) option: KafkaOption,
     base: &'t Path,
     found: RefCell<Vec<(Severity, Range<usize>, String)>>,
     masked: RefCell<Vec<Range<usize>>>,
@@ -36,9 +38,10 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(env: Lookup<'t>, base: &'t Path) -> Self {
+    pub(super) fn new(env: Lookup<'t>, base: &'t Path, option: KafkaOption) -> Self {
         Self {
             env,
+            option,
             base,
             found: RefCell::default(),
             masked: RefCell::default(),

@@ -26,13 +26,15 @@ impl Elsewhere {
     /// What `place` names; `None`: a file or a variable.
     ///
     /// # Errors
-    /// It is neither a bucket and a key nor a parameter.
+    /// It is a URL, but neither a bucket and a key nor a parameter.
     pub fn of(place: &str) -> Result<Option<Self>, ConfigError> {
         let found = if let Some(rest) = place.strip_prefix("s3://") {
             object(rest).ok_or("write a bucket and a key, `s3://bucket/certrelay.toml`")
         } else if let Some(name) = place.strip_prefix("ssm:") {
             parameter(name)
                 .ok_or("write a parameter's name, `ssm:/certrelay/config`, or `ssm:` and its ARN")
+        } else if place.contains("://") {
+            Err("a configuration is a file, `env:NAME`, `s3://bucket/key` or `ssm:/name`")
         } else {
             return Ok(None);
         };
@@ -105,5 +107,7 @@ mod tests {
             let said = Elsewhere::of(place).expect_err(place).to_string();
             assert!(said.contains("write a "), "{said}");
         }
+        let url = Elsewhere::of("https://example.com/certrelay.toml").expect_err("no URL");
+        assert!(url.to_string().contains("a configuration is a file, `env:NAME`"), "{url}");
     }
 }

@@ -17,17 +17,21 @@ use super::units;
 /// What is said about values with a unit.
 struct Words {
     what: &'static str,
-    /// What a number without a unit is taken for, in the advice.
-    bare: &'static str,
+    /// What a number without a unit may have meant, in the advice: the first that is in range.
+    bare: &'static [&'static str],
     example: &'static str,
     units: &'static str,
 }
 
-const DURATION: Words =
-    Words { what: "a duration", bare: "s", example: "100 s", units: "ms, s, min, h, d" };
+const DURATION: Words = Words {
+    what: "a duration",
+    bare: &["s", "min", "h", "d", "ms"],
+    example: "100 s",
+    units: "ms, s, min, h, d",
+};
 const SIZE: Words = Words {
     what: "a size",
-    bare: "B",
+    bare: &["B", "KiB", "MiB", "GiB"],
     example: "64 MiB",
     units: "B, KiB, MiB, GiB, TiB, kB, MB, GB, TB",
 };
@@ -139,21 +143,29 @@ impl<'t> Item<'t> {
 
     /// A duration with its unit, in `range`.
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let value = self.with_unit(&DURATION, units::duration)?;
+        let value = self.with_unit(&DURATION, &range, units::duration)?;
         self.in_range(value, &range, units::show_duration)
     }
 
     /// A size with its unit, in `range`.
     pub(super) fn size(&self, range: RangeInclusive<u64>) -> Option<u64> {
-        let value = self.with_unit(&SIZE, units::size)?;
+        let value = self.with_unit(&SIZE, &range, units::size)?;
         self.in_range(value, &range, units::show_size)
     }
 
-    fn with_unit<T>(&self, words: &Words, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn with_unit<T: PartialOrd>(
+        &self,
+        words: &Words,
+        range: &RangeInclusive<T>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let Words { what, bare, example, units } = words;
         let key = self.key;
         if let DeValue::Integer(digits) = self.value() {
-            let write = format!("`{key} = \"{digits} {bare}\"`");
+            let meant = bare.iter().map(|unit| format!("{digits} {unit}"));
+            let in_range = |text: &String| read(text).is_some_and(|value| range.contains(&value));
+            let meant = meant.clone().find(in_range).unwrap_or_else(|| (*example).to_owned());
+            let write = format!("`{key} = \"{meant}\"`");
             self.mistake(format!("{what} needs a unit: write {write} (units: {units})"));
             return None;
         }

@@ -40,7 +40,7 @@ pub use groups::{
     AUDIT_TRAIL, CERTIFICATE_FLAGS, FINDINGS, GROUPS, Group, IAM_EVENT_SOURCE, SEVERITIES,
 };
 pub use kafka::{KafkaAuth, KafkaConfig, KafkaKey, RegistryConfig, SubjectName};
-pub use load::{MAX_BYTES, load, parse, parse_fetched, parse_with, walk};
+pub use load::{KafkaOption, MAX_BYTES, load, parse, parse_fetched, parse_with, walk};
 pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};

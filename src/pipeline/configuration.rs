@@ -10,6 +10,7 @@ use super::build::ANY_REGION;
 use super::text;
 use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
 use crate::outcome::Why;
+use crate::sink;
 use crate::store::{Location, S3Store};
 
 /// The checked configuration at `place`, which is what a command line was given.
@@ -19,7 +20,7 @@ use crate::store::{Location, S3Store};
 pub async fn configuration(place: &str, elsewhere: Elsewhere) -> Result<Config, ConfigError> {
     let fetched = fetch(elsewhere).await;
     let text = fetched.map_err(|why| ConfigError::unreadable(place, why.text))?;
-    config::parse_fetched(place, &text)
+    config::parse_fetched(place, &text, sink::kafka_option)
 }
 
 async fn fetch(place: Elsewhere) -> Result<String, Why> {

@@ -89,7 +89,15 @@ pub fn build(
     }
 }
 
-/// What only a sink's own client can say about its settings, for `check`: connects to nothing and reads no secret.
+/// What Kafka's client says against one of its options, without the value: it may be a secret.
+///
+/// # Errors
+/// It knows no such option, or does not take the value.
+pub fn kafka_option(name: &str, value: &str) -> Result<(), String> {
+    kafka::option(name, value)
+}
+
+/// What only a sink's own client can say about its settings together: connects to nothing and reads no secret.
 ///
 /// # Errors
 /// The setting that would not be taken.

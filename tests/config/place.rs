@@ -5,12 +5,12 @@ use std::path::Path;
 use certrelay::config::{load, parse_fetched, parse_with};
 
 fn refused(place: &str) -> String {
-    load(place).expect_err("a mistake is expected").to_string()
+    load(place, |_, _| Ok(())).expect_err("a mistake is expected").to_string()
 }
 
 #[test]
 fn a_configuration_that_lies_in_no_folder_has_absolute_paths_only() {
-    let fetched = |text: &str| parse_fetched("s3://configs/certrelay.toml", text);
+    let fetched = |text: &str| parse_fetched("s3://configs/certrelay.toml", text, |_, _| Ok(()));
     let said = fetched(super::SOUND).expect_err("a relative path").to_string();
     assert!(said.contains("s3://configs/certrelay.toml:3:"), "{said}");
     assert!(said.contains("lies in none: write an absolute path"), "{said}");
@@ -20,7 +20,9 @@ fn a_configuration_that_lies_in_no_folder_has_absolute_paths_only() {
 
 #[test]
 fn the_text_of_a_parameter_that_is_no_configuration_is_not_shown() {
-    let said = parse_fetched("ssm:/token", "hunter = hunter hunter").unwrap_err().to_string();
+    let said = parse_fetched("ssm:/token", "hunter = hunter hunter", |_, _| Ok(()))
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("ssm:/token:1:") && !said.contains("hunter"), "{said}");
 }
 
@@ -57,7 +59,7 @@ fn paths_of_a_file_start_at_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("certrelay.toml");
     std::fs::write(&path, super::SOUND).unwrap();
-    let shown = load(path.to_str().unwrap()).unwrap().summary();
+    let shown = load(path.to_str().unwrap(), |_, _| Ok(())).unwrap().summary();
     let logs = folder.path().join("logs");
     assert!(shown.contains(&format!("source directory {}", logs.display())), "{shown}");
 }

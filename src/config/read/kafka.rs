@@ -150,9 +150,16 @@ fn flatten(table: &Section<'_>, prefix: &str, options: &mut Vec<(String, String)
                 None
             }
         };
-        match value {
-            Some(value) => options.push((name, value)),
-            None => sound = None,
+        let refused = value.as_ref().and_then(|value| (item.reader.option)(&name, value).err());
+        match (value, refused) {
+            (Some(value), None) => options.push((name, value)),
+            (_, refused) => {
+                if let Some(text) = refused {
+                    item.reader.mask(item.span());
+                    item.mistake(text);
+                }
+                sound = None;
+            }
         }
     }
     sound

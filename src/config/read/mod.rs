@@ -25,10 +25,13 @@ pub(super) use bucket::is_bucket;
 
 use super::cursor::{Reader, Section};
 use super::kafka::share_memory;
-use super::{Config, EventOptions};
+use super::{Config, EventOptions, Refreshed};
 
-/// The whole file. `None` only where a mistake was noted.
-pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Option<Config> {
+/// The whole file, `None` only where a mistake was noted; and in any case where the table of accounts lies.
+pub(super) fn document<'t>(
+    reader: &'t Reader<'t>,
+    root: &'t DeTable<'t>,
+) -> (Option<Config>, Option<Refreshed>) {
     let top = Section::new(reader, "the configuration", root, 0..0);
     let sources = source::read(&top);
     let delivery = delivery::read(&top);
@@ -56,23 +59,26 @@ pub(super) fn document<'t>(reader: &'t Reader<'t>, root: &'t DeTable<'t>) -> Opt
     check::timeouts(&top, &delivery, &sinks);
     let spelled_out = variants::spell_out(routes, sinks);
     top.finish();
-    let (routes, mut sinks) = spelled_out?;
-    share_memory(&mut sinks, delivery.memory);
-
-    Some(Config {
-        sources: sources.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
-        delivery,
-        decode,
-        events,
-        options,
-        accounts,
-        posture,
-        aws,
-        routes,
-        sinks,
-        dead_letter: dead_letter?.config,
-        http,
-        log,
-        warnings: Vec::new(),
-    })
+    let table = accounts.clone();
+    let config = || {
+        let (routes, mut sinks) = spelled_out?;
+        share_memory(&mut sinks, delivery.memory);
+        Some(Config {
+            sources: sources.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
+            delivery,
+            decode,
+            events,
+            options,
+            accounts,
+            posture,
+            aws,
+            routes,
+            sinks,
+            dead_letter: dead_letter?.config,
+            http,
+            log,
+            warnings: Vec::new(),
+        })
+    };
+    (config(), table)
 }

@@ -240,7 +240,7 @@ impl Live {
 }
 
 /// librdkafka's refusal of a setting, without the setting's value: it may be a secret.
-fn refusal(fault: &KafkaError) -> String {
+pub(super) fn refusal(fault: &KafkaError) -> String {
     match fault {
         KafkaError::ClientConfig(_, text, key, value) if !value.is_empty() => {
             format!("option {key}: {}", text.replace(value.as_str(), "…"))

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use prometheus_client::metrics::counter::Counter;
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::BaseRecord;
 
@@ -72,7 +73,17 @@ pub(super) fn build(
     Ok(built)
 }
 
-/// Asks librdkafka whether it takes the options; of the login and TLS nothing is read, which may be elsewhere.
+/// Asks librdkafka whether it takes one option.
+///
+/// # Errors
+/// Its own words, without the value.
+pub(super) fn option(name: &str, value: &str) -> Result<(), String> {
+    let mut alone = ClientConfig::new();
+    alone.set(name, value);
+    alone.create_native_config().map(drop).map_err(|fault| client::refusal(&fault))
+}
+
+/// Asks librdkafka whether it takes the options together; of the login and TLS nothing is read, which may be elsewhere.
 ///
 /// # Errors
 /// It refuses one, or two together.

@@ -9,8 +9,8 @@ fn numbers_without_a_unit_or_out_of_range_are_refused() {
 [delivery]
 work = 0
 unacknowledged = "many"
-memory = 67108864
-drain = 100
+memory = 64
+drain = 1
 ledger = "1 hour"
 visibility = "1 s"
 patience = "12 h"
@@ -27,15 +27,15 @@ patience = "12 h"
      3 | unacknowledged = "many"
        |                  ^^^^^^
 
-    certrelay.toml:4:10: mistake: a size needs a unit: write `memory = "67108864 B"` (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)
+    certrelay.toml:4:10: mistake: a size needs a unit: write `memory = "64 MiB"` (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)
        |
-     4 | memory = 67108864
-       |          ^^^^^^^^
+     4 | memory = 64
+       |          ^^
 
-    certrelay.toml:5:9: mistake: a duration needs a unit: write `drain = "100 s"` (units: ms, s, min, h, d)
+    certrelay.toml:5:9: mistake: a duration needs a unit: write `drain = "1 s"` (units: ms, s, min, h, d)
        |
-     5 | drain = 100
-       |         ^^^
+     5 | drain = 1
+       |         ^
 
     certrelay.toml:6:10: mistake: `ledger` must be a duration: a whole number and a unit, such as "100 s" (units: ms, s, min, h, d)
        |
@@ -192,7 +192,7 @@ drain "100 s"
      1 | [[source]
        |          ^
 
-    certrelay.toml:5:1: mistake: not TOML: duplicate key
+    certrelay.toml:5:1: mistake: not TOML: duplicate key `work`; the first is in line 4
        |
      5 | work = ********
        | ^^^^

@@ -1,0 +1,80 @@
+//! `check`: every mistake in one run.
+
+use std::fs;
+use std::path::Path;
+
+use super::{run, stderr};
+
+const ROUTED: &str = "[[route]]\nname = \"all\"\nsinks = [\"out\"]\n";
+
+/// What a command says of this configuration, with its exit code.
+fn said(command: &str, folder: &Path, config: &str) -> (Option<i32>, String) {
+    let path = folder.join("certrelay.toml");
+    fs::write(&path, config).expect("the configuration");
+    let output = run(&[command, "-c", path.to_str().expect("text")]);
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn values_options_of_the_client_and_the_table_of_accounts_are_checked_in_one_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = folder.path().join("accounts.csv");
+    fs::write(&table, "id,name\n12,shop\n").expect("the table");
+    let config = format!(
+        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[delivery]\nwork = 0\n[accounts]\nfile = \"accounts.csv\"\n\
+         [sink.out]\ntype = \"kafka\"\nbrokers = [\"broker.example.com:9094\"]\ntopic = \"all\"\n[sink.out.options]\n\
+         \"linger.ms\" = \"soon\"\n\"compression.type\" = \"zip\"\n\"batch.size\" = 100000\n"
+    );
+    for command in ["check", "run"] {
+        let (code, said) = said(command, folder.path(), &config);
+        assert_eq!(code, Some(64), "{said}");
+        for mistake in [
+            "certrelay.toml:7:8: mistake: `work`",
+            "certrelay.toml:15:15: mistake: option linger.ms",
+            "certrelay.toml:16:22: mistake: option compression.type",
+            "accounts.csv:2:1: mistake: `id`",
+            "certrelay.toml: 4 mistakes",
+        ] {
+            assert!(said.contains(mistake), "no {mistake:?} in {said}");
+        }
+        assert!(!said.contains("no mistakes") && !said.contains("soon"), "{said}");
+    }
+    fs::remove_file(table).expect("it is there");
+    let (code, said) = said("check", folder.path(), &config);
+    assert!(
+        code == Some(64) && said.contains("accounts.csv: mistake: [accounts] cannot"),
+        "{said}"
+    );
+}
+
+#[test]
+fn options_that_contradict_each_other_are_a_mistake_for_every_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[sink.out]\ntype = \"kafka\"\n\
+         brokers = [\"broker.example.com:9094\"]\ntopic = \"all\"\noptions = {{ \"max.in.flight\" = 100 }}\n"
+    );
+    let checked = said("check", folder.path(), &config);
+    assert!(checked.0 == Some(64) && checked.1.contains("max.in.flight"), "{checked:?}");
+    assert_eq!(said("run", folder.path(), &config), checked);
+}
+
+#[test]
+fn files_of_secrets_that_are_not_here_are_warned_about() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[sink.out]\ntype = \"splunk_hec\"\n\
+         endpoints = [\"https://hec.example.com:8088\"]\ntoken = {{ file = \"token\" }}\n\
+         tls = {{ ca_file = \"ca.pem\" }}\n"
+    );
+    let (code, warned) = said("check", folder.path(), &config);
+    assert_eq!(code, Some(0), "{warned}");
+    for (setting, file) in [("token", "token"), ("tls.ca", "ca.pem")] {
+        let place = folder.path().join(file);
+        let warning = format!("warning: sink.out.{setting}: {} cannot be read", place.display());
+        assert!(warned.contains(&warning), "no {warning:?} in {warned}");
+        fs::write(place, "x").expect("written");
+    }
+    let (_, silent) = said("check", folder.path(), &config);
+    assert!(!silent.contains("warning: "), "{silent}");
+}
