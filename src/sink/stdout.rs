@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use tokio_util::sync::CancellationToken;
+
 use super::lines::{BOUNDS, Lines, WriteLines};
 use super::{Built, Stop, handle};
 use crate::config::{SinkConfig, StdoutConfig};
@@ -16,31 +18,51 @@ pub(super) fn build(
     metrics: &Arc<Metrics>,
     stop: Stop,
 ) -> Built {
+    let closed = CancellationToken::new();
     let lines = Lines {
         name: config.name.clone(),
         format: config.format,
         render: crate::event::render,
         metrics: metrics.clone(),
-        writer: Arc::new(Mutex::new(Stream(io::stdout()))),
+        writer: Arc::new(Mutex::new(Stream { out: io::stdout(), closed: closed.clone() })),
     };
-    handle::start(config, lines, BOUNDS, metrics, stop)
+    let mut built = handle::start(config, lines, BOUNDS, metrics, stop);
+    if built.required {
+        let (driver, sink) = (built.driver, config.name.clone());
+        built.driver = Box::pin(async move {
+            // A pipe never gets another reader: without one there is nothing to wait for.
+            if closed.run_until_cancelled(driver).await.is_none() {
+                tracing::error!(sink, code = "stdout_closed", "{CLOSED}");
+            }
+        });
+    }
+    built
 }
 
+const CLOSED: &str =
+    "standard output was closed by its reader, so nothing more can be delivered there";
+
 /// A stream that cannot be taken back from: after a failure a reader may see a line twice.
-struct Stream<W>(W);
+struct Stream<W> {
+    out: W,
+    /// Said when nobody reads it any more.
+    closed: CancellationToken,
+}
 
 impl WriteLines for Stream<io::Stdout> {
     fn write_lines(&mut self, lines: &[u8]) -> Result<(), Why> {
         // Locked for the whole batch, so that two such sinks never mix their lines.
-        write_stream(&mut self.0.lock(), lines)
+        let written = write_stream(&mut self.out.lock(), lines);
+        if written.as_ref().is_err_and(|why| why.code == "stdout_closed") {
+            self.closed.cancel();
+        }
+        written
     }
 }
 
 fn write_stream(stream: &mut impl Write, lines: &[u8]) -> Result<(), Why> {
     stream.write_all(lines).and_then(|()| stream.flush()).map_err(|fault| match fault.kind() {
-        io::ErrorKind::BrokenPipe => {
-            Why::new("stdout_closed", "standard output was closed by its reader; start it again")
-        }
+        io::ErrorKind::BrokenPipe => Why::new("stdout_closed", CLOSED),
         _ => Why::new("stdout_failed", format!("cannot write to standard output: {fault}")),
     })
 }

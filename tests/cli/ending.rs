@@ -1,9 +1,11 @@
-//! How a service ends that cannot start, and what its log looks like.
+//! How a service ends that cannot start or cannot go on, and what its log looks like.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use super::{SAMPLES, run, stderr};
+use super::{SAMPLES, certrelay, run, stderr};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES)
@@ -57,4 +59,35 @@ fn a_secret_that_cannot_be_read_at_start_is_named_with_its_sink_and_setting() {
         let heard = refused(&config(&format!("{hec}{rest}"), "json"));
         assert!(heard.contains(said) && heard.contains("secret_unreadable"), "{heard}");
     }
+}
+
+#[test]
+fn a_service_whose_reader_has_gone_says_so_and_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, logs) = (folder.path().join("certrelay.toml"), folder.path().join("logs"));
+    let config = config("type = \"stdout\"", "text")
+        .replace(&format!("{:?}", samples().display().to_string()), "\"logs\"");
+    fs::write(&path, config).expect("the configuration");
+    fs::create_dir(&logs).expect("a folder");
+    let deliver = |id: &str| {
+        let record = format!(
+            r#"{{"eventVersion":"1.08","eventID":"{id}","eventName":"DeleteServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-01-02T03:04:05Z","awsRegion":"us-east-1"}}"#
+        );
+        fs::write(logs.join(".half"), record).expect("a file");
+        fs::rename(logs.join(".half"), logs.join(format!("{id}.json"))).expect("renamed");
+    };
+    deliver("first");
+    let mut command = certrelay();
+    command.args(["run", "-c"]).arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("certrelay runs");
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a line");
+    drop(reader);
+    deliver("later");
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{said}");
+    assert!(said.contains("standard output was closed by its reader"), "{said}");
+    assert!(said.contains("driver_failed"), "{said}");
 }
