@@ -2,13 +2,13 @@
 
 mod check;
 mod context;
-mod explain;
 mod ending;
-mod places;
-mod service;
+mod explain;
 mod folders;
-
+mod places;
 mod replay;
+mod service;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -86,6 +86,7 @@ fn exit_codes_are_0_1_and_64_and_usage_goes_to_stderr() {
         (&["check", "-c", "config/local.toml"], 0),
         (&["check", "-c", "config/local.toml", "--connect"], 0),
         (&["scan", "no/such/file"], 1),
+        (&["scan", SAMPLES, "--hash", "--all-events"], 64),
         (&["explain", "no/such/file"], 1),
         (&["healthcheck", "--address", "127.0.0.1:1"], 1),
         (&[], 64),
@@ -94,9 +95,9 @@ fn exit_codes_are_0_1_and_64_and_usage_goes_to_stderr() {
         (&["scan"], 64),
         (&["scan", SAMPLES, "--format", "xml"], 64),
         (&["check", "-c", "no/such.toml"], 64),
-        (&["run", "-c", "no/such.toml"], 64),
         (&["check", "-c", "https://example.com/certrelay.toml"], 64),
         (&["healthcheck", "--address", "localhost:9600"], 64),
+        (&["run", "-c", "no/such.toml"], 64),
         (&["explain", SAMPLES, "-c", "no/such.toml"], 64),
     ] {
         let output = run(arguments);
@@ -215,7 +216,6 @@ fn mistakes_of_a_configuration_go_to_stderr_with_their_lines() {
     }
 }
 
-/// A folder of samples, a collector, probes at any free port.
 #[test]
 fn what_is_no_address_and_no_place_of_a_configuration_is_told_what_to_write() {
     let said = stderr(&run(&["healthcheck", "--address", "localhost:9600"]));
@@ -224,6 +224,7 @@ fn what_is_no_address_and_no_place_of_a_configuration_is_told_what_to_write() {
     assert!(said.contains("a configuration is a file, `env:NAME`, `s3://bucket/key`"), "{said}");
 }
 
+/// A folder of samples, a collector, probes at any free port.
 fn to_splunk(url: &str, token: &str) -> String {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES);
     format!(

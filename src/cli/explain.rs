@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::format::{Format, shown};
+use super::optional;
 use super::scan::{self, Task};
-use super::{WithConfig, configuration, context};
-use crate::config::{Config, EventRule, OutputFormat, SinkConfig, SinkKind};
-use crate::event::{self, Context, Event};
+use crate::cloudtrail::Selection;
+use crate::config::{OutputFormat, SinkConfig, SinkKind};
+use crate::event::{self, Event};
 use crate::route::Router;
 use crate::telemetry::escape;
 
@@ -30,30 +30,23 @@ pub(super) struct Args {
 
 /// Where events would go.
 struct Destinations {
+    selection: Selection,
     router: Router,
     sinks: Vec<SinkConfig>,
 }
 
 pub(super) fn explain(args: &Args) -> ExitCode {
-    let config = match &args.config {
-        None => None,
-        Some(place) => match configuration(&WithConfig { config: place.clone() }) {
-            Ok(config) => Some(config),
-            Err(code) => return code,
-        },
+    let config = match optional(args.config.as_ref()) {
+        Ok(config) => config,
+        Err(code) => return code,
     };
-    let context = config.as_ref().map_or_else(Context::default, context::for_explain);
-    let (rules, options, destinations) = match config {
-        None => (EventRule::defaults(), Arc::default(), None),
-        Some(Config { events, options, routes, sinks, .. }) => {
-            let destinations = Destinations { router: Router::new(routes), sinks };
-            (events, Arc::new(options), Some(destinations))
-        }
-    };
+    let destinations = config.as_ref().map(|config| Destinations {
+        selection: Selection::new(config.events.clone()),
+        router: Router::new(config.routes.clone()),
+        sinks: config.sinks.clone(),
+    });
     let task = Task {
-        selection: scan::selection(args.all_events, rules),
-        options,
-        context,
+        reading: scan::reading(config, args.all_events),
         write: &|event, out| {
             out.extend_from_slice(event::explain(event).as_bytes());
             if let Some(destinations) = &destinations {
@@ -70,7 +63,9 @@ pub(super) fn explain(args: &Args) -> ExitCode {
     let (summary, printed) = scan::print(std::slice::from_ref(&args.path), &task);
     let others = summary.records.saturating_sub(summary.events + summary.bad);
     let hint = if others > 0 { "; --all-events explains those, too" } else { "" };
-    eprintln!("explained {}, none of ours {others}{hint}", summary.events);
+    let others_are =
+        if destinations.is_some() { "not selected by [events]" } else { "none of ours" };
+    eprintln!("explained {}, {others_are} {others}{hint}", summary.events);
     scan::exit_code(&summary, printed)
 }
 
@@ -83,6 +78,9 @@ fn payload(event: &Event, format: OutputFormat) -> String {
 impl Destinations {
     /// The routes that match, and each sink with its payload.
     fn of(&self, event: &Event) -> String {
+        if !self.selection.wants(&event.fields.source, &event.fields.name) {
+            return format!("{:<13}none: [events] does not select it\n", "route");
+        }
         let decision = self.router.decide(event);
         let mut text = format!("{:<13}{}\n", "route", escape(&decision.routes.join(" → ")));
         if decision.targets.is_empty() {

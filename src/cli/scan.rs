@@ -14,12 +14,14 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::format::Format;
-use crate::cloudtrail::Selection;
-use crate::config::EventRule;
-use crate::event::{self, Context};
+use super::{context, optional};
+use crate::cloudtrail::{DecoderSettings, Selection};
+use crate::config::{Config, Decode, EventRule};
+use crate::event::{self, Context, Event};
 use crate::telemetry::escape;
+use work::{Ended, News, Reading};
+
 pub(super) use work::Task;
-use work::{Ended, News};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +34,14 @@ pub(super) struct Args {
     /// Every record, not only those about IAM certificates
     #[arg(long)]
     all_events: bool,
+    /// Read and render as this configuration does: its limits in `[decode]`, its `[events]`, `[privacy]`, `[format]`
+    /// and `[accounts]`
+    #[arg(short, long, value_name = "CONFIG")]
+    config: Option<String>,
+    /// Print, instead of events, the SHA-256 of each file's uncompressed content, to compare with `hashValue` in
+    /// CloudTrail's digests
+    #[arg(long, conflicts_with_all = ["format", "all_events"])]
+    hash: bool,
 }
 
 /// The last line on stderr.
@@ -42,28 +52,44 @@ pub(super) struct Summary {
     pub(super) events: u64,
     pub(super) bad: u64,
     damaged: u64,
+    skipped: u64,
 }
 
 pub(super) fn scan(args: &Args) -> ExitCode {
+    let config = match optional(args.config.as_ref()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let mut reading = reading(config, args.all_events);
+    reading.decoder.limits.hash = args.hash;
     let format = args.format.into();
-    let task = Task {
-        selection: selection(args.all_events, EventRule::defaults()),
-        options: Arc::default(),
-        context: Context::default(),
-        write: &|event, lines| {
-            event::render(event, format, lines);
-    skipped: u64,
-            lines.push(b'\n');
-        },
+    let print_event = |event: &Event, lines: &mut Vec<u8>| {
+        event::render(event, format, lines);
+        lines.push(b'\n');
+    };
+    let task = if args.hash {
+        Task { reading, write: &|_, _| {} }
+    } else {
+        Task { reading, write: &print_event }
     };
     let (summary, printed) = print(&args.paths, &task);
     eprintln!("{summary}");
     exit_code(&summary, printed)
 }
 
-/// What is looked for: everything, or what these rules name.
-pub(super) fn selection(everything: bool, rules: Vec<EventRule>) -> Selection {
-    if everything { Selection::everything() } else { Selection::new(rules) }
+/// How records are read with this configuration, or without any. Nothing is hashed.
+pub(super) fn reading(config: Option<Config>, all_events: bool) -> Reading {
+    let context = config.as_ref().map_or_else(Context::default, context::for_reading);
+    let (rules, options, limits) = match config {
+        None => (EventRule::defaults(), Arc::default(), Decode::default()),
+        Some(Config { events, options, decode, .. }) => (events, Arc::new(options), decode),
+    };
+    let selection = if all_events { Selection::everything() } else { Selection::new(rules) };
+    let decoder = DecoderSettings {
+        selection: Arc::new(selection),
+        limits: Decode { hash: false, ..limits },
+    };
+    Reading { decoder, options, context }
 }
 
 /// Reads every file and prints what `task` makes of it; complaints and progress go to stderr.
@@ -93,8 +119,12 @@ pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<
             Ok(())
         }
         News::End(path, ended) => {
+            let hash = ended.result.as_ref().ok().and_then(|tally| tally.sha256.clone());
+            let hashed = hash.map_or(Ok(()), |hash| {
+                writeln!(out, "{hash}  {}", escape(&path.display().to_string()))
+            });
             summary.add(&bar, &path, ended);
-            Ok(())
+            hashed
         }
     });
     let printed = printed.and_then(|()| out.flush());

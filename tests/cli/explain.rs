@@ -74,6 +74,41 @@ fn what_is_not_ours_is_counted_and_explained_if_asked_for() {
 }
 
 #[test]
+fn with_a_configuration_records_are_read_and_selected_as_the_service_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    let config = r#"
+[[source]]
+directory = "logs"
+[decode]
+max_records = 1
+[events]
+include = ["ListSigningCertificates"]
+[[route]]
+name = "all"
+sinks = ["screen"]
+[sink.screen]
+type = "stdout"
+"#;
+    fs::write(&path, config).expect("the configuration");
+    let path = path.to_str().expect("text");
+    let whole = run(&["explain", one_file().to_str().expect("text"), "-c", path]);
+    assert_eq!(whole.status.code(), Some(1), "more records than [decode] allows");
+    assert!(stderr(&whole).contains("max_records"), "{}", stderr(&whole));
+
+    let record = r#"{"eventVersion":"1.08","eventID":"e-1","eventName":"DeleteServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-01-02T03:04:05Z","awsRegion":"us-east-1"}"#;
+    let one = folder.path().join("one.json");
+    fs::write(&one, record).expect("a record");
+    let one = one.to_str().expect("text");
+    let output = run(&["explain", one, "-c", path]);
+    let said = stderr(&output);
+    assert!(said.contains("explained 0, not selected by [events] 1; --all-events"), "{said}");
+    let page = stdout(&run(&["explain", one, "-c", path, "--all-events"]));
+    assert!(page.contains("route        none: [events] does not select it\n"), "{page}");
+    assert!(page.contains("ours         yes") && !page.contains("sent to"), "{page}");
+}
+
+#[test]
 fn nothing_in_a_record_moves_the_cursor_or_reverses_a_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hostile.json");

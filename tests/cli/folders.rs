@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use super::service::Service;
-use super::{one_file, run, stderr};
+use super::{one_file, run, stderr, stdout};
+use crate::support::samples::gzip;
 use crate::support::wait;
 
 /// A local copy of a bucket: one log, and what else CloudTrail and its neighbours write.
@@ -55,6 +58,43 @@ fn the_digests_of_a_copied_bucket_are_no_damage() {
         assert!(said.contains("passed over: digest: 1, the first "), "{said}");
         assert!(said.ends_with(&format!("damaged=0 skipped={skipped}\n")), "{said}");
     }
+}
+
+#[test]
+fn the_hash_of_a_file_is_that_of_its_content_as_in_a_digest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (plain, zipped) = (folder.path().join("a.json"), folder.path().join("b.json.gz"));
+    fs::write(&plain, "{\"Records\":[]}\n").expect("a file");
+    fs::write(&zipped, gzip(b"{\"Records\":[]}\n")).expect("a file");
+    let output = run(&["scan", "--hash", folder.path().to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let hash: String =
+        Sha256::digest("{\"Records\":[]}\n").iter().map(|b| format!("{b:02x}")).collect();
+    let lines = [plain, zipped].map(|path| format!("{hash}  {}\n", path.display()));
+    assert_eq!(stdout(&output), lines.concat());
+    let output = run(&["scan", "--hash", one_file().to_str().expect("text")]);
+    assert_eq!(stdout(&output).lines().count(), 1, "no events: {}", stdout(&output));
+}
+
+#[test]
+fn a_scan_keeps_to_the_limits_and_the_selection_of_a_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    let scan = |more: &str| {
+        let config = format!(
+            "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"screen\"]\n\
+             [sink.screen]\ntype = \"stdout\"\n{more}\n"
+        );
+        fs::write(&path, config).expect("the configuration");
+        let file = one_file();
+        run(&["scan", file.to_str().expect("text"), "-c", path.to_str().expect("text")])
+    };
+    let output = scan("[decode]\nmax_records = 1\nhash = true");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("max_records"), "{}", stderr(&output));
+    let output = scan("[events]\ninclude = [\"StopLogging\"]");
+    let said = stderr(&output);
+    assert!(output.status.code() == Some(0) && said.contains(" events=0 "), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,8 +17,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use time::OffsetDateTime;
 
 use super::files::Input;
-use crate::cloudtrail::{BadRecord, Decoder, DecoderSettings, Found, Origin, Selection, Tally};
-use crate::config::{Decode, EventOptions};
+use crate::cloudtrail::{BadRecord, Decoder, DecoderSettings, Found, Origin, Tally};
+use crate::config::EventOptions;
 use crate::event::{Arrival, Context, Event, Lane};
 use crate::telemetry::escape;
 
@@ -59,14 +59,20 @@ pub(super) struct Ended {
     pub(super) result: Result<Tally, String>,
 }
 
-/// What is done with every file.
-pub(in crate::cli) struct Task<'t> {
-    /// Which records.
-    pub(in crate::cli) selection: Selection,
-    /// How they are read.
+/// How files and records are read.
+pub(in crate::cli) struct Reading {
+    /// Which records, and the limits of a file.
+    pub(in crate::cli) decoder: DecoderSettings,
+    /// How they become events.
     pub(in crate::cli) options: Arc<EventOptions>,
     /// What is known beside the records.
     pub(in crate::cli) context: Context,
+}
+
+/// What is done with every file.
+pub(in crate::cli) struct Task<'t> {
+    /// How.
+    pub(in crate::cli) reading: Reading,
     /// Appends what is printed for an event, line end included.
     pub(in crate::cli) write: &'t (dyn Fn(&Event, &mut Vec<u8>) + Sync),
 }
@@ -83,14 +89,12 @@ pub(super) fn each(
     task: &Task<'_>,
     mut print: impl FnMut(News) -> io::Result<()>,
 ) -> io::Result<()> {
-    let settings =
-        DecoderSettings { selection: Arc::new(task.selection.clone()), limits: Decode::default() };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
     let (line, printed) = sync_channel(2 * workers.max(1));
     let queue: Queue = Mutex::new(Some((inputs.into_iter().peekable(), line)));
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            let (queue, decoder) = (&queue, Decoder::new(settings.clone()));
+            let (queue, decoder) = (&queue, Decoder::new(task.reading.decoder.clone()));
             scope.spawn(move || work(queue, decoder, task));
         }
         if workers == 0 {
@@ -222,7 +226,8 @@ impl OneFile<'_> {
                     let origin = Origin::File { path: self.path.to_owned(), index: record.index };
                     let seen = OffsetDateTime::now_utc();
                     let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
-                    Event::read_in(record, arrival, &self.task.options, &self.task.context)
+                    let Reading { options, context, .. } = &self.task.reading;
+                    Event::read_in(record, arrival, options, context)
                 }
             };
             match read {
