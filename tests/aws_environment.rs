@@ -78,12 +78,14 @@ async fn aws_clients_trust_the_authorities_of_aws_ca_bundle_and_without_it_not_t
     let world = World::start(Plan::default()).await.expect("the stand-ins");
     let (url, _tasks) = tls_in_front_of(world.sqs_http.url()).await;
     let endpoint = ("AWS_ENDPOINT_URL_SQS", url);
+    let buckets = ("AWS_ENDPOINT_URL_S3", world.s3.url());
     let bundle = ("AWS_CA_BUNDLE", pem("ca.pem").display().to_string());
-    let (code, said) = check(&world.queue_url(), &[endpoint.clone(), bundle]).await;
+    let (code, said) =
+        check(&world.queue_url(), &[endpoint.clone(), buckets.clone(), bundle]).await;
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "one call over TLS arrived");
 
-    let (code, said) = check(&world.queue_url(), &[endpoint]).await;
+    let (code, said) = check(&world.queue_url(), &[endpoint, buckets]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("sqs_unreachable") && said.contains("certificate"), "{said}");
     assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "nothing more did");
@@ -125,16 +127,25 @@ async fn fips_and_dual_stack_endpoints_are_asked_for_through_the_proxy() {
     let proxy = Proxy::start();
     let through = ("HTTPS_PROXY", proxy.url.clone());
     let on = |name| (name, "true".to_owned());
-    for (variables, host) in [
-        (vec![], "sqs.us-east-1.amazonaws.com"),
-        (vec![on("AWS_USE_FIPS_ENDPOINT")], "sqs-fips.us-east-1.amazonaws.com"),
-        (vec![on("AWS_USE_DUALSTACK_ENDPOINT")], "sqs.us-east-1.api.aws"),
+    for (variables, queue, objects) in [
+        (vec![], "sqs.us-east-1.amazonaws.com", "s3.us-east-1.amazonaws.com"),
+        (
+            vec![on("AWS_USE_FIPS_ENDPOINT")],
+            "sqs-fips.us-east-1.amazonaws.com",
+            "s3-fips.us-east-1.amazonaws.com",
+        ),
+        (
+            vec![on("AWS_USE_DUALSTACK_ENDPOINT")],
+            "sqs.us-east-1.api.aws",
+            "s3.dualstack.us-east-1.amazonaws.com",
+        ),
     ] {
         let variables = [vec![through.clone()], variables].concat();
         let (code, said) = check(QUEUE, &variables).await;
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("sqs_unreachable"), "{said}");
-        let asked = BTreeSet::from([format!("CONNECT {host}:443 HTTP/1.1")]);
-        assert_eq!(proxy.asked(), asked, "{said}");
+        let hosts = [queue.to_owned(), format!("audit-logs.{objects}")];
+        let asked = hosts.map(|host| format!("CONNECT {host}:443 HTTP/1.1"));
+        assert_eq!(proxy.asked(), BTreeSet::from(asked), "{said}");
     }
 }

@@ -1,8 +1,11 @@
-//! `check --connect`: asks every queue, every secret that AWS keeps and every sink whether it would work with us, and changes nothing.
+//! `check --connect`: asks every queue and bucket, every secret that AWS keeps, every sink and the dead-letter place whether
+//! it would work with us, and changes nothing.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, FileConfig, SinkConfig, SinkKind, SourceKind};
 use crate::outcome::Why;
 use crate::pipeline;
 use crate::queue::{QueueFacts, warnings};
@@ -32,14 +35,39 @@ pub(super) async fn connect(config: &Config) -> bool {
         let answer = answer.map(|facts| facts.as_ref().map(warnings).unwrap_or_default());
         all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
+    match pipeline::places(config, None).await {
+        Err(why) => return tell("buckets", Err(why)),
+        Ok(answers) => {
+            for (place, answer) in answers {
+                all_good &= tell(&place, answer.map(|warning| warning.into_iter().collect()));
+            }
+        }
+    }
     for one in &config.sinks {
-        let answer = match pipeline::sink_credentials(config, one, None).await {
-            Ok(credentials) => sink::probe(one, credentials).await.map(|()| Vec::new()),
-            Err(why) => Err(why),
+        let answer = match (&one.kind, pipeline::sink_credentials(config, one, None).await) {
+            (SinkKind::File(file), _) => opened(one, file),
+            (_, Ok(credentials)) => sink::probe(one, credentials).await,
+            (_, Err(why)) => Err(why),
         };
-        all_good &= tell(&format!("sink {}", one.name), answer);
+        all_good &= tell(&format!("sink {}", one.name), answer.map(|()| Vec::new()));
     }
     all_good
+}
+
+/// Opens the file as it is, or sees that there is a folder to make it in.
+fn opened(sink: &SinkConfig, file: &FileConfig) -> Result<(), Why> {
+    let opened = OpenOptions::new().append(true).open(&file.path);
+    let (opened, place) = match opened {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => {
+            let folder = file.path.parent().unwrap_or(&file.path);
+            (std::fs::read_dir(folder).map(drop), folder)
+        }
+        opened => (opened.map(drop), file.path.as_path()),
+    };
+    opened.map_err(|cause| {
+        let text = format!("sink.{}.path: cannot open {}: {cause}", sink.name, place.display());
+        Why::new("file_failed", text)
+    })
 }
 
 /// A folder has no settings; it can be listed or not.

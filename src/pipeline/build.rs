@@ -147,7 +147,7 @@ pub async fn sink_credentials(
     Ok(own.credentials_provider())
 }
 
-fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
+pub(super) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
     let endpoint = config.aws.sqs_endpoint.as_ref().map(Url::as_str);
     SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility)
 }

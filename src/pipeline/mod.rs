@@ -20,6 +20,7 @@ mod inline;
 mod ledger;
 mod message;
 mod object;
+mod places;
 mod receive;
 mod replay;
 mod secrets;
@@ -59,6 +60,7 @@ pub use dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
 };
 pub use decode::Executor;
+pub use places::places;
 pub use replay::{LetterSource, Replayed, replay};
 pub use secrets::secrets;
 pub use surroundings::{Surroundings, Unusable};

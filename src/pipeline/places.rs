@@ -1,0 +1,75 @@
+//! Whether the buckets and the dead-letter place of a configuration are there, for `check --connect`: nothing is
+//! written. The service itself needs no right to list or to describe, so being refused that is no fault.
+
+use std::path::Path;
+
+use aws_config::SdkConfig;
+
+use super::aws::Configurations;
+use super::build::{first_region, own_store, queue, queue_and_store};
+use crate::config::{Config, DeadLetterConfig, LetterPlace, SourceKind};
+use crate::outcome::Why;
+use crate::queue::Queue as _;
+use crate::store::{Ask, S3Store, StoreErrorKind};
+
+/// What a place answers: a warning where no more can be told.
+type Answer = Result<Option<String>, Why>;
+
+/// Asks every bucket that is read and the place of dead letters.
+///
+/// # Errors
+/// What the environment asks of AWS's clients and cannot be had.
+pub async fn places(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<(String, Answer)>, Why> {
+    let mut answers = Vec::new();
+    for source in &config.sources {
+        if let SourceKind::Sqs { .. } = source.kind {
+            let (_, store) = queue_and_store(config, source, aws.clone()).await?;
+            for bucket in &source.buckets {
+                let answer = listed(&store, &bucket.name, "").await;
+                answers.push((format!("bucket {}", bucket.name), answer));
+            }
+        }
+    }
+    let DeadLetterConfig::Letters { place, .. } = &config.dead_letter else { return Ok(answers) };
+    let (name, answer) = match place {
+        LetterPlace::Directory(path) => (path.display().to_string(), folder(path)),
+        LetterPlace::S3 { bucket, prefix } => {
+            let store = own_store(config, aws).await?;
+            (format!("s3://{bucket}/{prefix}"), listed(&store, bucket, prefix).await)
+        }
+        LetterPlace::Sqs { queue_url, region } => {
+            let region = region.as_deref().unwrap_or_else(|| first_region(config));
+            let own = Configurations::new(aws).of(None, region, &config.aws).await?;
+            let answer = match queue(config, &own, queue_url, region).facts().await {
+                Err(why) if why.code == "sqs_access_denied" => Ok(Some(unknown(&why.text))),
+                answer => answer.map(|_| None),
+            };
+            (queue_url.to_string(), answer)
+        }
+    };
+    answers.push((format!("dead letters {name}"), answer));
+    Ok(answers)
+}
+
+async fn listed(store: &S3Store, bucket: &str, prefix: &str) -> Answer {
+    match store.list(bucket, Ask { prefix, folders: true, ..Ask::default() }).await {
+        Ok(_) => Ok(None),
+        Err(cause) if cause.kind == StoreErrorKind::Forbidden => Ok(Some(unknown(&cause.text))),
+        Err(cause) => Err(Why::new(cause.kind.code(), cause.text)),
+    }
+}
+
+fn unknown(refusal: &str) -> String {
+    format!("we may not ask, so nothing is known of it ({refusal})")
+}
+
+/// Made with the first letter, if something does not stand in its way.
+fn folder(path: &Path) -> Answer {
+    match path.ancestors().find(|above| above.exists()) {
+        Some(above) if !above.is_dir() => {
+            let text = format!("{} is no folder", above.display());
+            Err(Why::new("dead_letter_failed", text))
+        }
+        _ => Ok(None),
+    }
+}
