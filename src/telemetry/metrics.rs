@@ -2,7 +2,7 @@
 //!
 //! Two identities hold after quiescence, and a test proves both. Per object: `records_read =
 //! filtered + bad + duplicate + discarded + routed`. Per sink: `sink_routed = delivered +
-//! dead_lettered + dropped + failed` where `failed` pairs went back to the queue.
+//! dead_lettered + dropped`. `failed` is no part of it: it counts tries, and each such pair comes again.
 
 use std::sync::atomic::AtomicU64;
 
