@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Below this, a few restarts or one short outage move good messages to the dead-letter queue.
-const FEW_RECEIVES: u64 = 5;
+/// Below this, a few restarts or one short outage move good messages to the dead-letter queue: nine
+/// releases are over in less than an hour.
+const FEW_RECEIVES: u64 = 10;
+
+/// So many releases, each up to a quarter of an hour long, take twelve hours or more.
+const ENOUGH_RECEIVES: u64 = 100;
 
 /// Below this, other consumers and redriven messages return while they are still worked on.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
@@ -100,7 +104,7 @@ pub fn warnings(facts: &QueueFacts) -> Vec<String> {
         ),
         Some(redrive) if redrive.max_receive_count < FEW_RECEIVES => warnings.push(format!(
             "the queue's maxReceiveCount is {}: a few restarts or a short outage move good messages \
-             to {}; set it to {FEW_RECEIVES} or more",
+             to {}; set it to {ENOUGH_RECEIVES}, which outlasts twelve hours",
             redrive.max_receive_count, redrive.dead_letter_arn
         )),
         Some(_) => {}
@@ -176,9 +180,10 @@ mod tests {
 
     #[test]
     fn a_receive_count_that_a_short_outage_exhausts_is_warned_about() {
-        let low = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:111122223333:dead","maxReceiveCount":4}"#;
+        let low = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:111122223333:dead","maxReceiveCount":9}"#;
         let [warning] = <[String; 1]>::try_from(with("RedrivePolicy", low)).expect("one");
-        assert!(warning.contains("maxReceiveCount is 4"), "{warning}");
+        assert!(warning.contains("maxReceiveCount is 9"), "{warning}");
+        assert!(warning.contains("set it to 100"), "{warning}");
     }
 
     #[test]
