@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
+
 /// Longest time a released message stays hidden: a fault that lasts is looked at four times an hour.
 pub const MAX_RELEASE: Duration = Duration::from_secs(15 * 60);
 
@@ -44,6 +46,24 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// What to do, if `error` comes from there being no credentials to ask AWS with: nothing was sent, so
+/// that neither the way nor the service is to blame.
+pub(crate) fn without_credentials(
+    error: &(dyn std::error::Error + 'static),
+) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<CredentialsError>() {
+            return Some(
+                "; look at the task's role (on ECS), AWS_PROFILE or AWS_ACCESS_KEY_ID, and where a `role` is \
+                 configured at its trust policy",
+            );
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// What became of one event at one sink.

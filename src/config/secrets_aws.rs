@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::operation::RequestId;
 use futures_util::future::BoxFuture;
 
 use super::{Stage, Version, Versions};
-use crate::outcome::{Why, causes};
+use crate::outcome::{Why, causes, without_credentials};
 
 /// A sink waits for the answer, retries of the SDK included.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -81,7 +81,7 @@ where
             "; allow secretsmanager:GetSecretValue on it, and kms:Decrypt on its key"
         }
         Some("ResourceNotFoundException") => "; a name is looked up in the region of the queue",
-        _ => "",
+        _ => without_credentials(fault).unwrap_or_default(),
     };
     Why::new("secret_unreadable", format!("aws_secret {id}: {said}{todo}"))
 }

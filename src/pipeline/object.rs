@@ -246,6 +246,7 @@ async fn failed(
         | StoreErrorKind::Server
         | StoreErrorKind::ShortBody
         | StoreErrorKind::Timeout
+        | StoreErrorKind::Credentials
         | StoreErrorKind::Other => FaultPolicy::Retry,
     };
     match policy {

@@ -32,11 +32,17 @@ pub(super) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
                 tracing::warn!(queue = name, code = "queue_settings", "{warning}");
             }
         }
-        Err(why) => tracing::warn!(
-            queue = name,
-            code = why.code,
-            "the queue's settings are not known, so nothing can be said about its redrive policy; \
-             allow sqs:GetQueueAttributes: {why}"
-        ),
+        Err(why) => {
+            let advice = match why.code {
+                "sqs_access_denied" => "; allow sqs:GetQueueAttributes",
+                _ => "",
+            };
+            tracing::warn!(
+                queue = name,
+                code = why.code,
+                "the queue's settings are not known, so nothing can be said about its redrive \
+                 policy{advice}: {why}"
+            );
+        }
     }
 }

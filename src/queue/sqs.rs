@@ -26,7 +26,7 @@ pub use self::send::MAX_BODY;
 
 use super::facts::QueueFacts;
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, Receipt};
-use crate::outcome::{Why, causes};
+use crate::outcome::{Why, causes, without_credentials};
 
 /// The longest `WaitTimeSeconds` there is; shorter ones ask only some of SQS's hosts and cost more.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -166,7 +166,9 @@ impl SqsQueue {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
+        let advice = without_credentials(error);
         let code = match error {
+            _ if advice.is_some() => "sqs_credentials",
             SdkError::TimeoutError(_) => "sqs_timeout",
             SdkError::DispatchFailure(failure) if failure.is_timeout() => "sqs_timeout",
             SdkError::DispatchFailure(_) => "sqs_unreachable",
@@ -182,6 +184,7 @@ impl SqsQueue {
         let request_id = error.meta().request_id().unwrap_or("none");
         let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         let _ = write!(text, " (HTTP status {status}, request id {request_id})");
+        text.push_str(advice.unwrap_or_default());
         Why::new(code, text)
     }
 

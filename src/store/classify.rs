@@ -26,7 +26,7 @@ pub(super) fn classify(
     use StoreErrorKind as Kind;
     let code = code.unwrap_or_default();
     if OURS.contains(&code) {
-        return Kind::Other;
+        return Kind::Credentials;
     }
     // With the colon it is an action or an ARN: buckets and roles may have `kms` in their names.
     let of_kms = code.starts_with("KMS.")
@@ -90,10 +90,10 @@ mod tests {
             (Some("InternalError"), "kms is busy", Some(500), Kind::Server),
             (None, "", Some(502), Kind::Server),
             (Some("RequestTimeout"), "", Some(400), Kind::Timeout),
-            (Some("ExpiredToken"), "The provided token has expired.", Some(400), Kind::Other),
-            (Some("InvalidAccessKeyId"), "", Some(403), Kind::Other),
-            (Some("SignatureDoesNotMatch"), "", Some(403), Kind::Other),
-            (Some("RequestTimeTooSkewed"), "", Some(403), Kind::Other),
+            (Some("ExpiredToken"), "The provided token has expired.", Some(400), Kind::Credentials),
+            (Some("InvalidAccessKeyId"), "", Some(403), Kind::Credentials),
+            (Some("SignatureDoesNotMatch"), "", Some(403), Kind::Credentials),
+            (Some("RequestTimeTooSkewed"), "", Some(403), Kind::Credentials),
             (Some("PermanentRedirect"), "", Some(301), Kind::Other),
             (Some("SomethingNew"), "", Some(400), Kind::Other),
             (None, "", None, Kind::Other),

@@ -108,7 +108,9 @@ pub enum StoreErrorKind {
     ShortBody,
     /// Nothing came in time.
     Timeout,
-    /// Anything else: DNS, TLS, credentials, an unknown code. Retried.
+    /// AWS gives us no credentials, or S3 does not take them: nothing is known of the object.
+    Credentials,
+    /// Anything else: DNS, TLS, an unknown code. Retried.
     Other,
 }
 
@@ -126,6 +128,7 @@ impl StoreErrorKind {
             Self::Server => "s3_server_error",
             Self::ShortBody => "short_body",
             Self::Timeout => "s3_timeout",
+            Self::Credentials => "s3_credentials",
             Self::Other => "s3_other",
         }
     }

@@ -24,7 +24,7 @@ pub use self::listing::{Ask, Listed, Listing};
 
 use super::classify::classify;
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
-use crate::outcome::causes;
+use crate::outcome::{causes, without_credentials};
 
 /// Clients kept, and bucket regions remembered, at most; beyond it the memory starts afresh.
 const REMEMBERED: usize = 64;
@@ -241,7 +241,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
+    let advice = without_credentials(error);
     let kind = match error {
+        _ if advice.is_some() => StoreErrorKind::Credentials,
         SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => StoreErrorKind::Other,
@@ -257,6 +259,7 @@ where
     let request_id = error.meta().request_id().unwrap_or("none");
     let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
     let _ = write!(text, " (HTTP status {status}, request id {request_id})");
+    text.push_str(advice.unwrap_or_default());
     StoreError { kind, text }
 }
 

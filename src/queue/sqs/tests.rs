@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -165,4 +167,32 @@ async fn the_facts_of_a_queue_are_read_from_its_attributes() {
     let facts = server.queue.facts().await.expect("answered").expect("facts");
     assert_eq!(facts.redrive.map(|redrive| redrive.max_receive_count), Some(7));
     assert_eq!(facts.retention, Some(Duration::from_secs(345_600)));
+}
+
+/// A chain of providers of which none has anything.
+#[derive(Debug)]
+struct Nobody;
+
+impl ProvideCredentials for Nobody {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nothing in the chain")))
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_unreachable_and_the_role_is_named() {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(SharedCredentialsProvider::new(Nobody))
+        .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
+        .build();
+    let queue = SqsQueue::new(&config, URL, "us-east-1", Some("http://127.0.0.1:1"), READ_TIME);
+    let why = queue.receive(1).await.expect_err("no credentials");
+    assert_eq!(why.code, "sqs_credentials");
+    for part in [URL, "nothing in the chain", "task's role"] {
+        assert!(why.text.contains(part), "{part} in {why}");
+    }
 }
