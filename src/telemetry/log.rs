@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogConfig;
 use crate::outcome::Why;
 
-/// Starts logging.
+/// Starts logging; the first line says which version it is that logs.
 ///
 /// # Errors
 /// The filter in `[log] level` cannot be read, or a logger is set already.
@@ -23,7 +23,9 @@ pub fn init(config: &LogConfig) -> Result<(), Why> {
             && std::env::var_os("NO_COLOR").is_none_or(|off| off.is_empty());
         builder.with_ansi(colours).with_target(false).try_init()
     };
-    started.map_err(|cause| Why::new("log_start", format!("the log cannot start: {cause}")))
+    started.map_err(|cause| Why::new("log_start", format!("the log cannot start: {cause}")))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "certrelay starts");
+    Ok(())
 }
 
 /// `value` with control, ANSI and bidirectional characters written as `\u{…}`: keys and bodies are

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Label: a sink's name.
@@ -156,6 +157,8 @@ impl Metrics {
     #[rustfmt::skip] // a table: one metric a line
     pub fn new() -> Self {
         let mut r = Registry::with_prefix("certrelay");
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        r.register("build", "Which certrelay this is", build);
         let sink_lag: Lag = Family::new_with_constructor(lag_buckets);
         r.register_with_unit(
             "sink_lag",
@@ -244,5 +247,7 @@ mod tests {
             text.contains("certrelay_sink_lag_seconds_bucket{le=\"60.0\",sink=\"soc\"} 1"),
             "{text}"
         );
+        let build = concat!("certrelay_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1");
+        assert!(text.contains(build), "{text}");
     }
 }

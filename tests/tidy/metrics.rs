@@ -36,9 +36,9 @@ fn documented(page: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Prometheus adds the unit and `_total`; the page has the full name.
+/// Prometheus adds the unit and `_total`, or `_info`; the page has the full name.
 fn is_same(registered: &str, documented: &str) -> bool {
-    let units = ["", "_seconds", "_bytes"];
+    let units = ["", "_seconds", "_bytes", "_info"];
     let rest = documented.strip_prefix(registered);
     rest.is_some_and(|rest| units.contains(&rest.strip_suffix("_total").unwrap_or(rest)))
 }
