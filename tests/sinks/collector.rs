@@ -69,7 +69,7 @@ impl Soc {
         let text = format!(
             r#"
             [[source]]
-            directory = "."
+            directory = "examples"
             [[route]]
             name = "all"
             sinks = ["soc"]

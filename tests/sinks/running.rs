@@ -49,7 +49,7 @@ fn whole(lines: &str) -> String {
     format!(
         r#"
         [[source]]
-        directory = "."
+        directory = "examples"
 
         [[route]]
         name = "all"

@@ -18,7 +18,7 @@ fn config(moto: &str, hec: &str, secret: &str) -> Config {
     let text = format!(
         r#"
         [[source]]
-        directory = "."
+        directory = "examples"
         [[route]]
         name = "all"
         sinks = ["soc"]
@@ -119,7 +119,7 @@ async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
     let text = format!(
         r#"
         [[source]]
-        directory = "."
+        directory = "examples"
         [[route]]
         name = "all"
         sinks = ["lake"]

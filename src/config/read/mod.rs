@@ -10,6 +10,7 @@ mod kafka;
 mod kafka_login;
 mod mapping;
 mod registry;
+mod rings;
 mod route;
 mod secret;
 mod service;
@@ -51,6 +52,7 @@ pub(super) fn document<'t>(
     let log = service::log(&top);
 
     check::sources(&top, &sources, dead_letter.as_ref());
+    rings::check(&top, &sources, dead_letter.as_ref());
     check::regions(&top, &sources, &events);
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);

@@ -1,6 +1,6 @@
 //! Mistakes about sources and dead letters.
 
-use super::super::{mistakes, sound_with};
+use super::super::{mistakes, parse, sound_with};
 
 #[test]
 fn a_source_is_a_queue_with_buckets_or_a_folder() {
@@ -245,4 +245,46 @@ fn a_selection_of_iam_without_its_region_is_warned_about() {
     assert_eq!(warnings("regions = [\"eu-west-1\", \"us-east-1\"]", "\"server-certificate\""), 0);
     assert_eq!(warnings("", "\"server-certificate\""), 0);
     assert_eq!(warnings("regions = [\"eu-west-1\"]", acm), 0);
+}
+
+#[test]
+fn letters_that_their_own_source_would_read_are_refused() {
+    let queue = "https://sqs.us-east-1.amazonaws.com/111122223333/objects";
+    for letters in [queue, "https://us-east-1.queue.amazonaws.com/111122223333/objects"] {
+        let said = mistakes(&sound_with(&format!(
+            "[[source]]\nqueue_url = \"{queue}\"\nbuckets = [\"audit-logs\"]\n[dead_letter]\nsqs = \"{letters}\"\n"
+        )));
+        let expected = "certrelay.toml:4:1: mistake: a [[source]] reads this queue";
+        assert!(said.contains(expected) && said.contains("1 mistake"), "{said}");
+    }
+    for (source, dead_letter) in
+        [("in", "[dead_letter]\ndirectory = \"in/../in/dead\"\n"), (".", "")]
+    {
+        let text = format!("[[source]]\ndirectory = \"{source}\"\n{dead_letter}");
+        let said = mistakes(&sound_with(&text));
+        assert!(said.contains("into the folder that a [[source]] reads"), "{said}");
+    }
+}
+
+#[test]
+fn letters_in_a_bucket_that_is_read_are_warned_about_unless_their_keys_are_left_out() {
+    let warnings = |keys: &str, bucket: &str| {
+        let text = format!(
+            r#"
+[[source]]
+queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
+buckets = ["audit-logs"]
+keys = {keys}
+[dead_letter]
+s3 = "s3://{bucket}/letters/"
+"#
+        );
+        let config = parse(&sound_with(&text)).expect("no mistake");
+        config.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let all = r#"{ include = ["**"] }"#;
+    let [warning] = <[String; 1]>::try_from(warnings(all, "audit-logs")).expect("one");
+    assert!(warning.contains("a [[source]] reads this bucket"), "{warning}");
+    assert_eq!(warnings(all, "letters"), Vec::<String>::new());
+    assert_eq!(warnings(r#"{ exclude = ["letters/**"] }"#, "audit-logs"), Vec::<String>::new());
 }
