@@ -24,6 +24,7 @@ mod event_stories;
 mod event_trail;
 mod event_validators;
 mod first_run;
+mod first_signs;
 mod fuzzing;
 mod letters;
 mod pipeline;

@@ -22,6 +22,7 @@ mod message;
 mod object;
 mod places;
 mod receive;
+mod refusals;
 mod replay;
 mod secrets;
 mod start;
@@ -51,6 +52,7 @@ use gates::Gates;
 use in_hand::InHand;
 use ledger::Ledger;
 use receive::Receiver;
+use refusals::Refusals;
 use wire::{Post, RunningSource, Wire};
 
 pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfill, source_of};
@@ -184,8 +186,8 @@ fn assemble(
         drivers.spawn(keeping);
         drivers.spawn(settling);
         let Source { queue, store, policy } = source;
-        let filtering = Filtering::default();
-        let source = RunningSource { queue, store, policy, filtering, keeper, settler };
+        let (filtering, refusals) = (Filtering::default(), Refusals::default());
+        let source = RunningSource { queue, store, policy, filtering, refusals, keeper, settler };
         sources.push(Arc::new(source));
     }
     let wire = Arc::new(Wire {

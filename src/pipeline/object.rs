@@ -193,7 +193,10 @@ async fn read(
 ) -> Read {
     let place = || escape(&object.location.to_string());
     let body = match source.store.open(object, if_match).await {
-        Ok(body) => body,
+        Ok(body) => {
+            source.refusals.read(source.queue.name(), &wire.health);
+            body
+        }
         Err(cause) => {
             return Read::Ended(failed(wire, source, object, cause.kind, cause.text).await);
         }
@@ -252,6 +255,10 @@ async fn failed(
     match policy {
         FaultPolicy::DeadLetter => condemn(wire, object, why).await,
         FaultPolicy::Retry => {
+            use StoreErrorKind::{Credentials, Forbidden, KmsDenied};
+            if matches!(kind, Forbidden | KmsDenied | Credentials) {
+                source.refusals.refused(source.queue.name(), &wire.health, &why);
+            }
             wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
             Verdict::Retry(why)
         }

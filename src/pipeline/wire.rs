@@ -17,6 +17,7 @@ use super::gates::Gates;
 use super::in_hand::InHand;
 use super::ledger::Ledger;
 use super::message::Keep;
+use super::refusals::Refusals;
 use super::surroundings::Surroundings;
 use crate::cloudtrail::{BadRecord, Record};
 use crate::config::{EventOptions, FaultPolicies, KeyFilter};
@@ -76,6 +77,7 @@ pub(super) struct RunningSource {
     pub(super) store: Arc<dyn Store>,
     pub(super) policy: SourcePolicy,
     pub(super) filtering: Filtering,
+    pub(super) refusals: Refusals,
     pub(super) keeper: LeaseKeeper,
     pub(super) settler: Settler,
 }

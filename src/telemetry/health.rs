@@ -43,6 +43,8 @@ type SinkProbe = Box<dyn Fn() -> Vec<(String, bool, Result<String, Why>)> + Send
 /// What the probes are answered from.
 pub struct Health {
     sources: Mutex<BTreeMap<String, SourceHealth>>,
+    /// Sources that are refused every object, and why.
+    refused: Mutex<BTreeMap<String, Why>>,
     sinks: Mutex<Option<SinkProbe>>,
     draining: AtomicBool,
     beat: Mutex<Instant>,
@@ -56,6 +58,7 @@ impl Health {
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             sources: Mutex::default(),
+            refused: Mutex::default(),
             sinks: Mutex::default(),
             draining: AtomicBool::new(false),
             beat: Mutex::new(Instant::now()),
@@ -67,6 +70,15 @@ impl Health {
     /// Notes how the source `name` is doing.
     pub fn source(&self, name: &str, health: SourceHealth) {
         lock(&self.sources).insert(name.to_owned(), health);
+    }
+
+    /// Notes why the source `name` can read no object, or that it can.
+    pub fn objects(&self, name: &str, refused: Option<Why>) {
+        let mut all = lock(&self.refused);
+        match refused {
+            Some(why) => all.insert(name.to_owned(), why),
+            None => all.remove(name),
+        };
     }
 
     /// Says how the sinks can be asked.
@@ -99,16 +111,23 @@ impl Health {
         let draining = self.draining.load(Ordering::Relaxed);
         let mut ready = !draining;
         let mut sources = Vec::new();
+        let refused = lock(&self.refused);
         for (name, health) in lock(&self.sources).iter() {
-            ready &= matches!(health, SourceHealth::Up);
-            sources.push(match health {
-                SourceHealth::Starting => json!({"name": name, "state": "starting"}),
-                SourceHealth::Up => json!({"name": name, "state": "up"}),
-                SourceHealth::Failing(why) => {
-                    json!({"name": name, "state": "failing", "code": why.code, "error": why.text})
+            let (state, why) = match (health, refused.get(name)) {
+                (SourceHealth::Starting, _) => ("starting", None),
+                (SourceHealth::Failing(why), _) => ("failing", Some(why)),
+                (SourceHealth::Up, Some(why)) => ("refused", Some(why)),
+                (SourceHealth::Up, None) => ("up", None),
+            };
+            ready &= state == "up";
+            sources.push(match why {
+                None => json!({"name": name, "state": state}),
+                Some(why) => {
+                    json!({"name": name, "state": state, "code": why.code, "error": why.text})
                 }
             });
         }
+        drop(refused);
         let mut sinks = Vec::new();
         for (name, required, state) in lock(&self.sinks).as_ref().map_or_else(Vec::new, |ask| ask())
         {

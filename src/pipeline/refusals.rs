@@ -1,0 +1,139 @@
+//! What is said about objects that are there and that we may not read. Only an operator can mend that, and nothing else
+//! shows it for half a day: the messages are released, and one received three times leaves the queue's own age metric.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::outcome::Why;
+use crate::telemetry::{Health, escape};
+
+/// A code is said once in this time; and a source of which nothing was read for as long is not ready.
+const WHILE: Duration = Duration::from_secs(10 * 60);
+
+/// What a source was seen to do.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// When an object was last opened.
+    read: Option<Instant>,
+    /// When each code was last said.
+    said: BTreeMap<&'static str, Instant>,
+    /// The probes were told that the source reads nothing.
+    told: bool,
+}
+
+impl Refusals {
+    /// An object was opened: the source works, as far as its rights go.
+    pub(super) fn read(&self, queue: &str, health: &Health) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.read = Some(Instant::now());
+        if std::mem::take(&mut seen.told) {
+            health.objects(queue, None);
+        }
+    }
+
+    /// An object was refused. One among many says nothing of the source.
+    pub(super) fn refused(&self, queue: &str, health: &Health, why: &Why) {
+        let now = Instant::now();
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.read.is_none_or(|read| now.saturating_duration_since(read) >= WHILE) {
+            seen.told = true;
+            health.objects(queue, Some(why.clone()));
+        }
+        if seen.speak(why.code, now) {
+            tracing::error!(
+                queue,
+                code = why.code,
+                "an object is refused, which only an operator can mend; this is said once in ten minutes, and \
+                 the messages are kept meanwhile: {}{}",
+                escape(&why.text),
+                advice(why.code)
+            );
+        }
+    }
+}
+
+impl Seen {
+    /// Whether it is time to say this code.
+    fn speak(&mut self, code: &'static str, now: Instant) -> bool {
+        let due =
+            self.said.get(code).is_none_or(|said| now.saturating_duration_since(*said) >= WHILE);
+        if due {
+            self.said.insert(code, now);
+        }
+        due
+    }
+}
+
+/// What an operator looks at.
+fn advice(code: &str) -> &'static str {
+    match code {
+        "object_forbidden" => "; allow s3:GetObject to the role, and in the bucket's policy",
+        "kms_denied" => {
+            "; allow kms:Decrypt to the role, and in the key's policy; is the key enabled?"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::telemetry::{Metrics, SourceHealth};
+
+    fn health() -> Arc<Health> {
+        let health = Health::new(Arc::new(Metrics::new()));
+        health.source("q", SourceHealth::Up);
+        health
+    }
+
+    fn forbidden() -> Why {
+        Why::new("object_forbidden", "cannot get s3://audit-logs/a: AccessDenied")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_has_read_nothing_is_not_ready_with_its_first_refusal() {
+        let (health, refusals) = (health(), Refusals::default());
+        refusals.refused("q", &health, &forbidden());
+        let (ready, body) = health.ready();
+        assert!(!ready);
+        assert_eq!(body["sources"][0]["state"], "refused");
+        assert_eq!(body["sources"][0]["code"], "object_forbidden");
+        health.source("q", SourceHealth::Up);
+        assert!(!health.ready().0, "an answered receive does not mend it");
+        refusals.read("q", &health);
+        assert!(health.ready().0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_refused_object_among_others_leaves_the_source_ready() {
+        let (health, refusals) = (health(), Refusals::default());
+        for _ in 0..30 {
+            refusals.read("q", &health);
+            tokio::time::advance(WHILE / 2).await;
+            refusals.refused("q", &health, &forbidden());
+            assert!(health.ready().0);
+        }
+        tokio::time::advance(WHILE / 2).await;
+        refusals.refused("q", &health, &forbidden());
+        assert!(!health.ready().0, "nothing was read for ten minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_code_is_said_once_in_ten_minutes_however_often_it_comes() {
+        let (mut seen, start) = (Seen::default(), Instant::now());
+        let mut said = |second| {
+            let now = start + Duration::from_secs(second);
+            let told = [seen.speak("object_forbidden", now), seen.speak("kms_denied", now)];
+            told.into_iter().filter(|told| *told).count()
+        };
+        assert_eq!((0..=1200).map(&mut said).sum::<usize>(), 6);
+    }
+}
