@@ -30,6 +30,7 @@ mod surroundings;
 mod text;
 mod wire;
 mod worklist;
+mod zero;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -210,6 +211,7 @@ fn assemble(
         expire: CancellationToken::new(),
     });
     connect_probes(&wire);
+    zero::begin(&wire);
     (wire, sources)
 }
 

@@ -25,6 +25,11 @@ impl Router {
         Self { routes }
     }
 
+    /// The routes' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| route.name.as_str())
+    }
+
     /// The first route that matches, and those after it while `continue` says so.
     #[must_use]
     pub fn decide(&self, event: &Event) -> Decision<'_> {
