@@ -11,3 +11,4 @@ mod main_path;
 mod scrape;
 mod service;
 mod setup;
+mod start;

@@ -42,9 +42,11 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     config.sinks.iter().try_for_each(SinkConfig::read_secrets)?;
     let sinks_stop = sink::Stop::default();
     let mut sinks = Vec::with_capacity(config.sinks.len());
+    let mut looks = Vec::with_capacity(config.sinks.len());
     for one in &config.sinks {
         let credentials = sink_credentials(&config, one, aws.clone()).await?;
-        sinks.push(sink::build(one, credentials, &metrics, sinks_stop.clone())?);
+        sinks.push(sink::build(one, credentials.clone(), &metrics, sinks_stop.clone())?);
+        looks.push((one.clone(), credentials));
     }
     let sources = sources(&config, aws.clone()).await?;
     let graveyard = graveyard(&config, aws.clone()).await?;
@@ -56,6 +58,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     Ok(Parts {
         sources,
         sinks,
+        looks,
         sinks_stop,
         options: Arc::new(config.options),
         surroundings: Arc::new(surroundings),

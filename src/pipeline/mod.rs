@@ -18,6 +18,7 @@ mod gates;
 mod in_hand;
 mod inline;
 mod ledger;
+mod look;
 mod message;
 mod object;
 mod places;
@@ -63,6 +64,7 @@ pub use dead_letter::{
     DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
 };
 pub use decode::Executor;
+pub use look::Look;
 pub use places::places;
 pub use replay::{LetterSource, Replayed, replay};
 pub use secrets::secrets;
@@ -85,6 +87,8 @@ pub struct Parts {
     pub sources: Vec<Source>,
     /// In the order of the configuration.
     pub sinks: Vec<Built>,
+    /// Those sinks that can be tried without an event.
+    pub looks: Vec<Look>,
     /// Ends the sinks' drivers, which were built with it.
     pub sinks_stop: Stop,
     /// How events are read and rendered.
@@ -123,9 +127,9 @@ pub struct Ended {
 }
 
 /// Runs until `stop`, or until a driver fails, then drains under `[delivery] drain`.
-pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
+pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
     let drain = parts.delivery.drain;
-    let sinks_stop = parts.sinks_stop.clone();
+    let (sinks_stop, looks) = (parts.sinks_stop.clone(), std::mem::take(&mut parts.looks));
     let queues_stop = CancellationToken::new();
     let mut drivers = JoinSet::new();
     let (wire, sources) = assemble(parts, &queues_stop, &mut drivers);
@@ -133,6 +137,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Ended {
     let mut receivers = JoinSet::new();
     let surroundings = Arc::clone(&wire.surroundings);
     receivers.spawn(surroundings.keep_fresh(Arc::clone(&wire.metrics), stop.clone()));
+    receivers.spawn(look::at_sinks(Arc::clone(&wire), looks, stop.clone()));
     for source in sources {
         receivers.spawn(start::look_at(Arc::clone(&source.queue), stop.clone()));
         receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
@@ -221,6 +226,7 @@ fn connect_probes(wire: &Arc<Wire>) {
     wire.health.watch_sinks(Box::new(move || {
         let Some(wire) = weak.upgrade() else { return Vec::new() };
         let state = |post: &Post| match post.sink.state() {
+            SinkState::Untried => Ok(post.untried()),
             SinkState::Up => Ok("up".to_owned()),
             SinkState::Degraded(why) => Ok(format!("degraded: {why}")),
             SinkState::Paused(why) => Err(why),

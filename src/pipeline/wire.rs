@@ -92,6 +92,8 @@ pub(super) struct Post {
     pub(super) required: bool,
     pub(super) sink: Arc<dyn Sink>,
     spare: Arc<Semaphore>,
+    /// What was found when it was tried without an event.
+    looked: Mutex<Option<Result<(), Why>>>,
 }
 
 /// What a delivery holds until the sink has answered; given back when dropped.
@@ -109,6 +111,21 @@ impl Post {
             required: built.required,
             sink: Arc::clone(&built.sink),
             spare: Arc::new(Semaphore::new(SPARE_ROOM as usize)),
+            looked: Mutex::default(),
+        }
+    }
+
+    /// Notes what was found when the sink was tried without an event.
+    pub(super) fn looked(&self, found: Result<(), Why>) {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+    }
+
+    /// What an operator is told of the sink before its first event.
+    pub(super) fn untried(&self) -> String {
+        match &*self.looked.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => String::from("untried"),
+            Some(Ok(())) => String::from("up"),
+            Some(Err(why)) => format!("untried: {why}"),
         }
     }
 

@@ -20,7 +20,6 @@ use crate::telemetry::{BySinkAndReason, Metrics};
 
 /// Work that the driver waits for: a request, or the late outcome of some of its events.
 enum Done {
-    Begun,
     Sent(Vec<Item>, Sent),
     Late(Vec<Item>, Outcome),
 }
@@ -83,15 +82,6 @@ impl<T: Transmit> Driver<T> {
     /// Runs until `stop` is said and everything handed over is answered, or until its deadline. What is not answered
     /// then is handed back as the driver is dropped.
     pub(super) async fn run(mut self) {
-        let (transmit, stop) = (self.transmit.clone(), self.stop.clone());
-        self.work.push(Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = stop.said() => {}
-                () = transmit.begin() => {}
-            }
-            Done::Begun
-        }));
         loop {
             self.take_what_waits();
             self.start();
@@ -150,7 +140,6 @@ impl<T: Transmit> Driver<T> {
     /// Answers what is final and keeps the rest for another try.
     fn settle(&mut self, done: Done) {
         match done {
-            Done::Begun => {}
             Done::Sent(items, Sent { outcomes, late, wait, paused }) => {
                 self.requests -= 1;
                 let mut slots: Vec<Option<Item>> = items.into_iter().map(Some).collect();

@@ -26,11 +26,6 @@ pub(super) trait Transmit: Send + Sync + 'static {
     /// Sends `events` once and answers one outcome for each, in order. Never dropped half-way but at
     /// the end of the process: its deadline has come.
     fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent>;
-
-    /// The driver has started: look at the destination, if only to warn early. Events do not wait for it.
-    fn begin(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
 }
 
 /// What became of one try.

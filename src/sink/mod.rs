@@ -47,7 +47,9 @@ pub trait Sink: Send + Sync + 'static {
 /// How a sink is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkState {
-    /// The last request was answered well, or none was made yet.
+    /// No event was sent there yet.
+    Untried,
+    /// The last request was answered well.
     Up,
     /// Requests fail in a way that time may heal; they are retried.
     Degraded(Why),
@@ -108,7 +110,7 @@ pub fn check(config: &SinkConfig) -> Result<(), Why> {
     }
 }
 
-/// Tries the destination that `config` describes without sending an event, for `check --connect`.
+/// Tries the destination that `config` describes without sending an event, for `check --connect` and at the start.
 ///
 /// # Errors
 /// Why events would not be accepted: no answer, a refused login, a missing topic.

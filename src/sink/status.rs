@@ -15,7 +15,7 @@ pub(super) struct Status {
 impl Status {
     /// A sink that has not been tried yet.
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), state: Mutex::new(SinkState::Up) }
+        Self { name: name.to_owned(), state: Mutex::new(SinkState::Untried) }
     }
 
     /// The state now.
@@ -36,6 +36,7 @@ impl Status {
     fn say(&self, next: &SinkState) {
         let sink = self.name.as_str();
         match next {
+            SinkState::Untried => {}
             SinkState::Up => tracing::info!(sink, "the sink accepts events again"),
             SinkState::Degraded(Why { code, text }) => {
                 tracing::warn!(sink, code, "the sink fails and is tried again: {text}");
@@ -47,10 +48,10 @@ impl Status {
     }
 }
 
-/// What makes two states the same to a reader of the log.
+/// What makes two states the same to a reader of the log: that the first event was taken is no news.
 fn kind(state: &SinkState) -> (u8, &'static str) {
     match state {
-        SinkState::Up => (0, ""),
+        SinkState::Untried | SinkState::Up => (0, ""),
         SinkState::Degraded(why) => (1, why.code),
         SinkState::Paused(why) => (2, why.code),
     }

@@ -84,7 +84,9 @@ impl Running {
     pub(super) async fn trouble(&self) -> Why {
         loop {
             match self.built.state() {
-                SinkState::Up => tokio::time::sleep(Duration::from_millis(5)).await,
+                SinkState::Untried | SinkState::Up => {
+                    tokio::time::sleep(Duration::from_millis(5)).await
+                }
                 SinkState::Degraded(why) | SinkState::Paused(why) => return why,
             }
         }

@@ -190,6 +190,7 @@ impl World {
                 },
             }],
             sinks: self.built(steps, &sinks_stop),
+            looks: Vec::new(),
             sinks_stop,
             options: Arc::default(),
             surroundings: Arc::default(),

@@ -96,7 +96,9 @@ impl Running {
     pub(crate) async fn trouble(&self) -> Why {
         loop {
             match self.sink.state() {
-                SinkState::Up => tokio::time::sleep(Duration::from_millis(10)).await,
+                SinkState::Untried | SinkState::Up => {
+                    tokio::time::sleep(Duration::from_millis(10)).await
+                }
                 SinkState::Degraded(why) | SinkState::Paused(why) => return why,
             }
         }

@@ -112,7 +112,7 @@ impl HecStandIn {
         }
     }
 
-    /// The next requests for events are answered like this, one each.
+    /// The next requests with events are answered like this, one each.
     pub(crate) fn script(&self, faults: impl IntoIterator<Item = Fault>) {
         lock(&self.state).script.extend(faults);
     }
@@ -200,6 +200,7 @@ async fn answer(
         state.requests.push(seen.clone());
         news.notify_waiters();
         let for_events = is_event_path(&seen.path) && head.method == Method::POST;
+        let for_events = for_events && !stored.is_empty();
         let fault = if for_events { state.script.pop_front() } else { None };
         let acts = fault.as_ref().is_none_or(|fault| fault.after_indexing);
         (acts.then(|| state.reply(&seen, body)), fault)

@@ -59,11 +59,6 @@ impl Client {
         })
     }
 
-    /// What producers are made of.
-    pub(super) fn settings(&self) -> &KafkaConfig {
-        &self.own
-    }
-
     /// The credentials that have to be kept fresh, if the login is IAM's.
     pub(super) fn iam(&self) -> Option<Arc<Iam>> {
         self.iam.clone()

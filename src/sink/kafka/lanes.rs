@@ -34,8 +34,7 @@ pub(super) fn start(
     let mut by_topic: BTreeMap<String, Arc<dyn Sink>> = BTreeMap::new();
     let mut drivers: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
     for name in topic.texts() {
-        let is_first = by_topic.is_empty();
-        let lane = Lane { kafka: kafka.clone(), is_first, is_held: AtomicBool::new(false) };
+        let lane = Lane { kafka: kafka.clone(), is_held: AtomicBool::new(false) };
         let built = handle::start(config, lane, BOUNDS, metrics, stop.clone());
         by_topic.insert(name.to_owned(), built.sink);
         drivers.push(built.driver);
@@ -87,12 +86,13 @@ impl Sink for Lanes {
     /// That of the lane that is worst off.
     fn state(&self) -> SinkState {
         let rank = |state: &SinkState| match state {
-            SinkState::Up => 0,
-            SinkState::Degraded(_) => 1,
-            SinkState::Paused(_) => 2,
+            SinkState::Untried => 0,
+            SinkState::Up => 1,
+            SinkState::Degraded(_) => 2,
+            SinkState::Paused(_) => 3,
         };
         let states = self.by_topic.values().map(|lane| lane.state());
-        states.max_by_key(rank).unwrap_or(SinkState::Up)
+        states.max_by_key(rank).unwrap_or(SinkState::Untried)
     }
 }
 
@@ -103,8 +103,6 @@ fn unanswered() -> Outcome {
 /// One topic's way to the producer.
 struct Lane {
     kafka: Arc<Kafka>,
-    /// Looks at all topics before the first event.
-    is_first: bool,
     /// The last answer was that an operator has to act: one event is sent ahead, so that the others take no room in
     /// the queue that other topics need.
     is_held: AtomicBool,
@@ -122,14 +120,6 @@ impl Transmit for Lane {
             });
             self.is_held.store(sent.paused, Ordering::Relaxed);
             sent
-        })
-    }
-
-    fn begin(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            if self.is_first {
-                self.kafka.look_at_topics().await;
-            }
         })
     }
 }

@@ -290,15 +290,6 @@ impl Kafka {
         Ok(Sent { outcomes, late: Vec::new(), wait: None, paused: paused || of_operator })
     }
 
-    /// Warns of what would hold events, before there are any.
-    async fn look_at_topics(&self) {
-        let looked = probe::topics(&self.name, self.client.settings(), self.client.iam());
-        if let Err(why) = looked.await {
-            let (sink, code) = (self.name.as_str(), why.code);
-            tracing::warn!(sink, code, "before the first event: {}", why.text);
-        }
-    }
-
     /// The outcome of a failure, and whether an operator has to act.
     fn judge(&self, topic: &str, cause: &Cause) -> (Outcome, bool) {
         let (blame, reason) = errors::blame(cause.code);

@@ -52,6 +52,10 @@ pub(super) fn build(
     stop: Stop,
 ) -> Result<Built, Why> {
     let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
+    if own.tls.insecure {
+        let sink = config.name.as_str();
+        tracing::warn!(sink, "tls.insecure: whoever answers is sent the token and the events");
+    }
     Ok(handle::start(config, splunk, BOUNDS, metrics, stop))
 }
 
@@ -99,12 +103,6 @@ impl Splunk {
         patience: Patience,
     ) -> Result<Self, Why> {
         let name = config.name.clone();
-        if own.tls.insecure {
-            tracing::warn!(
-                sink = name,
-                "tls.insecure: whoever answers is sent the token and the events"
-            );
-        }
         let endpoints = Arc::new(Endpoints::new(&name, &own.endpoints)?);
         let http = Arc::new(Http::new(&name, own)?);
         let acks = own.ack.then(|| Acks::new(http.clone(), endpoints.clone(), patience));

@@ -1,0 +1,44 @@
+//! What a start tells before the first event.
+
+use serde_json::Value;
+
+use super::service::Service;
+use super::setup::{self, Setup};
+use crate::support::hec::{HecStandIn, Options, Token};
+use crate::support::wait;
+use crate::support::world::{Plan, World};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_was_revoked_is_told_before_the_first_event() {
+    let world = World::start(Plan::default()).await.expect("loopback is there");
+    let options = Options { tokens: vec![Token::new("another-token")], ..Options::default() };
+    let splunk = HecStandIn::start(options).await.expect("loopback is there");
+    let setup = Setup {
+        s3: world.s3.url(),
+        sqs: world.sqs_http.url(),
+        sources: vec![(world.queue_url(), world.plan.bucket.clone())],
+        kafka: None,
+        splunk: splunk.url(),
+        more: "",
+    };
+    let folder = setup::folder();
+    let service = Service::start(folder.path(), &setup.text()).await;
+    let states = wait::until("both sinks to be tried", async || {
+        let (_, body) = service.ask("/readyz").await;
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        let state = |at: usize| body["sinks"][at]["state"].as_str().map(str::to_owned);
+        let both = [state(0)?, state(1)?];
+        both.iter().all(|state| state != "untried").then_some(both)
+    })
+    .await;
+    assert!(states.iter().any(|state| state == "up"), "a file needs no try: {states:?}");
+    assert!(
+        states.iter().any(|state| state.starts_with("untried: ") && state.contains("splunk_token")),
+        "{states:?}"
+    );
+    let log = service.terminate().await.log;
+    assert!(log[0]["version"].is_string(), "{log:#?}");
+    let told = |line: &&Value| line["sink"] == "soc" && line["level"] == "ERROR";
+    assert_eq!(log.iter().filter(told).count(), 1, "{log:#?}");
+    assert_eq!(splunk.count(), 0);
+}
