@@ -1,8 +1,12 @@
-//! What an operator is shown at once: refused objects, counters before their first event.
+//! What an operator is shown at once: refused objects, counters before their first event, the file that an event is of.
 
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::time::Duration;
 
 use certrelay::store::StoreErrorKind;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 
 use crate::sim::world::events_in;
 use crate::sim::{World, WorldSettings};
@@ -56,4 +60,24 @@ async fn what_can_be_counted_is_there_before_it_happens() {
     ] {
         assert!(text.contains(counter), "{counter} is not in {text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_hash_each_event_and_letter_names_the_file_as_cloudtrail_s_digest_does() {
+    let (world, samples) = (world(), samples::generate(22, 1, 40));
+    let object = &samples.objects[0];
+    let refused = samples.expected.keys().next().expect("one of ours").clone();
+    for sink in &world.sinks {
+        sink.faults.lock().unwrap().refuse = BTreeSet::from([refused.clone()]);
+    }
+    world.deliver_all(&samples);
+    world.run_until_empty(HOUR).await.expect("the queue is emptied");
+    let mut text = Vec::new();
+    flate2::read::MultiGzDecoder::new(&object.gzip[..]).read_to_end(&mut text).expect("gzip");
+    let expected = HEXLOWER.encode(&Sha256::digest(&text));
+    let files = world.sinks[0].files.lock().unwrap().clone();
+    assert_eq!(files, BTreeSet::from([Some(expected.clone())]));
+    let letters = world.letters.of("event");
+    assert!(!letters.is_empty());
+    assert!(letters.iter().all(|letter| letter.body["file_sha256"] == expected.as_str()));
 }

@@ -110,6 +110,8 @@ pub struct Event {
     pub seen: OffsetDateTime,
     /// When CloudTrail delivered its file (`Last-Modified`), where known.
     pub delivered: Option<OffsetDateTime>,
+    /// SHA-256 of its file's uncompressed content, as CloudTrail's digests carry it, where `[decode] hash` asks for it.
+    pub file_sha256: Option<String>,
     /// The parts of the record that routing and the sinks' envelopes need, read once.
     pub fields: Fields,
     /// The recipient's account (`recipientAccountId`), where the table of accounts has it.

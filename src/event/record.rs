@@ -75,6 +75,7 @@ pub(super) fn read(
             lane: arrival.lane,
             seen: arrival.seen,
             delivered: arrival.delivered,
+            file_sha256: None,
             fields,
             options: Arc::clone(options),
         }),

@@ -95,6 +95,7 @@ pub(super) fn object(location: &Location, why: &Why, now: OffsetDateTime) -> Let
 /// cannot be redacted either, so bytes that may hold a key are never kept.
 pub(super) fn record(
     origin: &Origin,
+    file_sha256: Option<&str>,
     bad: &BadRecord,
     keep: KeepBytes,
     now: OffsetDateTime,
@@ -102,6 +103,9 @@ pub(super) fn record(
     let place = origin.to_string();
     let mut about = json!({"origin": place, "at": at_origin(origin), "index": bad.index,
         "offset": bad.offset, "sha256": bad.sha256});
+    if let Some(file_sha256) = file_sha256 {
+        about["file_sha256"] = file_sha256.into();
+    }
     match keep.0 {
         true if event::may_hold_key(&bad.bytes) => {
             about["withheld"] = "its bytes may hold a private key or a certificate".into();
@@ -118,7 +122,7 @@ pub(super) fn record(
 pub(super) fn event(event: &Event, sink: &str, why: &Why, now: OffsetDateTime) -> Letter {
     let mut raw = Vec::new();
     event::render(event, OutputFormat::Raw, &mut raw);
-    let about = json!({
+    let mut about = json!({
         "event_id": event.id,
         "event_name": event.fields.name,
         "origin": event.origin.to_string(),
@@ -129,6 +133,9 @@ pub(super) fn event(event: &Event, sink: &str, why: &Why, now: OffsetDateTime) -
         "sinks": [sink],
         "record": String::from_utf8_lossy(&raw),
     });
+    if let Some(file_sha256) = &event.file_sha256 {
+        about["file_sha256"] = file_sha256.as_str().into();
+    }
     letter("event", &[&event.key.to_string(), sink], about, why, now, event.fields.time.map(day))
 }
 
@@ -258,7 +265,7 @@ mod tests {
                 reason: "no JSON".to_owned(),
                 bytes: text.into(),
             };
-            record(&origin, &bad, KeepBytes(keep), OffsetDateTime::UNIX_EPOCH).body
+            record(&origin, None, &bad, KeepBytes(keep), OffsetDateTime::UNIX_EPOCH).body
         };
         let plain = r#"{"eventName":"#;
         assert_eq!(letter(plain, true)["bytes"], plain);

@@ -24,6 +24,8 @@ use crate::telemetry::{ByRoute, BySink, escape};
 pub(super) struct Batch<'o> {
     pub(super) found: Vec<Found>,
     pub(super) delivered: Option<OffsetDateTime>,
+    /// Of the object, where `[decode] hash` asks for it.
+    pub(super) file_sha256: Option<String>,
     pub(super) carrier: Carrier<'o>,
 }
 
@@ -104,10 +106,14 @@ pub(super) async fn hand_over(
             }
         };
         match read {
-            Ok(event) => handed.route(wire, Arc::new(event), &mut claimed, account),
+            Ok(mut event) => {
+                event.file_sha256.clone_from(&batch.file_sha256);
+                handed.route(wire, Arc::new(event), &mut claimed, account);
+            }
             Err(bad) => {
                 account.bad += 1;
-                let verdict = bury_record(wire, batch.carrier, &bad).await;
+                let file_sha256 = batch.file_sha256.as_deref();
+                let verdict = bury_record(wire, batch.carrier, file_sha256, &bad).await;
                 handed.verdict = handed.verdict.and(verdict);
             }
         }
@@ -333,7 +339,12 @@ async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, o
 
 /// One bad record: a letter by reference where its file keeps it, else with the message that was all
 /// there is of it.
-async fn bury_record(wire: &Wire, carrier: Carrier<'_>, bad: &BadRecord) -> Verdict {
+async fn bury_record(
+    wire: &Wire,
+    carrier: Carrier<'_>,
+    file_sha256: Option<&str>,
+    bad: &BadRecord,
+) -> Verdict {
     let origin = carrier.origin(bad.index);
     tracing::error!(
         code = "bad_record",
@@ -350,7 +361,7 @@ async fn bury_record(wire: &Wire, carrier: Carrier<'_>, bad: &BadRecord) -> Verd
     let why = Why::new("bad_record", bad.reason.clone());
     let now = (wire.now)();
     wire.bury(why, |keep, why| match carrier {
-        Carrier::Object(..) => dead_letter::record(&origin, bad, keep, now),
+        Carrier::Object(..) => dead_letter::record(&origin, file_sha256, bad, keep, now),
         Carrier::Message { queue, id, body } => dead_letter::message(queue, id, body, why, now),
     })
     .await

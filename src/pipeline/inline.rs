@@ -33,7 +33,7 @@ pub(super) async fn process(
     place.leave_work();
     let mut account = Account::default();
     account.read(&tally);
-    let batch = Batch { found, delivered: None, carrier };
+    let batch = Batch { found, delivered: None, file_sha256: None, carrier };
     let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, carrier.lane());
     Ok(handed.outcomes(wire, place).await)

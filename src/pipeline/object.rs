@@ -87,11 +87,15 @@ pub(super) async fn process_only(
         place.leave_work();
         account.read(&verified.tally);
         let carrier = Carrier::Object(object, &facts.request_id);
+        let file_sha256 = verified.tally.sha256.clone();
+        if let Some(sha256) = &file_sha256 {
+            tracing::debug!(object = %escape(&object.location.to_string()), sha256, "read");
+        }
         let found = match only {
             None => verified.found,
             Some(index) => account.only(verified.found, index),
         };
-        let batch = Batch { found, delivered: facts.delivered, carrier };
+        let batch = Batch { found, delivered: facts.delivered, file_sha256, carrier };
         let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
         from = verified.next.unwrap_or(0);
         if verified.next.is_none() {

@@ -34,6 +34,8 @@ pub struct RecordingSink {
     pub arrived: Mutex<BTreeMap<String, u32>>,
     /// By which lane and from where each arrival came.
     pub origins: Mutex<Vec<(&'static str, String)>>,
+    /// SHA-256 of the files that events were of.
+    pub files: Mutex<BTreeSet<Option<String>>>,
     pub faults: Mutex<SinkFaults>,
     rng: Mutex<fastrand::Rng>,
 }
@@ -67,6 +69,7 @@ impl RecordingSink {
         }
         *self.arrived.lock().unwrap().entry(event.id.clone()).or_default() += 1;
         self.origins.lock().unwrap().push((event.lane.as_str(), event.origin.to_string()));
+        self.files.lock().unwrap().insert(event.file_sha256.clone());
         if self.draw() < faults.taken_but_retry {
             return Outcome::Retry(Why::new("answer_lost", "the answer did not arrive"));
         }

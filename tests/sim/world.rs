@@ -199,7 +199,7 @@ impl World {
             delivery: self.settings.delivery.clone(),
             decoder: DecoderSettings {
                 selection: Arc::new(Selection::new(EventRule::defaults())),
-                limits: Decode::default(),
+                limits: Decode { hash: true, ..Decode::default() },
             },
             executor: Executor::Inline,
             now: Arc::new(move || OffsetDateTime::UNIX_EPOCH + Duration::from_millis(clock.now())),

@@ -119,7 +119,7 @@ async fn kept_record(
     let object = reference(location);
     let found = verified.found.into_iter().map(|found| in_place(found, members)).collect();
     let carrier = Carrier::Object(&object, "");
-    let batch = Batch { found, delivered: None, carrier };
+    let batch = Batch { found, delivered: None, file_sha256: None, carrier };
     let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, Lane::File);
     handed.outcomes(wire, place).await

@@ -28,6 +28,7 @@ pub(super) fn headers(event: &Event, format: OutputFormat) -> OwnedHeaders {
         ("content_type", Some("application/json")),
         ("schema_version", schema_version),
         ("lane", Some(event.lane.as_str())),
+        ("file_sha256", event.file_sha256.as_deref()),
     ];
     let said = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
     said.fold(OwnedHeaders::new_with_capacity(pairs.len()), |headers, (key, value)| {

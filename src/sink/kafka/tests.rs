@@ -112,7 +112,12 @@ async fn deliver_through_trouble(
 async fn records_arrive_as_they_were_with_key_and_headers() {
     let cluster = cluster();
     let running = run(&settings(&cluster));
-    let outcomes = running.built.deliver((0..300).map(event).collect()).await;
+    let hashed = |n| {
+        let mut event = Event::clone(&event(n));
+        event.file_sha256 = Some("00ff".to_owned());
+        Arc::new(event)
+    };
+    let outcomes = running.built.deliver((0..300).map(hashed).collect()).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 300]);
     let records = consume(&cluster, 300);
     let mut expected: Vec<String> = (0..300).map(|n| format!("event-{n}")).collect();
@@ -127,6 +132,7 @@ async fn records_arrive_as_they_were_with_key_and_headers() {
         ("content_type", Some("application/json")),
         ("schema_version", None),
         ("lane", Some("file")),
+        ("file_sha256", Some("00ff")),
     ] {
         assert_eq!(header(record, name).as_deref(), value, "{name}");
     }

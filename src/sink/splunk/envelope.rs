@@ -56,6 +56,8 @@ struct Indexed<'a> {
     finding: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_sha256: Option<&'a str>,
     /// `label_team`: no name above begins so, and none of CloudTrail's.
     #[serde(flatten)]
     labels: BTreeMap<String, &'a str>,
@@ -120,7 +122,7 @@ impl Envelopes {
         said(&self.index, event)
     }
 
-    /// With the add-on's own sourcetype only the id and what the operator calls things: its searches find everything
+    /// With the add-on's own sourcetype only the id and what the operator calls things or asks for: its searches find everything
     /// else themselves, and a second value of `region` would only confuse them.
     fn indexed<'a>(&self, event: &'a Event) -> Indexed<'a> {
         let beside = self.mode == SplunkMode::Beside;
@@ -142,6 +144,7 @@ impl Envelopes {
                 false => Vec::new(),
             },
             lane: beside.then(|| event.lane.as_str()),
+            file_sha256: event.file_sha256.as_deref(),
             labels: labels_of(event),
         }
     }
@@ -256,6 +259,7 @@ mod tests {
         let mut labelled = (*event(1)).clone();
         let options = EventOptions { labels: labels.into(), ..EventOptions::default() };
         labelled.options = options.into();
+        labelled.file_sha256 = Some("00ff".to_owned());
         for mode in [SplunkMode::Beside, SplunkMode::Only] {
             let fields = wrap(&settings(mode), &labelled)["fields"].clone();
             assert_eq!(fields["event_id"], "event-1", "{mode:?}");
@@ -263,7 +267,9 @@ mod tests {
             assert_eq!(fields["label_team"], "pki", "{mode:?}");
             assert_eq!(fields["label_owner"], "alice", "{mode:?}");
             assert_eq!(fields.get("label_empty"), None, "{mode:?}");
+            assert_eq!(fields["file_sha256"], "00ff", "{mode:?}");
         }
+        labelled.file_sha256 = None;
         let many = (0..100).map(|n| (format!("l{n:02}"), "x".to_owned())).collect();
         labelled.options = EventOptions { labels: many, ..EventOptions::default() }.into();
         let fields = wrap(&settings(SplunkMode::Only), &labelled)["fields"].clone();
