@@ -137,8 +137,8 @@ fn selects_exactly_what_is_expected(flags: &str, at_least: usize) {
 
     let raw = scan(&["--format", "raw"], &corpus.files());
     assert_eq!(raw.status.code(), Some(0), "{}", String::from_utf8_lossy(&raw.stderr));
-    let numbers = [objects, records, expected.len() as u64, 0, 0];
-    let names = ["objects", "records", "events", "bad", "damaged"].map(str::to_owned);
+    let numbers = [objects, records, expected.len() as u64, 0, 0, 0];
+    let names = ["objects", "records", "events", "bad", "damaged", "skipped"].map(str::to_owned);
     assert_eq!(summary(&raw), names.into_iter().zip(numbers).collect());
     raw_lines_are_theirs(&lines(&raw), &expected, &decoys);
 

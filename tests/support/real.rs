@@ -106,9 +106,9 @@ impl Moto {
         serde_json::from_slice(&printed).expect("JSON")
     }
 
-    /// As [`Self::wire_with`], with five receives.
+    /// As [`Self::wire_with`], with a hundred receives, of which no warning is said.
     pub fn wire(&self, route: &str, visibility: u32) -> Wired {
-        self.wire_with(route, visibility, 5)
+        self.wire_with(route, visibility, 100)
     }
 
     /// Publishes each line of `messages` to a topic.
