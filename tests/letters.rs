@@ -156,7 +156,7 @@ async fn an_event_that_a_sink_refused_is_owed_to_that_sink_and_keeps_its_id() {
             "type = \"splunk_hec\"\nendpoints = [{:?}]\ntoken = {{ file = \"token\" }}",
             hec.url()
         );
-        service.config_with_sink(&sink, IN_S3)
+        service.config_with_sink(&sink, &format!("{IN_S3}\n[decode]\nhash = true"))
     };
     let samples = samples::generate(32, 1, 20);
     service.world.s3.put("audit-logs", &samples.objects[0].key, samples.objects[0].gzip.clone());
@@ -182,4 +182,7 @@ async fn an_event_that_a_sink_refused_is_owed_to_that_sink_and_keeps_its_id() {
     let indexed = large.indexed();
     let ids = indexed.iter().filter_map(|event| event.field("event_id")).map(str::to_owned);
     assert_eq!(ids.collect::<BTreeSet<_>>(), samples.expected.keys().cloned().collect());
+    let of_file = letters[0].1["file_sha256"].as_str();
+    assert!(of_file.is_some());
+    assert!(indexed.iter().all(|event| event.field("file_sha256") == of_file));
 }

@@ -181,7 +181,7 @@ fn keys<'t>(table: &'t DeTable<'_>) -> Vec<(&'t str, Range<usize>)> {
 }
 
 /// What the TOML parser says; nothing else is checked until it can read the file. A key that is there twice
-/// is named with its first place: of the keys so called the last before it.
+/// is named, and with its first place where no other table has a key of that name.
 fn syntax_mistakes(
     source: &Source<'_>,
     text: &str,
@@ -190,10 +190,11 @@ fn syntax_mistakes(
 ) -> Vec<Problem> {
     let duplicate = |span: &Range<usize>| {
         let word = text.get(span.clone())?.trim_matches(['"', '\'']);
-        let earlier = keys.iter().filter(|(key, at)| *key == word && at.start < span.start);
-        let (key, first) = earlier.max_by_key(|(_, at)| at.start)?;
+        let mut earlier = keys.iter().filter(|(key, at)| *key == word && at.start < span.start);
+        let ((key, first), other) = (earlier.next()?, earlier.next());
         let line = text[..first.start].matches('\n').count() + 1;
-        Some(format!(" `{}`; the first is in line {line}", key.escape_debug()))
+        let line = other.is_none().then(|| format!("; the first is in line {line}"));
+        Some(format!(" `{}`{}", key.escape_debug(), line.unwrap_or_default()))
     };
     let mut errors: Vec<_> = errors
         .iter()

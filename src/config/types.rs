@@ -268,9 +268,15 @@ impl Tls {
 
     /// As [`secrets`](Self::secrets), each with its setting.
     pub fn named_secrets(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
-        let named =
-            [("tls.ca", &self.ca), ("tls.client_cert", &self.cert), ("tls.client_key", &self.key)];
-        named.into_iter().filter_map(|(setting, secret)| Some((setting, secret.as_ref()?)))
+        let named = [
+            ("tls.ca", "tls.ca_file", &self.ca),
+            ("tls.client_cert", "tls.cert_file", &self.cert),
+            ("tls.client_key", "tls.key_file", &self.key),
+        ];
+        named.into_iter().filter_map(|(setting, of_a_file, secret)| match secret.as_ref()? {
+            secret @ Secret::File { .. } => Some((of_a_file, secret)),
+            secret => Some((setting, secret)),
+        })
     }
 }
 

@@ -71,6 +71,8 @@ pub async fn backfill(job: Backfill, plan: &Plan, stop: CancellationToken) -> Re
     let at = job.config.sources.iter().position(|one| std::ptr::eq(one, source)).unwrap_or(0);
     let mut parts = build(job.config, job.aws).await?;
     parts.delivery.visibility = LEASE;
+    // Nobody asks whether this is ready, and what it sends says more.
+    parts.looks.clear();
     let notes = Arc::new(Notes::new(job.resume, job.tick));
     let progress: Arc<dyn Progress> = Arc::clone(&notes) as _;
     let (list, sender) = Worklist::new(format!("backfill of {bucket}"), ATTEMPTS, progress);

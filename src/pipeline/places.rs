@@ -1,6 +1,7 @@
 //! Whether the buckets and the dead-letter place of a configuration are there, for `check --connect`: nothing is
 //! written. The service itself needs no right to list or to describe, so being refused that is no fault.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use aws_config::SdkConfig;
@@ -65,11 +66,18 @@ fn unknown(refusal: &str) -> String {
 
 /// Made with the first letter, if something does not stand in its way.
 fn folder(path: &Path) -> Answer {
-    match path.ancestors().find(|above| above.exists()) {
-        Some(above) if !above.is_dir() => {
-            let text = format!("{} is no folder", above.display());
-            Err(Why::new("dead_letter_failed", text))
-        }
-        _ => Ok(None),
+    let failed = |above: &Path, how: &str| {
+        Err(Why::new("dead_letter_failed", format!("{} {how}", above.display())))
+    };
+    let is_above = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
+    for above in path.ancestors().filter(|above| !above.as_os_str().is_empty()) {
+        return match above.metadata() {
+            Err(cause) if is_above(cause.kind()) => continue,
+            Err(cause) => failed(above, &format!("cannot be looked at: {cause}")),
+            Ok(found) if !found.is_dir() => failed(above, "is no folder"),
+            Ok(found) if found.permissions().readonly() => failed(above, "is read-only"),
+            Ok(_) => Ok(None),
+        };
     }
+    Ok(None)
 }

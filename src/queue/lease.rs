@@ -124,7 +124,10 @@ impl Lease {
         };
         // One without an answer by then has hardly reached the queue.
         let _ = tokio::time::timeout(LAST_RENEWAL, quiet).await;
-        !self.is_lost()
+        let is_ours = !self.is_lost();
+        // It is not to be asked for again behind the release.
+        self.shared.book().release(self.id);
+        is_ours
     }
 }
 

@@ -70,7 +70,7 @@ fn files_of_secrets_that_are_not_here_are_warned_about() {
     );
     let (code, warned) = said("check", folder.path(), &config);
     assert_eq!(code, Some(0), "{warned}");
-    for (setting, file) in [("token", "token"), ("tls.ca", "ca.pem")] {
+    for (setting, file) in [("token", "token"), ("tls.ca_file", "ca.pem")] {
         let place = folder.path().join(file);
         let warning = format!("warning: sink.out.{setting}: {} cannot be read", place.display());
         assert!(warned.contains(&warning), "no {warning:?} in {warned}");

@@ -53,7 +53,7 @@ fn a_secret_that_cannot_be_read_at_start_is_named_with_its_sink_and_setting() {
         ),
         (
             "token = \"t\"\ntls = { ca_file = \"/nowhere/ca.pem\" }",
-            "sink.out.tls.ca: secret file /nowhere/ca.pem: ",
+            "sink.out.tls.ca_file: secret file /nowhere/ca.pem: ",
         ),
     ] {
         let heard = refused(&config(&format!("{hec}{rest}"), "json"));

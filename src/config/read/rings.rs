@@ -66,15 +66,14 @@ fn is_below(folder: &Path, root: &Path) -> bool {
     folder.strip_prefix(root).is_ok_and(|below| !below.iter().any(is_hidden))
 }
 
-/// Without `.` and `..`, as far as the text tells.
+/// From the root on, without `.` and `..`, as far as the text tells.
 fn plain(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
             Component::CurDir => {}
-            Component::ParentDir if plain.file_name().is_some_and(|name| name != "..") => {
-                plain.pop();
-            }
+            Component::ParentDir => drop(plain.pop()),
             part => plain.push(part),
         }
     }
@@ -97,5 +96,7 @@ mod tests {
             assert!(!is_below(folder, "in"), "{folder}");
         }
         assert!(is_below("dead-letters", "."));
+        let here = std::env::current_dir().expect("a folder").join("in/dead");
+        assert!(is_below(&here.to_string_lossy(), "in"));
     }
 }

@@ -64,19 +64,22 @@ fn hidden_as_it_stands(text: &str) -> Option<Reason> {
 }
 
 /// How many of these items are the lines of one private key in PEM: from the first, if it begins a key that it does not
-/// end, to the one that ends it; without such a one, all the texts that follow.
+/// end, to the one that ends it; without such a one, to the last text.
 pub(super) fn key_lines(items: &[Node<'_>]) -> usize {
-    let begins = |text: &str| {
+    let begins: fn(&str) -> bool = |text| {
         text.rfind("-----BEGIN").is_some_and(|at| {
             text[at..].contains("PRIVATE KEY") && !text[at..].contains("-----END")
         })
     };
-    let texts = || items.iter().map_while(Node::as_text);
-    if !texts().next().is_some_and(|text| in_any_layer(text, begins)) {
+    let says = |item: &Node<'_>, says: fn(&str) -> bool| {
+        item.as_text().is_some_and(|text| in_any_layer(text, says))
+    };
+    let Some((_, rest)) = items.split_first().filter(|(first, _)| says(first, begins)) else {
         return 0;
-    }
-    let ends = |text: &str| in_any_layer(text, |layer| layer.contains("-----END"));
-    texts().skip(1).position(ends).map_or_else(|| texts().count(), |at| at + 2)
+    };
+    let end = rest.iter().position(|item| says(item, |text| text.contains("-----END")));
+    let last = || rest.iter().rposition(|item| item.as_text().is_some());
+    end.or_else(last).map_or(1, |at| at + 2)
 }
 
 /// Whether this text is what an earlier redaction left, so that a replayed record stays as it is. The

@@ -46,6 +46,7 @@ fn a_private_key_goes_whatever_holds_it() {
         r#"{"a":["-----BEGIN PRIVATE KEY-----","s3cret","-----END PRIVATE KEY-----"]}"#,
         r#"{"a":["\u002d----BEGIN PRIVATE KEY-----","s3cret","\\u002d----END PRIVATE KEY-----"]}"#,
         r#"{"a":["-----BEGIN PRIVATE KEY-----","Proc-Type: 4,ENCRYPTED","","s3cret"]}"#,
+        r#"{"a":["-----BEGIN PRIVATE KEY-----",1,"s3cret",{"b":2}]}"#,
     ] {
         let out = redacted(text);
         assert!(!out.contains("s3cret"), "{text} became {out}");

@@ -74,7 +74,10 @@ async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut P
     let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
     let arrival = Arrival { origin, lane, seen: (wire.now)(), delivered };
     let event = match wire.read(record, arrival) {
-        Ok(event) => event,
+        Ok(mut event) => {
+            event.file_sha256.clone_from(&members.file_sha256);
+            event
+        }
         Err(bad) => return Verdict::Retry(unreadable(&bad.reason)),
     };
     let event = match &members.event_id {
@@ -119,7 +122,7 @@ async fn kept_record(
     let object = reference(location);
     let found = verified.found.into_iter().map(|found| in_place(found, members)).collect();
     let carrier = Carrier::Object(&object, "");
-    let batch = Batch { found, delivered: None, file_sha256: None, carrier };
+    let batch = Batch { found, delivered: None, file_sha256: members.file_sha256.clone(), carrier };
     let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, Lane::File);
     handed.outcomes(wire, place).await

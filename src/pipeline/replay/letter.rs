@@ -40,6 +40,7 @@ pub(super) struct Members {
     #[serde(default)]
     pub(super) offset: u64,
     pub(super) sha256: Option<String>,
+    pub(super) file_sha256: Option<String>,
     pub(super) bytes: Option<String>,
     pub(super) event_id: Option<String>,
     pub(super) lane: Option<String>,

@@ -279,4 +279,7 @@ async fn a_lease_that_ends_hears_that_it_is_lost_and_of_no_answer_not_for_long()
     let asked = Instant::now();
     assert!(lease.end().await);
     assert_eq!(asked.elapsed(), LAST_RENEWAL);
+    let calls = queue.calls().len();
+    tokio::time::sleep(10 * MINUTE).await;
+    assert_eq!(queue.calls().len(), calls, "nothing is asked for behind the release");
 }

@@ -39,7 +39,8 @@ impl Walk<'_> {
             Value::Array(items) => {
                 let (mut index, mut last) = (0, 0);
                 while let Some(item) = items.get(index) {
-                    while last + 1 < items.len() && in_key(&items[index..=last], &items[last + 1]) {
+                    while last + 1 < items.len() && in_key(&items[index..=last], &items[last + 1..])
+                    {
                         last += 1;
                     }
                     self.below(path, &index.to_string(), |walk, path| match begins_key(item) {
@@ -126,12 +127,14 @@ fn begins_key(item: &Node<'_>) -> bool {
     item.as_text().is_some_and(|text| in_any_layer(text, begins))
 }
 
-/// Whether a key that the first of these lines begins goes on in the next one.
-fn in_key(lines: &[Node<'_>], next: &Node<'_>) -> bool {
+/// Whether a key that the first of these lines begins goes on below them.
+fn in_key(lines: &[Node<'_>], below: &[Node<'_>]) -> bool {
     let ends = |line: &Node<'_>| {
         line.as_text().is_some_and(|text| in_any_layer(text, |text| text.contains("-----END")))
     };
-    begins_key(&lines[0]) && !lines[1..].iter().any(ends) && next.as_text().is_some()
+    begins_key(&lines[0])
+        && !lines[1..].iter().any(ends)
+        && below.iter().any(|item| item.as_text().is_some())
 }
 
 /// A name without case and separators: `Private_Key` and `private-key` are `privateKey` too.
