@@ -133,7 +133,7 @@ impl Remedy {
 const CALLERS: [(Kind, &str); 10] = [
     (Kind::User, "CALLER"),
     (Kind::Role, "ROLE"),
-    (Kind::Role, "AWSReservedSSO_Admins_0123456789abcdef"),
+    (Kind::Role, "AWSReservedSSO_PERMISSION_SET"),
     (Kind::Root, "CALLER"),
     (Kind::AssumedRoot, "CALLER"),
     (Kind::Federated, "CALLER"),

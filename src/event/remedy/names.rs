@@ -140,7 +140,7 @@ impl Names {
 }
 
 /// Words that stand in command lines for what the record does not say, and what to put there.
-const WORDS: [(&str, &str); 25] = [
+const WORDS: [(&str, &str); 26] = [
     ("USER", "the user whose signing certificate it is"),
     ("CERTIFICATE_ID", "the signing certificate's id, which list-signing-certificates shows"),
     ("CERTIFICATE_NAME", "the server certificate's name, which list-server-certificates shows"),
@@ -155,6 +155,11 @@ const WORDS: [(&str, &str); 25] = [
     ("OLD_VALUE", "the value from before, from an earlier event or the code that manages it"),
     ("CALLER", "the user that called"),
     ("ROLE", "the role that called"),
+    // With its beginning, by which commands know such a role.
+    (
+        "AWSReservedSSO_PERMISSION_SET",
+        "the role that called, as AWSReservedSSO_Admins_0123456789abcdef",
+    ),
     ("SERVICE", "the service that called, as iam.amazonaws.com"),
     ("CALLER_ACCOUNT_ID", "the account of the caller"),
     ("IDENTITY_STORE_ID", "d-…, which sso-admin list-instances shows"),
