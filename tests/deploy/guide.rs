@@ -17,12 +17,16 @@ struct Followed {
     overrides: Vec<Value>,
 }
 
+/// What is in a block that is not followed: it needs Docker, or ends what the rest is about.
+const LEFT_OUT: [&str; 2] = ["docker build", "delete-stack"];
+
 /// The blocks of a page that are for awscli.
 fn commands(page: &str) -> Vec<String> {
     let page = read(page);
     let blocks = page.split("```text\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks
         .filter(|block| block.contains("aws ") || block.contains("once '"))
+        .filter(|block| !LEFT_OUT.iter().any(|word| block.contains(word)))
         .map(str::to_owned)
         .collect()
 }

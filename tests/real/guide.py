@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,7 @@ from stack import for_moto
 
 # awscli, but for what moto lacks: two operations, and the outputs of a stack that a change set makes; what is in
 # the set is made at once.
-AWS = '''#!{python}
-import json, sys
+AWS = '''import json, sys
 import botocore.client, botocore.validate
 from awscli.clidriver import main
 
@@ -40,10 +40,10 @@ def call(self, operation, given):
         named = [one["ParameterKey"] for one in given["Parameters"]]
         defaults = [(key, str(one["Default"])) for key, one in json.loads(given["TemplateBody"])["Parameters"].items() if "Default" in one]
         given["Parameters"] += [dict(ParameterKey=key, ParameterValue=value) for key, value in defaults if key not in named]
-        real(self, made, {{name: given[name] for name in ("StackName", "TemplateBody", "Parameters", "Capabilities")}})
+        real(self, made, {name: given[name] for name in ("StackName", "TemplateBody", "Parameters", "Capabilities")})
     with open("not-sent", "a") as kept:
         kept.write(operation + "\\n")
-    return {{"Id": "change-set", "StackId": "stack", "Status": "CREATE_COMPLETE"}}
+    return {"Id": "change-set", "StackId": "stack", "Status": "CREATE_COMPLETE"}
 botocore.client.BaseClient._make_api_call = call
 sys.exit(main())
 '''
@@ -74,9 +74,13 @@ def main():
         shipped = place / "deploy/cloudformation/certrelay.yaml"
         shipped.parent.mkdir(parents=True)
         shipped.write_text(for_moto(decode.decode(flags.template)[0]))
+        program = place / "awscli-at-moto.py"
+        program.write_text(AWS)
         aws = place / "bin/aws"
         aws.parent.mkdir()
-        aws.write_text(AWS.format(python=sys.executable))
+        # A stack is made within one call, which takes its time on a busy machine and must not be made twice.
+        started = shlex.join([sys.executable, str(program), "--cli-read-timeout", "900"])
+        aws.write_text(f'#!/bin/sh\nexec {started} "$@"\n')
         aws.chmod(0o755)
         told = {
             "PATH": f"{aws.parent}:{os.environ['PATH']}",
@@ -86,9 +90,11 @@ def main():
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
             "AWS_PAGER": "",
         }
-        ran = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=told, capture_output=True, text=True)
+        bash = ["bash", "-euo", "pipefail", "-c", script]
+        ran = subprocess.run(bash, cwd=folder, env=told, capture_output=True, text=True, timeout=3600)
         if ran.returncode != 0:
             sys.exit(f"the script ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}")
         unsent = place / "not-sent"
