@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::support::hec::{HecStandIn, Options};
-use service::Service;
+use service::{Service, within_patience};
 
 const SAMPLES: &str = "examples/cloudtrail";
 
@@ -275,7 +275,7 @@ fn a_sigterm_while_the_parts_are_made_ends_the_start_cleanly() {
         mute.local_addr().expect("an address")
     );
     let service = Service::start(folder.path(), &config);
-    let _asked = mute.accept().expect("it asks for the table");
+    let _asked = within_patience(move || (mute.accept().expect("it asks for the table"), mute));
     service.terminate();
     service.await_line("stopped before it began");
     assert_eq!(service.ended().code(), Some(0));
@@ -288,7 +288,7 @@ fn a_second_sigterm_ends_a_service_that_waits_for_a_sink_at_once() {
     let url = format!("http://{}", mute.local_addr().expect("an address"));
     let config = to_splunk(&url, "token") + "[delivery]\ndrain = \"1 h\"\n";
     let service = Service::start(folder.path(), &config);
-    let _asked = mute.accept().expect("the sink sends something");
+    let _asked = within_patience(move || (mute.accept().expect("the sink sends something"), mute));
     service.terminate();
     service.await_line("stopping");
     service.terminate();

@@ -1,11 +1,11 @@
 //! How a service ends that cannot start or cannot go on, and what its log looks like.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use super::{SAMPLES, certrelay, run, stderr};
+use super::service::{Service, within_patience};
+use super::{SAMPLES, run, stderr};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES)
@@ -64,10 +64,9 @@ fn a_secret_that_cannot_be_read_at_start_is_named_with_its_sink_and_setting() {
 #[test]
 fn a_service_whose_reader_has_gone_says_so_and_ends() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (path, logs) = (folder.path().join("certrelay.toml"), folder.path().join("logs"));
+    let logs = folder.path().join("logs");
     let config = config("type = \"stdout\"", "text")
         .replace(&format!("{:?}", samples().display().to_string()), "\"logs\"");
-    fs::write(&path, config).expect("the configuration");
     fs::create_dir(&logs).expect("a folder");
     let deliver = |id: &str| {
         let record = format!(
@@ -77,17 +76,13 @@ fn a_service_whose_reader_has_gone_says_so_and_ends() {
         fs::rename(logs.join(".half"), logs.join(format!("{id}.json"))).expect("renamed");
     };
     deliver("first");
-    let mut command = certrelay();
-    command.args(["run", "-c"]).arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("certrelay runs");
-    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
-    let mut line = String::new();
-    reader.read_line(&mut line).expect("a line");
-    drop(reader);
+    let (service, stdout) = Service::start_piped(folder.path(), &config);
+    within_patience(|| {
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+    });
     deliver("later");
-    let mut said = String::new();
-    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
-    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{said}");
-    assert!(said.contains("standard output was closed by its reader"), "{said}");
-    assert!(said.contains("driver_failed"), "{said}");
+    service.await_line("standard output was closed by its reader");
+    service.await_line("driver_failed");
+    assert_eq!(service.ended().code(), Some(1));
 }

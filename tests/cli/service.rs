@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
@@ -11,6 +11,13 @@ use super::certrelay;
 
 /// What ends a test that waits for something that does not come.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What `wait` comes to; a failure if it does not.
+pub(super) fn within_patience<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, came) = sync_channel(1);
+    std::thread::spawn(move || send.send(wait()));
+    came.recv_timeout(PATIENCE).expect("what was waited for does not come")
+}
 
 pub(super) struct Service {
     child: Child,
@@ -20,10 +27,21 @@ pub(super) struct Service {
 impl Service {
     /// Starts `run` with this configuration, written to `folder`.
     pub(super) fn start(folder: &Path, config: &str) -> Self {
+        Self::start_with(Stdio::null(), folder, config)
+    }
+
+    /// The same, with its standard output.
+    pub(super) fn start_piped(folder: &Path, config: &str) -> (Self, ChildStdout) {
+        let mut service = Self::start_with(Stdio::piped(), folder, config);
+        let stdout = service.child.stdout.take().expect("it was piped");
+        (service, stdout)
+    }
+
+    fn start_with(stdout: Stdio, folder: &Path, config: &str) -> Self {
         let path = folder.join("certrelay.toml");
         fs::write(&path, config).expect("the configuration");
         let mut command = certrelay();
-        command.arg("run").arg("-c").arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.arg("run").arg("-c").arg(&path).stdout(stdout).stderr(Stdio::piped());
         // Nobody's: enough to sign a request.
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         let mut child = command.spawn().expect("certrelay runs");
