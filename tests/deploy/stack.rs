@@ -105,7 +105,7 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
 
     let more = [
         "AccountsTable=s3://tables/accounts.csv",
-        "CredentialReports=s3://tables/reports/",
+        "CredentialReports=s3://tables/reports/weekly/",
         "ContextKeyArn=arn:aws:kms:us-east-1:111122223333:key/context",
         "SecretsKeyArn=arn:aws:kms:us-east-1:111122223333:key/secrets",
         "MoreSecretArns=arn:aws:secretsmanager:us-east-1:111122223333:secret:a,arn:aws:secretsmanager:us-east-1:111122223333:secret:b",
@@ -122,12 +122,15 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
             "secretsmanager:GetSecretValue arn:aws:secretsmanager:us-east-1:111122223333:secret:a",
             "secretsmanager:GetSecretValue arn:aws:secretsmanager:us-east-1:111122223333:secret:b",
             "s3:GetObject arn:aws:s3:::tables/accounts.csv",
-            "s3:GetObject arn:aws:s3:::tables/reports/*",
+            "s3:GetObject arn:aws:s3:::tables/reports/weekly/*",
             "s3:ListBucket arn:aws:s3:::tables",
             "kms:Decrypt arn:aws:kms:us-east-1:111122223333:key/context",
             "kms:Decrypt arn:aws:kms:us-east-1:111122223333:key/secrets",
         ],
     );
+    let listing = all.service.iter().find(|right| right["Action"] == "s3:ListBucket");
+    let prefix = &listing.expect("it was found before")["Condition"]["StringLike"]["s3:prefix"];
+    assert_eq!(prefix, "reports*");
     let config = configuration(&all);
     assert!(config.accounts.is_some() && config.posture.is_some());
     assert_eq!(config.aws_secrets().len(), 2);
