@@ -261,7 +261,8 @@ async fn failed(
         FaultPolicy::Retry => {
             use StoreErrorKind::{Credentials, Forbidden, KmsDenied};
             if matches!(kind, Forbidden | KmsDenied | Credentials) {
-                source.refusals.refused(source.queue.name(), &wire.health, &why);
+                let queue = source.queue.name();
+                source.refusals.refused(queue, &wire.health, &object.location, &why);
             }
             wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
             Verdict::Retry(why)

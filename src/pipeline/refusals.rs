@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::outcome::Why;
+use crate::store::Location;
 use crate::telemetry::{Health, escape};
 
-/// A code is said once in this time; and a source of which nothing was read for as long is not ready.
+/// A code is said once in this time; and a source that reads nothing for as long after a refusal is not ready.
 const WHILE: Duration = Duration::from_secs(10 * 60);
 
 /// What a source was seen to do.
@@ -19,8 +20,10 @@ pub(super) struct Refusals(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// When an object was last opened.
-    read: Option<Instant>,
+    /// An object was opened once.
+    read: bool,
+    /// The first refusal since then.
+    refused: Option<Instant>,
     /// When each code was last said.
     said: BTreeMap<&'static str, Instant>,
     /// The probes were told that the source reads nothing.
@@ -31,17 +34,18 @@ impl Refusals {
     /// An object was opened: the source works, as far as its rights go.
     pub(super) fn read(&self, queue: &str, health: &Health) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.read = Some(Instant::now());
+        (seen.read, seen.refused) = (true, None);
         if std::mem::take(&mut seen.told) {
             health.objects(queue, None);
         }
     }
 
-    /// An object was refused. One among many says nothing of the source.
-    pub(super) fn refused(&self, queue: &str, health: &Health, why: &Why) {
+    /// An object was refused. One among many says nothing of the source, nor does one that was refused just now.
+    pub(super) fn refused(&self, queue: &str, health: &Health, location: &Location, why: &Why) {
         let now = Instant::now();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.read.is_none_or(|read| now.saturating_duration_since(read) >= WHILE) {
+        let since = *seen.refused.get_or_insert(now);
+        if !seen.read || now.saturating_duration_since(since) >= WHILE {
             seen.told = true;
             health.objects(queue, Some(why.clone()));
         }
@@ -52,7 +56,7 @@ impl Refusals {
                 "an object is refused, which only an operator can mend; this is said once in ten minutes, and \
                  the messages are kept meanwhile: {}{}",
                 escape(&why.text),
-                advice(why.code)
+                advice(location, why.code)
             );
         }
     }
@@ -71,10 +75,11 @@ impl Seen {
 }
 
 /// What an operator looks at.
-fn advice(code: &str) -> &'static str {
-    match code {
-        "object_forbidden" => "; allow s3:GetObject to the role, and in the bucket's policy",
-        "kms_denied" => {
+fn advice(location: &Location, code: &str) -> &'static str {
+    match (location, code) {
+        (Location::File(_), _) => "",
+        (_, "object_forbidden") => "; allow s3:GetObject to the role, and in the bucket's policy",
+        (_, "kms_denied") => {
             "; allow kms:Decrypt to the role, and in the key's policy; is the key enabled?"
         }
         _ => "",
@@ -94,14 +99,26 @@ mod tests {
         health
     }
 
-    fn forbidden() -> Why {
-        Why::new("object_forbidden", "cannot get s3://audit-logs/a: AccessDenied")
+    fn object() -> Location {
+        Location::S3 { bucket: "audit-logs".to_owned(), key: "a".to_owned(), version: None }
+    }
+
+    fn refuse(refusals: &Refusals, health: &Health) {
+        let why = Why::new("object_forbidden", "cannot get s3://audit-logs/a: AccessDenied");
+        refusals.refused("q", health, &object(), &why);
+    }
+
+    #[test]
+    fn rights_at_s3_are_advised_for_objects_of_s3() {
+        assert!(advice(&object(), "object_forbidden").contains("s3:GetObject"));
+        assert!(advice(&object(), "kms_denied").contains("kms:Decrypt"));
+        assert_eq!(advice(&Location::File("/logs/a".into()), "object_forbidden"), "");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_has_read_nothing_is_not_ready_with_its_first_refusal() {
         let (health, refusals) = (health(), Refusals::default());
-        refusals.refused("q", &health, &forbidden());
+        refuse(&refusals, &health);
         let (ready, body) = health.ready();
         assert!(!ready);
         assert_eq!(body["sources"][0]["state"], "refused");
@@ -118,12 +135,31 @@ mod tests {
         for _ in 0..30 {
             refusals.read("q", &health);
             tokio::time::advance(WHILE / 2).await;
-            refusals.refused("q", &health, &forbidden());
+            refuse(&refusals, &health);
             assert!(health.ready().0);
         }
-        tokio::time::advance(WHILE / 2).await;
-        refusals.refused("q", &health, &forbidden());
+        tokio::time::advance(WHILE).await;
+        refuse(&refusals, &health);
         assert!(!health.ready().0, "nothing was read for ten minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_source_stays_ready_until_nothing_was_read_for_ten_minutes_after_a_refusal() {
+        let (health, refusals) = (health(), Refusals::default());
+        refusals.read("q", &health);
+        tokio::time::advance(10 * WHILE).await;
+        refuse(&refusals, &health);
+        assert!(health.ready().0, "nothing had come, and this may be a foreign object");
+        tokio::time::advance(WHILE / 2).await;
+        refuse(&refusals, &health);
+        assert!(health.ready().0);
+        tokio::time::advance(WHILE / 2).await;
+        refuse(&refusals, &health);
+        assert!(!health.ready().0);
+        refusals.read("q", &health);
+        assert!(health.ready().0);
+        refuse(&refusals, &health);
+        assert!(health.ready().0, "what was refused before that read is forgotten");
     }
 
     #[tokio::test(start_paused = true)]
