@@ -55,11 +55,18 @@ async fn what_can_be_counted_is_there_before_it_happens() {
         r#"dead_letters_total{reason="corrupt_gzip"} 0"#,
         r#"dead_letters_total{reason="unreadable_message"} 0"#,
         r#"objects_failed_total{reason="object_forbidden"} 0"#,
+        r#"objects_failed_total{reason="s3_credentials"} 0"#,
+        r#"objects_failed_total{reason="s3_throttled"} 0"#,
+        r#"objects_failed_total{reason="s3_server_error"} 0"#,
+        r#"objects_failed_total{reason="s3_timeout"} 0"#,
+        r#"objects_failed_total{reason="short_body"} 0"#,
+        r#"objects_failed_total{reason="s3_other"} 0"#,
         r#"objects_skipped_total{reason="digest"} 0"#,
         r#"messages_settled_total{reason="lease_lost"} 0"#,
     ] {
         assert!(text.contains(counter), "{counter} is not in {text}");
     }
+    assert!(!text.contains(r#"dead_letters_total{reason="s3_throttled"}"#), "it never is one");
 }
 
 #[tokio::test(start_paused = true)]

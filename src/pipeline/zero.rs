@@ -68,6 +68,16 @@ pub(super) fn begin(wire: &Wire) {
         reasons(family, &CONDEMNED);
         reasons(family, &policies.map(StoreErrorKind::code));
     }
+    // Whatever the policies, these are tried again.
+    let retried = [
+        StoreErrorKind::Throttled,
+        StoreErrorKind::Server,
+        StoreErrorKind::ShortBody,
+        StoreErrorKind::Timeout,
+        StoreErrorKind::Credentials,
+        StoreErrorKind::Other,
+    ];
+    reasons(&metrics.objects_failed, &retried.map(StoreErrorKind::code));
     reasons(&metrics.dead_letters, &UNREADABLE);
 }
 
