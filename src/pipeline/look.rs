@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::wire::{Post, Wire};
 use crate::config::SinkConfig;
 use crate::outcome::Why;
-use crate::sink::{self, SinkState};
+use crate::sink::{self, SinkState, Wanted};
 
 /// Until the next try: as often as secrets are read again.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -23,7 +23,7 @@ pub type Look = (SinkConfig, Option<SharedCredentialsProvider>);
 pub(super) async fn at_sinks(wire: Arc<Wire>, looks: Vec<Look>, stop: CancellationToken) {
     let all = looks.iter().filter_map(|(config, aws)| {
         let post = wire.posts.iter().find(|post| post.name == config.name)?;
-        Some(at(post, move || Box::pin(sink::probe(config, aws.clone()))))
+        Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), Wanted::Any))))
     });
     stop.run_until_cancelled(join_all(all)).await;
 }
@@ -130,7 +130,7 @@ mod tests {
         let kind = SinkKind::Stdout(StdoutConfig::default());
         let config =
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
-        at(&post, || Box::pin(sink::probe(&config, None))).await;
+        at(&post, || Box::pin(sink::probe(&config, None, Wanted::Any))).await;
         assert_eq!(post.untried(), "up");
     }
 }

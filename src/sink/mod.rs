@@ -110,14 +110,39 @@ pub fn check(config: &SinkConfig) -> Result<(), Why> {
     }
 }
 
-/// Tries the destination that `config` describes without sending an event, for `check --connect` and at the start.
+/// Which endpoints of a sink must answer well when it is tried. Brokers of a cluster answer for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Events would be delivered: to those that are there.
+    Any,
+    /// Nothing is wrong.
+    All,
+}
+
+/// Tries the destination that `config` describes without sending an event, for `check --connect` and at the start. With
+/// its secrets as they are now: AWS is asked again for those that were refused, or whose time has come.
 ///
 /// # Errors
 /// Why events would not be accepted: no answer, a refused login, a missing topic.
-pub async fn probe(config: &SinkConfig, aws: Option<SharedCredentialsProvider>) -> Result<(), Why> {
-    match &config.kind {
-        SinkKind::Kafka(own) => kafka::probe(config, own, aws).await,
-        SinkKind::SplunkHec(own) => splunk::probe(config, own).await,
-        SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
+pub async fn probe(
+    config: &SinkConfig,
+    aws: Option<SharedCredentialsProvider>,
+    wanted: Wanted,
+) -> Result<(), Why> {
+    for (_, secret) in config.secrets() {
+        if let Err(why) = secret.renew().await {
+            // What was read before may still be good.
+            tracing::warn!(sink = config.name, code = why.code, "{}", why.text);
+        }
     }
+    let found = match &config.kind {
+        SinkKind::Kafka(own) => kafka::probe(config, own, aws).await,
+        SinkKind::SplunkHec(own) => splunk::probe(config, own, wanted).await,
+        SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
+    };
+    if found.is_err() {
+        // It may be one of them: the next try asks again.
+        config.secrets().into_iter().for_each(|(_, secret)| secret.expire());
+    }
+    found
 }

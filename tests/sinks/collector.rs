@@ -28,7 +28,7 @@ use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::Config;
 use certrelay::event::{Arrival, CallOutcome, Event, Lane, render};
 use certrelay::outcome::Outcome;
-use certrelay::sink::{self, SinkState};
+use certrelay::sink::{self, SinkState, Wanted};
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -268,9 +268,10 @@ async fn a_wrong_token_pauses_the_sink_until_it_is_put_right_and_nothing_is_lost
         return;
     };
     let soc = Soc::new(&collector.url(), "");
-    assert_eq!(sink::probe(&soc.config().sinks[0], None).await, Ok(()));
+    assert_eq!(sink::probe(&soc.config().sinks[0], None, Wanted::All).await, Ok(()));
     soc.set_token("canary-71c4");
-    let refused = sink::probe(&soc.config().sinks[0], None).await.expect_err("a wrong token");
+    let refused =
+        sink::probe(&soc.config().sinks[0], None, Wanted::All).await.expect_err("a wrong token");
     assert_eq!(refused.code, "splunk_token");
     let running = soc.start();
     let events = soc.events(3, 0);

@@ -9,7 +9,7 @@ use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{self, Config};
 use certrelay::event::{Arrival, Event, Lane};
 use certrelay::outcome::{Outcome, Why};
-use certrelay::sink::{self, Sink, SinkState, Stop};
+use certrelay::sink::{self, Sink, SinkState, Stop, Wanted};
 use certrelay::telemetry::Metrics;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -37,7 +37,7 @@ pub(crate) fn run_with(lines: &str, aws: Option<SharedCredentialsProvider>) -> R
 
 /// What `check --connect` would say of such a sink.
 pub(crate) async fn probe(lines: &str, aws: Option<SharedCredentialsProvider>) -> Result<(), Why> {
-    sink::probe(&parsed(&whole(lines)).sinks[0], aws).await
+    sink::probe(&parsed(&whole(lines)).sinks[0], aws, Wanted::All).await
 }
 
 /// A whole configuration; relative paths start at the project's folder.

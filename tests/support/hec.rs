@@ -200,8 +200,11 @@ async fn answer(
         state.requests.push(seen.clone());
         news.notify_waiters();
         let for_events = is_event_path(&seen.path) && head.method == Method::POST;
-        let for_events = for_events && !stored.is_empty();
-        let fault = if for_events { state.script.pop_front() } else { None };
+        let fault = match (for_events, stored.is_empty()) {
+            (true, true) => state.options.nothing.clone(),
+            (true, false) => state.script.pop_front(),
+            (false, _) => None,
+        };
         let acts = fault.as_ref().is_none_or(|fault| fault.after_indexing);
         (acts.then(|| state.reply(&seen, body)), fault)
     };

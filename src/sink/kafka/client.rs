@@ -11,7 +11,7 @@ use rdkafka::producer::{Producer as _, ThreadedProducer};
 use tokio::time::Instant;
 
 use super::ears::{Cause, Ears, explained};
-use super::errors::{blame, is_login};
+use super::errors::blame;
 use super::iam::Iam;
 use super::reports::Batch;
 use super::secrets::{self, Fingerprint};
@@ -121,12 +121,9 @@ impl Client {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The brokers refused the password, or TLS failed, for which there are several to blame.
+    /// See [`secrets::refuse`].
     pub(super) fn refuse_secrets(&self, code: RDKafkaErrorCode) {
-        match self.own.auth.password() {
-            Some(password) if is_login(code) => password.refuse(),
-            _ => self.own.client_secrets().for_each(Secret::expire),
-        }
+        secrets::refuse(&self.own, code);
     }
 
     /// Forgets this producer; the next one is made when it is needed.

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::ears::Ears;
 use super::errors::{blame, code_of};
 use super::iam::Iam;
-use super::settings;
+use super::{secrets, settings};
 use crate::config::KafkaConfig;
 use crate::outcome::Why;
 
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// have it created.
 ///
 /// # Errors
-/// The brokers do not answer, refuse the login, or know no such topic.
+/// The brokers do not answer, refuse the login (then the password is another one at the next try), or know no such topic.
 pub(super) async fn topics(
     sink: &str,
     own: &KafkaConfig,
@@ -39,11 +39,15 @@ pub(super) async fn topics(
         let Err((topics, code)) = ask(&properties, &ears, &topics, patience) else { return Ok(()) };
         let cause = ears.explain(code);
         let text = format!("sink.{sink}: Kafka topic {topics}: {}", cause.text);
-        Err(Why::new(blame(cause.code).1, text))
+        Err((cause.code, Why::new(blame(cause.code).1, text)))
     });
-    asked
+    let asked = asked
         .await
-        .map_err(|fault| Why::new("sink_fault", format!("the look at Kafka failed: {fault}")))?
+        .map_err(|fault| Why::new("sink_fault", format!("the look at Kafka failed: {fault}")))?;
+    asked.map_err(|(code, why)| {
+        secrets::refuse(own, code);
+        why
+    })
 }
 
 /// Blocks. The topics that an answer is missing or bad for, and why.

@@ -1,9 +1,11 @@
-//! Whether a client's secrets are still those that it was made with.
+//! Whether a client's secrets are still those that it was made with, and which of them a failure blames.
 
+use rdkafka::error::RDKafkaErrorCode;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::KafkaConfig;
+use super::errors::is_login;
+use crate::config::{KafkaConfig, Secret};
 
 /// A hash of all secrets of a client, which tells that one of them changed and nothing else.
 pub(super) type Fingerprint = [u8; 32];
@@ -17,4 +19,12 @@ pub(super) fn fingerprint(own: &KafkaConfig) -> Option<Fingerprint> {
         hash.update(value.expose_secret());
     }
     Some(hash.finalize().into())
+}
+
+/// The brokers refused the password, or TLS failed, for which there are several to blame.
+pub(super) fn refuse(own: &KafkaConfig, code: RDKafkaErrorCode) {
+    match own.auth.password() {
+        Some(password) if is_login(code) => password.refuse(),
+        _ => own.client_secrets().for_each(Secret::expire),
+    }
 }

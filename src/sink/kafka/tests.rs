@@ -16,6 +16,7 @@ use crate::sink::testing::{HOUR, Running, config, event, event_with, render_reco
 
 mod answers;
 mod ending;
+mod secrets;
 mod topics;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::BoxFuture;
 
 use super::handle::{Bounds, Sent, Transmit};
-use super::{Built, Render, Stop, handle};
+use super::{Built, Render, Stop, Wanted, handle};
 use crate::config::{SinkConfig, SplunkConfig};
 use crate::event::Event;
 use crate::outcome::Why;
@@ -62,11 +62,15 @@ pub(super) fn build(
 /// Asks every endpoint whether it would take events with this token; sends none.
 ///
 /// # Errors
-/// The first endpoint's answer that says no, or a setting that cannot be used.
-pub(super) async fn probe(config: &SinkConfig, own: &SplunkConfig) -> Result<(), Why> {
+/// An endpoint's answer that says no, or a setting that cannot be used.
+pub(super) async fn probe(
+    config: &SinkConfig,
+    own: &SplunkConfig,
+    wanted: Wanted,
+) -> Result<(), Why> {
     let metrics = Arc::new(Metrics::new());
     let render = crate::event::render;
-    Splunk::new(config, own, &metrics, render, Patience::DEFAULT)?.look().await
+    Splunk::new(config, own, &metrics, render, Patience::DEFAULT)?.look(wanted).await
 }
 
 /// Everything that one try needs.

@@ -7,6 +7,7 @@ mod health;
 mod hec;
 mod mapped;
 mod matrix;
+mod probes;
 mod secrets;
 mod tls;
 mod turns;
@@ -342,15 +343,16 @@ async fn a_probe_tries_the_token_and_sends_no_event() {
     let hec = stand_in().await;
     let own = settings(&hec);
     let config = config("soc", SinkKind::SplunkHec(own.clone()));
-    assert_eq!(probe(&config, &own).await, Ok(()));
+    assert_eq!(probe(&config, &own, Wanted::All).await, Ok(()));
     assert_eq!((posts(&hec), ids(&hec).len()), (1, 0));
     let wrong = SplunkConfig { token: Secret::Literal(Arc::new("canary".into())), ..own.clone() };
-    let why = probe(&config, &wrong).await.unwrap_err();
+    let why = probe(&config, &wrong, Wanted::All).await.unwrap_err();
     assert_eq!(why.code, "splunk_token");
     assert!(!why.text.contains("canary"), "{why}");
     let elsewhere = format!("{}/en-US", hec.url()).parse().unwrap();
-    let why =
-        probe(&config, &SplunkConfig { endpoints: vec![elsewhere], ..own }).await.unwrap_err();
+    let why = probe(&config, &SplunkConfig { endpoints: vec![elsewhere], ..own }, Wanted::All)
+        .await
+        .unwrap_err();
     assert_eq!(why.code, "splunk_endpoint");
     assert!(why.text.contains("really HEC"), "{why}");
 }

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) cookie: Option<String>,
     /// `/health` wants a token, as behind the OpenTelemetry Collector's extensions; Splunk's own does not.
     pub(crate) health_wants_token: bool,
+    /// What a request without data is answered with; `None`: as Splunk does, with code 5 if the token is good.
+    pub(crate) nothing: Option<Fault>,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             success: 0,
             cookie: None,
             health_wants_token: false,
+            nothing: None,
         }
     }
 }
