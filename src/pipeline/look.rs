@@ -1,12 +1,15 @@
 //! Sinks are tried from the start, without an event: a token that was revoked, or a topic that is missing, is better heard
 //! of today than with the next certificate. No event waits for it, and none is held back by what it finds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::{BoxFuture, join_all};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 use super::wire::{Post, Wire};
 use crate::config::SinkConfig;
@@ -15,6 +18,26 @@ use crate::sink::{self, SinkState, Wanted};
 
 /// Until the next try: as often as secrets are read again.
 const AGAIN: Duration = Duration::from_secs(300);
+
+/// Until what lasts is said again: the alarm on `ERROR` lines holds for an hour, and no message is held that another would see.
+const REMINDER: Duration = Duration::from_secs(55 * 60);
+
+/// What time does not heal. The rest is a fault if the next try is refused too.
+const OF_OPERATORS: [&str; 13] = [
+    "splunk_token",
+    "splunk_channel",
+    "splunk_ack_disabled",
+    "splunk_query_auth",
+    "splunk_endpoint",
+    "splunk_redirect",
+    "kafka_topic",
+    "kafka_auth",
+    "kafka_setting",
+    "kafka_schema",
+    "kafka_schema_absent",
+    "kafka_registry_auth",
+    "sink_setting",
+];
 
 /// A sink to try, and the AWS credentials that it logs in with, if it does.
 pub type Look = (SinkConfig, Option<SharedCredentialsProvider>);
@@ -29,30 +52,51 @@ pub(super) async fn at_sinks(wire: Arc<Wire>, looks: Vec<Look>, stop: Cancellati
 }
 
 async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Why>>) {
-    let mut said = "";
+    let (sink, mut said) = (post.name.as_str(), Said::default());
     loop {
         let found = probe().await;
+        let state = post.sink.state();
+        let answers = match state {
+            SinkState::Untried => found.is_ok(),
+            _ => state == SinkState::Up,
+        };
+        if answers && !said.at.is_empty() {
+            tracing::info!(sink, "the sink answers now");
+        }
         // What events were answered says more, and the sink has said it.
-        if post.sink.state() != SinkState::Untried {
+        if state != SinkState::Untried {
             return;
         }
-        let Err(why) = &found else { return post.looked(found) };
-        if why.code != said {
-            said = why.code;
-            tell(post, why);
+        let Err(Why { code, text }) = &found else { return post.looked(found) };
+        match said.level(post.required, code) {
+            Some(Level::ERROR) => {
+                tracing::error!(sink, code, "the sink would take no event: {text}");
+            }
+            Some(_) => tracing::warn!(sink, code, "the sink would take no event: {text}"),
+            None => {}
         }
         post.looked(found);
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-/// Once for each cause.
-fn tell(post: &Post, Why { code, text }: &Why) {
-    let sink = post.name.as_str();
-    if post.required {
-        tracing::error!(sink, code, "the sink would take no event: {text}");
-    } else {
-        tracing::warn!(sink, code, "the sink would take no event: {text}");
+/// When each cause was last said, and how loudly.
+#[derive(Default)]
+struct Said {
+    at: BTreeMap<(&'static str, Level), Instant>,
+}
+
+impl Said {
+    /// How to say `code`, if it is time to.
+    fn level(&mut self, required: bool, code: &'static str) -> Option<Level> {
+        let lasts = OF_OPERATORS.contains(&code) || !self.at.is_empty();
+        let level = if required && lasts { Level::ERROR } else { Level::WARN };
+        let said = self.at.get(&(code, level));
+        let due = said.is_none_or(|said| said.elapsed() >= REMINDER);
+        due.then(|| {
+            self.at.insert((code, level), Instant::now());
+            level
+        })
     }
 }
 
@@ -132,5 +176,34 @@ mod tests {
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
         at(&post, || Box::pin(sink::probe(&config, None, Wanted::Any))).await;
         assert_eq!(post.untried(), "up");
+    }
+
+    /// What is said of required (or best-effort) sinks in two hours of tries that are refused with these codes in turn:
+    /// after how many minutes, and whether as an error.
+    async fn said_in_two_hours(required: bool, codes: &[&'static str]) -> Vec<(usize, bool)> {
+        let (mut said, mut lines) = (Said::default(), Vec::new());
+        for (number, code) in codes.iter().cycle().take(24).enumerate() {
+            if let Some(level) = said.level(required, code) {
+                lines.push((number * 5, level == Level::ERROR));
+            }
+            tokio::time::advance(AGAIN).await;
+        }
+        lines
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_time_may_heal_is_an_error_if_it_does_not_and_is_said_again_within_the_hour() {
+        let lines = said_in_two_hours(true, &["kafka_transport"]).await;
+        assert_eq!(lines, [(0, false), (5, true), (60, true), (115, true)]);
+        let turns = said_in_two_hours(true, &["kafka_transport", "kafka_timeout"]).await;
+        assert_eq!(turns.iter().filter(|(_, error)| *error).count(), 4, "{turns:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_an_operator_can_mend_is_an_error_at_once() {
+        let lines = said_in_two_hours(true, &["splunk_token"]).await;
+        assert_eq!(lines, [(0, true), (55, true), (110, true)]);
+        let best_effort = said_in_two_hours(false, &["splunk_token"]).await;
+        assert_eq!(best_effort, [(0, false), (55, false), (110, false)]);
     }
 }
