@@ -206,4 +206,20 @@ mod tests {
         let best_effort = said_in_two_hours(false, &["splunk_token"]).await;
         assert_eq!(best_effort, [(0, false), (55, false), (110, false)]);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_a_sink_answers_again_is_said_if_it_was_said_that_it_did_not() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let (_, post) = idle();
+        scripted(&post, vec![Ok(())]).await;
+        let said = || std::fs::read_to_string(log.path()).unwrap();
+        assert_eq!(said(), "", "all is well");
+        scripted(&post, vec![refused(), Ok(())]).await;
+        let lines: Vec<String> = said().lines().map(str::to_owned).collect();
+        assert!(lines[0].contains("ERROR") && lines[0].contains("Invalid token"), "{lines:?}");
+        assert!(lines[1].contains("INFO") && lines[1].contains("the sink answers now"));
+    }
 }
