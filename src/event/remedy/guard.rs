@@ -1,8 +1,7 @@
 //! A service control policy against what happened, which must not bind those who clean up after it.
 
-use super::names::words;
-use super::quote::option;
-use super::{Advice, Names, python};
+use super::policies::service_control;
+use super::{Advice, Names};
 
 /// Everything that changes a certificate: where the operation is not known.
 const ALL: [&str; 8] = [
@@ -52,37 +51,14 @@ pub(super) fn guard(names: &Names) -> Advice {
         role("cert-rotation"),
         role("incident-response"),
     );
-    let create = vec![
-        option("type", "SERVICE_CONTROL_POLICY"),
-        option("name", "certificates-by-named-roles-only"),
-        option("description", "Changes of IAM certificates are left to named roles"),
-        option("content", &policy),
-    ];
+    let description = "Changes of IAM certificates are left to named roles";
+    let (cli, boto3) =
+        service_control("certificates-by-named-roles-only", description, &policy, &names.account);
     Advice {
         title: "Leave changes of certificates to named roles",
         console: "AWS Organizations → Policies → Service control policies → Create policy → Attach",
-        cli: vec![
-            words(["organizations", "create-policy"], create),
-            words(
-                ["organizations", "attach-policy"],
-                vec![option("policy-id", "POLICY_ID"), option("target-id", &names.account)],
-            ),
-        ],
-        boto3: format!(
-            "account, policy = {}, {}\n{GUARD}",
-            python(&names.account),
-            python(&policy)
-        ),
+        cli,
+        boto3,
         mind: "Service control policies bind member accounts, root included, but not the management account. Name your own two roles, with their paths: the one that renews certificates, and the one of incident response, without which nobody can make a certificate inactive any more. Contain first, attach then, and try it on one account.",
     }
 }
-
-const GUARD: &str = r#"organizations = boto3.client("organizations")
-made = organizations.create_policy(
-    Type="SERVICE_CONTROL_POLICY",
-    Name="certificates-by-named-roles-only",
-    Description="Changes of IAM certificates are left to named roles",
-    Content=policy,
-)
-organizations.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=account)
-"#;

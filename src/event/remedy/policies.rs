@@ -1,7 +1,8 @@
-//! The account's password policy.
+//! Policies that more than certificates stand under: the account's for passwords, and service control policies.
 
-use super::Advice;
 use super::names::words;
+use super::quote::option;
+use super::{Advice, python};
 
 pub(super) fn password() -> Advice {
     let flags = [
@@ -35,3 +36,38 @@ const PASSWORD: &str = r#"boto3.client("iam").update_account_password_policy(
     PasswordReusePrevention=24,
 )
 "#;
+
+/// Makes `policy` a service control policy and attaches it to `account`: as command lines, and in Python.
+pub(super) fn service_control(
+    name: &str,
+    description: &str,
+    policy: &str,
+    account: &str,
+) -> (Vec<Vec<String>>, String) {
+    let create = vec![
+        option("type", "SERVICE_CONTROL_POLICY"),
+        option("name", name),
+        option("description", description),
+        option("content", policy),
+    ];
+    let attach = vec![option("policy-id", "POLICY_ID"), option("target-id", account)];
+    let cli = vec![
+        words(["organizations", "create-policy"], create),
+        words(["organizations", "attach-policy"], attach),
+    ];
+    let boto3 = format!(
+        r#"account, policy = {}, {}
+organizations = boto3.client("organizations")
+made = organizations.create_policy(
+    Type="SERVICE_CONTROL_POLICY",
+    Name="{name}",
+    Description="{description}",
+    Content=policy,
+)
+organizations.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=account)
+"#,
+        python(account),
+        python(policy)
+    );
+    (cli, boto3)
+}

@@ -80,14 +80,21 @@ cloudtrail.put_event_selectors(TrailName=name, EventSelectors=[everything])
 const FLAGS: [&str; 3] =
     ["--is-multi-region-trail", "--include-global-service-events", "--enable-log-file-validation"];
 
+/// The trail with all of that.
+fn in_full(names: &Names) -> Vec<String> {
+    let place = [option("name", &names.trail), option("s3-bucket-name", "BUCKET")].into_iter();
+    place.chain(FLAGS.map(str::to_owned)).collect()
+}
+
 fn changed(names: &Names) -> Advice {
     let name = || option("name", &names.trail);
-    let rest = [name(), option("s3-bucket-name", "BUCKET")].into_iter();
-    let rest = rest.chain(FLAGS.map(str::to_owned)).collect();
     Advice {
         title: "Give the trail back what was taken",
         console: "CloudTrail → Trails → the trail → General details → Edit",
-        cli: vec![command(names, "get-trail", vec![name()]), command(names, "update-trail", rest)],
+        cli: vec![
+            command(names, "get-trail", vec![name()]),
+            command(names, "update-trail", in_full(names)),
+        ],
         boto3: CHANGED.to_owned(),
         mind: "The record tells what was set, not what was before: compare the first command's answer with the code that manages the trail, and give back only what differs. A bucket that is not yours has the files since.",
     }
@@ -105,13 +112,11 @@ cloudtrail.update_trail(
 
 fn deleted(names: &Names) -> Advice {
     let name = || option("name", &names.trail);
-    let rest = [name(), option("s3-bucket-name", "BUCKET")].into_iter();
-    let rest = rest.chain(FLAGS.map(str::to_owned)).collect();
     Advice {
         title: "Turn CloudTrail on everywhere, with log-file validation",
         console: "CloudTrail → Trails → Create trail; Enable for all accounts in my organization; Log file validation: Enabled",
         cli: vec![
-            command(names, "create-trail", rest),
+            command(names, "create-trail", in_full(names)),
             command(names, "start-logging", vec![name()]),
         ],
         boto3: DELETED.to_owned(),

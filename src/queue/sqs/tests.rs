@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -169,24 +170,13 @@ async fn the_facts_of_a_queue_are_read_from_its_attributes() {
     assert_eq!(facts.retention, Some(Duration::from_secs(345_600)));
 }
 
-/// A chain of providers of which none has anything.
-#[derive(Debug)]
-struct Nobody;
-
-impl ProvideCredentials for Nobody {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nothing in the chain")))
-    }
-}
-
 #[tokio::test]
 async fn without_credentials_nothing_is_unreachable_and_the_role_is_named() {
+    let nobody =
+        provide_credentials_fn(async || Err(CredentialsError::not_loaded("nothing in the chain")));
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(SharedCredentialsProvider::new(Nobody))
+        .credentials_provider(SharedCredentialsProvider::new(nobody))
         .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
         .build();
     let queue = SqsQueue::new(&config, URL, "us-east-1", Some("http://127.0.0.1:1"), READ_TIME);

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -187,25 +188,14 @@ async fn a_server_that_is_not_there_is_a_fault_that_may_pass() {
     assert!(error.text.contains("s3://audit-logs/"), "{error}");
 }
 
-/// A chain of providers of which none has anything.
-#[derive(Debug)]
-struct Nobody;
-
-impl ProvideCredentials for Nobody {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nothing in the chain")))
-    }
-}
-
 #[tokio::test]
 async fn without_credentials_the_object_is_not_blamed() {
+    let nobody =
+        provide_credentials_fn(async || Err(CredentialsError::not_loaded("nothing in the chain")));
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Nobody))
+        .credentials_provider(SharedCredentialsProvider::new(nobody))
         .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
         .build();
     let store = S3Store::new(&config, Some("http://127.0.0.1:1"));

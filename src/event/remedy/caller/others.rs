@@ -1,6 +1,7 @@
 //! Callers whose credentials are not theirs, or not this account's, to stop.
 
 use super::super::names::words;
+use super::super::policies::service_control;
 use super::super::quote::option;
 use super::super::{Advice, Names, python};
 use super::{REVOKE, revocation};
@@ -35,38 +36,17 @@ pub(super) fn permission_set(names: &Names) -> Advice {
         python(&role),
         python(&names.read)
     );
-    let create = vec![
-        option("type", "SERVICE_CONTROL_POLICY"),
-        option("name", "revoke-older-sessions"),
-        option("description", "Ends the sessions of a permission set"),
-        option("content", &policy),
-    ];
-    let attach = vec![option("policy-id", "POLICY_ID"), option("target-id", &names.caller_account)];
+    let description = "Ends the sessions of a permission set";
+    let (cli, boto3) =
+        service_control("revoke-older-sessions", description, &policy, &names.caller_account);
     Advice {
         title: "Revoke the sessions of the permission set",
         console: "IAM Identity Center → Users → the user → AWS accounts: remove the assignment; Active sessions: delete",
-        cli: vec![
-            words(["organizations", "create-policy"], create),
-            words(["organizations", "attach-policy"], attach),
-        ],
-        boto3: format!(
-            "account, policy = {}, {}\n{REVOKE_PERMISSION_SET}",
-            python(&names.caller_account),
-            python(&policy)
-        ),
+        cli,
+        boto3,
         mind: "IAM does not let anybody change this role: IAM Identity Center keeps it. A service control policy denies its sessions in that account issued before the time in it, those of other people with the same permission set too; it is made in the management account, whose own roles it does not bind. The session's name is the person: take the assignments away, disable the user at the identity source and delete the sessions, or a new one is there in a minute.",
     }
 }
-
-const REVOKE_PERMISSION_SET: &str = r#"organizations = boto3.client("organizations")
-made = organizations.create_policy(
-    Type="SERVICE_CONTROL_POLICY",
-    Name="revoke-older-sessions",
-    Description="Ends the sessions of a permission set",
-    Content=policy,
-)
-organizations.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=account)
-"#;
 
 pub(super) fn identity_center(names: &Names) -> Advice {
     let Names { identity_store, caller, .. } = names;
