@@ -48,20 +48,23 @@ impl Listing {
     fn named(&mut self, path: &Path) -> io::Result<()> {
         let metadata = std::fs::metadata(path)?;
         if metadata.is_dir() {
-            return self.folder(path);
+            // The path as given may begin within the layout.
+            let whole = std::path::absolute(path);
+            return self.folder(path, whole.as_deref().unwrap_or(path));
         }
         let (size, may_wait) = (metadata.len(), !metadata.is_file());
         self.inputs.push(Input { path: path.to_owned(), size, may_wait });
         Ok(())
     }
 
-    /// Goes past what cannot be read. What is hidden is not looked at.
-    fn folder(&mut self, path: &Path) -> io::Result<()> {
+    /// Goes past what cannot be read. What is hidden is not looked at. `whole` is its path from the root on.
+    fn folder(&mut self, path: &Path, whole: &Path) -> io::Result<()> {
         let mut below: Vec<_> = std::fs::read_dir(path)?.collect::<Result<_, _>>()?;
         below.sort_by_cached_key(std::fs::DirEntry::file_name);
         for entry in below {
-            if !entry.file_name().as_encoded_bytes().starts_with(b".")
-                && let Err(cause) = self.entry(&entry)
+            let name = entry.file_name();
+            if !name.as_encoded_bytes().starts_with(b".")
+                && let Err(cause) = self.entry(&entry, &whole.join(name))
             {
                 self.unreadable.push((entry.path(), cause));
             }
@@ -69,14 +72,14 @@ impl Listing {
         Ok(())
     }
 
-    fn entry(&mut self, entry: &std::fs::DirEntry) -> io::Result<()> {
+    fn entry(&mut self, entry: &std::fs::DirEntry, whole: &Path) -> io::Result<()> {
         let (path, kind) = (entry.path(), entry.file_type()?);
         if kind.is_dir() {
-            return self.folder(&path);
+            return self.folder(&path, whole);
         }
         // A ring of them would be read for ever.
         let links_to_folder = kind.is_symlink() && path.is_dir();
-        let reason = if links_to_folder { Some("link to a folder") } else { no_log(&path) };
+        let reason = if links_to_folder { Some("link to a folder") } else { no_log(whole) };
         if let Some(reason) = reason {
             self.skipped.entry(reason).or_insert((0, path)).0 += 1;
             return Ok(());
@@ -91,13 +94,11 @@ impl Listing {
 }
 
 /// Why a file in a folder is none for us, by its name or its place in CloudTrail's layout.
-fn no_log(path: &Path) -> Option<&'static str> {
-    if !looks_like_a_log(path.file_name().unwrap_or_default()) {
+fn no_log(whole: &Path) -> Option<&'static str> {
+    if !looks_like_a_log(whole.file_name().unwrap_or_default()) {
         return Some("other name");
     }
-    // The path as given may begin within the layout.
-    let whole = std::path::absolute(path);
-    match KeyKind::of(&whole.as_deref().unwrap_or(path).to_string_lossy()) {
+    match KeyKind::of(&whole.to_string_lossy()) {
         KeyKind::Digest(_) => Some("digest"),
         KeyKind::Insight => Some("insight"),
         KeyKind::OtherService(_) => Some("other service"),
