@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use certrelay::cloudtrail::{Decoder, DecoderSettings, Found, Selection};
+use certrelay::cloudtrail::{Decoded, Decoder, DecoderSettings, Selection};
 use corpus::Shape;
 
 use certrelay::config::{Decode, EventRule, GROUPS, Pattern};
@@ -214,7 +214,7 @@ fn decode(selection: Selection, limits: Decode) -> Run {
     Box::new(move |file| {
         found.clear();
         let tally = decoder.decode(file, &mut found).expect("a log file");
-        black_box::<&Vec<Found>>(&found);
+        black_box::<&Vec<Decoded>>(&found);
         tally.selected
     })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{EventOptions, OutputFormat};
-use certrelay::event::{Arrival, Event, Lane, render};
+use certrelay::event::{Arrival, Channel, Event, render};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -71,7 +71,7 @@ fn read(bytes: &Bytes, options: &Arc<EventOptions>) -> Event {
     let record = Record { bytes: bytes.clone(), index: 0, offset: 0 };
     let arrival = Arrival {
         origin: Origin::Inline { message_id: "bench".to_owned() },
-        lane: Lane::File,
+        lane: Channel::S3,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };

@@ -186,13 +186,13 @@ directory = "dead-letters"
 async fn run(world: &World, text: &str, folder: &Path) -> Result<Arc<Metrics>, Box<dyn Error>> {
     let config = config::parse("demo.toml", text, folder)?;
     telemetry::init(&LogConfig { json: false, level: "off".to_owned() })
-        .map_err(|why| why.to_string())?;
+        .map_err(|error| error.to_string())?;
     let aws = aws_config::from_env()
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "demo"))
         .load()
         .await;
-    let parts = pipeline::build(config, Some(aws)).await.map_err(|why| why.to_string())?;
+    let parts = pipeline::build(config, Some(aws)).await.map_err(|error| error.to_string())?;
     let metrics = Arc::clone(&parts.metrics);
     let stop = CancellationToken::new();
     let emptied = async {

@@ -4,8 +4,8 @@
 pub mod cli;
 pub mod cloudtrail;
 pub mod config;
+pub mod error;
 pub mod event;
-pub mod outcome;
 pub mod pipeline;
 pub mod queue;
 pub mod route;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use certrelay::config::Config;
+use certrelay::error::Code;
 use certrelay::pipeline::{self, Backfill, Counts, Plan, Resume, Span};
 use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
@@ -109,7 +110,10 @@ async fn accounts_can_be_chosen_and_the_prefix_may_begin_anywhere() {
     let none = Span { accounts: vec!["999999999999".to_owned()], ..span() };
     let config = service.config(REST);
     let refused = pipeline::plan_backfill(&config, Some(Service::aws()), none).await;
-    assert_eq!(refused.map(|plan| plan.objects).map_err(|why| why.code), Err("nothing_found"));
+    assert_eq!(
+        refused.map(|plan| plan.objects).map_err(|error| error.code),
+        Err(Code::NothingFound)
+    );
 }
 
 #[tokio::test]
@@ -130,7 +134,7 @@ async fn an_interrupted_run_goes_on_and_loses_nothing() {
     let few = format!("{REST}\n[delivery]\nwork = 4\nunacknowledged = 8");
     let first =
         pipeline::backfill(job(service.config(&few), Some(note.clone()), tick), &plan, stop);
-    assert_eq!(in_time(first).await.map_err(|why| why.code), Err("interrupted"));
+    assert_eq!(in_time(first).await.map_err(|error| error.code), Err(Code::Interrupted));
     let before = done.load(Ordering::Relaxed);
     assert!(before < 120, "{before} of 120 were done");
     let noted = Resume::open(Some(note.clone()), &span()).expect("a note");

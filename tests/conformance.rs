@@ -21,7 +21,7 @@ struct Difference {
     member: Option<String>,
     ours: Value,
     moto: Value,
-    why: String,
+    error: String,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +43,7 @@ async fn the_stand_ins_and_moto_agree_but_for_the_written_differences() {
         assert_eq!(theirs.get(check), Some(answer), "{check}: moto (left) against ours (right)");
     }
     assert_eq!(theirs.len(), expected.len());
-    assert!(written.iter().all(|difference| !difference.why.is_empty()));
+    assert!(written.iter().all(|difference| !difference.error.is_empty()));
 }
 
 /// `results` with the answers that the written differences name put in their places.

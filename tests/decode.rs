@@ -10,7 +10,7 @@ mod properties;
 mod support;
 
 use support::{
-    Decoded, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder, gzip, rule,
+    DecodeResult, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder, gzip, rule,
 };
 
 /// How many documents the larger tests make, if somebody asks for more than usual.

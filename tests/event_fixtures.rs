@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use certrelay::cloudtrail::{BadRecord, Origin, Record};
+use certrelay::cloudtrail::{InvalidRecord, Origin, Record};
 use certrelay::config::{EventOptions, OutputFormat};
-use certrelay::event::{Arrival, Context, Event, Lane, render};
+use certrelay::event::{Arrival, Channel, Context, Event, render};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -170,12 +170,12 @@ fn fail(record: &mut Value, operation: &str) {
 }
 
 /// The event of a record's text, as read from an object.
-pub(crate) fn read(text: &str) -> Result<Event, BadRecord> {
+pub(crate) fn read(text: &str) -> Result<Event, InvalidRecord> {
     read_with(text, EventOptions::default())
 }
 
 /// The same, with something configured.
-pub(crate) fn read_with(text: &str, options: EventOptions) -> Result<Event, BadRecord> {
+pub(crate) fn read_with(text: &str, options: EventOptions) -> Result<Event, InvalidRecord> {
     read_in(text, options, &Context::default())
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn read_in(
     text: &str,
     options: EventOptions,
     context: &Context,
-) -> Result<Event, BadRecord> {
+) -> Result<Event, InvalidRecord> {
     let record = Record { bytes: Bytes::copy_from_slice(text.as_bytes()), index: 7, offset: 12 };
     let origin = Origin::Object {
         bucket: "audit-logs".to_owned(),
@@ -194,7 +194,7 @@ pub(crate) fn read_in(
     };
     let arrival = Arrival {
         origin,
-        lane: Lane::File,
+        lane: Channel::S3,
         seen: datetime!(2026-02-22 16:20:00.5 UTC),
         delivered: Some(datetime!(2026-02-22 16:17:00 UTC)),
     };

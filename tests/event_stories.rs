@@ -339,7 +339,7 @@ fn an_expected_principal_lowers_a_finding_and_says_so() {
     let (findings, severity, because) = judged(&ok("UploadServerCertificate", &[(WHO, role())]));
     assert_eq!((findings.len(), severity), (2, Low));
     assert!(
-        because.iter().all(|why| why
+        because.iter().all(|error| error
             .starts_with("lowered: arn:aws:iam::444455556666:role/ci/cert-rotation is expected")),
         "{because:?}"
     );

@@ -9,6 +9,10 @@ mod conformance;
 mod decode;
 mod deploy;
 mod e2e;
+mod error {
+    //! Lets files of `src/` that are compiled into this binary find the error type.
+    pub(crate) use certrelay::error::*;
+}
 mod event_actors;
 mod event_advice;
 mod event_context;

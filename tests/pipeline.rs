@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use certrelay::config::Delivery;
+use certrelay::error::Code;
 use tokio::time::Instant;
 
 use crate::sim::world::{DEAD, QUEUE, events_in, notification};
@@ -51,7 +52,7 @@ async fn a_duplicate_notification_delivers_nothing_twice() {
 }
 
 /// What a bad object must become: a dead letter with this reason, and the message deleted.
-async fn becomes(bytes: &[u8], reason: &str) {
+async fn becomes(bytes: &[u8], reason: Code) {
     let world = world();
     world.deliver(&object("bad", bytes), BTreeSet::new(), 1);
     world.run_until_empty(HOUR).await.expect("poison is settled");
@@ -64,12 +65,12 @@ async fn becomes(bytes: &[u8], reason: &str) {
 #[tokio::test(start_paused = true)]
 async fn damaged_objects_are_dead_lettered_and_deliver_nothing() {
     let sample = &samples::generate(9, 1, 50).objects[0];
-    becomes(&sample.gzip[..sample.gzip.len() - 9], "corrupt_gzip").await;
-    becomes(b"neither gzip nor JSON", "not_cloudtrail").await;
-    becomes(&gzip(b"{\"Records\":[{\"eventName\":"), "corrupt_json").await;
+    becomes(&sample.gzip[..sample.gzip.len() - 9], Code::CorruptGzip).await;
+    becomes(b"neither gzip nor JSON", Code::NotCloudtrail).await;
+    becomes(&gzip(b"{\"Records\":[{\"eventName\":"), Code::CorruptJson).await;
     becomes(
         &gzip(b"{\"awsAccountId\":\"111122223333\",\"digestS3Bucket\":\"x\"}"),
-        "not_cloudtrail",
+        Code::NotCloudtrail,
     )
     .await;
 }
@@ -127,7 +128,7 @@ async fn an_unreadable_body_and_a_foreign_bucket_are_dead_lettered() {
     world.sqs.send(QUEUE, foreign).unwrap();
     world.run_until_empty(HOUR).await.expect("settled");
     assert_eq!(world.letters.of("message").len(), 1);
-    assert_eq!(world.letters.of("object")[0].code, "bucket_not_allowed");
+    assert_eq!(world.letters.of("object")[0].code, Code::BucketNotAllowed);
     assert!(world.store.opens.lock().unwrap().is_empty(), "nothing of theirs is fetched");
 }
 
@@ -161,7 +162,7 @@ async fn one_bad_record_is_one_letter_and_the_rest_of_its_file_goes_on() {
     let metrics = world.run_until_empty(HOUR).await.expect("settled");
     assert_eq!(world.sinks[0].ids(), BTreeSet::from(["good".to_owned()]));
     assert_eq!(world.letters.of("record").len(), 1);
-    assert_eq!((metrics.records_read.get(), metrics.records_bad.get()), (2, 1));
+    assert_eq!((metrics.records_read.get(), metrics.records_invalid.get()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use certrelay::config::{FaultPolicies, FaultPolicy, KeyFilter, KeyPattern};
+use certrelay::error::Code;
 use certrelay::store::StoreErrorKind;
 use certrelay::telemetry::{ByAccount, ByReason, Metrics};
 use tokio::time::Instant;
@@ -22,7 +23,7 @@ fn world() -> World {
 /// `read = filtered + bad + duplicate + discarded + routed`.
 fn adds_up(metrics: &Metrics) {
     let out = metrics.records_filtered.get()
-        + metrics.records_bad.get()
+        + metrics.records_invalid.get()
         + metrics.events_duplicate.get()
         + metrics.events_discarded.get()
         + metrics.events_routed.get();
@@ -107,12 +108,12 @@ async fn a_bad_inline_record_is_kept_whole_because_its_message_is_all_there_is()
     let letters = world.letters.of("message");
     assert_eq!(letters.len(), records.len(), "{letters:?}");
     for record in &records {
-        let kept = |letter: &certrelay::pipeline::Letter| letter.body["body"] == inline(record);
+        let kept = |letter: &certrelay::pipeline::DeadLetter| letter.body["body"] == inline(record);
         assert!(letters.iter().any(kept), "{record}");
     }
     let codes: BTreeSet<_> = letters.iter().map(|letter| letter.code).collect();
-    assert_eq!(codes, BTreeSet::from(["bad_record", "over_limit"]));
-    assert_eq!(metrics.records_bad.get(), 1);
+    assert_eq!(codes, BTreeSet::from([Code::InvalidRecord, Code::OverLimit]));
+    assert_eq!(metrics.records_invalid.get(), 1);
     assert!(world.sinks.iter().all(|sink| sink.ids().is_empty()));
     adds_up(&metrics);
 }
@@ -124,7 +125,7 @@ async fn a_source_that_did_not_ask_for_inline_records_dead_letters_them() {
     world.run_until_empty(HOUR).await.expect("settled");
     let letters = world.letters.of("message");
     assert!(!letters.is_empty());
-    assert!(letters.iter().all(|letter| letter.code == "inline_not_enabled"));
+    assert!(letters.iter().all(|letter| letter.code == Code::EventbridgeNotEnabled));
     assert!(world.sinks.iter().all(|sink| sink.ids().is_empty()));
 }
 
@@ -175,7 +176,7 @@ async fn digests_are_counted_by_account_even_where_keys_leave_them_out() {
     }
     let metrics = world.run_until_empty(HOUR).await.expect("settled");
     let seen = |account: &str| {
-        metrics.digests_seen.get_or_create(&ByAccount { account: account.to_owned() }).get()
+        metrics.digest_files.get_or_create(&ByAccount { account: account.to_owned() }).get()
     };
     assert_eq!((seen("111122223333"), seen("444455556666")), (3, 1));
     assert!(world.store.opens.lock().unwrap().is_empty());
@@ -199,7 +200,7 @@ async fn a_lease_lost_before_or_after_delivery_costs_neither_an_event_nor_a_dupl
         let (metrics, ()) = tokio::join!(world.run_until_empty(HOUR), heal);
         let metrics = metrics.expect("settled once the queue listens again");
         assert!(world.sqs.with(|core, _| core.tally).received_again > 0);
-        let fate = |reason| metrics.messages_settled.get_or_create(&ByReason::new(reason)).get();
+        let fate = |reason| metrics.messages_completed.get_or_create(&ByReason::new(reason)).get();
         assert!(fate("lease_lost") + fate("unsettled") >= samples.objects.len() as u64);
         for sink in &world.sinks {
             assert_eq!(sink.ids().len(), samples.expected.len());

@@ -121,8 +121,8 @@ fn every_command_shown_runs() {
     for block in blocks().into_iter().filter(|block| block.language == "sh") {
         for command in commands(&block.text) {
             ran += 1;
-            if let Err(why) = run(&command) {
-                let _ = writeln!(failures, "{}: `{command}`: {why}", block.place);
+            if let Err(error) = run(&command) {
+                let _ = writeln!(failures, "{}: `{command}`: {error}", block.place);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use certrelay::cloudtrail::{Decoder, DecoderSettings, Found, Selection};
+use certrelay::cloudtrail::{Decoded, Decoder, DecoderSettings, Selection};
 use certrelay::config::{Decode, EventRule};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -106,7 +106,7 @@ fn decoded(corpus: &Corpus, files: &BTreeSet<String>) -> BTreeMap<Place, String>
         let mut found = Vec::new();
         decoder.decode(&stored, &mut found).expect("sound");
         for one in found {
-            let Found::Record(record) = one else { panic!("{one:?}") };
+            let Decoded::Record(record) = one else { panic!("{one:?}") };
             selected.insert((file.clone(), record.index), sha256(&record.bytes));
         }
     }

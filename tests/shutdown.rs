@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use certrelay::config::Delivery;
-use certrelay::outcome::Why;
+use certrelay::error::{Code, Error};
 use certrelay::queue::{Entry, Handle, Message, Queue};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -122,12 +122,12 @@ impl SlowQueue {
 }
 
 impl Queue for SlowQueue {
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         let before = self.receives.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let answer = match before % 2 {
                 0 => self.inner.receive(max).await,
-                _ => Err(Why::new("sqs_unreachable", "the connection was reset")),
+                _ => Err(Error::new(Code::SqsUnreachable, "the connection was reset")),
             };
             if before > 0 {
                 self.answers.cancelled().await;
@@ -139,7 +139,7 @@ impl Queue for SlowQueue {
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             if batch.iter().any(|(_, time)| *time == VISIBILITY) {
                 tokio::time::sleep(Duration::from_millis(self.renewal_millis)).await;
@@ -148,7 +148,7 @@ impl Queue for SlowQueue {
         })
     }
 
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         self.inner.delete(batch)
     }
 

@@ -262,7 +262,7 @@ async fn live(world: &World, crash_at: u64, rng: &mut fastrand::Rng) -> u64 {
         }
     };
     tokio::join!(first.run(), second, stopper);
-    metrics.messages_settled.get_or_create(&ByReason::new("lease_lost")).get()
+    metrics.messages_completed.get_or_create(&ByReason::new("lease_lost")).get()
 }
 
 fn check(world: &World, samples: &Samples, damaged: &BTreeSet<String>) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certrelay::config;
+use certrelay::error::Outcome;
 use certrelay::event::Event;
-use certrelay::outcome::Outcome;
 use certrelay::sink::{self, Sink, Stop};
 use certrelay::telemetry::Metrics;
 use futures_util::StreamExt as _;
@@ -40,7 +40,7 @@ pub(crate) async fn run(task: &Task, sink: &str) -> Result<Report, Box<dyn Error
     let one = config.sinks.first().ok_or("no sink")?;
     let stop = Stop::default();
     let built = sink::build(one, None, &Arc::new(Metrics::new()), stop.clone());
-    let built = built.map_err(|why| why.to_string())?;
+    let built = built.map_err(|error| error.to_string())?;
     let mut driver = JoinSet::new();
     driver.spawn(built.driver);
     let known = records::all();

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
-use certrelay::event::{Arrival, Event, Lane};
+use certrelay::event::{Arrival, Channel, Event};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
@@ -56,7 +56,7 @@ impl Known {
             version: None,
             index: self.index,
         };
-        let arrival = Arrival { origin, lane: Lane::File, seen: self.time, delivered: None };
+        let arrival = Arrival { origin, lane: Channel::S3, seen: self.time, delivered: None };
         let record = Record { bytes: self.bytes.clone(), index: self.index, offset: 0 };
         Event::read(record, arrival).map_err(|bad| bad.reason)
     }

@@ -98,7 +98,7 @@ pub(crate) fn compare(destinations: &[Destination], expected: &BTreeSet<String>)
 pub(crate) fn accounting(metrics: &Metrics, folder: &Path, samples: &Samples) -> bool {
     let read = metrics.records_read.get();
     let filtered = metrics.records_filtered.get();
-    let bad = metrics.records_bad.get();
+    let bad = metrics.records_invalid.get();
     let duplicate = metrics.events_duplicate.get();
     let discarded = metrics.events_discarded.get();
     let routed = metrics.events_routed.get();

@@ -11,8 +11,8 @@ use time::{Date, OffsetDateTime};
 use super::run::stop_on_signal;
 use super::{EX_USAGE, WithConfig, configuration, failed, runtime};
 use crate::config::Config;
+use crate::error::{Code, Error};
 use crate::event;
-use crate::outcome::Why;
 use crate::pipeline::{self, Backfill, Counts, Plan, Resume, Span};
 use crate::telemetry;
 
@@ -62,23 +62,23 @@ pub(super) fn backfill(args: &Args) -> ExitCode {
     };
     let (span, resume) = match asked(args, &config) {
         Ok(asked) => asked,
-        Err(why) => {
-            eprintln!("certrelay: {why}");
+        Err(error) => {
+            eprintln!("certrelay: {error}");
             return ExitCode::from(EX_USAGE);
         }
     };
-    if let Err(why) = telemetry::init(&config.log) {
-        return failed(&why);
+    if let Err(error) = telemetry::init(&config.log) {
+        return failed(&error);
     }
     match runtime().and_then(|runtime| runtime.block_on(work(args, config, span, resume))) {
         Ok(Counts { kept: 0, .. }) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        Err(why) => failed(&why),
+        Err(error) => failed(&error),
     }
 }
 
-fn asked(args: &Args, config: &Config) -> Result<(Span, Resume), Why> {
-    let usage = |text: &str| Why::new("usage", text);
+fn asked(args: &Args, config: &Config) -> Result<(Span, Resume), Error> {
+    let usage = |text: &str| Error::new(Code::Usage, text);
     let rest = args.from.strip_prefix("s3://");
     let rest = rest.ok_or_else(|| usage("write where the files are as s3://bucket/prefix"))?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -98,7 +98,7 @@ fn asked(args: &Args, config: &Config) -> Result<(Span, Resume), Why> {
     Ok((span, resume))
 }
 
-async fn work(args: &Args, config: Config, span: Span, resume: Resume) -> Result<Counts, Why> {
+async fn work(args: &Args, config: Config, span: Span, resume: Resume) -> Result<Counts, Error> {
     let plan = pipeline::plan_backfill(&config, None, span).await?;
     show(&plan, args.enqueue, &resume);
     if args.plan || !go_on(args.yes) {

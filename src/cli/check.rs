@@ -29,7 +29,7 @@ pub(super) fn check(args: &Args) -> ExitCode {
     tell(&config.summary());
     let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(why) => return failed(&why),
+        Err(error) => return failed(&error),
     };
     if let Err(code) = runtime.block_on(context::check(&config, args.connect)) {
         return code;

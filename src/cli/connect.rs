@@ -6,9 +6,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::config::{Config, FileConfig, SinkConfig, SinkKind, SourceKind};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::pipeline;
-use crate::queue::{QueueFacts, warnings};
+use crate::queue::{QueueAttributes, warnings};
 use crate::sink::{self, Wanted};
 use crate::telemetry::escape;
 
@@ -16,11 +16,11 @@ use crate::telemetry::escape;
 pub(super) async fn connect(config: &Config) -> bool {
     let sources = match pipeline::sources(config, None).await {
         Ok(sources) => sources,
-        Err(why) => return tell("sources", Err(why)),
+        Err(error) => return tell("sources", Err(error)),
     };
     let mut all_good = true;
     match pipeline::secrets(config, None).await {
-        Err(why) => return tell("secrets", Err(why)),
+        Err(error) => return tell("secrets", Err(error)),
         Ok(answers) => {
             for (place, answer) in answers {
                 all_good &= tell(&place, answer.map(|()| Vec::new()));
@@ -29,14 +29,14 @@ pub(super) async fn connect(config: &Config) -> bool {
     }
     for (source, described) in sources.iter().zip(&config.sources) {
         let answer = match &described.kind {
-            SourceKind::Sqs { .. } => source.queue.facts().await,
+            SourceKind::Sqs { .. } => source.queue.attributes().await,
             SourceKind::Directory(path) => listed(path).await,
         };
         let answer = answer.map(|facts| facts.as_ref().map(warnings).unwrap_or_default());
         all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
     match pipeline::places(config, None).await {
-        Err(why) => return tell("buckets", Err(why)),
+        Err(error) => return tell("buckets", Err(error)),
         Ok(answers) => {
             for (place, answer) in answers {
                 all_good &= tell(&place, answer.map(|warning| warning.into_iter().collect()));
@@ -47,7 +47,7 @@ pub(super) async fn connect(config: &Config) -> bool {
         let answer = match (&one.kind, pipeline::sink_credentials(config, one, None).await) {
             (SinkKind::File(file), _) => opened(one, file),
             (_, Ok(credentials)) => sink::probe(one, credentials, Wanted::All).await,
-            (_, Err(why)) => Err(why),
+            (_, Err(error)) => Err(error),
         };
         all_good &= tell(&format!("sink {}", one.name), answer.map(|()| Vec::new()));
     }
@@ -55,7 +55,7 @@ pub(super) async fn connect(config: &Config) -> bool {
 }
 
 /// Opens the file as it is, or sees that there is a folder to make it in.
-fn opened(sink: &SinkConfig, file: &FileConfig) -> Result<(), Why> {
+fn opened(sink: &SinkConfig, file: &FileConfig) -> Result<(), Error> {
     let opened = OpenOptions::new().append(true).open(&file.path);
     let (opened, place) = match opened {
         Err(cause) if cause.kind() == ErrorKind::NotFound => {
@@ -66,26 +66,26 @@ fn opened(sink: &SinkConfig, file: &FileConfig) -> Result<(), Why> {
     };
     opened.map_err(|cause| {
         let text = format!("sink.{}.path: cannot open {}: {cause}", sink.name, place.display());
-        Why::new("file_failed", text)
+        Error::new(Code::FileFailed, text)
     })
 }
 
 /// A folder has no settings; it can be listed or not.
-async fn listed(path: &Path) -> Result<Option<QueueFacts>, Why> {
+async fn listed(path: &Path) -> Result<Option<QueueAttributes>, Error> {
     match tokio::fs::read_dir(path).await {
         Ok(_) => Ok(None),
-        Err(cause) => Err(Why::new("directory", format!("cannot be listed: {cause}"))),
+        Err(cause) => Err(Error::new(Code::Directory, format!("cannot be listed: {cause}"))),
     }
 }
 
-fn tell(place: &str, answer: Result<Vec<String>, Why>) -> bool {
+fn tell(place: &str, answer: Result<Vec<String>, Error>) -> bool {
     let place = escape(place);
     match &answer {
         Ok(warnings) => {
             eprintln!("{place}: answers");
             warnings.iter().for_each(|text| eprintln!("warning: {place}: {}", escape(text)));
         }
-        Err(why) => eprintln!("{place}: {} ({})", escape(&why.text), why.code),
+        Err(error) => eprintln!("{place}: {} ({})", escape(&error.text), error.code),
     }
     answer.is_ok()
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{runtime, tell};
 use crate::config::{Config, Refreshed};
 use crate::event::Context;
-use crate::pipeline::{Surroundings, Unusable};
+use crate::pipeline::{Enrichment, Unusable};
 
 /// Tells what is there and what is wrong with it. What lies in S3 is asked for only with `connect`.
 pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode> {
@@ -21,8 +21,8 @@ pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode
             tell(&mistakes);
             return Err(ExitCode::FAILURE);
         }
-        Err(Unusable::Unreadable(why)) => {
-            tell(&why);
+        Err(Unusable::Unreadable(error)) => {
+            tell(&error);
             return Err(ExitCode::FAILURE);
         }
     }
@@ -30,17 +30,17 @@ pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode
     Ok(())
 }
 
-async fn reports(surroundings: &Surroundings) {
+async fn reports(surroundings: &Enrichment) {
     let Some((accounts, faults)) = surroundings.read_reports().await else { return };
-    faults.iter().for_each(|why| tell(&format!("warning: {why}")));
+    faults.iter().for_each(|error| tell(&format!("warning: {error}")));
     eprintln!("credential reports: of {accounts} accounts");
 }
 
-async fn opened(config: &Config) -> Option<Surroundings> {
-    match Surroundings::new(config, None).await {
+async fn opened(config: &Config) -> Option<Enrichment> {
+    match Enrichment::new(config, None).await {
         Ok(surroundings) => Some(surroundings),
-        Err(why) => {
-            tell(&why);
+        Err(error) => {
+            tell(&error);
             None
         }
     }
@@ -53,8 +53,8 @@ pub(super) fn for_reading(config: &Config) -> Context {
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(why) => {
-            tell(&why);
+        Err(error) => {
+            tell(&error);
             return Context::default();
         }
     };
@@ -63,7 +63,7 @@ pub(super) fn for_reading(config: &Config) -> Context {
         match surroundings.read_accounts().await {
             Ok(_) => {}
             Err(Unusable::Mistaken(mistakes)) => tell(&mistakes),
-            Err(Unusable::Unreadable(why)) => tell(&why),
+            Err(Unusable::Unreadable(error)) => tell(&error),
         }
         reports(&surroundings).await;
         surroundings.known()

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, Elsewhere};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::pipeline;
 use crate::sink;
 use crate::telemetry::escape;
@@ -99,7 +99,7 @@ fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
     let read = match Elsewhere::of(&place.config) {
         Ok(None) => config::load(&place.config, sink::kafka_option),
         Ok(Some(elsewhere)) => {
-            let runtime = runtime().map_err(|why| failed(&why))?;
+            let runtime = runtime().map_err(|error| failed(&error))?;
             runtime.block_on(pipeline::configuration(&place.config, elsewhere))
         }
         Err(mistakes) => Err(mistakes),
@@ -108,7 +108,8 @@ fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
         tell(&mistakes);
         ExitCode::from(EX_USAGE)
     })?;
-    let refused: Vec<Why> = config.sinks.iter().filter_map(|one| sink::check(one).err()).collect();
+    let refused: Vec<Error> =
+        config.sinks.iter().filter_map(|one| sink::check(one).err()).collect();
     refused.iter().for_each(tell);
     if refused.is_empty() { Ok(config) } else { Err(ExitCode::from(EX_USAGE)) }
 }
@@ -124,17 +125,17 @@ fn tell(text: &impl std::fmt::Display) {
 }
 
 /// For commands that talk to others.
-fn runtime() -> Result<tokio::runtime::Runtime, Why> {
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|cause| Why::new("runtime", format!("no runtime: {cause}")))
+    runtime.map_err(|cause| Error::new(Code::Runtime, format!("no runtime: {cause}")))
 }
 
 /// Says why the command failed: in the log where it has begun, so that whoever watches the log hears of it.
-fn failed(why: &Why) -> ExitCode {
+fn failed(error: &Error) -> ExitCode {
     if tracing::enabled!(tracing::Level::ERROR) {
-        tracing::error!(code = why.code, "{}", escape(&why.text));
+        tracing::error!(code = error.code.as_str(), "{}", escape(&error.text));
     } else {
-        eprintln!("certrelay: {}", escape(&why.to_string()));
+        eprintln!("certrelay: {}", escape(&error.to_string()));
     }
     ExitCode::FAILURE
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::run::stop_on_signal;
 use super::{WithConfig, configuration, failed, runtime};
-use crate::pipeline::{self, LetterSource};
+use crate::pipeline::{self, DeadLetterSource};
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -22,11 +22,11 @@ pub(super) fn replay(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(why) = telemetry::init(&config.log) {
-        return failed(&why);
+    if let Err(error) = telemetry::init(&config.log) {
+        return failed(&error);
     }
-    let places: Vec<LetterSource> =
-        args.letters.iter().map(|text| LetterSource::parse(text)).collect();
+    let places: Vec<DeadLetterSource> =
+        args.letters.iter().map(|text| DeadLetterSource::parse(text)).collect();
     let replayed = runtime().and_then(|runtime| {
         runtime.block_on(async {
             let stop = stop_on_signal()?;
@@ -39,6 +39,6 @@ pub(super) fn replay(args: &Args) -> ExitCode {
             eprintln!("letters={} final={} kept={kept}", ended.letters, ended.done);
             if kept > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
-        Err(why) => failed(&why),
+        Err(error) => failed(&error),
     }
 }

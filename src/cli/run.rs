@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{WithConfig, configuration, failed, runtime};
 use crate::config::Config;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::pipeline;
 use crate::telemetry;
 
@@ -21,22 +21,22 @@ pub(super) fn run(place: &WithConfig) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(why) = telemetry::init(&config.log) {
-        return failed(&why);
+    if let Err(error) = telemetry::init(&config.log) {
+        return failed(&error);
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(why) => return failed(&why),
+        Err(error) => return failed(&error),
     };
     let ended = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => failed(&why),
+        Err(error) => failed(&error),
     }
 }
 
-async fn serve(config: Config) -> Result<(), Why> {
+async fn serve(config: Config) -> Result<(), Error> {
     for warning in &config.warnings {
         tracing::warn!("configuration: {warning}");
     }
@@ -52,7 +52,7 @@ async fn serve(config: Config) -> Result<(), Why> {
         None => None,
         Some(address) => {
             let cannot = |cause: std::io::Error| {
-                Why::new("http_listen", format!("[http] listen = \"{address}\": {cause}"))
+                Error::new(Code::HttpListen, format!("[http] listen = \"{address}\": {cause}"))
             };
             let listener = TcpListener::bind(address).await.map_err(cannot)?;
             // Where port 0 was asked for, this is the only place that tells the port.
@@ -76,16 +76,17 @@ async fn serve(config: Config) -> Result<(), Why> {
     tracing::debug!(?ended, "end");
     if ended.broken {
         let text = "a part of the pipeline failed (the log says which); what was not settled is redelivered";
-        return Err(Why::new("driver_failed", text));
+        return Err(Error::new(Code::DriverFailed, text));
     }
     Ok(())
 }
 
 /// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once, with exit code 1
 /// because work was left undone: safe at any moment, because what is not settled is redelivered.
-pub(super) fn stop_on_signal() -> Result<CancellationToken, Why> {
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Error> {
     let listen = |kind| {
-        signal(kind).map_err(|cause| Why::new("signals", format!("no signal handler: {cause}")))
+        signal(kind)
+            .map_err(|cause| Error::new(Code::Signals, format!("no signal handler: {cause}")))
     };
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
@@ -106,7 +107,7 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Why> {
                 });
             }
         })
-        .map_err(|cause| Why::new("signals", format!("no signal thread: {cause}")))?;
+        .map_err(|cause| Error::new(Code::Signals, format!("no signal thread: {cause}")))?;
     Ok(stop)
 }
 

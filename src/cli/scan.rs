@@ -114,7 +114,7 @@ pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<
             bar.inc(bytes);
             Ok(())
         }
-        News::BadRecord(text) => {
+        News::InvalidRecord(text) => {
             bar.suspend(|| eprintln!("certrelay: {text}"));
             Ok(())
         }

@@ -13,7 +13,7 @@ use super::one_shot::OneShot;
 #[cfg(feature = "fast-inflate")]
 use super::outline::STRETCH;
 use super::picker::hexadecimal;
-use super::{Damage, Found, Selection, Tally};
+use super::{DecodeError, DecodeStats, Decoded, Selection};
 use crate::config::Decode;
 
 /// Bytes that are unpacked and then walked through at a time: they stay in a core's second cache.
@@ -46,7 +46,7 @@ pub struct Decoder {
     stored: u64,
     unpacked: u64,
     hash: Sha256,
-    verdict: Option<Damage>,
+    verdict: Option<DecodeError>,
     #[cfg(feature = "fast-inflate")]
     one_shot: OneShot,
 }
@@ -84,7 +84,7 @@ impl Decoder {
     /// # Errors
     /// The file is damaged or over a limit: nothing of it may be delivered. The decoder is ready
     /// for the next object.
-    pub fn push(&mut self, stored: &[u8], found: &mut Vec<Found>) -> Result<(), Damage> {
+    pub fn push(&mut self, stored: &[u8], found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
         let before = found.len();
         self.take(stored, found).inspect_err(|_| {
             found.truncate(before);
@@ -96,7 +96,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`push`](Self::push); also for a file that ends early.
-    pub fn finish(&mut self, found: &mut Vec<Found>) -> Result<Tally, Damage> {
+    pub fn finish(&mut self, found: &mut Vec<Decoded>) -> Result<DecodeStats, DecodeError> {
         let before = found.len();
         let tally = self.end(found).inspect_err(|_| found.truncate(before));
         self.reset();
@@ -107,7 +107,11 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn decode(&mut self, stored: &[u8], found: &mut Vec<Found>) -> Result<Tally, Damage> {
+    pub fn decode(
+        &mut self,
+        stored: &[u8],
+        found: &mut Vec<Decoded>,
+    ) -> Result<DecodeStats, DecodeError> {
         if self.packing != Packing::Unknown {
             self.reset();
         }
@@ -139,8 +143,8 @@ impl Decoder {
     fn decode_at_once(
         &mut self,
         stored: &[u8],
-        found: &mut Vec<Found>,
-    ) -> Option<Result<Tally, Damage>> {
+        found: &mut Vec<Decoded>,
+    ) -> Option<Result<DecodeStats, DecodeError>> {
         let before = found.len();
         let (document, promised) = self.one_shot.unpack(stored)?;
         // In steps, so that what the checksum has read is still near when it is walked through.
@@ -169,11 +173,15 @@ impl Decoder {
     }
 
     #[cfg(not(feature = "fast-inflate"))]
-    fn decode_at_once(&mut self, _: &[u8], _: &mut Vec<Found>) -> Option<Result<Tally, Damage>> {
+    fn decode_at_once(
+        &mut self,
+        _: &[u8],
+        _: &mut Vec<Decoded>,
+    ) -> Option<Result<DecodeStats, DecodeError>> {
         None
     }
 
-    fn take(&mut self, mut stored: &[u8], found: &mut Vec<Found>) -> Result<(), Damage> {
+    fn take(&mut self, mut stored: &[u8], found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
         if let (Packing::Unknown, Some(&first)) = (self.packing, stored.first()) {
             self.packing = if first == MAGIC[0] { Packing::Gzip } else { Packing::Plain };
         }
@@ -203,9 +211,9 @@ impl Decoder {
         }
     }
 
-    fn end(&mut self, found: &mut Vec<Found>) -> Result<Tally, Damage> {
+    fn end(&mut self, found: &mut Vec<Decoded>) -> Result<DecodeStats, DecodeError> {
         if self.stored == 0 {
-            return Err(Damage::Empty);
+            return Err(DecodeError::Empty);
         }
         if self.packing == Packing::Gzip {
             self.gunzip.finish()?;
@@ -218,7 +226,7 @@ impl Decoder {
     }
 
     /// The accounting of a document that has been walked through and is sound.
-    fn account(&mut self) -> Result<Tally, Damage> {
+    fn account(&mut self) -> Result<DecodeStats, DecodeError> {
         let mut tally = self.document.finish()?;
         tally.stored_bytes = self.stored;
         tally.bytes = self.unpacked;
@@ -227,14 +235,14 @@ impl Decoder {
     }
 
     /// Walks through what has been unpacked, and keeps what is not finished.
-    fn walk(&mut self, last: bool, found: &mut Vec<Found>) -> Result<(), Damage> {
+    fn walk(&mut self, last: bool, found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
         let window = &self.window[..self.filled];
         let done = if self.verdict.is_some() {
             window.len()
         } else {
             match self.document.walk(window, last, found) {
                 Ok(done) => done,
-                Err(limit @ Damage::OverLimit { .. }) => return Err(limit),
+                Err(limit @ DecodeError::OverLimit { .. }) => return Err(limit),
                 Err(verdict) => {
                     self.verdict = Some(verdict);
                     window.len()
@@ -250,13 +258,16 @@ impl Decoder {
         Ok(())
     }
 
-    fn check_size(&self) -> Result<(), Damage> {
+    fn check_size(&self) -> Result<(), DecodeError> {
         let Decode { max_decompressed, max_ratio, .. } = self.limits;
         if self.unpacked > max_decompressed {
-            return Err(Damage::OverLimit { name: "max_decompressed", limit: max_decompressed });
+            return Err(DecodeError::OverLimit {
+                name: "max_decompressed",
+                limit: max_decompressed,
+            });
         }
         if self.unpacked > RATIO_FROM && self.unpacked / max_ratio.max(1) > self.stored {
-            return Err(Damage::OverLimit { name: "max_ratio", limit: max_ratio });
+            return Err(DecodeError::OverLimit { name: "max_ratio", limit: max_ratio });
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::picker::{Picker, Span};
 use super::place::{Gap, Object, Place, Step};
 use super::run::Run;
 use super::scalar::{is_blank, scalar_end, string_end};
-use super::{Damage, Found, Selection, Tally, head};
+use super::{DecodeError, DecodeStats, Decoded, Selection, head};
 use crate::config::Decode;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -75,8 +75,8 @@ impl Document {
         &mut self,
         window: &[u8],
         last: bool,
-        found: &mut Vec<Found>,
-    ) -> Result<usize, Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<usize, DecodeError> {
         while let Step::Done = self.step(window, last, found)? {}
         let done = self.hold.unwrap_or(self.at);
         self.picker.check_length(window.len() - done)?;
@@ -88,16 +88,21 @@ impl Document {
     }
 
     /// Ends the document, of which the last window has been walked through.
-    pub(super) fn finish(&mut self) -> Result<Tally, Damage> {
+    pub(super) fn finish(&mut self) -> Result<DecodeStats, DecodeError> {
         match self.place {
-            Place::Start => Err(Damage::Empty),
-            Place::Top if self.lines.is_none() => Err(Damage::Empty),
+            Place::Start => Err(DecodeError::Empty),
+            Place::Top if self.lines.is_none() => Err(DecodeError::Empty),
             Place::Top => self.picker.finish(),
             _ => Err(self.damage(self.at, "the document ends inside a value")),
         }
     }
 
-    fn step(&mut self, window: &[u8], last: bool, found: &mut Vec<Found>) -> Result<Step, Damage> {
+    fn step(
+        &mut self,
+        window: &[u8],
+        last: bool,
+        found: &mut Vec<Decoded>,
+    ) -> Result<Step, DecodeError> {
         match self.place {
             Place::Start => return Ok(self.start(window, last)),
             Place::Element { .. } | Place::Line | Place::Skipped => {
@@ -121,7 +126,7 @@ impl Document {
         }
     }
 
-    fn go(&mut self, by: usize, place: Place) -> Result<Step, Damage> {
+    fn go(&mut self, by: usize, place: Place) -> Result<Step, DecodeError> {
         self.at += by;
         self.place = place;
         Ok(Step::Done)
@@ -139,7 +144,7 @@ impl Document {
     }
 
     /// At the first byte of a top-level value.
-    fn top(&mut self, byte: u8, window: &[u8], last: bool) -> Result<Step, Damage> {
+    fn top(&mut self, byte: u8, window: &[u8], last: bool) -> Result<Step, DecodeError> {
         const ENVELOPE: &[u8] = br#"{"Records""#;
         const USUAL: &[u8] = br#"{"Records":["#;
         let rest = &window[self.at..];
@@ -170,9 +175,9 @@ impl Document {
                 Err(self.damage(self.at, "expected another record or the end"))
             }
             _ if rest.starts_with(&MAGIC) => {
-                Err(Damage::NotCloudTrail("it is gzip inside gzip".to_owned()))
+                Err(DecodeError::NotCloudTrail("it is gzip inside gzip".to_owned()))
             }
-            _ => Err(Damage::NotCloudTrail(format!(
+            _ => Err(DecodeError::NotCloudTrail(format!(
                 "it starts with byte 0x{byte:02x}, which is neither gzip nor a JSON object or array"
             ))),
         }
@@ -184,8 +189,8 @@ impl Document {
         byte: u8,
         first: bool,
         window: &[u8],
-        found: &mut Vec<Found>,
-    ) -> Result<Step, Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<Step, DecodeError> {
         if byte == b'}' && first {
             return self.end_object(window, found);
         }
@@ -210,7 +215,7 @@ impl Document {
         records: bool,
         window: &[u8],
         last: bool,
-    ) -> Result<Step, Damage> {
+    ) -> Result<Step, DecodeError> {
         if records && byte == b'[' {
             self.hold = None;
             self.object.records = true;
@@ -219,7 +224,7 @@ impl Document {
             return self.go(1, Place::Gap(Gap::First));
         }
         if records {
-            return Err(Damage::NotCloudTrail("its Records is not an array".to_owned()));
+            return Err(DecodeError::NotCloudTrail("its Records is not an array".to_owned()));
         }
         if matches!(byte, b'{' | b'[') {
             return self.open(window, 1, Place::Skipped);
@@ -233,7 +238,7 @@ impl Document {
     }
 
     /// At the closing brace of a top-level object.
-    fn end_object(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
+    fn end_object(&mut self, window: &[u8], found: &mut Vec<Decoded>) -> Result<Step, DecodeError> {
         self.at += 1;
         self.place = Place::Top;
         let start = self.hold.take();
@@ -248,8 +253,10 @@ impl Document {
                 self.picker.record(&mut self.outline, window, at, found)?;
                 Ok(Step::Done)
             }
-            _ if self.object.digest => Err(Damage::NotCloudTrail("it is a digest file".to_owned())),
-            _ => Err(Damage::NotCloudTrail(
+            _ if self.object.digest => {
+                Err(DecodeError::NotCloudTrail("it is a digest file".to_owned()))
+            }
+            _ => Err(DecodeError::NotCloudTrail(
                 "it is an object with neither Records nor the fields of a record".to_owned(),
             )),
         }
@@ -262,8 +269,8 @@ impl Document {
         gap: Gap,
         window: &[u8],
         last: bool,
-        found: &mut Vec<Found>,
-    ) -> Result<Step, Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<Step, DecodeError> {
         match (gap, byte) {
             (Gap::AfterElement, b',') => self.go(1, Place::Gap(Gap::AfterComma)),
             (Gap::AfterElement | Gap::First, b']') => {
@@ -288,7 +295,7 @@ impl Document {
 
     /// At the opening bracket of an element.
     #[inline]
-    fn element(&mut self, byte: u8, window: &[u8]) -> Result<Step, Damage> {
+    fn element(&mut self, byte: u8, window: &[u8]) -> Result<Step, DecodeError> {
         let depth = if self.bare_array { 1 } else { 2 };
         self.hold = Some(self.at);
         self.open(window, depth, Place::Element { object: byte == b'{' })
@@ -296,7 +303,7 @@ impl Document {
 
     /// At the opening bracket of a value.
     #[inline]
-    fn open(&mut self, window: &[u8], depth: u32, place: Place) -> Result<Step, Damage> {
+    fn open(&mut self, window: &[u8], depth: u32, place: Place) -> Result<Step, DecodeError> {
         if !self.outline.seek(window, self.at) {
             return Err(self.damage(self.at, "a quote before this place has no partner"));
         }
@@ -306,7 +313,7 @@ impl Document {
     }
 
     /// In a value in brackets.
-    fn bracketed(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<Step, Damage> {
+    fn bracketed(&mut self, window: &[u8], found: &mut Vec<Decoded>) -> Result<Step, DecodeError> {
         loop {
             if self.place == (Place::Element { object: true }) && self.run(window, found)? {
                 return Ok(Step::Done);
@@ -329,7 +336,7 @@ impl Document {
 
     /// Closes the open record and those that follow it at once, as far as brackets are drawn. Answers
     /// whether something else follows them; if not, a record is open.
-    fn run(&mut self, window: &[u8], found: &mut Vec<Found>) -> Result<bool, Damage> {
+    fn run(&mut self, window: &[u8], found: &mut Vec<Decoded>) -> Result<bool, DecodeError> {
         let start = self.hold.unwrap_or(self.at);
         let open = self.run.close(&mut self.nesting, &mut self.outline, window, start);
         let Some(end) = self.run.end() else { return Ok(false) };
@@ -349,8 +356,8 @@ impl Document {
         place: Place,
         window: &[u8],
         at: Span,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<(), DecodeError> {
         self.place = match place {
             Place::Skipped => {
                 self.hold = Some(at.start).filter(|_| !self.object.records);
@@ -372,11 +379,11 @@ impl Document {
         Ok(())
     }
 
-    fn close(&mut self, window: &[u8]) -> Result<Option<usize>, Damage> {
+    fn close(&mut self, window: &[u8]) -> Result<Option<usize>, DecodeError> {
         self.nesting.close(&mut self.outline, window).map_err(|broken| match broken {
             Broken::TooDeep => {
                 let limit = u64::from(self.max_nesting);
-                Damage::OverLimit { name: "max_nesting", limit }
+                DecodeError::OverLimit { name: "max_nesting", limit }
             }
             Broken::Mismatch => {
                 let start = self.hold.unwrap_or(self.at);
@@ -389,7 +396,7 @@ impl Document {
         self.max_nesting.saturating_sub(depth)
     }
 
-    fn damage(&self, at: usize, reason: &str) -> Damage {
-        Damage::Json { at: self.picker.offset(at), reason: reason.to_owned() }
+    fn damage(&self, at: usize, reason: &str) -> DecodeError {
+        DecodeError::Json { at: self.picker.offset(at), reason: reason.to_owned() }
     }
 }

@@ -7,7 +7,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::Damage;
+use super::DecodeError;
 use super::checksum::Checksum;
 
 /// First byte of the magic: no JSON text starts with it.
@@ -61,7 +61,7 @@ impl Gunzip {
         &mut self,
         stored: &mut &[u8],
         output: &mut [u8],
-    ) -> Result<usize, Damage> {
+    ) -> Result<usize, DecodeError> {
         let mut written = 0;
         loop {
             match &mut self.part {
@@ -105,7 +105,7 @@ impl Gunzip {
     }
 
     /// Unpacks compressed data; leaves [`Part::Body`] at the end of it.
-    fn body(&mut self, stored: &mut &[u8], output: &mut [u8]) -> Result<usize, Damage> {
+    fn body(&mut self, stored: &mut &[u8], output: &mut [u8]) -> Result<usize, DecodeError> {
         let mut written = 0;
         loop {
             let (read_before, wrote_before) = (self.inflate.total_in(), self.inflate.total_out());
@@ -132,7 +132,7 @@ impl Gunzip {
     }
 
     /// The member's own word on what it holds.
-    fn check(&self, trailer: [u8; 8]) -> Result<(), Damage> {
+    fn check(&self, trailer: [u8; 8]) -> Result<(), DecodeError> {
         let [c0, c1, c2, c3, s0, s1, s2, s3] = trailer;
         let crc = u32::from_le_bytes([c0, c1, c2, c3]);
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
@@ -146,7 +146,7 @@ impl Gunzip {
     }
 
     /// Says whether the stored bytes ended where a gzip file may end.
-    pub(super) fn finish(&self) -> Result<(), Damage> {
+    pub(super) fn finish(&self) -> Result<(), DecodeError> {
         match self.part {
             Part::Between => Ok(()),
             Part::Header(_) => Err(self.damage("it ends inside a header")),
@@ -160,8 +160,8 @@ impl Gunzip {
         self.stored += by as u64;
     }
 
-    fn damage(&self, reason: &str) -> Damage {
-        Damage::Gzip { at: self.stored, reason: reason.to_owned() }
+    fn damage(&self, reason: &str) -> DecodeError {
+        DecodeError::Gzip { at: self.stored, reason: reason.to_owned() }
     }
 }
 

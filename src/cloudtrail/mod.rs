@@ -27,6 +27,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+use crate::error::Code;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -93,7 +94,7 @@ pub struct Record {
 
 /// A record that cannot be read, named so that it can be found again. The rest of its file goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRecord {
+pub struct InvalidRecord {
     /// 0-based place in the file.
     pub index: u64,
     /// Byte offset in the uncompressed document.
@@ -108,16 +109,16 @@ pub struct BadRecord {
 
 /// What the decoder found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Decoded {
     /// A record that the selection names.
     Record(Record),
     /// A record that should be looked at and cannot be read.
-    Bad(BadRecord),
+    Invalid(InvalidRecord),
 }
 
 /// The accounting of one object: `read = filtered + bad + selected`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct DecodeStats {
     /// Records in the file.
     pub read: u64,
     /// Records that the selection names.
@@ -132,7 +133,7 @@ pub struct Tally {
     pub sha256: Option<String>,
 }
 
-impl Tally {
+impl DecodeStats {
     /// Records that are none of ours.
     #[must_use]
     pub fn filtered(&self) -> u64 {
@@ -142,7 +143,7 @@ impl Tally {
 
 /// Why a file delivers nothing. Each limit names itself and its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
+pub enum DecodeError {
     /// No bytes at all: nothing to deliver, counted.
     #[error("the object is empty")]
     Empty,
@@ -175,16 +176,16 @@ pub enum Damage {
     },
 }
 
-impl Damage {
+impl DecodeError {
     /// The stable label, for metrics and the runbook.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Empty => "empty_object",
-            Self::Gzip { .. } => "corrupt_gzip",
-            Self::Json { .. } => "corrupt_json",
-            Self::NotCloudTrail(_) => "not_cloudtrail",
-            Self::OverLimit { .. } => "over_limit",
+            Self::Empty => Code::EmptyObject,
+            Self::Gzip { .. } => Code::CorruptGzip,
+            Self::Json { .. } => Code::CorruptJson,
+            Self::NotCloudTrail(_) => Code::NotCloudtrail,
+            Self::OverLimit { .. } => Code::OverLimit,
         }
     }
 }

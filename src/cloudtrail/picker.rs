@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::outline::Outline;
 use super::run::Run;
-use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
+use super::{DecodeError, DecodeStats, Decoded, InvalidRecord, Record, Selection, head};
 use crate::config::Decode;
 
 /// Most bad records of one object. What has more is not a log file with a fault in it, and each would be
@@ -25,7 +25,7 @@ pub(super) struct Span {
 pub(super) struct Picker {
     selection: Arc<Selection>,
     limits: Decode,
-    tally: Tally,
+    tally: DecodeStats,
     /// Records that are no objects.
     no_objects: u64,
     /// Offset in the document of the window's first byte.
@@ -34,12 +34,12 @@ pub(super) struct Picker {
 
 impl Picker {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
-        Self { selection, limits, tally: Tally::default(), no_objects: 0, base: 0 }
+        Self { selection, limits, tally: DecodeStats::default(), no_objects: 0, base: 0 }
     }
 
     /// Forgets the document.
     pub(super) fn reset(&mut self) {
-        self.tally = Tally::default();
+        self.tally = DecodeStats::default();
         self.no_objects = 0;
         self.base = 0;
     }
@@ -56,9 +56,11 @@ impl Picker {
 
     /// The accounting. A list of other things is not a log file whose records are all bad, or each of
     /// them would be a dead letter.
-    pub(super) fn finish(&mut self) -> Result<Tally, Damage> {
+    pub(super) fn finish(&mut self) -> Result<DecodeStats, DecodeError> {
         if self.no_objects > 0 && self.no_objects == self.tally.read {
-            return Err(Damage::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+            return Err(DecodeError::NotCloudTrail(
+                "nothing in its list is a JSON object".to_owned(),
+            ));
         }
         Ok(std::mem::take(&mut self.tally))
     }
@@ -70,8 +72,8 @@ impl Picker {
         outline: &mut Outline,
         window: &[u8],
         at: Span,
-        found: &mut Vec<Found>,
-    ) -> Result<bool, Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<bool, DecodeError> {
         self.count(at)?;
         if self.selection.prefilter().is_every() || outline.hit_within(window, at.start, at.end) {
             return self.judge(window, at, found);
@@ -90,8 +92,8 @@ impl Picker {
         outline: &mut Outline,
         window: &[u8],
         run: &Run,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<(), DecodeError> {
         let Some(end) = run.end() else { return Ok(()) };
         if self.limits.strict || self.selection.prefilter().is_every() {
             return run
@@ -115,14 +117,19 @@ impl Picker {
         &mut self,
         window: &[u8],
         at: Span,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<(), DecodeError> {
         self.count(at)?;
         self.no_objects += 1;
         self.bad(window, at, "a record must be a JSON object".to_owned(), found)
     }
 
-    fn judge(&mut self, window: &[u8], at: Span, found: &mut Vec<Found>) -> Result<bool, Damage> {
+    fn judge(
+        &mut self,
+        window: &[u8],
+        at: Span,
+        found: &mut Vec<Decoded>,
+    ) -> Result<bool, DecodeError> {
         let record = &window[at.start..at.end];
         let head = match head::read(record) {
             Ok(head) => head,
@@ -137,7 +144,7 @@ impl Picker {
         };
         if wanted {
             self.tally.selected += 1;
-            found.push(Found::Record(Record {
+            found.push(Decoded::Record(Record {
                 bytes: Bytes::copy_from_slice(record),
                 index: self.tally.read - 1,
                 offset: self.offset(at.start),
@@ -151,14 +158,14 @@ impl Picker {
         window: &[u8],
         at: Span,
         reason: String,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
+        found: &mut Vec<Decoded>,
+    ) -> Result<(), DecodeError> {
         let bytes = &window[at.start..at.end];
         self.tally.bad += 1;
         if self.tally.bad > MAX_BAD {
-            return Err(Damage::OverLimit { name: "bad_records", limit: MAX_BAD });
+            return Err(DecodeError::OverLimit { name: "bad_records", limit: MAX_BAD });
         }
-        found.push(Found::Bad(BadRecord {
+        found.push(Decoded::Invalid(InvalidRecord {
             index: self.tally.read - 1,
             offset: self.offset(at.start),
             sha256: hexadecimal(&Sha256::digest(bytes)),
@@ -168,24 +175,30 @@ impl Picker {
         Ok(())
     }
 
-    fn count(&mut self, at: Span) -> Result<(), Damage> {
+    fn count(&mut self, at: Span) -> Result<(), DecodeError> {
         self.tally.read += 1;
         self.check_count()?;
         self.check_length(at.end - at.start)
     }
 
     /// Whether there may be so many records.
-    fn check_count(&self) -> Result<(), Damage> {
+    fn check_count(&self) -> Result<(), DecodeError> {
         if self.tally.read > self.limits.max_records {
-            return Err(Damage::OverLimit { name: "max_records", limit: self.limits.max_records });
+            return Err(DecodeError::OverLimit {
+                name: "max_records",
+                limit: self.limits.max_records,
+            });
         }
         Ok(())
     }
 
     /// Whether a record may be this long.
-    pub(super) fn check_length(&self, length: usize) -> Result<(), Damage> {
+    pub(super) fn check_length(&self, length: usize) -> Result<(), DecodeError> {
         if length as u64 > self.limits.max_record {
-            return Err(Damage::OverLimit { name: "max_record", limit: self.limits.max_record });
+            return Err(DecodeError::OverLimit {
+                name: "max_record",
+                limit: self.limits.max_record,
+            });
         }
         Ok(())
     }

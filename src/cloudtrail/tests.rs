@@ -6,8 +6,9 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Damage, Decoder, DecoderSettings, Found, Selection, Tally};
+use super::{DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings, Selection};
 use crate::config::{Decode, EventRule, GROUPS, Pattern};
+use crate::error::Code;
 
 const WANTED: &str =
     r#"{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","eventID":"a"}"#;
@@ -35,14 +36,14 @@ fn certificates() -> Selection {
     Selection::new(rules.collect())
 }
 
-fn decode_with(limits: Decode, stored: &[u8]) -> Result<(Vec<Found>, Tally), Damage> {
+fn decode_with(limits: Decode, stored: &[u8]) -> Result<(Vec<Decoded>, DecodeStats), DecodeError> {
     let mut decoder = Decoder::new(DecoderSettings { selection: Arc::new(certificates()), limits });
     let mut found = Vec::new();
     let tally = decoder.decode(stored, &mut found)?;
     Ok((found, tally))
 }
 
-fn decode(stored: &[u8]) -> Result<(Vec<Found>, Tally), Damage> {
+fn decode(stored: &[u8]) -> Result<(Vec<Decoded>, DecodeStats), DecodeError> {
     decode_with(limits(), stored)
 }
 
@@ -53,13 +54,13 @@ fn gzip(document: &[u8]) -> Vec<u8> {
 }
 
 /// Each record found: its index, its offset and its bytes.
-fn records(found: &[Found]) -> Vec<(u64, u64, String)> {
-    let parts = |found: &Found| match found {
-        Found::Record(record) => {
+fn records(found: &[Decoded]) -> Vec<(u64, u64, String)> {
+    let parts = |found: &Decoded| match found {
+        Decoded::Record(record) => {
             let text = String::from_utf8(record.bytes.to_vec()).unwrap();
             (record.index, record.offset, text)
         }
-        Found::Bad(bad) => panic!("{bad:?}"),
+        Decoded::Invalid(bad) => panic!("{bad:?}"),
     };
     found.iter().map(parts).collect()
 }
@@ -105,15 +106,15 @@ fn a_single_record_is_one_only_if_it_looks_like_one() {
     assert_eq!(decode(WANTED.as_bytes()).unwrap().1.selected, 1);
     for other in [r#"{"a":1}"#, "{}", r#"{"digestS3Bucket":"b","logFiles":[]}"#, r#"{"Records":1}"#]
     {
-        assert!(matches!(decode(other.as_bytes()), Err(Damage::NotCloudTrail(_))), "{other}");
+        assert!(matches!(decode(other.as_bytes()), Err(DecodeError::NotCloudTrail(_))), "{other}");
     }
 }
 
 #[test]
 fn no_bytes_and_no_records_are_not_the_same() {
-    assert_eq!(decode(b""), Err(Damage::Empty));
-    assert_eq!(decode(&gzip(b"")), Err(Damage::Empty));
-    assert_eq!(decode(b" \n"), Err(Damage::Empty));
+    assert_eq!(decode(b""), Err(DecodeError::Empty));
+    assert_eq!(decode(&gzip(b"")), Err(DecodeError::Empty));
+    assert_eq!(decode(b" \n"), Err(DecodeError::Empty));
     assert_eq!(decode(br#"{"Records":[]}"#).unwrap().1.read, 0);
 }
 
@@ -123,13 +124,13 @@ fn a_bad_record_is_named_and_the_rest_goes_on() {
     let document = format!(r#"{{"Records":[{bad},7,{WANTED}]}}"#);
     let (found, tally) = decode(document.as_bytes()).unwrap();
     assert_eq!((tally.read, tally.selected, tally.bad), (3, 1, 2));
-    let Found::Bad(first) = &found[0] else { panic!("{found:?}") };
+    let Decoded::Invalid(first) = &found[0] else { panic!("{found:?}") };
     assert_eq!((first.index, first.offset, &first.bytes[..]), (0, 12, bad.as_bytes()));
     assert_eq!(first.sha256.len(), 64);
 }
 
 /// By the stream, in chunks of this size.
-fn stream(stored: &[u8], size: usize) -> Result<(Vec<Found>, Tally), Damage> {
+fn stream(stored: &[u8], size: usize) -> Result<(Vec<Decoded>, DecodeStats), DecodeError> {
     let settings = DecoderSettings { selection: Arc::new(certificates()), limits: limits() };
     let (mut decoder, mut found) = (Decoder::new(settings), Vec::new());
     stored.chunks(size).try_for_each(|chunk| decoder.push(chunk, &mut found))?;
@@ -140,7 +141,8 @@ fn stream(stored: &[u8], size: usize) -> Result<(Vec<Found>, Tally), Damage> {
 #[test]
 fn a_list_without_an_object_is_no_log_file_and_with_one_a_log_file_with_bad_records() {
     for list in ["[1,2,3]", "[null]", r#"["a",[{}]]"#, r#"{"Records":[7]}"#, "[1]\n[[2]]"] {
-        let nothing = Err(Damage::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+        let nothing =
+            Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
         assert_eq!(decode(&gzip(list.as_bytes())), nothing, "{list}");
         let long = list.replace("1", &"1".repeat(300_000));
         for (list, size) in [(list, 1), (list, 3), (&*long, 100_000)] {
@@ -172,7 +174,7 @@ fn damaged_structure_is_damage() {
         format!(r#"{{"Records":[{WANTED}],}}"#),
     ] {
         let damage = decode(document.as_bytes()).expect_err(&document);
-        assert_eq!(damage.code(), "corrupt_json", "{document}: {damage}");
+        assert_eq!(damage.code(), Code::CorruptJson, "{document}: {damage}");
     }
 }
 
@@ -184,10 +186,10 @@ fn a_file_of_several_members_is_read_to_its_end() {
     assert_eq!(decode(&stored).unwrap().1.selected, 1);
     for end in [&b"\0"[..], b"x", &[0; 512], &MAGIC_ONLY] {
         let damage = decode(&[&stored[..], end].concat()).unwrap_err();
-        assert_eq!(damage.code(), "corrupt_gzip");
+        assert_eq!(damage.code(), Code::CorruptGzip);
     }
     let twice = decode(&gzip(&stored)).unwrap_err();
-    assert_eq!(twice, Damage::NotCloudTrail("it is gzip inside gzip".to_owned()));
+    assert_eq!(twice, DecodeError::NotCloudTrail("it is gzip inside gzip".to_owned()));
 }
 
 const MAGIC_ONLY: [u8; 2] = [0x1f, 0x8b];
@@ -196,7 +198,7 @@ const MAGIC_ONLY: [u8; 2] = [0x1f, 0x8b];
 fn every_truncation_is_an_error() {
     let stored = gzip(format!(r#"{{"Records":[{OTHER},{WANTED}]}}"#).as_bytes());
     for length in 1..stored.len() {
-        assert_eq!(decode(&stored[..length]).unwrap_err().code(), "corrupt_gzip", "{length}");
+        assert_eq!(decode(&stored[..length]).unwrap_err().code(), Code::CorruptGzip, "{length}");
     }
 }
 
@@ -216,7 +218,7 @@ fn every_limit_names_itself() {
         ("max_nesting", limits(), format!("[{{\"a\":{}{}}}]", "[".repeat(64), "]".repeat(64))),
     ] {
         match decode_with(limits, &gzip(document.as_bytes())) {
-            Err(Damage::OverLimit { name: named, .. }) => assert_eq!(named, name),
+            Err(DecodeError::OverLimit { name: named, .. }) => assert_eq!(named, name),
             other => panic!("{name}: {other:?}"),
         }
     }

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// How long after a rotation the previous version may be tried.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
@@ -41,7 +41,11 @@ pub trait Versions: Send + Sync + 'static {
     ///
     /// # Errors
     /// It cannot be read now, or not by us.
-    fn get<'a>(&'a self, id: &'a str, stage: Stage) -> BoxFuture<'a, Result<Option<Version>, Why>>;
+    fn get<'a>(
+        &'a self,
+        id: &'a str,
+        stage: Stage,
+    ) -> BoxFuture<'a, Result<Option<Version>, Error>>;
 }
 
 /// `{ aws_secret = …, key = …, refresh = … }`.
@@ -90,7 +94,7 @@ impl AwsSecret {
     ///
     /// # Errors
     /// It was not read yet.
-    pub(super) fn value(&self) -> Result<SecretString, Why> {
+    pub(super) fn value(&self) -> Result<SecretString, Error> {
         self.state().value.clone().ok_or_else(|| self.unreadable("has not been read yet"))
     }
 
@@ -117,7 +121,7 @@ impl AwsSecret {
     ///
     /// # Errors
     /// It cannot be read; the value read before stays.
-    pub async fn renew(&self) -> Result<(), Why> {
+    pub async fn renew(&self) -> Result<(), Error> {
         {
             let mut state = self.state();
             let fresh = state.asked.is_some_and(|asked| asked.elapsed() < self.refresh);
@@ -147,7 +151,7 @@ impl AwsSecret {
         Ok(())
     }
 
-    async fn read(&self, stage: Stage) -> Result<(SecretString, Option<Duration>), Why> {
+    async fn read(&self, stage: Stage) -> Result<(SecretString, Option<Duration>), Error> {
         let place = self.place.get().ok_or_else(|| self.unreadable("is not connected"))?;
         let version = place.get(&self.id, stage).await?;
         let version = version.ok_or_else(|| self.unreadable("has no such version"))?;
@@ -156,7 +160,7 @@ impl AwsSecret {
     }
 
     /// The value in the secret's text.
-    fn part_of(&self, text: &str) -> Result<String, Why> {
+    fn part_of(&self, text: &str) -> Result<String, Error> {
         let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
         match (&self.key, object) {
             (None, Err(_)) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
@@ -176,8 +180,8 @@ impl AwsSecret {
         })
     }
 
-    fn unreadable(&self, text: &str) -> Why {
-        Why::new("secret_unreadable", format!("{self:?} {text}"))
+    fn unreadable(&self, text: &str) -> Error {
+        Error::new(Code::SecretUnreadable, format!("{self:?} {text}"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

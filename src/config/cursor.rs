@@ -204,7 +204,7 @@ impl<'t> Section<'t> {
     }
 
     /// As [`finish`](Self::finish), with a sentence on why unknown keys are refused here.
-    pub(super) fn finish_with(self, why: &str) {
+    pub(super) fn finish_with(self, error: &str) {
         let asked = self.asked.into_inner();
         let refused = self.refused.into_inner();
         for (name, value) in self.table.iter() {
@@ -215,7 +215,8 @@ impl<'t> Section<'t> {
             // A misspelt `token` holds a token.
             mask_scalars(self.reader, value);
             let hint = did_you_mean(key, asked.iter().copied());
-            let text = format!("unknown key `{}` in {}{hint}{why}", key.escape_debug(), self.label);
+            let text =
+                format!("unknown key `{}` in {}{hint}{error}", key.escape_debug(), self.label);
             self.reader.mistake(name.span(), text);
         }
         let kind = self.kind.unwrap_or(self.label);

@@ -8,9 +8,9 @@ use url::Url;
 #[derive(Debug, Clone)]
 pub enum DeadLetterConfig {
     /// A letter is written, and its message deleted.
-    Letters {
+    Write {
         /// Where to.
-        place: LetterPlace,
+        place: DeadLetterLocation,
         /// Keep the bytes of bad records, not only references.
         keep_bytes: bool,
     },
@@ -21,7 +21,7 @@ pub enum DeadLetterConfig {
 
 /// Where letters are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LetterPlace {
+pub enum DeadLetterLocation {
     /// A folder, one JSON file each; created if absent.
     Directory(PathBuf),
     /// One object each, below `prefix` and their day.

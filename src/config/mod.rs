@@ -33,7 +33,7 @@ mod when;
 pub use accounts::{ACCOUNT_LABELS, Account, Accounts, Place, Refreshed};
 pub use aws_secret::{AwsSecret, Stage, Version, Versions};
 pub use cursor::Keys;
-pub use dead_letter::{DeadLetterConfig, LetterPlace};
+pub use dead_letter::{DeadLetterConfig, DeadLetterLocation};
 pub use elsewhere::Elsewhere;
 pub use expand::Lookup;
 pub use groups::{
@@ -59,6 +59,10 @@ pub use when::{Condition, Pattern, When};
 pub fn schema() -> &'static str {
     include_str!("schema.json")
 }
+
+/// What to check when AWS gives no credentials. Appended to the errors of AWS clients.
+pub(crate) const CREDENTIALS_ADVICE: &str = "; check the task's role (on ECS), AWS_PROFILE or \
+     AWS_ACCESS_KEY_ID, and where a `role` is configured its trust policy";
 
 /// Whether this is an account's id: 12 digits.
 fn is_account_id(text: &str) -> bool {

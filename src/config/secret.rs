@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{AwsSecret, Config, SinkConfig, SinkKind, defaults};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// Where a secret comes from. It is read when it is needed, again when it is refused, and again when it has been in
 /// use for its `refresh`.
@@ -55,20 +55,26 @@ impl Secret {
     ///
     /// # Errors
     /// The variable is unset, the file cannot be read, or the value is empty. The text names the place, never the value.
-    pub fn read(&self) -> Result<SecretString, Why> {
+    pub fn read(&self) -> Result<SecretString, Error> {
         let value = match self {
             Self::Env { name, .. } => std::env::var(name).map_err(|_| {
-                Why::new("secret_unreadable", format!("environment variable {name} is not set"))
+                Error::new(
+                    Code::SecretUnreadable,
+                    format!("environment variable {name} is not set"),
+                )
             })?,
             Self::File { path, .. } => std::fs::read_to_string(path).map_err(|cause| {
-                Why::new("secret_unreadable", format!("secret file {}: {cause}", path.display()))
+                Error::new(
+                    Code::SecretUnreadable,
+                    format!("secret file {}: {cause}", path.display()),
+                )
             })?,
             Self::Literal(value) => value.expose_secret().to_owned(),
             Self::Aws(secret) => return secret.value(),
         };
         let value = value.trim_end_matches(['\r', '\n']);
         if value.is_empty() {
-            return Err(Why::new("secret_unreadable", format!("{self:?} is empty")));
+            return Err(Error::new(Code::SecretUnreadable, format!("{self:?} is empty")));
         }
         Ok(SecretString::from(value.to_owned()))
     }
@@ -77,7 +83,7 @@ impl Secret {
     ///
     /// # Errors
     /// AWS does not say it. What it said before can still be read, and may still be good.
-    pub async fn renew(&self) -> Result<(), Why> {
+    pub async fn renew(&self) -> Result<(), Error> {
         match self {
             Self::Aws(secret) => secret.renew().await,
             Self::Env { .. } | Self::File { .. } | Self::Literal(_) => Ok(()),
@@ -117,11 +123,11 @@ impl SinkConfig {
     ///
     /// # Errors
     /// The first that cannot be read.
-    pub fn read_secrets(&self) -> Result<(), Why> {
+    pub fn read_secrets(&self) -> Result<(), Error> {
         self.secrets().into_iter().try_for_each(|(setting, secret)| {
-            let name = |why: Why| {
-                let text = format!("sink.{}.{setting}: {}", self.name, why.text);
-                Why::new(why.code, text)
+            let name = |error: Error| {
+                let text = format!("sink.{}.{setting}: {}", self.name, error.text);
+                Error::new(error.code, text)
             };
             match secret {
                 // librdkafka takes a folder of authorities, too.
@@ -185,7 +191,7 @@ mod tests {
         assert!(absent.text.contains("/nowhere/token"), "{absent}");
         let unset = env("CERTRELAY_TEST_UNSET").read().unwrap_err();
         assert!(unset.text.contains("CERTRELAY_TEST_UNSET"), "{unset}");
-        assert_eq!(literal("\n").read().unwrap_err().code, "secret_unreadable");
+        assert_eq!(literal("\n").read().unwrap_err().code, Code::SecretUnreadable);
     }
 
     #[test]

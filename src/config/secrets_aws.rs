@@ -3,14 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
 use futures_util::future::BoxFuture;
 
-use super::{Stage, Version, Versions};
-use crate::outcome::{Why, causes, without_credentials};
+use super::{CREDENTIALS_ADVICE, Stage, Version, Versions};
+use crate::error::{Code, Error, causes, find_cause};
 
 /// A sink waits for the answer, retries of the SDK included.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -31,7 +32,7 @@ impl SecretsManager {
         Self(Client::from_conf(builder.build()))
     }
 
-    async fn read(&self, id: &str, stage: Stage) -> Result<Option<Version>, Why> {
+    async fn read(&self, id: &str, stage: Stage) -> Result<Option<Version>, Error> {
         let label = match stage {
             Stage::Current => "AWSCURRENT",
             Stage::Previous => "AWSPREVIOUS",
@@ -47,14 +48,18 @@ impl SecretsManager {
         let age = age.and_then(|made| SystemTime::now().duration_since(made).ok());
         let Some(text) = answer.secret_string else {
             let text = format!("aws_secret {id} is binary; store it as text");
-            return Err(Why::new("secret_unreadable", text));
+            return Err(Error::new(Code::SecretUnreadable, text));
         };
         Ok(Some(Version { text: text.into(), age }))
     }
 }
 
 impl Versions for SecretsManager {
-    fn get<'a>(&'a self, id: &'a str, stage: Stage) -> BoxFuture<'a, Result<Option<Version>, Why>> {
+    fn get<'a>(
+        &'a self,
+        id: &'a str,
+        stage: Stage,
+    ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
         Box::pin(self.read(id, stage))
     }
 }
@@ -64,7 +69,7 @@ fn is_absent<E: ProvideErrorMetadata, R>(fault: &SdkError<E, R>) -> bool {
 }
 
 /// The secret, what is to be done, and what AWS said: its code and request id, never an answer's body.
-fn failed<E>(id: &str, fault: &SdkError<E>) -> Why
+fn failed<E>(id: &str, fault: &SdkError<E>) -> Error
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
 {
@@ -81,7 +86,8 @@ where
             "; allow secretsmanager:GetSecretValue on it, and kms:Decrypt on its key"
         }
         Some("ResourceNotFoundException") => "; a name is looked up in the region of the queue",
-        _ => without_credentials(fault).unwrap_or_default(),
+        _ if find_cause::<CredentialsError>(fault).is_some() => CREDENTIALS_ADVICE,
+        _ => "",
     };
-    Why::new("secret_unreadable", format!("aws_secret {id}: {said}{todo}"))
+    Error::new(Code::SecretUnreadable, format!("aws_secret {id}: {said}{todo}"))
 }

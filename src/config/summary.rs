@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::units::{show_duration, show_size};
 use super::{
-    Config, DeadLetterConfig, LetterPlace, RouteConfig, SinkConfig, SinkKind, SourceConfig,
+    Config, DeadLetterConfig, DeadLetterLocation, RouteConfig, SinkConfig, SinkKind, SourceConfig,
     SourceKind, iam_region,
 };
 
@@ -138,13 +138,13 @@ fn sink_line(sink: &SinkConfig) -> String {
 }
 
 fn dead_letter_line(dead_letter: &DeadLetterConfig) -> String {
-    let DeadLetterConfig::Letters { place, keep_bytes } = dead_letter else {
+    let DeadLetterConfig::Write { place, keep_bytes } = dead_letter else {
         return "dead_letter redrive".to_owned();
     };
     let place = match place {
-        LetterPlace::Directory(path) => format!("directory {}", path.display()),
-        LetterPlace::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
-        LetterPlace::Sqs { queue_url, .. } => format!("sqs {queue_url}"),
+        DeadLetterLocation::Directory(path) => format!("directory {}", path.display()),
+        DeadLetterLocation::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        DeadLetterLocation::Sqs { queue_url, .. } => format!("sqs {queue_url}"),
     };
     format!("dead_letter {place}{}", if *keep_bytes { ", with bytes" } else { "" })
 }

@@ -216,7 +216,7 @@ fn certificate(object: Object, view: &View<'_>) -> Object {
     let object = object.set("certificate_pem_sha256", found.sha256.as_str());
     let certificate = match found.chain.certificates.first() {
         Some(Ok(certificate)) => certificate,
-        Some(Err(why)) => return object.set("certificate_parse_error", why.as_str()),
+        Some(Err(error)) => return object.set("certificate_parse_error", error.as_str()),
         None => return object,
     };
     let flags = certificate.flags(view.time()).into_iter().map(|flag| Value::from(flag.as_str()));

@@ -66,7 +66,7 @@ fn event(view: &View<'_>, tree: &mut Tree) {
     tree.put("log.file.path", Some(event.origin.to_string()));
     tree.put("error.code", root.text("errorCode"));
     tree.put("error.message", root.text("errorMessage"));
-    tree.put("tags", (event.lane == super::Lane::Inline).then(|| vec!["lane:inline"]));
+    tree.put("tags", (event.lane == super::Channel::EventBridge).then(|| vec!["lane:inline"]));
 }
 
 /// `event.category` and `event.type`. Elastic's table has none of the twelve; these follow its
@@ -255,7 +255,7 @@ fn findings(view: &View<'_>, tree: &mut Tree) {
             .set("title", finding.rule.title)
             .set("severity", finding.severity.as_str())
             .set("reason", finding.reason.as_str())
-            .with("because", texts(finding.because.iter().map(|why| Some(why.as_str()))))
+            .with("because", texts(finding.because.iter().map(|error| Some(error.as_str()))))
             .into()
     });
     tree.put("aws.iam.findings", array(all.collect()));
@@ -316,8 +316,8 @@ fn certificates(view: &View<'_>, tree: &mut Tree) {
     tree.put("aws.iam.certificate.pem_sha256", Some(found.sha256.as_str()));
     let certificate = match found.chain.certificates.first() {
         Some(Ok(certificate)) => certificate,
-        Some(Err(why)) => {
-            return tree.put("aws.iam.certificate.x509_parse_error", Some(why.as_str()));
+        Some(Err(error)) => {
+            return tree.put("aws.iam.certificate.x509_parse_error", Some(error.as_str()));
         }
         None => return,
     };

@@ -130,7 +130,7 @@ fn certificates(view: &View<'_>, page: &mut Page) {
         for one in &found.chain.certificates {
             match one {
                 Ok(certificate) => facts(view, found, certificate, page),
-                Err(why) => page.line("certificate", &format!("cannot be read: {why}")),
+                Err(error) => page.line("certificate", &format!("cannot be read: {error}")),
             }
         }
         if found.chain.certificates.is_empty() {
@@ -194,7 +194,7 @@ fn findings(view: &View<'_>, page: &mut Page) {
 fn one_finding(finding: &Finding, page: &mut Page) {
     page.line("finding", &format!("{}: {}", finding.severity.as_str(), finding.rule.title));
     page.more(&finding.reason);
-    finding.because.iter().for_each(|why| page.more(why));
+    finding.because.iter().for_each(|error| page.more(error));
     let attack: Vec<_> =
         finding.attack.iter().map(|one| format!("{} {}", one.id, one.name)).collect();
     if !attack.is_empty() {

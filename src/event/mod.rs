@@ -33,7 +33,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use self::redact::Kept;
-use crate::cloudtrail::{BadRecord, Origin, Record};
+use crate::cloudtrail::{InvalidRecord, Origin, Record};
 use crate::config::{Account, EventOptions};
 
 pub use caller::Kind as CallerKind;
@@ -53,20 +53,20 @@ pub use visible::visible;
 
 /// Which way a record reached us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub enum Channel {
     /// A CloudTrail log file in S3: complete, minutes late.
-    File,
+    S3,
     /// Inline in an EventBridge event: seconds after the call.
-    Inline,
+    EventBridge,
 }
 
-impl Lane {
+impl Channel {
     /// `file` or `inline`, as in headers, metrics and `when`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::File => "file",
-            Self::Inline => "inline",
+            Self::S3 => "s3",
+            Self::EventBridge => "eventbridge",
         }
     }
 }
@@ -105,7 +105,7 @@ pub struct Event {
     /// Where it comes from.
     pub origin: Origin,
     /// Which way it came.
-    pub lane: Lane,
+    pub lane: Channel,
     /// When certrelay read it.
     pub seen: OffsetDateTime,
     /// When CloudTrail delivered its file (`Last-Modified`), where known.
@@ -128,7 +128,7 @@ pub struct Arrival {
     /// Where it comes from.
     pub origin: Origin,
     /// Which way it came.
-    pub lane: Lane,
+    pub lane: Channel,
     /// Now.
     pub seen: OffsetDateTime,
     /// When its file was delivered, where known.
@@ -140,7 +140,7 @@ impl Event {
     ///
     /// # Errors
     /// As [`Event::read_with`].
-    pub fn read(record: Record, arrival: Arrival) -> Result<Self, BadRecord> {
+    pub fn read(record: Record, arrival: Arrival) -> Result<Self, InvalidRecord> {
         Self::read_with(record, arrival, &Arc::default())
     }
 
@@ -152,7 +152,7 @@ impl Event {
         record: Record,
         arrival: Arrival,
         options: &Arc<EventOptions>,
-    ) -> Result<Self, BadRecord> {
+    ) -> Result<Self, InvalidRecord> {
         Self::read_in(record, arrival, options, &Context::default())
     }
 
@@ -166,7 +166,7 @@ impl Event {
         arrival: Arrival,
         options: &Arc<EventOptions>,
         context: &Context,
-    ) -> Result<Self, BadRecord> {
+    ) -> Result<Self, InvalidRecord> {
         record::read(record, arrival, options, context)
     }
 

@@ -16,7 +16,7 @@ use super::target::Target;
 use super::{
     Arrival, CallOutcome, Context, Event, EventKey, Posture, Reports, certificate, date, redact,
 };
-use crate::cloudtrail::{BadRecord, Record};
+use crate::cloudtrail::{InvalidRecord, Record};
 use crate::config::EventOptions;
 
 /// Parts of the record, decoded. Absent also means: there, but not of the type that CloudTrail
@@ -62,7 +62,7 @@ pub(super) fn read(
     arrival: Arrival,
     options: &Arc<EventOptions>,
     context: &Context,
-) -> Result<Event, BadRecord> {
+) -> Result<Event, InvalidRecord> {
     match understand(&record.bytes, &arrival, options, &context.reports) {
         Ok(Understood { id, fields, posture, redactions }) => Ok(Event {
             posture,
@@ -79,7 +79,7 @@ pub(super) fn read(
             fields,
             options: Arc::clone(options),
         }),
-        Err(reason) => Err(BadRecord {
+        Err(reason) => Err(InvalidRecord {
             index: record.index,
             offset: record.offset,
             sha256: HEXLOWER.encode(&Sha256::digest(&record.bytes)),
@@ -103,12 +103,13 @@ fn understand(
     options: &EventOptions,
     reports: &Reports,
 ) -> Result<Understood, String> {
-    let mut root = json::parse(bytes).map_err(|why| format!("the record is not JSON: {why}"))?;
+    let mut root =
+        json::parse(bytes).map_err(|error| format!("the record is not JSON: {error}"))?;
     let redactions = redact::find(&root, bytes);
     let clean = redact::apply(bytes, &redactions, options.keep_pem);
     if let Cow::Owned(clean) = &clean {
-        root =
-            json::parse(clean).map_err(|why| format!("the redacted record is not JSON: {why}"))?;
+        root = json::parse(clean)
+            .map_err(|error| format!("the redacted record is not JSON: {error}"))?;
     }
     let (id, mut fields) = fields(&root, bytes)?;
     let target = Target::of(&root, &fields);

@@ -15,7 +15,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 
 use crate::config::{Aws, Role};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// Names our sessions in the `CloudTrail` of the account that owns the role.
 const SESSION: &str = "certrelay";
@@ -47,7 +47,7 @@ impl Configurations {
         role: Option<&Role>,
         region: &str,
         settings: &Aws,
-    ) -> Result<SdkConfig, Why> {
+    ) -> Result<SdkConfig, Error> {
         let key = (role.cloned(), region.to_owned());
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
@@ -74,7 +74,7 @@ impl Configurations {
 ///
 /// # Errors
 /// What the environment asks for and cannot be had.
-pub(super) async fn load(region: Option<&str>) -> Result<SdkConfig, Why> {
+pub(super) async fn load(region: Option<&str>) -> Result<SdkConfig, Error> {
     let mut loader = aws_config::from_env();
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
@@ -89,27 +89,26 @@ pub(super) async fn load(region: Option<&str>) -> Result<SdkConfig, Why> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn ca_bundle() -> Result<Option<Vec<u8>>, Why> {
+pub(super) fn ca_bundle() -> Result<Option<Vec<u8>>, Error> {
     let Some(path) = std::env::var_os(CA_BUNDLE).filter(|path| !path.is_empty()) else {
         return Ok(None);
     };
     let pem = std::fs::read(&path).map_err(|cause| {
         let text = format!("{CA_BUNDLE} = {}: {cause}", path.display());
-        Why::new("ca_bundle", text)
+        Error::new(Code::CaBundle, text)
     })?;
     Ok(Some(pem))
 }
 
 /// The SDK's own default client, but for the authorities it trusts. The PEM is read by the first use.
-fn trusting(loader: ConfigLoader, pem: Vec<u8>) -> Result<ConfigLoader, Why> {
+fn trusting(loader: ConfigLoader, pem: Vec<u8>) -> Result<ConfigLoader, Error> {
     if !pem.windows(5).any(|five| five == b"-----") {
-        return Err(Why::new("ca_bundle", format!("{CA_BUNDLE} holds no PEM certificate")));
+        return Err(Error::new(Code::CaBundle, format!("{CA_BUNDLE} holds no PEM certificate")));
     }
     let trust = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder()
-        .with_trust_store(trust)
-        .build()
-        .map_err(|cause| Why::new("ca_bundle", format!("{CA_BUNDLE} cannot be used: {cause}")))?;
+    let context = TlsContext::builder().with_trust_store(trust).build().map_err(|cause| {
+        Error::new(Code::CaBundle, format!("{CA_BUNDLE} cannot be used: {cause}"))
+    })?;
     let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
@@ -123,7 +122,7 @@ fn trusting(loader: ConfigLoader, pem: Vec<u8>) -> Result<ConfigLoader, Why> {
 }
 
 /// The SDK refuses such a pair at every single call; better said once, before the first.
-fn refuse_contradictions(config: &SdkConfig, settings: &Aws) -> Result<(), Why> {
+fn refuse_contradictions(config: &SdkConfig, settings: &Aws) -> Result<(), Error> {
     let endpoints = [
         ("s3_endpoint", &settings.s3_endpoint),
         ("sqs_endpoint", &settings.sqs_endpoint),
@@ -140,7 +139,7 @@ fn refuse_contradictions(config: &SdkConfig, settings: &Aws) -> Result<(), Why> 
         "[aws] {setting} and {variable} contradict each other: write the FIPS or dual-stack host \
          into {setting} and unset {variable}, or remove {setting}"
     );
-    Err(Why::new("endpoint_contradiction", text))
+    Err(Error::new(Code::EndpointConflict, text))
 }
 
 /// The credentials of `role`, taken from STS's endpoint in the same region and renewed before they end.

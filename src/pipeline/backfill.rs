@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::build::{build, queue_and_store};
 use super::run;
 use super::wire::Source;
-use super::worklist::{Counts, LEASE, Progress, Work, Worklist};
+use super::worklist::{Counts, JobQueue, LEASE, Progress, Work};
 use crate::config::{Config, SourceConfig};
-use crate::outcome::{Why, backoff};
+use crate::error::{Code, Error, backoff};
 use crate::queue::{EntryError, MAX_BATCH, SqsQueue};
 use crate::store::{Listed, Location, ObjectRef, S3Store, notification};
 use resume::Notes;
@@ -49,14 +49,14 @@ pub struct Backfill {
 ///
 /// # Errors
 /// None does.
-pub fn source_of<'c>(config: &'c Config, bucket: &str) -> Result<&'c SourceConfig, Why> {
+pub fn source_of<'c>(config: &'c Config, bucket: &str) -> Result<&'c SourceConfig, Error> {
     config
         .sources
         .iter()
         .find(|source| source.buckets.iter().any(|own| own.name == bucket))
         .ok_or_else(|| {
             let text = format!("no [[source]] of this configuration allows the bucket {bucket}");
-            Why::new("bucket_not_allowed", text)
+            Error::new(Code::BucketNotAllowed, text)
         })
 }
 
@@ -64,7 +64,11 @@ pub fn source_of<'c>(config: &'c Config, bucket: &str) -> Result<&'c SourceConfi
 ///
 /// # Errors
 /// The pipeline cannot be built, or the bucket cannot be listed.
-pub async fn backfill(job: Backfill, plan: &Plan, stop: CancellationToken) -> Result<Counts, Why> {
+pub async fn backfill(
+    job: Backfill,
+    plan: &Plan,
+    stop: CancellationToken,
+) -> Result<Counts, Error> {
     let bucket = &plan.span.bucket;
     let source = source_of(&job.config, bucket)?;
     let (_, store) = queue_and_store(&job.config, source, job.aws.clone()).await?;
@@ -75,7 +79,7 @@ pub async fn backfill(job: Backfill, plan: &Plan, stop: CancellationToken) -> Re
     parts.looks.clear();
     let notes = Arc::new(Notes::new(job.resume, job.tick));
     let progress: Arc<dyn Progress> = Arc::clone(&notes) as _;
-    let (list, sender) = Worklist::new(format!("backfill of {bucket}"), ATTEMPTS, progress);
+    let (list, sender) = JobQueue::new(format!("backfill of {bucket}"), ATTEMPTS, progress);
     let Source { store: objects, policy, .. } = parts.sources.swap_remove(at);
     parts.sources = vec![Source { queue: Arc::clone(&list) as _, store: objects, policy }];
 
@@ -99,8 +103,11 @@ pub async fn backfill(job: Backfill, plan: &Plan, stop: CancellationToken) -> Re
     fed.map(|()| list.counts())
 }
 
-fn interrupted() -> Why {
-    Why::new("interrupted", "interrupted; the same command goes on where its --resume file says")
+fn interrupted() -> Error {
+    Error::new(
+        Code::Interrupted,
+        "interrupted; the same command goes on where its --resume file says",
+    )
 }
 
 /// Finds out what a backfill of `span` will do.
@@ -111,7 +118,7 @@ pub async fn plan_backfill(
     config: &Config,
     aws: Option<SdkConfig>,
     span: Span,
-) -> Result<Plan, Why> {
+) -> Result<Plan, Error> {
     let source = source_of(config, &span.bucket)?;
     let (_, store) = queue_and_store(config, source, aws).await?;
     plan::plan(&store, span).await
@@ -123,12 +130,12 @@ async fn feed(
     plan: &Plan,
     notes: &Notes,
     sender: mpsc::Sender<Work>,
-) -> Result<(), Why> {
+) -> Result<(), Error> {
     let fed = walk(store, plan, notes.after(), async |listed| {
         let body = announcement(&plan.span.bucket, &listed);
         notes.listed(&listed.key);
         let work = Work { id: listed.key.clone(), body, place: listed.key };
-        sender.send(work).await.map_err(|_| Why::new("stopping", "the pipeline has ended"))
+        sender.send(work).await.map_err(|_| Error::new(Code::Stopping, "the pipeline has ended"))
     });
     fed.await.map(drop)
 }
@@ -137,7 +144,7 @@ async fn feed(
 ///
 /// # Errors
 /// The bucket cannot be listed, or SQS refuses a notification several times.
-pub async fn enqueue(job: Backfill, plan: &Plan, stop: CancellationToken) -> Result<Counts, Why> {
+pub async fn enqueue(job: Backfill, plan: &Plan, stop: CancellationToken) -> Result<Counts, Error> {
     let source = source_of(&job.config, &plan.span.bucket)?;
     let (queue, store) = queue_and_store(&job.config, source, job.aws).await?;
     let notes = Notes::new(job.resume, job.tick);
@@ -157,7 +164,7 @@ pub async fn enqueue(job: Backfill, plan: &Plan, stop: CancellationToken) -> Res
     };
     let sent = match listed {
         Ok(_) => send(&queue, &mut batch, &notes, &mut counts).await,
-        Err(why) => Err(why),
+        Err(error) => Err(error),
     };
     notes.flush()?;
     sent.map(|()| counts)
@@ -169,7 +176,7 @@ async fn send(
     batch: &mut Vec<(String, String)>,
     notes: &Notes,
     counts: &mut Counts,
-) -> Result<(), Why> {
+) -> Result<(), Error> {
     let mut failed = None;
     for attempt in 1..=ATTEMPTS {
         if batch.is_empty() {
@@ -181,8 +188,8 @@ async fn send(
         let bodies: Vec<String> = batch.iter().map(|(_, body)| body.clone()).collect();
         let entries = match queue.send_batch(&bodies).await {
             Ok(entries) => entries,
-            Err(why) => {
-                failed = Some(why);
+            Err(error) => {
+                failed = Some(error);
                 continue;
             }
         };
@@ -193,8 +200,8 @@ async fn send(
                     counts.done += 1;
                     notes.done(&key);
                 }
-                Err(EntryError::Lost(why) | EntryError::Transient(why)) => {
-                    failed = Some(why);
+                Err(EntryError::Lost(error) | EntryError::Transient(error)) => {
+                    failed = Some(error);
                     left.push((key, body));
                 }
             }
@@ -202,7 +209,7 @@ async fn send(
         *batch = left;
     }
     match failed {
-        Some(why) if !batch.is_empty() => Err(why),
+        Some(error) if !batch.is_empty() => Err(error),
         _ => Ok(()),
     }
 }

@@ -10,17 +10,19 @@ use url::Url;
 use super::Parts;
 use super::aws::Configurations;
 use super::dead_letter::{
-    DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, S3DeadLetter, SqsDeadLetter,
+    DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue, DeadLetterWriter,
+    KeepBytes,
 };
 use super::decode::Executor;
 use super::secrets::secrets;
-use super::surroundings::Surroundings;
+use super::surroundings::Enrichment;
 use super::wire::{Bodies, Source, SourcePolicy};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{
-    Aws, Config, DeadLetterConfig, Delivery, LetterPlace, SinkConfig, SourceConfig, SourceKind,
+    Aws, Config, DeadLetterConfig, DeadLetterLocation, Delivery, SinkConfig, SourceConfig,
+    SourceKind,
 };
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::queue::{DirectoryQueue, Queue, SqsQueue};
 use crate::route::Router;
 use crate::sink;
@@ -33,7 +35,7 @@ use crate::telemetry::{Health, Metrics};
 ///
 /// # Errors
 /// The first part that cannot be made, with its name and setting. Credentials are not tried here.
-pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why> {
+pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Error> {
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(Arc::clone(&metrics));
     for (_, read) in secrets(&config, aws.clone()).await? {
@@ -50,7 +52,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
     }
     let sources = sources(&config, aws.clone()).await?;
     let graveyard = graveyard(&config, aws.clone()).await?;
-    let surroundings = Surroundings::new(&config, aws).await?;
+    let surroundings = Enrichment::new(&config, aws).await?;
     surroundings.read_first(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // What Kafka's queues may hold is not there for objects.
@@ -81,23 +83,23 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Why>
 pub(super) const ANY_REGION: &str = "us-east-1";
 
 /// Where poison goes, with the process's own rights.
-async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<Graveyard, Why> {
-    let DeadLetterConfig::Letters { place, keep_bytes } = &config.dead_letter else {
-        return Ok(Graveyard::Redrive);
+async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<DeadLetterPolicy, Error> {
+    let DeadLetterConfig::Write { place, keep_bytes } = &config.dead_letter else {
+        return Ok(DeadLetterPolicy::Redrive);
     };
-    let letters: Arc<dyn DeadLetter> = match place {
-        LetterPlace::Directory(path) => Arc::new(DirectoryDeadLetter::new(path.clone())),
-        LetterPlace::S3 { bucket, prefix } => {
+    let letters: Arc<dyn DeadLetterWriter> = match place {
+        DeadLetterLocation::Directory(path) => Arc::new(DeadLetterDirectory::new(path.clone())),
+        DeadLetterLocation::S3 { bucket, prefix } => {
             let store = Arc::new(own_store(config, aws).await?);
-            Arc::new(S3DeadLetter::new(store, bucket.clone(), prefix.clone()))
+            Arc::new(DeadLetterBucket::new(store, bucket.clone(), prefix.clone()))
         }
-        LetterPlace::Sqs { queue_url, region } => {
+        DeadLetterLocation::Sqs { queue_url, region } => {
             let region = region.as_deref().unwrap_or_else(|| first_region(config));
             let own = Configurations::new(aws).of(None, region, &config.aws).await?;
-            Arc::new(SqsDeadLetter::new(queue(config, &own, queue_url, region)))
+            Arc::new(DeadLetterQueue::new(queue(config, &own, queue_url, region)))
         }
     };
-    Ok(Graveyard::Letters(letters, KeepBytes(*keep_bytes)))
+    Ok(DeadLetterPolicy::Write(letters, KeepBytes(*keep_bytes)))
 }
 
 /// The region of the first queue, where there is one.
@@ -113,7 +115,7 @@ pub(super) fn first_region(config: &Config) -> &str {
 ///
 /// # Errors
 /// As [`build`].
-pub(super) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Why> {
+pub(super) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Error> {
     let own = Configurations::new(aws).of(None, first_region(config), &config.aws).await?;
     Ok(S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str)))
 }
@@ -126,9 +128,9 @@ pub(super) async fn queue_and_store(
     config: &Config,
     source: &SourceConfig,
     aws: Option<SdkConfig>,
-) -> Result<(SqsQueue, S3Store), Why> {
+) -> Result<(SqsQueue, S3Store), Error> {
     let SourceKind::Sqs { queue_url, region } = &source.kind else {
-        return Err(Why::new("no_queue", "this needs a [[source]] with a queue"));
+        return Err(Error::new(Code::NoQueue, "this needs a [[source]] with a queue"));
     };
     let mut aws = Configurations::new(aws);
     let own = aws.of(source.role.as_ref(), region, &config.aws).await?;
@@ -144,7 +146,7 @@ pub async fn sink_credentials(
     config: &Config,
     one: &SinkConfig,
     aws: Option<SdkConfig>,
-) -> Result<Option<SharedCredentialsProvider>, Why> {
+) -> Result<Option<SharedCredentialsProvider>, Error> {
     let Some((region, role)) = one.aws_login() else { return Ok(None) };
     let own = Configurations::new(aws).of(role, region, &config.aws).await?;
     Ok(own.credentials_provider())
@@ -160,7 +162,7 @@ pub(super) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -
 ///
 /// # Errors
 /// As [`build`].
-pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Source>, Why> {
+pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Source>, Error> {
     let mut aws = Configurations::new(aws);
     let mut sources = Vec::new();
     for source in &config.sources {
@@ -188,7 +190,7 @@ async fn store(
     own: &SdkConfig,
     settings: &Aws,
     aws: &mut Configurations,
-) -> Result<S3Store, Why> {
+) -> Result<S3Store, Error> {
     let endpoint = settings.s3_endpoint.as_ref().map(Url::as_str);
     let mut store = S3Store::new(own, endpoint);
     for bucket in &source.buckets {

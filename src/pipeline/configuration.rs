@@ -9,7 +9,7 @@ use super::aws::load;
 use super::build::ANY_REGION;
 use super::text;
 use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::sink;
 use crate::store::{Location, S3Store};
 
@@ -19,11 +19,11 @@ use crate::store::{Location, S3Store};
 /// It cannot be fetched, with AWS's code and request id; or it has mistakes, relative paths included.
 pub async fn configuration(place: &str, elsewhere: Elsewhere) -> Result<Config, ConfigError> {
     let fetched = fetch(elsewhere).await;
-    let text = fetched.map_err(|why| ConfigError::unreadable(place, why.text))?;
+    let text = fetched.map_err(|error| ConfigError::unreadable(place, error.text))?;
     config::parse_fetched(place, &text, sink::kafka_option)
 }
 
-async fn fetch(place: Elsewhere) -> Result<String, Why> {
+async fn fetch(place: Elsewhere) -> Result<String, Error> {
     match place {
         Elsewhere::S3 { bucket, key } => {
             let aws = load(None).await?;
@@ -35,7 +35,8 @@ async fn fetch(place: Elsewhere) -> Result<String, Why> {
             let location = Location::S3 { bucket, key, version: None };
             let most = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
             let read = text::read(&S3Store::new(&aws, None), location, most).await;
-            read.map(|(text, _)| text).map_err(|text| Why::new("configuration_unreadable", text))
+            read.map(|(text, _)| text)
+                .map_err(|text| Error::new(Code::ConfigurationUnreadable, text))
         }
         Elsewhere::Parameter { name, region } => {
             parameter::read(&load(region.as_deref()).await?, &name).await

@@ -17,28 +17,28 @@ use sha2::{Digest, Sha256};
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-use crate::cloudtrail::{BadRecord, Origin};
+use crate::cloudtrail::{InvalidRecord, Origin};
 use crate::config::OutputFormat;
+use crate::error::{Code, Error};
 use crate::event::{self, Event};
-use crate::outcome::Why;
 use crate::store::Location;
 
-pub use directory::DirectoryDeadLetter;
-pub use s3::S3DeadLetter;
-pub use sqs::SqsDeadLetter;
+pub use directory::DeadLetterDirectory;
+pub use s3::DeadLetterBucket;
+pub use sqs::DeadLetterQueue;
 
 /// Version of the letters' layout; readers refuse a greater one.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// One thing that can never be processed.
 #[derive(Debug, Clone)]
-pub struct Letter {
+pub struct DeadLetter {
     /// `message`, `object`, `record` or `event`.
     pub kind: &'static str,
     /// Deterministic, from what is dead and nothing else: `kind-<32 hex digits>`.
     pub name: String,
     /// The reason's stable code.
-    pub code: &'static str,
+    pub code: Code,
     /// The day it belongs to, in UTC: that of the event, or of the object's key; where neither is
     /// known, that of the letter.
     pub day: Date,
@@ -47,19 +47,19 @@ pub struct Letter {
 }
 
 /// Keeps letters.
-pub trait DeadLetter: Send + Sync + 'static {
+pub trait DeadLetterWriter: Send + Sync + 'static {
     /// Durable when it answers `Ok`.
     ///
     /// # Errors
     /// It could not be kept; its message is released, not deleted.
-    fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>>;
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>>;
 }
 
 /// What the pipeline does with poison.
 #[derive(Clone)]
-pub enum Graveyard {
+pub enum DeadLetterPolicy {
     /// Write a letter, then go on.
-    Letters(Arc<dyn DeadLetter>, KeepBytes),
+    Write(Arc<dyn DeadLetterWriter>, KeepBytes),
     /// Release until the queue's own redrive policy moves the message.
     Redrive,
 }
@@ -70,7 +70,13 @@ pub struct KeepBytes(pub bool);
 
 /// A body that is no notification. Its text is kept, because there is nothing else to find it by, but for private keys
 /// in it; where they cannot be cut out, only its hash and length are.
-pub(super) fn message(queue: &str, id: &str, body: &str, why: &Why, now: OffsetDateTime) -> Letter {
+pub(super) fn message(
+    queue: &str,
+    id: &str,
+    body: &str,
+    error: &Error,
+    now: OffsetDateTime,
+) -> DeadLetter {
     let mut about = json!({"queue": queue, "message_id": id});
     let kept = event::without_private_keys(body);
     if kept.as_deref() != Some(body) {
@@ -81,14 +87,14 @@ pub(super) fn message(queue: &str, id: &str, body: &str, why: &Why, now: OffsetD
         Some(kept) => about["body"] = kept.into(),
         None => about["withheld"] = "its body may hold a private key".into(),
     }
-    letter("message", &[queue, id], about, why, now, None)
+    letter("message", &[queue, id], about, error, now, None)
 }
 
 /// An object that can never be read.
-pub(super) fn object(location: &Location, why: &Why, now: OffsetDateTime) -> Letter {
+pub(super) fn object(location: &Location, error: &Error, now: OffsetDateTime) -> DeadLetter {
     let place = location.to_string();
     let about = json!({"object": place, "at": at(location)});
-    letter("object", &[&place], about, why, now, day_of(location))
+    letter("object", &[&place], about, error, now, day_of(location))
 }
 
 /// One bad record of an otherwise sound file: by reference, unless its bytes are to be kept. What cannot be read
@@ -96,10 +102,10 @@ pub(super) fn object(location: &Location, why: &Why, now: OffsetDateTime) -> Let
 pub(super) fn record(
     origin: &Origin,
     file_sha256: Option<&str>,
-    bad: &BadRecord,
+    bad: &InvalidRecord,
     keep: KeepBytes,
     now: OffsetDateTime,
-) -> Letter {
+) -> DeadLetter {
     let place = origin.to_string();
     let mut about = json!({"origin": place, "at": at_origin(origin), "index": bad.index,
         "offset": bad.offset, "sha256": bad.sha256});
@@ -113,13 +119,13 @@ pub(super) fn record(
         true => about["bytes"] = String::from_utf8_lossy(&bad.bytes).into(),
         false => {}
     }
-    let why = Why::new("bad_record", bad.reason.clone());
+    let error = Error::new(Code::InvalidRecord, bad.reason.clone());
     let day = location(origin).as_ref().and_then(day_of);
-    letter("record", &[&place, &bad.sha256], about, &why, now, day)
+    letter("record", &[&place, &bad.sha256], about, &error, now, day)
 }
 
 /// An event that a sink refused for good: the record, redacted as every output is.
-pub(super) fn event(event: &Event, sink: &str, why: &Why, now: OffsetDateTime) -> Letter {
+pub(super) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTime) -> DeadLetter {
     let mut raw = Vec::new();
     event::render(event, OutputFormat::Raw, &mut raw);
     let mut about = json!({
@@ -136,7 +142,7 @@ pub(super) fn event(event: &Event, sink: &str, why: &Why, now: OffsetDateTime) -
     if let Some(file_sha256) = &event.file_sha256 {
         about["file_sha256"] = file_sha256.as_str().into();
     }
-    letter("event", &[&event.key.to_string(), sink], about, why, now, event.fields.time.map(day))
+    letter("event", &[&event.key.to_string(), sink], about, error, now, event.fields.time.map(day))
 }
 
 /// Where something lies, in parts: a key may hold anything, so that no text could be taken apart.
@@ -186,10 +192,10 @@ fn letter(
     kind: &'static str,
     identity: &[&str],
     about: Value,
-    why: &Why,
+    error: &Error,
     now: OffsetDateTime,
     known: Option<Date>,
-) -> Letter {
+) -> DeadLetter {
     let mut hash = Sha256::new();
     for part in identity {
         hash.update((part.len() as u64).to_le_bytes());
@@ -200,13 +206,13 @@ fn letter(
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "name": name,
-        "reason": {"code": why.code, "text": why.text},
+        "reason": {"code": error.code, "text": error.text},
         "time": now.format(&Rfc3339).unwrap_or_default(),
     });
     if let (Value::Object(body), Value::Object(about)) = (&mut body, about) {
         body.extend(about);
     }
-    Letter { kind, name, code: why.code, day: known.unwrap_or_else(|| day(now)), body }
+    DeadLetter { kind, name, code: error.code, day: known.unwrap_or_else(|| day(now)), body }
 }
 
 #[cfg(test)]
@@ -216,8 +222,8 @@ mod tests {
     #[test]
     fn a_private_key_in_a_message_never_reaches_its_letter() {
         let letter = |body: &str| {
-            let why = Why::new("unreadable_body", "no notification");
-            message("q", "m", body, &why, OffsetDateTime::UNIX_EPOCH).body
+            let error = Error::new(Code::UnreadableMessage, "no notification");
+            message("q", "m", body, &error, OffsetDateTime::UNIX_EPOCH).body
         };
         let plain = letter("no notification");
         assert_eq!((&plain["body"], plain.get("sha256")), (&"no notification".into(), None));
@@ -241,14 +247,14 @@ mod tests {
     #[test]
     fn the_same_poison_met_twice_is_one_letter() {
         let location = Location::File("/x/a.json.gz".into());
-        let why = |text: &str| Why::new("corrupt_gzip", text);
-        let first = object(&location, &why("at 3"), OffsetDateTime::UNIX_EPOCH);
-        let second = object(&location, &why("at 4"), OffsetDateTime::now_utc());
+        let error = |text: &str| Error::new(Code::CorruptGzip, text);
+        let first = object(&location, &error("at 3"), OffsetDateTime::UNIX_EPOCH);
+        let second = object(&location, &error("at 4"), OffsetDateTime::now_utc());
         assert_eq!(first.name, second.name);
         assert_eq!(first.body["reason"]["code"], "corrupt_gzip");
         let other = object(
             &Location::File("/x/b.json.gz".into()),
-            &why("at 3"),
+            &error("at 3"),
             OffsetDateTime::UNIX_EPOCH,
         );
         assert_ne!(first.name, other.name);
@@ -258,7 +264,7 @@ mod tests {
     fn bytes_of_a_bad_record_are_kept_but_never_a_key() {
         let origin = Origin::Inline { message_id: "m".to_owned() };
         let letter = |text: &'static str, keep| {
-            let bad = BadRecord {
+            let bad = InvalidRecord {
                 index: 0,
                 offset: 0,
                 sha256: "00".to_owned(),
@@ -281,8 +287,8 @@ mod tests {
         let of = |key: &str| {
             let location =
                 Location::S3 { bucket: "audit-logs".into(), key: key.into(), version: None };
-            let why = Why::new("corrupt_gzip", "x");
-            object(&location, &why, OffsetDateTime::UNIX_EPOCH).day.to_string()
+            let error = Error::new(Code::CorruptGzip, "x");
+            object(&location, &error, OffsetDateTime::UNIX_EPOCH).day.to_string()
         };
         let dated = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/a.json.gz";
         assert_eq!(of(dated), "2026-03-01");

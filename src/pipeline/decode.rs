@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::gates::SMALL_OBJECT;
-use crate::cloudtrail::{Damage, Decoder, DecoderSettings, Found, Tally};
+use crate::cloudtrail::{DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings};
 use crate::store::{Body, StoreError};
 
 /// Chunks on their way to a worker: enough to overlap, too few to matter for memory.
@@ -32,7 +32,7 @@ pub(super) enum Fault {
     /// Its bytes did not arrive.
     Store(StoreError),
     /// Its bytes arrived and are not sound.
-    Damage(Damage),
+    DecodeError(DecodeError),
 }
 
 /// Selected records kept back until the file's end has proven them.
@@ -40,7 +40,7 @@ pub(super) enum Fault {
 pub(super) struct Hold {
     cap: usize,
     skip: u64,
-    kept: Vec<Found>,
+    kept: Vec<Decoded>,
     bytes: usize,
     /// Matches from here on did not fit: 0-based count of matches, skipped ones included.
     overflow: Option<u64>,
@@ -53,7 +53,7 @@ impl Hold {
         Self { cap, skip, kept: Vec::new(), bytes: 0, overflow: None, seen: 0 }
     }
 
-    fn take(&mut self, found: &mut Vec<Found>) {
+    fn take(&mut self, found: &mut Vec<Decoded>) {
         for one in found.drain(..) {
             let number = self.seen;
             self.seen += 1;
@@ -75,11 +75,11 @@ impl Hold {
 /// What a match takes beside its bytes: itself, and of a bad record the reason and the hash.
 const BESIDE: usize = 256;
 
-fn size_of(found: &Found) -> usize {
+fn size_of(found: &Decoded) -> usize {
     BESIDE
         + match found {
-            Found::Record(record) => record.bytes.len(),
-            Found::Bad(bad) => bad.bytes.len(),
+            Decoded::Record(record) => record.bytes.len(),
+            Decoded::Invalid(bad) => bad.bytes.len(),
         }
 }
 
@@ -87,9 +87,9 @@ fn size_of(found: &Found) -> usize {
 #[derive(Debug)]
 pub(super) struct Verified {
     /// What was in it.
-    pub(super) tally: Tally,
+    pub(super) tally: DecodeStats,
     /// Its matches, as many as the hold's cap allowed.
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<Decoded>,
     /// Bytes of those.
     pub(super) held: usize,
     /// The first match that did not fit: read the object again from there.
@@ -136,7 +136,7 @@ impl DecodeStage {
             let tally = decoder.decode(&head, &mut found);
             self.give_back(decoder);
             hold.take(&mut found);
-            return tally.map(|tally| hold.verified(tally)).map_err(Fault::Damage);
+            return tally.map(|tally| hold.verified(tally)).map_err(Fault::DecodeError);
         }
         match &self.workers {
             None => self.stream_inline(decoder, head, body, hold).await,
@@ -149,7 +149,10 @@ impl DecodeStage {
 
     /// Reads one record that stands alone, as the file lane would read it in a file: the same checks,
     /// selection, limits and accounting.
-    pub(super) fn read_inline(&self, record: &str) -> Result<(Tally, Vec<Found>), Damage> {
+    pub(super) fn read_inline(
+        &self,
+        record: &str,
+    ) -> Result<(DecodeStats, Vec<Decoded>), DecodeError> {
         const BEFORE: &str = "{\"Records\":[";
         let document = [BEFORE, record, "]}"].concat();
         let mut decoder = self.borrow();
@@ -158,10 +161,12 @@ impl DecodeStage {
         self.give_back(decoder);
         for one in &mut found {
             match one {
-                Found::Record(record) => {
+                Decoded::Record(record) => {
                     record.offset = record.offset.saturating_sub(BEFORE.len() as u64)
                 }
-                Found::Bad(bad) => bad.offset = bad.offset.saturating_sub(BEFORE.len() as u64),
+                Decoded::Invalid(bad) => {
+                    bad.offset = bad.offset.saturating_sub(BEFORE.len() as u64)
+                }
             }
         }
         Ok((tally?, found))
@@ -177,14 +182,14 @@ impl DecodeStage {
         let mut found = Vec::new();
         let mut chunk = Bytes::from(head);
         loop {
-            decoder.push(&chunk, &mut found).map_err(Fault::Damage)?;
+            decoder.push(&chunk, &mut found).map_err(Fault::DecodeError)?;
             hold.take(&mut found);
             match body.chunks.next().await {
                 Some(next) => chunk = next.map_err(Fault::Store)?,
                 None => break,
             }
         }
-        let tally = decoder.finish(&mut found).map_err(Fault::Damage)?;
+        let tally = decoder.finish(&mut found).map_err(Fault::DecodeError)?;
         hold.take(&mut found);
         self.give_back(decoder);
         Ok(hold.verified(tally))
@@ -233,9 +238,9 @@ impl DecodeStage {
             }
         }
         drop(chunks);
-        let decoded: Result<_, Damage> = worker.await.map_err(|_| stopped())?;
+        let decoded: Result<_, DecodeError> = worker.await.map_err(|_| stopped())?;
         match (broken, decoded) {
-            (_, Err(damage)) => Err(Fault::Damage(damage)),
+            (_, Err(damage)) => Err(Fault::DecodeError(damage)),
             (Some(cause), Ok(_)) => Err(Fault::Store(cause)),
             (None, Ok(Some(verified))) => Ok(verified),
             (None, Ok(None)) => Err(stopped()),
@@ -267,7 +272,7 @@ fn stopped() -> Fault {
 }
 
 impl Hold {
-    fn verified(self, tally: Tally) -> Verified {
+    fn verified(self, tally: DecodeStats) -> Verified {
         Verified { tally, found: self.kept, held: self.bytes, next: self.overflow }
     }
 }
@@ -277,8 +282,8 @@ mod tests {
     use super::*;
     use crate::cloudtrail::Record;
 
-    fn record(index: u64, size: usize) -> Found {
-        Found::Record(Record { bytes: Bytes::from(vec![b'x'; size]), index, offset: 0 })
+    fn record(index: u64, size: usize) -> Decoded {
+        Decoded::Record(Record { bytes: Bytes::from(vec![b'x'; size]), index, offset: 0 })
     }
 
     #[test]
@@ -286,14 +291,14 @@ mod tests {
         let matches = || (0..5).map(|n| record(n, 40)).collect::<Vec<_>>();
         let mut first = Hold::new(2 * (40 + BESIDE), 0);
         first.take(&mut matches());
-        let first = first.verified(Tally::default());
+        let first = first.verified(DecodeStats::default());
         assert_eq!((first.found.len(), first.next), (2, Some(2)));
         let mut second = Hold::new(2 * (40 + BESIDE), 2);
         second.take(&mut matches());
-        assert_eq!(second.verified(Tally::default()).next, Some(4));
+        assert_eq!(second.verified(DecodeStats::default()).next, Some(4));
         let mut last = Hold::new(2 * (40 + BESIDE), 4);
         last.take(&mut matches());
-        let last = last.verified(Tally::default());
+        let last = last.verified(DecodeStats::default());
         assert_eq!((last.found.len(), last.next), (1, None));
     }
 
@@ -301,7 +306,7 @@ mod tests {
     fn one_match_larger_than_the_cap_still_goes_through() {
         let mut hold = Hold::new(10, 0);
         hold.take(&mut vec![record(0, 1000), record(1, 1)]);
-        let verified = hold.verified(Tally::default());
+        let verified = hold.verified(DecodeStats::default());
         assert_eq!((verified.found.len(), verified.next), (1, Some(1)));
     }
 }

@@ -10,19 +10,19 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::dead_letter::{self, Graveyard};
+use super::dead_letter::{self, DeadLetterPolicy};
 use super::ledger::{Claim, SinkIndex, Ticket, Watch};
 use super::message::{Keep, Place};
 use super::wire::Wire;
-use crate::cloudtrail::{BadRecord, Found, Origin};
-use crate::event::{Arrival, Event, Lane};
-use crate::outcome::{Outcome, Verdict, Why};
+use crate::cloudtrail::{Decoded, InvalidRecord, Origin};
+use crate::error::{Code, Disposition, Error, Outcome};
+use crate::event::{Arrival, Channel, Event};
 use crate::store::{Location, ObjectRef};
 use crate::telemetry::{ByRoute, BySink, escape};
 
 /// Matches of one verified object, or the record of one message.
 pub(super) struct Batch<'o> {
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<Decoded>,
     pub(super) delivered: Option<OffsetDateTime>,
     /// Of the object, where `[decode] hash` asks for it.
     pub(super) file_sha256: Option<String>,
@@ -39,10 +39,10 @@ pub(super) enum Carrier<'o> {
 }
 
 impl<'o> Carrier<'o> {
-    pub(super) fn lane(self) -> Lane {
+    pub(super) fn lane(self) -> Channel {
         match self {
-            Self::Object(..) => Lane::File,
-            Self::Message { .. } => Lane::Inline,
+            Self::Object(..) => Channel::S3,
+            Self::Message { .. } => Channel::EventBridge,
         }
     }
 
@@ -72,7 +72,7 @@ impl<'o> Carrier<'o> {
 /// What was handed over and must become final before the message may be deleted.
 pub(super) struct HandedOver {
     pairs: Vec<Pair>,
-    verdict: Verdict,
+    disposition: Disposition,
     keep: Keep,
 }
 
@@ -93,13 +93,13 @@ pub(super) async fn hand_over(
     keep: Keep,
     account: &mut Account,
 ) -> HandedOver {
-    let mut handed = HandedOver { pairs: Vec::new(), verdict: Verdict::Done, keep };
+    let mut handed = HandedOver { pairs: Vec::new(), disposition: Disposition::Done, keep };
     let mut claimed = Claimed::new();
     let seen = (wire.now)();
     for found in batch.found {
         let read = match found {
-            Found::Bad(bad) => Err(bad),
-            Found::Record(record) => {
+            Decoded::Invalid(bad) => Err(bad),
+            Decoded::Record(record) => {
                 let (origin, lane) = (batch.carrier.origin(record.index), batch.carrier.lane());
                 let arrival = Arrival { origin, lane, seen, delivered: batch.delivered };
                 wire.read(record, arrival)
@@ -113,8 +113,8 @@ pub(super) async fn hand_over(
             Err(bad) => {
                 account.bad += 1;
                 let file_sha256 = batch.file_sha256.as_deref();
-                let verdict = bury_record(wire, batch.carrier, file_sha256, &bad).await;
-                handed.verdict = handed.verdict.and(verdict);
+                let disposition = bury_record(wire, batch.carrier, file_sha256, &bad).await;
+                handed.disposition = handed.disposition.and(disposition);
             }
         }
     }
@@ -133,7 +133,7 @@ pub(super) fn hand_over_to(
     keep: Keep,
 ) -> Result<HandedOver, String> {
     let index = |name: &String| wire.posts.iter().position(|post| post.name == *name);
-    let mut handed = HandedOver { pairs: Vec::new(), verdict: Verdict::Done, keep };
+    let mut handed = HandedOver { pairs: Vec::new(), disposition: Disposition::Done, keep };
     let (event, mut claimed) = (Arc::new(event), Claimed::new());
     let found: Vec<Option<usize>> = sinks.iter().map(index).collect();
     if let Some(absent) = found.iter().position(Option::is_none) {
@@ -205,24 +205,24 @@ impl HandedOver {
 
     /// Waits until every required pair is final, taking over once those that another message gave up.
     /// The message, whose `place` this is, remembers them to its end.
-    pub(super) async fn outcomes(mut self, wire: &Arc<Wire>, place: &mut Place) -> Verdict {
+    pub(super) async fn outcomes(mut self, wire: &Arc<Wire>, place: &mut Place) -> Disposition {
         let patience = tokio::time::sleep_until(place.deadline());
         let waited = tokio::select! {
             biased;
-            verdict = self.all_final(wire) => verdict,
+            disposition = self.all_final(wire) => disposition,
             () = patience => out_of_patience(),
         };
         place.remember(self.pairs.into_iter().map(|pair| pair.watch));
-        self.verdict.and(waited)
+        self.disposition.and(waited)
     }
 
-    async fn all_final(&mut self, wire: &Arc<Wire>) -> Verdict {
+    async fn all_final(&mut self, wire: &Arc<Wire>) -> Disposition {
         let mut given_up = Vec::new();
-        let mut verdict = Verdict::Done;
+        let mut disposition = Disposition::Done;
         for pair in &mut self.pairs {
             match pair.watch.outcome().await {
                 Ok(()) => {}
-                Err(why) if pair.mine => verdict = verdict.and(Verdict::Retry(why)),
+                Err(error) if pair.mine => disposition = disposition.and(Disposition::Retry(error)),
                 Err(_) => given_up.push((Arc::clone(&pair.event), pair.sink)),
             }
         }
@@ -232,22 +232,25 @@ impl HandedOver {
         }
         start(wire, claimed, &self.keep);
         for pair in &mut self.pairs[before..] {
-            if let Err(why) = pair.watch.outcome().await {
-                verdict = verdict.and(Verdict::Retry(why));
+            if let Err(error) = pair.watch.outcome().await {
+                disposition = disposition.and(Disposition::Retry(error));
             }
         }
-        verdict
+        disposition
     }
 }
 
 /// The verdict on a message that has waited for as long as it may.
-pub(super) fn out_of_patience() -> Verdict {
-    Verdict::Retry(Why::new("patience", "a sink did not answer within [delivery] patience"))
+pub(super) fn out_of_patience() -> Disposition {
+    Disposition::Retry(Error::new(
+        Code::DeliveryTimeout,
+        "a sink did not answer within [delivery] patience",
+    ))
 }
 
 /// Says, once, where the evidence of an event lies that the fast lane brought first.
 fn confirm(wire: &Wire, event: &Event) {
-    if event.lane == Lane::File && wire.ledger.confirm(event.key) {
+    if event.lane == Channel::S3 && wire.ledger.confirm(event.key) {
         wire.metrics.events_confirmed.inc();
         tracing::info!(
             event_id = event.id,
@@ -295,44 +298,45 @@ async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, o
             post.count(&wire.metrics.sink_delivered);
             if let Some(time) = event.fields.time {
                 let lag = ((wire.now)() - time).as_seconds_f64();
-                wire.metrics.sink_lag.get_or_create(&BySink::new(&post.name)).observe(lag);
+                wire.metrics.delivery_lag.get_or_create(&BySink::new(&post.name)).observe(lag);
             }
             ticket.settle();
         }
-        Outcome::Refused(why) | Outcome::Retry(why) if !post.required => {
+        Outcome::Rejected(error) | Outcome::Retry(error) if !post.required => {
             post.count(&wire.metrics.sink_dropped);
             tracing::warn!(
                 sink = post.name,
-                code = why.code,
+                code = error.code.as_str(),
                 event_id = event.id,
-                "dropped: {why}"
+                "dropped: {error}"
             );
             ticket.settle();
         }
-        Outcome::Refused(why) => {
+        Outcome::Rejected(error) => {
             tracing::error!(
                 sink = post.name,
-                code = why.code,
+                code = error.code.as_str(),
                 event_id = event.id,
-                "refused: {why}"
+                "refused: {error}"
             );
             let now = (wire.now)();
             let name = &post.name;
-            let buried = wire.bury(why, |_, why| dead_letter::event(event, name, why, now)).await;
+            let buried =
+                wire.bury(error, |_, error| dead_letter::event(event, name, error, now)).await;
             match buried {
-                Verdict::Done => {
+                Disposition::Done => {
                     post.count(&wire.metrics.sink_dead_lettered);
                     ticket.settle();
                 }
-                Verdict::Poison(why) | Verdict::Retry(why) => {
-                    post.count(&wire.metrics.sink_failed);
-                    ticket.fail(why);
+                Disposition::Poison(error) | Disposition::Retry(error) => {
+                    post.count(&wire.metrics.sink_retried);
+                    ticket.fail(error);
                 }
             }
         }
-        Outcome::Retry(why) => {
-            post.count(&wire.metrics.sink_failed);
-            ticket.fail(why);
+        Outcome::Retry(error) => {
+            post.count(&wire.metrics.sink_retried);
+            ticket.fail(error);
         }
     }
 }
@@ -343,11 +347,11 @@ async fn bury_record(
     wire: &Wire,
     carrier: Carrier<'_>,
     file_sha256: Option<&str>,
-    bad: &BadRecord,
-) -> Verdict {
+    bad: &InvalidRecord,
+) -> Disposition {
     let origin = carrier.origin(bad.index);
     tracing::error!(
-        code = "bad_record",
+        code = "invalid_record",
         origin = escape(&origin.to_string()),
         request_id = carrier.request_id(),
         offset = bad.offset,
@@ -355,14 +359,17 @@ async fn bury_record(
         "{}",
         bad.reason
     );
-    if matches!(wire.graveyard, Graveyard::Redrive) {
-        return Verdict::Poison(Why::new("bad_record", format!("{origin}: {}", bad.reason)));
+    if matches!(wire.graveyard, DeadLetterPolicy::Redrive) {
+        return Disposition::Poison(Error::new(
+            Code::InvalidRecord,
+            format!("{origin}: {}", bad.reason),
+        ));
     }
-    let why = Why::new("bad_record", bad.reason.clone());
+    let error = Error::new(Code::InvalidRecord, bad.reason.clone());
     let now = (wire.now)();
-    wire.bury(why, |keep, why| match carrier {
+    wire.bury(error, |keep, error| match carrier {
         Carrier::Object(..) => dead_letter::record(&origin, file_sha256, bad, keep, now),
-        Carrier::Message { queue, id, body } => dead_letter::message(queue, id, body, why, now),
+        Carrier::Message { queue, id, body } => dead_letter::message(queue, id, body, error, now),
     })
     .await
 }

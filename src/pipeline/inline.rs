@@ -9,7 +9,7 @@ use super::account::Account;
 use super::deliver::{self, Batch, Carrier};
 use super::message::Place;
 use super::wire::Wire;
-use crate::outcome::{Verdict, Why};
+use crate::error::{Code, Disposition, Error};
 use crate::telemetry::escape;
 
 /// Takes `record` to the outcomes of its sinks.
@@ -21,13 +21,13 @@ pub(super) async fn process(
     record: &RawValue,
     carrier: Carrier<'_>,
     place: &mut Place,
-) -> Result<Verdict, Why> {
+) -> Result<Disposition, Error> {
     let size = record.get().len() as u64;
     let Some(mut reservation) = wire.gates.reserve(Some(size), false).await else {
-        return Ok(Verdict::Retry(Why::new("stopping", "the memory gate is closed")));
+        return Ok(Disposition::Retry(Error::new(Code::Stopping, "the memory gate is closed")));
     };
     let (tally, found) = wire.stage.read_inline(record.get()).map_err(|damage| {
-        Why::new(damage.code(), format!("the inline record: {}", escape(&damage.to_string())))
+        Error::new(damage.code(), format!("the inline record: {}", escape(&damage.to_string())))
     })?;
     reservation.shrink(if found.is_empty() { 0 } else { record.get().len() });
     place.leave_work();

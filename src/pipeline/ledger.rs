@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::event::{EventKey, Lane};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
+use crate::event::{Channel, EventKey};
 
 /// Most final entries remembered, whatever the window says: about 200 bytes each.
 const MAX_FINAL: usize = 500_000;
@@ -32,7 +32,7 @@ pub(super) enum Standing {
     /// Final, one way or the other.
     Final,
     /// The attempt failed; whoever still wants it may claim the pair again.
-    Failed(Why),
+    Failed(Error),
 }
 
 /// The answer to "I want this event at this sink".
@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Asks for an event at a sink.
-    pub(super) fn claim(&self, key: PairKey, lane: Lane, now: Instant) -> Claim {
+    pub(super) fn claim(&self, key: PairKey, lane: Channel, now: Instant) -> Claim {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.expire(now, self.window);
         if let Some(entry) = inner.pairs.get_mut(&key) {
@@ -122,7 +122,7 @@ impl Ledger {
         let first = inner.pairs.insert(key, entry).is_none();
         if first {
             inner.order.push_back((now, key));
-            if lane == Lane::Inline {
+            if lane == Channel::EventBridge {
                 inner.inline.insert(key.0);
             }
         }
@@ -183,20 +183,20 @@ impl Ticket {
     }
 
     /// Gives the pair up: the next who wants it may try.
-    pub(super) fn fail(self, why: Why) {
-        self.standing.send_replace(Standing::Failed(why));
+    pub(super) fn fail(self, error: Error) {
+        self.standing.send_replace(Standing::Failed(error));
     }
 }
 
 impl Watch {
     /// Waits for the attempt's end: `Ok` when final. Cancel-safe.
-    pub(super) async fn outcome(&mut self) -> Result<(), Why> {
+    pub(super) async fn outcome(&mut self) -> Result<(), Error> {
         let ended = self.standing.wait_for(|standing| *standing != Standing::Pending).await;
         match ended.as_deref() {
             Ok(Standing::Final) => Ok(()),
-            Ok(Standing::Failed(why)) => Err(why.clone()),
+            Ok(Standing::Failed(error)) => Err(error.clone()),
             Ok(Standing::Pending) | Err(_) => {
-                Err(Why::new("delivery_lost", "the delivery ended without an answer"))
+                Err(Error::new(Code::DeliveryLost, "the delivery ended without an answer"))
             }
         }
     }
@@ -224,46 +224,46 @@ mod tests {
     #[tokio::test]
     async fn the_second_arrival_waits_for_the_first_and_takes_over_on_failure() {
         let (ledger, now) = (ledger(), Instant::now());
-        let (first, _) = mine(ledger.claim((key("a"), 0), Lane::File, now));
+        let (first, _) = mine(ledger.claim((key("a"), 0), Channel::S3, now));
         assert!(first.first);
-        let Claim::Theirs(mut watch) = ledger.claim((key("a"), 0), Lane::File, now) else {
+        let Claim::Theirs(mut watch) = ledger.claim((key("a"), 0), Channel::S3, now) else {
             panic!("not theirs")
         };
-        first.fail(Why::new("sink_stopped", "x"));
-        assert_eq!(watch.outcome().await.unwrap_err().code, "sink_stopped");
-        let (second, mut watch) = mine(ledger.claim((key("a"), 0), Lane::File, now));
+        first.fail(Error::new(Code::SinkStopped, "x"));
+        assert_eq!(watch.outcome().await.unwrap_err().code, Code::SinkStopped);
+        let (second, mut watch) = mine(ledger.claim((key("a"), 0), Channel::S3, now));
         assert!(!second.first, "a take-over is not counted twice");
         second.settle();
         assert_eq!(watch.outcome().await, Ok(()));
-        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final(_)));
+        assert!(matches!(ledger.claim((key("a"), 0), Channel::S3, now), Claim::Final(_)));
     }
 
     #[tokio::test]
     async fn a_ticket_dropped_without_a_word_is_a_failure() {
         let (ledger, now) = (ledger(), Instant::now());
-        let (ticket, mut watch) = mine(ledger.claim((key("a"), 0), Lane::File, now));
+        let (ticket, mut watch) = mine(ledger.claim((key("a"), 0), Channel::S3, now));
         drop(ticket);
-        assert_eq!(watch.outcome().await.unwrap_err().code, "delivery_lost");
-        mine(ledger.claim((key("a"), 0), Lane::File, now));
+        assert_eq!(watch.outcome().await.unwrap_err().code, Code::DeliveryLost);
+        mine(ledger.claim((key("a"), 0), Channel::S3, now));
     }
 
     #[tokio::test]
     async fn sinks_are_remembered_one_by_one() {
         let (ledger, now) = (ledger(), Instant::now());
-        mine(ledger.claim((key("a"), 0), Lane::File, now)).0.settle();
-        mine(ledger.claim((key("a"), 1), Lane::File, now));
-        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, now), Claim::Final(_)));
+        mine(ledger.claim((key("a"), 0), Channel::S3, now)).0.settle();
+        mine(ledger.claim((key("a"), 1), Channel::S3, now));
+        assert!(matches!(ledger.claim((key("a"), 0), Channel::S3, now), Claim::Final(_)));
     }
 
     #[tokio::test]
     async fn final_entries_leave_after_the_window_and_pending_ones_stay() {
         let (ledger, now) = (ledger(), Instant::now());
-        mine(ledger.claim((key("done"), 0), Lane::File, now)).0.settle();
-        let (_pending, _) = mine(ledger.claim((key("pending"), 0), Lane::File, now));
-        mine(ledger.claim((key("tick"), 0), Lane::File, now + Duration::from_secs(3601)));
+        mine(ledger.claim((key("done"), 0), Channel::S3, now)).0.settle();
+        let (_pending, _) = mine(ledger.claim((key("pending"), 0), Channel::S3, now));
+        mine(ledger.claim((key("tick"), 0), Channel::S3, now + Duration::from_secs(3601)));
         let later = now + Duration::from_secs(7203);
-        mine(ledger.claim((key("done"), 0), Lane::File, later));
-        assert!(matches!(ledger.claim((key("pending"), 0), Lane::File, later), Claim::Theirs(_)));
+        mine(ledger.claim((key("done"), 0), Channel::S3, later));
+        assert!(matches!(ledger.claim((key("pending"), 0), Channel::S3, later), Claim::Theirs(_)));
         assert_eq!(ledger.len(), 3);
     }
 
@@ -272,22 +272,22 @@ mod tests {
     async fn what_an_event_has_behind_it_is_remembered_while_another_sink_is_owed_it() {
         let (ledger, begin) = (ledger(), Instant::now());
         let minutes = |count: u64| begin + Duration::from_secs(60 * count);
-        mine(ledger.claim((key("a"), 0), Lane::File, begin)).0.settle();
-        let (soc, message) = mine(ledger.claim((key("a"), 1), Lane::File, begin));
+        mine(ledger.claim((key("a"), 0), Channel::S3, begin)).0.settle();
+        let (soc, message) = mine(ledger.claim((key("a"), 1), Channel::S3, begin));
         for at in (30..660).step_by(30) {
-            mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
+            mine(ledger.claim((key(&at.to_string()), 0), Channel::S3, minutes(at))).0.settle();
         }
-        soc.fail(Why::new("sink_stopped", "x"));
+        soc.fail(Error::new(Code::SinkStopped, "x"));
         drop(message);
-        assert!(matches!(ledger.claim((key("a"), 0), Lane::File, minutes(715)), Claim::Final(_)));
-        let (again, _) = mine(ledger.claim((key("a"), 1), Lane::File, minutes(715)));
+        assert!(matches!(ledger.claim((key("a"), 0), Channel::S3, minutes(715)), Claim::Final(_)));
+        let (again, _) = mine(ledger.claim((key("a"), 1), Channel::S3, minutes(715)));
         assert!(!again.first, "it is counted once");
         again.settle();
         for after in [61, 122] {
-            mine(ledger.claim((key("b"), after), Lane::File, minutes(715 + u64::from(after))));
+            mine(ledger.claim((key("b"), after), Channel::S3, minutes(715 + u64::from(after))));
         }
         let at = minutes(715 + 183);
-        assert!(mine(ledger.claim((key("a"), 0), Lane::File, at)).0.first, "then it is forgotten");
+        assert!(mine(ledger.claim((key("a"), 0), Channel::S3, at)).0.first, "then it is forgotten");
     }
 
     /// Of one message, a is final and b is not: when it comes back, a is still known.
@@ -295,35 +295,35 @@ mod tests {
     async fn what_a_message_asked_for_is_remembered_while_it_is_in_hand() {
         let (ledger, begin) = (ledger(), Instant::now());
         let minutes = |count: u64| begin + Duration::from_secs(60 * count);
-        let (ticket, message) = mine(ledger.claim((key("a"), 0), Lane::File, begin));
+        let (ticket, message) = mine(ledger.claim((key("a"), 0), Channel::S3, begin));
         ticket.settle();
-        mine(ledger.claim((key("other"), 0), Lane::File, begin)).0.settle();
+        mine(ledger.claim((key("other"), 0), Channel::S3, begin)).0.settle();
         for at in [61, 122, 183] {
-            mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
+            mine(ledger.claim((key(&at.to_string()), 0), Channel::S3, minutes(at))).0.settle();
         }
         assert_eq!(ledger.len(), 3, "what no message is about is forgotten");
         drop(message);
         for at in [240, 298, 355] {
-            let again = ledger.claim((key("a"), 0), Lane::File, minutes(at));
+            let again = ledger.claim((key("a"), 0), Channel::S3, minutes(at));
             assert!(matches!(again, Claim::Final(_)), "each time it comes back counts, {at}");
         }
         for at in [416, 477] {
-            mine(ledger.claim((key(&at.to_string()), 0), Lane::File, minutes(at))).0.settle();
+            mine(ledger.claim((key(&at.to_string()), 0), Channel::S3, minutes(at))).0.settle();
         }
-        assert!(mine(ledger.claim((key("a"), 0), Lane::File, minutes(538))).0.first);
+        assert!(mine(ledger.claim((key("a"), 0), Channel::S3, minutes(538))).0.first);
     }
 
     #[tokio::test]
     async fn a_file_confirms_what_the_fast_lane_brought_once() {
         let (ledger, now) = (ledger(), Instant::now());
-        mine(ledger.claim((key("a"), 0), Lane::Inline, now)).0.settle();
-        mine(ledger.claim((key("b"), 0), Lane::File, now)).0.settle();
+        mine(ledger.claim((key("a"), 0), Channel::EventBridge, now)).0.settle();
+        mine(ledger.claim((key("b"), 0), Channel::S3, now)).0.settle();
         assert!(ledger.confirm(key("a")));
         assert!(!ledger.confirm(key("a")) && !ledger.confirm(key("b")));
-        mine(ledger.claim((key("c"), 0), Lane::Inline, now)).0.settle();
+        mine(ledger.claim((key("c"), 0), Channel::EventBridge, now)).0.settle();
         for windows in [1, 2, 3] {
             let later = now + Duration::from_secs(3601 * windows);
-            mine(ledger.claim((key(&windows.to_string()), 0), Lane::File, later)).0.settle();
+            mine(ledger.claim((key(&windows.to_string()), 0), Channel::S3, later)).0.settle();
         }
         assert!(!ledger.confirm(key("c")), "forgotten with its pair");
     }

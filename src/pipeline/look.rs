@@ -13,7 +13,7 @@ use tracing::Level;
 
 use super::wire::{Post, Wire};
 use crate::config::SinkConfig;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::sink::{self, SinkState, Wanted};
 
 /// Until the next try: as often as secrets are read again.
@@ -22,28 +22,11 @@ const AGAIN: Duration = Duration::from_secs(300);
 /// Until what lasts is said again: the alarm on `ERROR` lines holds for an hour, and no message is held that another would see.
 const REMINDER: Duration = Duration::from_secs(55 * 60);
 
-/// What time does not heal. The rest is a fault if the next try is refused too.
-const OF_OPERATORS: [&str; 13] = [
-    "splunk_token",
-    "splunk_channel",
-    "splunk_ack_disabled",
-    "splunk_query_auth",
-    "splunk_endpoint",
-    "splunk_redirect",
-    "kafka_topic",
-    "kafka_auth",
-    "kafka_setting",
-    "kafka_schema",
-    "kafka_schema_absent",
-    "kafka_registry_auth",
-    "sink_setting",
-];
-
 /// A sink to try, and the AWS credentials that it logs in with, if it does.
-pub type Look = (SinkConfig, Option<SharedCredentialsProvider>);
+pub type SinkProbe = (SinkConfig, Option<SharedCredentialsProvider>);
 
 /// Tries each sink again and again until it answers, or an event has been sent there.
-pub(super) async fn at_sinks(wire: Arc<Wire>, looks: Vec<Look>, stop: CancellationToken) {
+pub(super) async fn at_sinks(wire: Arc<Wire>, looks: Vec<SinkProbe>, stop: CancellationToken) {
     let all = looks.iter().filter_map(|(config, aws)| {
         let post = wire.posts.iter().find(|post| post.name == config.name)?;
         Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), Wanted::Any))))
@@ -51,28 +34,31 @@ pub(super) async fn at_sinks(wire: Arc<Wire>, looks: Vec<Look>, stop: Cancellati
     stop.run_until_cancelled(join_all(all)).await;
 }
 
-async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Why>>) {
+async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Error>>) {
     let (sink, mut said) = (post.name.as_str(), Said::default());
     loop {
         let found = probe().await;
         let state = post.sink.state();
         let answers = match state {
-            SinkState::Untried => found.is_ok(),
+            SinkState::Unverified => found.is_ok(),
             _ => state == SinkState::Up,
         };
         if answers && !said.at.is_empty() {
             tracing::info!(sink, "the sink answers now");
         }
         // What events were answered says more, and the sink has said it.
-        if state != SinkState::Untried {
+        if state != SinkState::Unverified {
             return;
         }
-        let Err(Why { code, text }) = &found else { return post.looked(found) };
+        let Err(Error { code, text, .. }) = &found else { return post.looked(found) };
+        let code = *code;
         match said.level(post.required, code) {
             Some(Level::ERROR) => {
-                tracing::error!(sink, code, "the sink would take no event: {text}");
+                tracing::error!(sink, code = code.as_str(), "the sink would take no event: {text}");
             }
-            Some(_) => tracing::warn!(sink, code, "the sink would take no event: {text}"),
+            Some(_) => {
+                tracing::warn!(sink, code = code.as_str(), "the sink would take no event: {text}")
+            }
             None => {}
         }
         post.looked(found);
@@ -83,13 +69,13 @@ async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Why>>)
 /// When each cause was last said, and how loudly.
 #[derive(Default)]
 struct Said {
-    at: BTreeMap<(&'static str, Level), Instant>,
+    at: BTreeMap<(Code, Level), Instant>,
 }
 
 impl Said {
     /// How to say `code`, if it is time to.
-    fn level(&mut self, required: bool, code: &'static str) -> Option<Level> {
-        let lasts = OF_OPERATORS.contains(&code) || !self.at.is_empty();
+    fn level(&mut self, required: bool, code: Code) -> Option<Level> {
+        let lasts = code.needs_operator() || !self.at.is_empty();
         let level = if required && lasts { Level::ERROR } else { Level::WARN };
         let said = self.at.get(&(code, level));
         let due = said.is_none_or(|said| said.elapsed() >= REMINDER);
@@ -107,8 +93,8 @@ mod tests {
 
     use super::*;
     use crate::config::{OutputFormat, SinkKind, StdoutConfig};
+    use crate::error::{Code, Outcome};
     use crate::event::Event;
-    use crate::outcome::Outcome;
     use crate::sink::{Built, Sink};
 
     /// A sink to which no event was sent, until its state says so.
@@ -124,7 +110,7 @@ mod tests {
     }
 
     fn idle() -> (Arc<Idle>, Post) {
-        let sink = Arc::new(Idle(Mutex::new(SinkState::Untried)));
+        let sink = Arc::new(Idle(Mutex::new(SinkState::Unverified)));
         let built = Built {
             name: "soc".to_owned(),
             required: true,
@@ -135,7 +121,7 @@ mod tests {
     }
 
     /// Tries `post` with these answers, and as often as there are any; how many are left.
-    async fn scripted(post: &Post, answers: Vec<Result<(), Why>>) -> usize {
+    async fn scripted(post: &Post, answers: Vec<Result<(), Error>>) -> usize {
         let answers = Mutex::new(VecDeque::from(answers));
         at(post, || {
             let next = answers.lock().unwrap().pop_front();
@@ -145,8 +131,8 @@ mod tests {
         answers.into_inner().unwrap().len()
     }
 
-    fn refused() -> Result<(), Why> {
-        Err(Why::new("splunk_token", "Invalid token"))
+    fn refused() -> Result<(), Error> {
+        Err(Error::new(Code::SplunkToken, "Invalid token"))
     }
 
     #[tokio::test(start_paused = true)]
@@ -180,10 +166,10 @@ mod tests {
 
     /// What is said of required (or best-effort) sinks in two hours of tries that are refused with these codes in turn:
     /// after how many minutes, and whether as an error.
-    async fn said_in_two_hours(required: bool, codes: &[&'static str]) -> Vec<(usize, bool)> {
+    async fn said_in_two_hours(required: bool, codes: &[Code]) -> Vec<(usize, bool)> {
         let (mut said, mut lines) = (Said::default(), Vec::new());
         for (number, code) in codes.iter().cycle().take(24).enumerate() {
-            if let Some(level) = said.level(required, code) {
+            if let Some(level) = said.level(required, *code) {
                 lines.push((number * 5, level == Level::ERROR));
             }
             tokio::time::advance(AGAIN).await;
@@ -193,17 +179,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_time_may_heal_is_an_error_if_it_does_not_and_is_said_again_within_the_hour() {
-        let lines = said_in_two_hours(true, &["kafka_transport"]).await;
+        let lines = said_in_two_hours(true, &[Code::KafkaTransport]).await;
         assert_eq!(lines, [(0, false), (5, true), (60, true), (115, true)]);
-        let turns = said_in_two_hours(true, &["kafka_transport", "kafka_timeout"]).await;
+        let turns = said_in_two_hours(true, &[Code::KafkaTransport, Code::KafkaTimeout]).await;
         assert_eq!(turns.iter().filter(|(_, error)| *error).count(), 4, "{turns:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_only_an_operator_can_mend_is_an_error_at_once() {
-        let lines = said_in_two_hours(true, &["splunk_token"]).await;
+        let lines = said_in_two_hours(true, &[Code::SplunkToken]).await;
         assert_eq!(lines, [(0, true), (55, true), (110, true)]);
-        let best_effort = said_in_two_hours(false, &["splunk_token"]).await;
+        let best_effort = said_in_two_hours(false, &[Code::SplunkToken]).await;
         assert_eq!(best_effort, [(0, false), (55, false), (110, false)]);
     }
 

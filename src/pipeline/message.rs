@@ -15,7 +15,7 @@ use super::ledger::Watch;
 use super::object;
 use super::replay;
 use super::wire::{Bodies, RunningSource, Wire};
-use crate::outcome::{Settlement, Verdict, Why};
+use crate::error::{Code, Disposition, Error, Settlement};
 use crate::queue::Message;
 use crate::store::notification::{self, Notification};
 use crate::store::{Location, ObjectRef};
@@ -123,9 +123,9 @@ pub(super) async fn handle(
     let first_received = message.first_received;
     let settlement = tokio::select! {
         biased;
-        verdict = forward(&wire, &source, &id, &message.body, &mut place) => {
-            note(&wire, &source, &id, (attempt, first_received), &verdict);
-            verdict.settlement(attempt, wire.jitter())
+        disposition = forward(&wire, &source, &id, &message.body, &mut place) => {
+            note(&wire, &source, &id, (attempt, first_received), &disposition);
+            disposition.settlement(attempt, wire.jitter())
         }
         () = lease.lost() => return lost(&source, &id),
         () = wire.expire.cancelled() => {
@@ -141,8 +141,13 @@ pub(super) async fn handle(
     match source.settler.settle(receipt, settlement).await {
         Ok(()) if settlement == Settlement::Delete => Fate::Deleted,
         Ok(()) => Fate::Released,
-        Err(why) => {
-            tracing::warn!(queue = source.queue.name(), message_id = id, code = why.code, "{why}");
+        Err(error) => {
+            tracing::warn!(
+                queue = source.queue.name(),
+                message_id = id,
+                code = error.code.as_str(),
+                "{error}"
+            );
             Fate::Unsettled
         }
     }
@@ -155,7 +160,7 @@ async fn forward(
     id: &str,
     body: &str,
     place: &mut Place,
-) -> Verdict {
+) -> Disposition {
     place.enter_work(wire).await;
     if source.policy.bodies == Bodies::Letters {
         return replay::forward(wire, source, body, place).await;
@@ -165,32 +170,36 @@ async fn forward(
         Ok(Notification::Inline(record)) if source.policy.inline_records => {
             let carrier = Carrier::Message { queue: source.queue.name(), id, body };
             return match inline::process(wire, &record, carrier, place).await {
-                Ok(verdict) => verdict,
-                Err(why) => unreadable(wire, source, id, body, why).await,
+                Ok(disposition) => disposition,
+                Err(error) => unreadable(wire, source, id, body, error).await,
             };
         }
         Ok(Notification::Inline(_)) => {
             let text = "the body holds a CloudTrail record itself (EventBridge); set \
                         `inline_records = true` for this [[source]], or point the rule elsewhere";
-            return unreadable(wire, source, id, body, Why::new("inline_not_enabled", text)).await;
+            return unreadable(
+                wire,
+                source,
+                id,
+                body,
+                Error::new(Code::EventbridgeNotEnabled, text),
+            )
+            .await;
         }
         Ok(Notification::Nothing(nothing)) => {
-            wire.metrics
-                .messages_without_objects
-                .get_or_create(&ByReason::new(nothing.code()))
-                .inc();
-            return Verdict::Done;
+            wire.metrics.messages_ignored.get_or_create(&ByReason::new(nothing.code())).inc();
+            return Disposition::Done;
         }
-        Err(why) => return unreadable(wire, source, id, body, why).await,
+        Err(error) => return unreadable(wire, source, id, body, error).await,
     };
-    let mut verdict = Verdict::Done;
+    let mut disposition = Disposition::Done;
     for object in &objects {
         if place.is_overdue() {
-            return verdict.and(deliver::out_of_patience());
+            return disposition.and(deliver::out_of_patience());
         }
-        verdict = verdict.and(object::process(wire, source, object, place).await);
+        disposition = disposition.and(object::process(wire, source, object, place).await);
     }
-    verdict
+    disposition
 }
 
 /// A body that can never be processed: logged once and dead-lettered whole.
@@ -199,15 +208,21 @@ async fn unreadable(
     source: &RunningSource,
     id: &str,
     body: &str,
-    why: Why,
-) -> Verdict {
+    error: Error,
+) -> Disposition {
     let queue = source.queue.name();
-    tracing::error!(queue, message_id = id, code = why.code, "{}", escape(&why.to_string()));
+    tracing::error!(
+        queue,
+        message_id = id,
+        code = error.code.as_str(),
+        "{}",
+        escape(&error.to_string())
+    );
     let now = (wire.now)();
-    wire.bury(why, |_, why| dead_letter::message(queue, id, body, why, now)).await
+    wire.bury(error, |_, error| dead_letter::message(queue, id, body, error, now)).await
 }
 
-fn announced(bodies: Bodies, body: &str) -> Result<Notification, Why> {
+fn announced(bodies: Bodies, body: &str) -> Result<Notification, Error> {
     match bodies {
         Bodies::Notifications | Bodies::Letters => notification::parse(body),
         Bodies::Paths => Ok(Notification::Objects(vec![ObjectRef {
@@ -225,10 +240,10 @@ fn note(
     source: &RunningSource,
     id: &str,
     (attempt, since): (u32, Option<SystemTime>),
-    verdict: &Verdict,
+    disposition: &Disposition,
 ) {
-    if let Verdict::Poison(why) | Verdict::Retry(why) = verdict {
-        wire.metrics.messages_retried.get_or_create(&ByReason::new(why.code)).inc();
+    if let Disposition::Poison(error) | Disposition::Retry(error) = disposition {
+        wire.metrics.messages_retried.get_or_create(&ByReason::new(error.code.as_str())).inc();
         let queue = source.queue.name();
         let tried =
             since.and_then(|since| SystemTime::from((wire.now)()).duration_since(since).ok());
@@ -237,9 +252,9 @@ fn note(
             message_id = id,
             attempt,
             tried_for_seconds = tried.map(|time| time.as_secs()),
-            code = why.code,
+            code = error.code.as_str(),
             "released for a later attempt: {}",
-            escape(&why.to_string())
+            escape(&error.to_string())
         );
     }
 }

@@ -43,7 +43,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cloudtrail::DecoderSettings;
 use crate::config::{Delivery, EventOptions};
-use crate::queue::{LeaseKeeper, LeaseSettings, MAX_BATCH, Settler};
+use crate::queue::{Acknowledger, MAX_BATCH, VisibilityExtender, VisibilitySettings};
 use crate::route::Router;
 use crate::sink::{Built, SinkState, Stop};
 use crate::telemetry::{Health, Metrics, SourceHealth};
@@ -61,14 +61,15 @@ pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfil
 pub use build::{build, sink_credentials, sources};
 pub use configuration::configuration;
 pub use dead_letter::{
-    DeadLetter, DirectoryDeadLetter, Graveyard, KeepBytes, Letter, S3DeadLetter, SqsDeadLetter,
+    DeadLetter, DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue,
+    DeadLetterWriter, KeepBytes,
 };
 pub use decode::Executor;
-pub use look::Look;
+pub use look::SinkProbe;
 pub use places::places;
-pub use replay::{LetterSource, Replayed, replay};
+pub use replay::{DeadLetterSource, Replayed, replay};
 pub use secrets::secrets;
-pub use surroundings::{Surroundings, Unusable};
+pub use surroundings::{Enrichment, Unusable};
 pub use wire::{Bodies, Now, Source, SourcePolicy};
 pub use worklist::Counts;
 
@@ -88,17 +89,17 @@ pub struct Parts {
     /// In the order of the configuration.
     pub sinks: Vec<Built>,
     /// Those sinks that can be tried without an event.
-    pub looks: Vec<Look>,
+    pub looks: Vec<SinkProbe>,
     /// Ends the sinks' drivers, which were built with it.
     pub sinks_stop: Stop,
     /// How events are read and rendered.
     pub options: Arc<EventOptions>,
     /// What is known beside the records.
-    pub surroundings: Arc<Surroundings>,
+    pub surroundings: Arc<Enrichment>,
     /// The routes.
     pub router: Router,
     /// Where poison goes.
-    pub graveyard: Graveyard,
+    pub graveyard: DeadLetterPolicy,
     /// `[delivery]`.
     pub delivery: Delivery,
     /// Selection and limits.
@@ -173,7 +174,7 @@ fn assemble(
     queues_stop: &CancellationToken,
     drivers: &mut JoinSet<()>,
 ) -> (Arc<Wire>, Vec<Arc<RunningSource>>) {
-    let lease = LeaseSettings {
+    let lease = VisibilitySettings {
         visibility: parts.delivery.visibility,
         renew_before: parts.delivery.visibility / 2,
         cap: LEASE_CAP,
@@ -187,8 +188,8 @@ fn assemble(
     for source in parts.sources {
         parts.health.source(source.queue.name(), SourceHealth::Starting);
         let (keeper, keeping) =
-            LeaseKeeper::new(Arc::clone(&source.queue), lease, queues_stop.clone());
-        let (settler, settling) = Settler::new(Arc::clone(&source.queue), queues_stop.clone());
+            VisibilityExtender::new(Arc::clone(&source.queue), lease, queues_stop.clone());
+        let (settler, settling) = Acknowledger::new(Arc::clone(&source.queue), queues_stop.clone());
         drivers.spawn(keeping);
         drivers.spawn(settling);
         let Source { queue, store, policy } = source;
@@ -226,10 +227,10 @@ fn connect_probes(wire: &Arc<Wire>) {
     wire.health.watch_sinks(Box::new(move || {
         let Some(wire) = weak.upgrade() else { return Vec::new() };
         let state = |post: &Post| match post.sink.state() {
-            SinkState::Untried => Ok(post.untried()),
+            SinkState::Unverified => Ok(post.untried()),
             SinkState::Up => Ok("up".to_owned()),
-            SinkState::Degraded(why) => Ok(format!("degraded: {why}")),
-            SinkState::Paused(why) => Err(why),
+            SinkState::Degraded(error) => Ok(format!("degraded: {error}")),
+            SinkState::Paused(error) => Err(error),
         };
         wire.posts.iter().map(|post| (post.name.clone(), post.required, state(post))).collect()
     }));
@@ -238,10 +239,10 @@ fn connect_probes(wire: &Arc<Wire>) {
         let Some(wire) = weak.upgrade() else { return };
         let (work, unacknowledged, memory) = wire.gates.in_use();
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        wire.metrics.work_in_use.set(gauge(work as u64));
-        wire.metrics.unacknowledged_in_use.set(gauge(unacknowledged as u64));
-        wire.metrics.memory_in_use.set(gauge(memory));
-        wire.metrics.ledger_entries.set(gauge(wire.ledger.len() as u64));
+        wire.metrics.messages_processing.set(gauge(work as u64));
+        wire.metrics.messages_in_flight.set(gauge(unacknowledged as u64));
+        wire.metrics.memory_reserved.set(gauge(memory));
+        wire.metrics.dedup_entries.set(gauge(wire.ledger.len() as u64));
         wire.metrics.oldest_message_age.set(gauge(wire.in_hand.oldest((wire.now)().into())));
     }));
 }

@@ -16,9 +16,9 @@ use super::decode::{Fault, Hold, Verified};
 use super::deliver::{self, Batch, Carrier};
 use super::message::Place;
 use super::wire::{Bodies, RunningSource, SourcePolicy, Wire};
-use crate::cloudtrail::{Damage, KeyKind};
+use crate::cloudtrail::{DecodeError, KeyKind};
 use crate::config::FaultPolicy;
-use crate::outcome::{Verdict, Why};
+use crate::error::{Code, Disposition, Error};
 use crate::store::{Location, ObjectRef, StoreErrorKind};
 use crate::telemetry::{ByAccount, ByReason, escape};
 
@@ -27,7 +27,7 @@ enum Read {
     /// Sound; these are its matches.
     Verified(Verified, Facts),
     /// Settled without events.
-    Ended(Verdict),
+    Ended(Disposition),
     /// Read it again from the start, once.
     Again,
 }
@@ -46,7 +46,7 @@ pub(super) async fn process(
     source: &RunningSource,
     object: &ObjectRef,
     place: &mut Place,
-) -> Verdict {
+) -> Disposition {
     process_only(wire, source, object, None, place).await
 }
 
@@ -57,23 +57,23 @@ pub(super) async fn process_only(
     object: &ObjectRef,
     only: Option<u64>,
     place: &mut Place,
-) -> Verdict {
-    if let Some(verdict) = without_a_request(wire, source, object).await {
-        return verdict;
+) -> Disposition {
+    if let Some(disposition) = without_a_request(wire, source, object).await {
+        return disposition;
     }
     let mut account = Account::default();
-    let mut verdict = Verdict::Done;
+    let mut disposition = Disposition::Done;
     let (mut from, mut etag, mut large, mut second_look) = (0, None::<String>, false, false);
     loop {
         place.enter_work(wire).await;
         let Some(mut reservation) = wire.gates.reserve(object.size, large).await else {
-            return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
+            return Disposition::Retry(Error::new(Code::Stopping, "the memory gate is closed"));
         };
         let hold = Hold::new(reservation.share.held_cap, from);
         let (verified, facts) =
             match read(wire, source, object, etag.as_deref(), hold, second_look).await {
                 Read::Verified(verified, facts) => (verified, facts),
-                Read::Ended(ended) => return verdict.and(ended),
+                Read::Ended(ended) => return disposition.and(ended),
                 Read::Again => {
                     second_look = true;
                     continue;
@@ -101,12 +101,12 @@ pub(super) async fn process_only(
         if verified.next.is_none() {
             account.commit(wire, carrier.lane());
         }
-        verdict = verdict.and(handed.outcomes(wire, place).await);
+        disposition = disposition.and(handed.outcomes(wire, place).await);
         if verified.next.is_none() {
-            return verdict;
+            return disposition;
         }
         if place.is_overdue() {
-            return verdict.and(deliver::out_of_patience());
+            return disposition.and(deliver::out_of_patience());
         }
         etag = facts.etag;
     }
@@ -117,7 +117,7 @@ async fn without_a_request(
     wire: &Arc<Wire>,
     source: &RunningSource,
     object: &ObjectRef,
-) -> Option<Verdict> {
+) -> Option<Disposition> {
     match admit(source, object) {
         Admission::Fetch => {
             source.filtering.fetched();
@@ -126,16 +126,16 @@ async fn without_a_request(
         Admission::SignOfLife(account) => {
             skip(wire, "digest");
             let account = wire.digests.label(account);
-            wire.metrics.digests_seen.get_or_create(&ByAccount { account }).inc();
+            wire.metrics.digest_files.get_or_create(&ByAccount { account }).inc();
         }
         Admission::Skip(reason) => skip(wire, reason),
         Admission::Filter(reason) => {
             skip(wire, reason);
             source.filtering.filtered(source.queue.name(), Instant::now());
         }
-        Admission::Poison(why) => return Some(condemn(wire, object, why).await),
+        Admission::Poison(error) => return Some(condemn(wire, object, error).await),
     }
-    Some(Verdict::Done)
+    Some(Disposition::Done)
 }
 
 enum Admission {
@@ -146,7 +146,7 @@ enum Admission {
     Skip(&'static str),
     /// The operator does not want it, or the whole queue may be the wrong one.
     Filter(&'static str),
-    Poison(Why),
+    Poison(Error),
 }
 
 /// What can be said of an object before any request.
@@ -159,12 +159,12 @@ fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
                 "{} lies in a bucket that [[source]] buckets does not allow",
                 escape(&object.location.to_string())
             );
-            return Admission::Poison(Why::new("bucket_not_allowed", text));
+            return Admission::Poison(Error::new(Code::BucketNotAllowed, text));
         }
         Location::S3 { key, .. } => Cow::Borrowed(key.as_str()),
         Location::File(_) if source.policy.bodies == Bodies::Notifications => {
             let text = "a queue may not name local files";
-            return Admission::Poison(Why::new("not_an_object", text));
+            return Admission::Poison(Error::new(Code::NotAnObject, text));
         }
         // A copy of a bucket has its layout.
         Location::File(path) => path.to_string_lossy(),
@@ -215,20 +215,22 @@ async fn read(
         Err(Fault::Store(cause)) => {
             Read::Ended(failed(wire, source, object, cause.kind, cause.text).await)
         }
-        Err(Fault::Damage(Damage::Empty)) => {
+        Err(Fault::DecodeError(DecodeError::Empty)) => {
             skip(wire, "empty");
-            Read::Ended(Verdict::Done)
+            Read::Ended(Disposition::Done)
         }
-        Err(Fault::Damage(Damage::Gzip { .. } | Damage::Json { .. })) if !second_look => {
+        Err(Fault::DecodeError(DecodeError::Gzip { .. } | DecodeError::Json { .. }))
+            if !second_look =>
+        {
             Read::Again
         }
-        Err(Fault::Damage(damage)) => {
+        Err(Fault::DecodeError(damage)) => {
             let asked = match &object.location {
                 Location::S3 { .. } => format!(" (request id {})", facts.request_id),
                 Location::File(_) => String::new(),
             };
             let text = format!("{}: {damage}{asked}", place());
-            Read::Ended(condemn(wire, object, Why::new(damage.code(), text)).await)
+            Read::Ended(condemn(wire, object, Error::new(damage.code(), text)).await)
         }
     }
 }
@@ -240,8 +242,8 @@ async fn failed(
     object: &ObjectRef,
     kind: StoreErrorKind,
     text: String,
-) -> Verdict {
-    let why = Why::new(kind.code(), text);
+) -> Disposition {
+    let error = Error::new(kind.code(), text);
     let faults = &source.policy.faults;
     let policy = match kind {
         StoreErrorKind::Missing => faults.missing,
@@ -257,24 +259,24 @@ async fn failed(
         | StoreErrorKind::Other => FaultPolicy::Retry,
     };
     match policy {
-        FaultPolicy::DeadLetter => condemn(wire, object, why).await,
+        FaultPolicy::DeadLetter => condemn(wire, object, error).await,
         FaultPolicy::Retry => {
             use StoreErrorKind::{Credentials, Forbidden, KmsDenied};
             if matches!(kind, Forbidden | KmsDenied | Credentials) {
                 let queue = source.queue.name();
-                source.refusals.refused(queue, &wire.health, &object.location, &why);
+                source.refusals.refused(queue, &wire.health, &object.location, &error);
             }
-            wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
-            Verdict::Retry(why)
+            wire.metrics.objects_failed.get_or_create(&ByReason::new(error.code.as_str())).inc();
+            Disposition::Retry(error)
         }
     }
 }
 
 /// An object that can never be read: logged once, counted, dead-lettered by reference.
-async fn condemn(wire: &Wire, object: &ObjectRef, why: Why) -> Verdict {
-    wire.metrics.objects_failed.get_or_create(&ByReason::new(why.code)).inc();
-    let said = escape(&why.to_string());
-    tracing::error!(code = why.code, object = %escape(&object.location.to_string()), "{said}");
+async fn condemn(wire: &Wire, object: &ObjectRef, error: Error) -> Disposition {
+    wire.metrics.objects_failed.get_or_create(&ByReason::new(error.code.as_str())).inc();
+    let said = escape(&error.to_string());
+    tracing::error!(code = error.code.as_str(), object = %escape(&object.location.to_string()), "{said}");
     let now = (wire.now)();
-    wire.bury(why, |_, why| dead_letter::object(&object.location, why, now)).await
+    wire.bury(error, |_, error| dead_letter::object(&object.location, error, now)).await
 }

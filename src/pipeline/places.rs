@@ -8,19 +8,22 @@ use aws_config::SdkConfig;
 
 use super::aws::Configurations;
 use super::build::{first_region, own_store, queue, queue_and_store};
-use crate::config::{Config, DeadLetterConfig, LetterPlace, SourceKind};
-use crate::outcome::Why;
+use crate::config::{Config, DeadLetterConfig, DeadLetterLocation, SourceKind};
+use crate::error::{Code, Error};
 use crate::queue::Queue as _;
 use crate::store::{Ask, S3Store, StoreErrorKind};
 
 /// What a place answers: a warning where no more can be told.
-type Answer = Result<Option<String>, Why>;
+type Answer = Result<Option<String>, Error>;
 
 /// Asks every bucket that is read and the place of dead letters.
 ///
 /// # Errors
 /// What the environment asks of AWS's clients and cannot be had.
-pub async fn places(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<(String, Answer)>, Why> {
+pub async fn places(
+    config: &Config,
+    aws: Option<SdkConfig>,
+) -> Result<Vec<(String, Answer)>, Error> {
     let mut answers = Vec::new();
     for source in &config.sources {
         if let SourceKind::Sqs { .. } = source.kind {
@@ -31,18 +34,18 @@ pub async fn places(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<(Stri
             }
         }
     }
-    let DeadLetterConfig::Letters { place, .. } = &config.dead_letter else { return Ok(answers) };
+    let DeadLetterConfig::Write { place, .. } = &config.dead_letter else { return Ok(answers) };
     let (name, answer) = match place {
-        LetterPlace::Directory(path) => (path.display().to_string(), folder(path)),
-        LetterPlace::S3 { bucket, prefix } => {
+        DeadLetterLocation::Directory(path) => (path.display().to_string(), folder(path)),
+        DeadLetterLocation::S3 { bucket, prefix } => {
             let store = own_store(config, aws).await?;
             (format!("s3://{bucket}/{prefix}"), listed(&store, bucket, prefix).await)
         }
-        LetterPlace::Sqs { queue_url, region } => {
+        DeadLetterLocation::Sqs { queue_url, region } => {
             let region = region.as_deref().unwrap_or_else(|| first_region(config));
             let own = Configurations::new(aws).of(None, region, &config.aws).await?;
-            let answer = match queue(config, &own, queue_url, region).facts().await {
-                Err(why) if why.code == "sqs_access_denied" => Ok(Some(unknown(&why.text))),
+            let answer = match queue(config, &own, queue_url, region).attributes().await {
+                Err(error) if error.code == Code::SqsAccessDenied => Ok(Some(unknown(&error.text))),
                 answer => answer.map(|_| None),
             };
             (queue_url.to_string(), answer)
@@ -56,7 +59,7 @@ async fn listed(store: &S3Store, bucket: &str, prefix: &str) -> Answer {
     match store.list(bucket, Ask { prefix, folders: true, ..Ask::default() }).await {
         Ok(_) => Ok(None),
         Err(cause) if cause.kind == StoreErrorKind::Forbidden => Ok(Some(unknown(&cause.text))),
-        Err(cause) => Err(Why::new(cause.kind.code(), cause.text)),
+        Err(cause) => Err(Error::new(cause.kind.code(), cause.text)),
     }
 }
 
@@ -67,7 +70,7 @@ fn unknown(refusal: &str) -> String {
 /// Made with the first letter, if something does not stand in its way.
 fn folder(path: &Path) -> Answer {
     let failed = |above: &Path, how: &str| {
-        Err(Why::new("dead_letter_failed", format!("{} {how}", above.display())))
+        Err(Error::new(Code::DeadLetterFailed, format!("{} {how}", above.display())))
     };
     let is_above = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
     for above in path.ancestors().filter(|above| !above.as_os_str().is_empty()) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::gates::Slot;
 use super::message::{self, Fate};
 use super::wire::{RunningSource, Wire};
-use crate::outcome::{Settlement, Why, backoff};
+use crate::error::{Error, Settlement, backoff};
 use crate::queue::{MAX_BATCH, Message};
 use crate::telemetry::{ByReason, SourceHealth};
 
@@ -22,7 +22,7 @@ const BUSY_POLLS: usize = 4;
 /// eighth, which those received ahead bridge.
 const CALL_SHARE: usize = 8;
 
-type Poll = BoxFuture<'static, (Vec<Slot>, Result<Vec<Message>, Why>)>;
+type Poll = BoxFuture<'static, (Vec<Slot>, Result<Vec<Message>, Error>)>;
 
 /// The loop's own state.
 pub(super) struct Receiver {
@@ -90,7 +90,7 @@ impl Receiver {
         })
     }
 
-    fn take(&mut self, slots: Vec<Slot>, answer: Result<Vec<Message>, Why>) {
+    fn take(&mut self, slots: Vec<Slot>, answer: Result<Vec<Message>, Error>) {
         let queue = self.source.queue.name();
         self.wire.gates.answered(slots.len());
         self.wire.health.beat();
@@ -105,12 +105,21 @@ impl Receiver {
                     self.messages.spawn(message::handle(wire, source, message, slot));
                 }
             }
-            Err(why) => {
+            Err(error) => {
                 self.busy = false;
                 self.failures = self.failures.saturating_add(1);
-                self.wire.metrics.receive_errors.get_or_create(&ByReason::new(why.code)).inc();
-                tracing::error!(queue, code = why.code, attempt = self.failures, "{why}");
-                self.wire.health.source(queue, SourceHealth::Failing(why));
+                self.wire
+                    .metrics
+                    .receive_errors
+                    .get_or_create(&ByReason::new(error.code.as_str()))
+                    .inc();
+                tracing::error!(
+                    queue,
+                    code = error.code.as_str(),
+                    attempt = self.failures,
+                    "{error}"
+                );
+                self.wire.health.source(queue, SourceHealth::Failing(error));
             }
         }
     }
@@ -126,12 +135,12 @@ impl Receiver {
         let (settler, queue) = (&self.source.settler, self.source.queue.name());
         let release = async |message: Message| {
             let release = Settlement::Release { after: Duration::ZERO };
-            if let Err(why) = settler.settle(message.receipt, release).await {
+            if let Err(error) = settler.settle(message.receipt, release).await {
                 tracing::warn!(
                     queue,
                     message_id = message.id,
-                    code = why.code,
-                    "not released: {why}"
+                    code = error.code.as_str(),
+                    "not released: {error}"
                 );
             }
         };
@@ -144,7 +153,7 @@ impl Receiver {
             Ok(fate) => {
                 self.wire
                     .metrics
-                    .messages_settled
+                    .messages_completed
                     .get_or_create(&ByReason::new(fate.label()))
                     .inc();
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::store::Location;
 use crate::telemetry::{Health, escape};
 
@@ -25,7 +25,7 @@ struct Seen {
     /// The first refusal since then.
     refused: Option<Instant>,
     /// When each code was last said.
-    said: BTreeMap<&'static str, Instant>,
+    said: BTreeMap<Code, Instant>,
     /// The probes were told that the source reads nothing.
     told: bool,
 }
@@ -41,22 +41,22 @@ impl Refusals {
     }
 
     /// An object was refused. One among many says nothing of the source, nor does one that was refused just now.
-    pub(super) fn refused(&self, queue: &str, health: &Health, location: &Location, why: &Why) {
+    pub(super) fn refused(&self, queue: &str, health: &Health, location: &Location, error: &Error) {
         let now = Instant::now();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = *seen.refused.get_or_insert(now);
         if !seen.read || now.saturating_duration_since(since) >= WHILE {
             seen.told = true;
-            health.objects(queue, Some(why.clone()));
+            health.objects(queue, Some(error.clone()));
         }
-        if seen.speak(why.code, now) {
+        if seen.speak(error.code, now) {
             tracing::error!(
                 queue,
-                code = why.code,
+                code = error.code.as_str(),
                 "an object is refused, which only an operator can mend; this is said once in ten minutes, and \
                  the messages are kept meanwhile: {}{}",
-                escape(&why.text),
-                advice(location, why.code)
+                escape(&error.text),
+                advice(location, error.code)
             );
         }
     }
@@ -64,9 +64,9 @@ impl Refusals {
 
 impl Seen {
     /// Whether it is time to say this code.
-    fn speak(&mut self, code: &'static str, now: Instant) -> bool {
+    fn speak(&mut self, code: Code, now: Instant) -> bool {
         let due =
-            self.said.get(code).is_none_or(|said| now.saturating_duration_since(*said) >= WHILE);
+            self.said.get(&code).is_none_or(|said| now.saturating_duration_since(*said) >= WHILE);
         if due {
             self.said.insert(code, now);
         }
@@ -75,11 +75,13 @@ impl Seen {
 }
 
 /// What an operator looks at.
-fn advice(location: &Location, code: &str) -> &'static str {
+fn advice(location: &Location, code: Code) -> &'static str {
     match (location, code) {
         (Location::File(_), _) => "",
-        (_, "object_forbidden") => "; allow s3:GetObject to the role, and in the bucket's policy",
-        (_, "kms_denied") => {
+        (_, Code::ObjectForbidden) => {
+            "; allow s3:GetObject to the role, and in the bucket's policy"
+        }
+        (_, Code::KmsDenied) => {
             "; allow kms:Decrypt to the role, and in the key's policy; is the key enabled?"
         }
         _ => "",
@@ -104,15 +106,15 @@ mod tests {
     }
 
     fn refuse(refusals: &Refusals, health: &Health) {
-        let why = Why::new("object_forbidden", "cannot get s3://audit-logs/a: AccessDenied");
-        refusals.refused("q", health, &object(), &why);
+        let error = Error::new(Code::ObjectForbidden, "cannot get s3://audit-logs/a: AccessDenied");
+        refusals.refused("q", health, &object(), &error);
     }
 
     #[test]
     fn rights_at_s3_are_advised_for_objects_of_s3() {
-        assert!(advice(&object(), "object_forbidden").contains("s3:GetObject"));
-        assert!(advice(&object(), "kms_denied").contains("kms:Decrypt"));
-        assert_eq!(advice(&Location::File("/logs/a".into()), "object_forbidden"), "");
+        assert!(advice(&object(), Code::ObjectForbidden).contains("s3:GetObject"));
+        assert!(advice(&object(), Code::KmsDenied).contains("kms:Decrypt"));
+        assert_eq!(advice(&Location::File("/logs/a".into()), Code::ObjectForbidden), "");
     }
 
     #[tokio::test(start_paused = true)]
@@ -167,7 +169,7 @@ mod tests {
         let (mut seen, start) = (Seen::default(), Instant::now());
         let mut said = |second| {
             let now = start + Duration::from_secs(second);
-            let told = [seen.speak("object_forbidden", now), seen.speak("kms_denied", now)];
+            let told = [seen.speak(Code::ObjectForbidden, now), seen.speak(Code::KmsDenied, now)];
             told.into_iter().filter(|told| *told).count()
         };
         assert_eq!((0..=1200).map(&mut said).sum::<usize>(), 6);

@@ -17,18 +17,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{build, own_store};
-use super::dead_letter::{DeadLetter, Graveyard, KeepBytes, Letter};
+use super::dead_letter::{DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes};
 use super::wire::{Bodies, Source, SourcePolicy};
-use super::worklist::{Counts, LEASE, Progress, Work, Worklist};
+use super::worklist::{Counts, JobQueue, LEASE, Progress, Work};
 use super::{Parts, run};
 use crate::config::Config;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::store::Location;
 use crate::telemetry::escape;
 use drawer::Drawer;
 use letter::{Content, Read};
 
-pub use drawer::LetterSource;
+pub use drawer::DeadLetterSource;
 pub(super) use forward::forward;
 
 /// How a replay ended.
@@ -51,10 +51,10 @@ const ATTEMPTS: u32 = 1;
 pub async fn replay(
     config: Config,
     aws: Option<SdkConfig>,
-    places: &[LetterSource],
+    places: &[DeadLetterSource],
     stop: CancellationToken,
-) -> Result<Replayed, Why> {
-    let in_s3 = places.iter().any(|place| matches!(place, LetterSource::S3 { .. }));
+) -> Result<Replayed, Error> {
+    let in_s3 = places.iter().any(|place| matches!(place, DeadLetterSource::S3 { .. }));
     let store = if in_s3 { Some(Arc::new(own_store(&config, aws.clone()).await?)) } else { None };
     let drawer = Arc::new(Drawer::open(places, store).await?);
     let mut parts = build(config, aws).await?;
@@ -62,7 +62,7 @@ pub async fn replay(
     // Nobody asks whether this is ready, and what it sends says more.
     parts.looks.clear();
     let replayed: Names = Arc::default();
-    parts.graveyard = Graveyard::Letters(
+    parts.graveyard = DeadLetterPolicy::Write(
         Arc::new(Again { graveyard: parts.graveyard.clone(), replayed: Arc::clone(&replayed) }),
         keeps(&parts.graveyard),
     );
@@ -95,12 +95,12 @@ type Names = Arc<Mutex<BTreeSet<String>>>;
 /// The dead letter, but for what is being replayed: writing that letter again and then removing it as
 /// final would lose it.
 struct Again {
-    graveyard: Graveyard,
+    graveyard: DeadLetterPolicy,
     replayed: Names,
 }
 
-impl DeadLetter for Again {
-    fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>> {
+impl DeadLetterWriter for Again {
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
         let dead =
             self.replayed.lock().unwrap_or_else(PoisonError::into_inner).contains(&letter.name);
         match &self.graveyard {
@@ -109,21 +109,21 @@ impl DeadLetter for Again {
                 let said = |member: &str| reason[member].as_str().unwrap_or_default();
                 let text =
                     format!("{} is still dead: {} [{}]", letter.name, said("text"), said("code"));
-                Box::pin(async move { Err(Why::new("still_dead", text)) })
+                Box::pin(async move { Err(Error::new(Code::StillRejected, text)) })
             }
-            Graveyard::Letters(letters, _) => letters.put(letter),
-            Graveyard::Redrive => Box::pin(async move {
+            DeadLetterPolicy::Write(letters, _) => letters.put(letter),
+            DeadLetterPolicy::Redrive => Box::pin(async move {
                 let text = format!("{} is dead, and there is no place for letters", letter.name);
-                Err(Why::new("still_dead", text))
+                Err(Error::new(Code::StillRejected, text))
             }),
         }
     }
 }
 
-fn keeps(graveyard: &Graveyard) -> KeepBytes {
+fn keeps(graveyard: &DeadLetterPolicy) -> KeepBytes {
     match graveyard {
-        Graveyard::Letters(_, keep) => *keep,
-        Graveyard::Redrive => KeepBytes(false),
+        DeadLetterPolicy::Write(_, keep) => *keep,
+        DeadLetterPolicy::Redrive => KeepBytes(false),
     }
 }
 
@@ -132,12 +132,12 @@ struct Desk {
     /// As the source's queue is called.
     name: String,
     policy: SourcePolicy,
-    bodies: (Arc<Worklist>, mpsc::Sender<Work>),
-    letters: (Arc<Worklist>, mpsc::Sender<Work>),
+    bodies: (Arc<JobQueue>, mpsc::Sender<Work>),
+    letters: (Arc<JobQueue>, mpsc::Sender<Work>),
 }
 
 impl Desk {
-    fn lists(&self) -> [Arc<Worklist>; 2] {
+    fn lists(&self) -> [Arc<JobQueue>; 2] {
         [Arc::clone(&self.bodies.0), Arc::clone(&self.letters.0)]
     }
 
@@ -153,7 +153,7 @@ fn desks(parts: &mut Parts, drawer: &Arc<Drawer>) -> Vec<Desk> {
         let name = source.queue.name().to_owned();
         let list = |name| {
             let progress: Arc<dyn Progress> = Arc::clone(drawer) as _;
-            Worklist::new(name, ATTEMPTS, progress)
+            JobQueue::new(name, ATTEMPTS, progress)
         };
         let bodies = list(name.clone());
         let letters = list(format!("dead letters of {name}"));
@@ -186,36 +186,36 @@ async fn sort(drawer: &Drawer, desks: Vec<Desk>, replayed: &Names, stop: &Cancel
                 replayed.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
                 hand(&desks, read, place).await
             }
-            Err(why) => Err(why),
+            Err(error) => Err(error),
         };
-        if let Err(why) = handed {
-            tracing::error!(letter = %escape(place), code = why.code, "{why}");
+        if let Err(error) = handed {
+            tracing::error!(letter = %escape(place), code = error.code.as_str(), "{error}");
         }
     }
 }
 
-async fn hand(desks: &[Desk], read: Read, place: &str) -> Result<(), Why> {
+async fn hand(desks: &[Desk], read: Read, place: &str) -> Result<(), Error> {
     let desk = desk(desks, &read)?;
     let (list, id, body) = match read.content {
         Content::Message { id, body, .. } => (&desk.bodies, id, body),
         Content::Object { body, .. } => (&desk.bodies, read.name, body),
-        Content::Letter { body, .. } => (&desk.letters, read.name, body),
+        Content::DeadLetter { body, .. } => (&desk.letters, read.name, body),
     };
     let work = Work { id, body, place: place.to_owned() };
-    list.1.send(work).await.map_err(|_| Why::new("stopping", "the pipeline has ended"))
+    list.1.send(work).await.map_err(|_| Error::new(Code::Stopping, "the pipeline has ended"))
 }
 
 /// Whose rules a letter is read by: those of the queue it came from, or of the bucket it speaks of.
-fn desk<'d>(desks: &'d [Desk], read: &Read) -> Result<&'d Desk, Why> {
+fn desk<'d>(desks: &'d [Desk], read: &Read) -> Result<&'d Desk, Error> {
     let location = match &read.content {
         Content::Message { queue, .. } => {
             return desks.iter().find(|desk| desk.name == *queue).ok_or_else(|| {
                 let text = format!("no [[source]] of this configuration reads {}", escape(queue));
-                Why::new("no_source", text)
+                Error::new(Code::NoSource, text)
             });
         }
         Content::Object { location, .. } => Some(location),
-        Content::Letter { location, .. } => location.as_ref(),
+        Content::DeadLetter { location, .. } => location.as_ref(),
     };
     let allows = |desk: &&Desk, bucket: &String| desk.policy.buckets.contains(bucket);
     let found = match location {
@@ -228,6 +228,6 @@ fn desk<'d>(desks: &'d [Desk], read: &Read) -> Result<&'d Desk, Why> {
     };
     found.ok_or_else(|| {
         let text = "no [[source]] of this configuration reads where its object lies";
-        Why::new("no_source", text)
+        Error::new(Code::NoSource, text)
     })
 }

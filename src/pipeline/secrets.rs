@@ -9,7 +9,7 @@ use url::Url;
 use super::aws::Configurations;
 use super::build::first_region;
 use crate::config::{Config, SecretsManager, Versions};
-use crate::outcome::Why;
+use crate::error::Error;
 
 /// Reads each such secret, and answers for each by its place; never with its value. Afterwards the sinks read
 /// them again by themselves.
@@ -19,7 +19,7 @@ use crate::outcome::Why;
 pub async fn secrets(
     config: &Config,
     aws: Option<SdkConfig>,
-) -> Result<Vec<(String, Result<(), Why>)>, Why> {
+) -> Result<Vec<(String, Result<(), Error>)>, Error> {
     let endpoint = config.aws.secretsmanager_endpoint.as_ref().map(Url::as_str);
     let mut configurations = Configurations::new(aws);
     let mut managers: BTreeMap<String, Arc<dyn Versions>> = BTreeMap::new();

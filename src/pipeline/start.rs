@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::error::Code;
 use crate::queue::{Queue, warnings};
 
 /// Nothing waits for this; it only must not go on for ever.
@@ -13,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Logs the queue's settings and what is wrong with them. Not being allowed to ask is no fault.
 pub(super) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
-    let asked = tokio::time::timeout(PATIENCE, queue.facts());
+    let asked = tokio::time::timeout(PATIENCE, queue.attributes());
     let Some(Ok(answer)) = stop.run_until_cancelled(asked).await else { return };
     let name = queue.name();
     match answer {
@@ -29,19 +30,19 @@ pub(super) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
                 "the queue's own settings"
             );
             for warning in warnings(&facts) {
-                tracing::warn!(queue = name, code = "queue_settings", "{warning}");
+                tracing::warn!(queue = name, code = Code::QueueSettings.as_str(), "{warning}");
             }
         }
-        Err(why) => {
-            let advice = match why.code {
-                "sqs_access_denied" => "; allow sqs:GetQueueAttributes",
+        Err(error) => {
+            let advice = match error.code {
+                Code::SqsAccessDenied => "; allow sqs:GetQueueAttributes",
                 _ => "",
             };
             tracing::warn!(
                 queue = name,
-                code = why.code,
+                code = error.code.as_str(),
                 "the queue's settings are not known, so nothing can be said about its redrive \
-                 policy{advice}: {why}"
+                 policy{advice}: {error}"
             );
         }
     }

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::build::own_store;
 use super::text;
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
+use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
-use crate::outcome::Why;
 use crate::store::{Ask, FileStore, Location, S3Store, Store};
 use crate::telemetry::{ByReason, Metrics};
 
@@ -29,7 +29,7 @@ const FIRST_REPORTS: Duration = Duration::from_secs(15);
 
 /// Reads what the configuration names, and hands out what it knows.
 #[derive(Default)]
-pub struct Surroundings {
+pub struct Enrichment {
     accounts: Option<Refreshed>,
     posture: Option<Refreshed>,
     s3: Option<Arc<S3Store>>,
@@ -42,15 +42,15 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub enum Unusable {
     /// It cannot be read.
-    Unreadable(Why),
+    Unreadable(Error),
     /// It has mistakes.
     Mistaken(ConfigError),
 }
 
-impl From<Unusable> for Why {
+impl From<Unusable> for Error {
     fn from(unusable: Unusable) -> Self {
         match unusable {
-            Unusable::Unreadable(why) => why,
+            Unusable::Unreadable(error) => error,
             Unusable::Mistaken(mistakes) => {
                 let first =
                     mistakes.problems.first().map(|one| format!("{}: {}", one.line, one.text));
@@ -59,18 +59,18 @@ impl From<Unusable> for Why {
                     "[accounts] {place}:{}; {count} mistakes, which `certrelay check` shows",
                     first.unwrap_or_default()
                 );
-                Self::new("accounts_mistakes", text)
+                Self::new(Code::AccountsInvalid, text)
             }
         }
     }
 }
 
-impl Surroundings {
+impl Enrichment {
     /// Knows nothing yet and has connected to nothing.
     ///
     /// # Errors
     /// AWS's own configuration, where something lies in S3.
-    pub async fn new(config: &Config, aws: Option<SdkConfig>) -> Result<Self, Why> {
+    pub async fn new(config: &Config, aws: Option<SdkConfig>) -> Result<Self, Error> {
         let (accounts, posture) = (config.accounts.clone(), config.posture.clone());
         let in_s3 = [&accounts, &posture].into_iter().flatten().any(Refreshed::is_in_s3);
         let s3 = if in_s3 { Some(Arc::new(own_store(config, aws).await?)) } else { None };
@@ -96,7 +96,7 @@ impl Surroundings {
     pub async fn read_accounts(&self) -> Result<Option<usize>, Unusable> {
         let Some(Refreshed { place, .. }) = &self.accounts else { return Ok(None) };
         let unreadable = |text: String| {
-            Unusable::Unreadable(Why::new("accounts_unreadable", format!("[accounts] {text}")))
+            Unusable::Unreadable(Error::new(Code::AccountsUnreadable, format!("[accounts] {text}")))
         };
         let (text, _) = self.fetch(location(place)).await.map_err(unreadable)?;
         let accounts = Accounts::parse(&place.to_string(), &text).map_err(Unusable::Mistaken)?;
@@ -107,11 +107,14 @@ impl Surroundings {
 
     /// Reads the credential reports, if there are any: of how many accounts they are, and what is wrong
     /// with those that cannot be used. What they said before stays.
-    pub async fn read_reports(&self) -> Option<(usize, Vec<Why>)> {
+    pub async fn read_reports(&self) -> Option<(usize, Vec<Error>)> {
         let Refreshed { place, .. } = self.posture.as_ref()?;
         let mut faults = Vec::new();
         let fault = |text: String| {
-            Why::new("report_unreadable", format!("[posture] credential_reports {text}"))
+            Error::new(
+                Code::CredentialReportUnreadable,
+                format!("[posture] credential_reports {text}"),
+            )
         };
         let mut places = self.list(place).await.unwrap_or_else(|text| {
             faults.push(fault(text));
@@ -151,7 +154,7 @@ impl Surroundings {
     ///
     /// # Errors
     /// A table of accounts that cannot be used: routes may hang on it. Reports never keep us for long.
-    pub(super) async fn read_first(&self, metrics: &Metrics) -> Result<(), Why> {
+    pub(super) async fn read_first(&self, metrics: &Metrics) -> Result<(), Error> {
         if let Some(count) = self.read_accounts().await? {
             tracing::info!(accounts = count, "the table of accounts is read");
         }
@@ -174,7 +177,7 @@ impl Surroundings {
 
     async fn refresh_reports(&self, metrics: &Metrics) {
         let Some((accounts, faults)) = self.read_reports().await else { return };
-        faults.iter().for_each(|why| complain(why, metrics));
+        faults.iter().for_each(|error| complain(error, metrics));
         tracing::info!(accounts, "the credential reports are read");
     }
 
@@ -272,9 +275,9 @@ async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<Lo
     }
 }
 
-fn complain(why: &Why, metrics: &Metrics) {
-    metrics.context_errors.get_or_create(&ByReason::new(why.code)).inc();
-    tracing::warn!(code = why.code, "{why}; what was known before stays");
+fn complain(error: &Error, metrics: &Metrics) {
+    metrics.enrichment_errors.get_or_create(&ByReason::new(error.code.as_str())).inc();
+    tracing::warn!(code = error.code.as_str(), "{error}; what was known before stays");
 }
 
 /// Waits; `false`: it is time to stop.

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dead_letter::{Graveyard, KeepBytes, Letter};
+use super::dead_letter::{DeadLetter, DeadLetterPolicy, KeepBytes};
 use super::decode::DecodeStage;
 use super::filtering::{Accounts, Filtering};
 use super::gates::Gates;
@@ -18,12 +18,12 @@ use super::in_hand::InHand;
 use super::ledger::Ledger;
 use super::message::Keep;
 use super::refusals::Refusals;
-use super::surroundings::Surroundings;
-use crate::cloudtrail::{BadRecord, Record};
+use super::surroundings::Enrichment;
+use crate::cloudtrail::{InvalidRecord, Record};
 use crate::config::{EventOptions, FaultPolicies, KeyFilter};
+use crate::error::{Disposition, Error};
 use crate::event::{Arrival, Event};
-use crate::outcome::{Verdict, Why};
-use crate::queue::{LeaseKeeper, Queue, Settler};
+use crate::queue::{Acknowledger, Queue, VisibilityExtender};
 use crate::route::Router;
 use crate::sink::{Built, Sink};
 use crate::store::Store;
@@ -78,8 +78,8 @@ pub(super) struct RunningSource {
     pub(super) policy: SourcePolicy,
     pub(super) filtering: Filtering,
     pub(super) refusals: Refusals,
-    pub(super) keeper: LeaseKeeper,
-    pub(super) settler: Settler,
+    pub(super) keeper: VisibilityExtender,
+    pub(super) settler: Acknowledger,
 }
 
 /// KiB of records that a best-effort sink may have in hand before more are dropped; an event counts for
@@ -93,7 +93,7 @@ pub(super) struct Post {
     pub(super) sink: Arc<dyn Sink>,
     spare: Arc<Semaphore>,
     /// What was found when it was tried without an event.
-    looked: Mutex<Option<Result<(), Why>>>,
+    looked: Mutex<Option<Result<(), Error>>>,
 }
 
 /// What a delivery holds until the sink has answered; given back when dropped.
@@ -116,7 +116,7 @@ impl Post {
     }
 
     /// Notes what was found when the sink was tried without an event.
-    pub(super) fn looked(&self, found: Result<(), Why>) {
+    pub(super) fn looked(&self, found: Result<(), Error>) {
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
     }
 
@@ -125,7 +125,7 @@ impl Post {
         match &*self.looked.lock().unwrap_or_else(PoisonError::into_inner) {
             None => String::from("untried"),
             Some(Ok(())) => String::from("up"),
-            Some(Err(why)) => format!("untried: {why}"),
+            Some(Err(error)) => format!("untried: {error}"),
         }
     }
 
@@ -156,13 +156,13 @@ pub(super) struct Wire {
     pub(super) gates: Gates,
     pub(super) stage: Arc<DecodeStage>,
     pub(super) options: Arc<EventOptions>,
-    pub(super) surroundings: Arc<Surroundings>,
+    pub(super) surroundings: Arc<Enrichment>,
     pub(super) router: Router,
     pub(super) posts: Vec<Post>,
     pub(super) ledger: Ledger,
     pub(super) in_hand: InHand,
     pub(super) digests: Accounts,
-    pub(super) graveyard: Graveyard,
+    pub(super) graveyard: DeadLetterPolicy,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) now: Now,
@@ -176,7 +176,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Reads a record as configured, with what is known beside it now.
-    pub(super) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, BadRecord> {
+    pub(super) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, InvalidRecord> {
         Event::read_in(record, arrival, &self.options, &self.surroundings.known())
     }
 
@@ -189,24 +189,24 @@ impl Wire {
     /// `Poison`, for the queue to move.
     pub(super) async fn bury(
         &self,
-        why: Why,
-        letter: impl FnOnce(KeepBytes, &Why) -> Letter,
-    ) -> Verdict {
+        error: Error,
+        letter: impl FnOnce(KeepBytes, &Error) -> DeadLetter,
+    ) -> Disposition {
         let (letters, keep) = match &self.graveyard {
-            Graveyard::Redrive => return Verdict::Poison(why),
-            Graveyard::Letters(letters, keep) => (letters, *keep),
+            DeadLetterPolicy::Redrive => return Disposition::Poison(error),
+            DeadLetterPolicy::Write(letters, keep) => (letters, *keep),
         };
-        let letter = letter(keep, &why);
+        let letter = letter(keep, &error);
         let code = letter.code;
         match letters.put(letter).await {
             Ok(()) => {
-                self.metrics.dead_letters.get_or_create(&ByReason::new(code)).inc();
-                Verdict::Done
+                self.metrics.dead_letters.get_or_create(&ByReason::new(code.as_str())).inc();
+                Disposition::Done
             }
             Err(failed) => {
                 self.metrics.dead_letter_errors.inc();
-                tracing::error!(code = failed.code, "{failed}; the message is kept");
-                Verdict::Retry(failed)
+                tracing::error!(code = failed.code.as_str(), "{failed}; the message is kept");
+                Disposition::Retry(failed)
             }
         }
     }

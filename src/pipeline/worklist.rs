@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::outcome::{MAX_RELEASE, Why};
+use crate::error::{Code, Error, MAX_RELEASE};
 use crate::queue::{Entry, EntryError, Handle, Message, Queue, Receipt};
 
 /// How long a piece of work is leased. Longer than any release: a shorter change of visibility is one.
@@ -42,7 +42,7 @@ pub(super) trait Progress: Send + Sync + 'static {
     ///
     /// # Errors
     /// That could not be noted; it counts as not final.
-    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Why>>;
+    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Error>>;
 
     /// It is not final and not offered again in this run.
     fn kept(&self, work: &Work);
@@ -58,7 +58,7 @@ pub struct Counts {
 }
 
 /// The queue.
-pub(super) struct Worklist {
+pub(super) struct JobQueue {
     name: String,
     attempts: u32,
     incoming: tokio::sync::Mutex<mpsc::Receiver<Work>>,
@@ -84,7 +84,7 @@ struct Held {
     visible: Instant,
 }
 
-impl Worklist {
+impl JobQueue {
     /// A list whose work is sent, and that ends when the sender is gone and nothing is in hand. Each
     /// piece is offered at most `attempts` times.
     pub(super) fn new(
@@ -226,8 +226,8 @@ impl Worklist {
         match noted {
             Ok(()) if removed => self.shelf().counts.done += 1,
             Ok(()) => {}
-            Err(why) => {
-                tracing::error!(place = work.place, code = why.code, "{why}");
+            Err(error) => {
+                tracing::error!(place = work.place, code = error.code.as_str(), "{error}");
                 self.give_up(&work);
             }
         }
@@ -250,25 +250,25 @@ impl Worklist {
     }
 }
 
-fn gone() -> Why {
-    Why::new("lease_lost", "this piece of work was offered again meanwhile")
+fn gone() -> Error {
+    Error::new(Code::LeaseLost, "this piece of work was offered again meanwhile")
 }
 
-impl Queue for Worklist {
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+impl Queue for JobQueue {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async move { Ok(self.receive_some(max).await) })
     }
 
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             Ok(batch.iter().map(|(handle, time)| self.change(handle, *time)).collect())
         })
     }
 
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             let mut entries = Vec::with_capacity(batch.len());
             for handle in &batch {

@@ -25,7 +25,7 @@ const CONDEMNED: [&str; 6] = [
 ];
 
 /// Why messages and records are.
-const UNREADABLE: [&str; 3] = ["unreadable_message", "inline_not_enabled", "bad_record"];
+const UNREADABLE: [&str; 3] = ["unreadable_message", "eventbridge_not_enabled", "invalid_record"];
 
 /// Makes every counter whose labels are known by now.
 pub(super) fn begin(wire: &Wire) {
@@ -36,7 +36,7 @@ pub(super) fn begin(wire: &Wire) {
             &metrics.sink_delivered,
             &metrics.sink_dead_lettered,
             &metrics.sink_dropped,
-            &metrics.sink_failed,
+            &metrics.sink_retried,
             &metrics.sink_bytes,
         ];
         for family in of_sinks {
@@ -47,7 +47,7 @@ pub(super) fn begin(wire: &Wire) {
         drop(metrics.route_matched.get_or_create(&ByRoute { route: route.to_owned() }));
     }
     let fates = [Fate::Deleted, Fate::Released, Fate::LeaseLost, Fate::Unsettled];
-    reasons(&metrics.messages_settled, &fates.map(Fate::label));
+    reasons(&metrics.messages_completed, &fates.map(Fate::label));
     let nothing = [
         Nothing::TestEvent,
         Nothing::Validation,
@@ -55,7 +55,7 @@ pub(super) fn begin(wire: &Wire) {
         Nothing::Subscription,
         Nothing::NoRecords,
     ];
-    reasons(&metrics.messages_without_objects, &nothing.map(Nothing::code));
+    reasons(&metrics.messages_ignored, &nothing.map(Nothing::code));
     reasons(&metrics.objects_skipped, &SKIPPED);
     let policies = [
         StoreErrorKind::Missing,
@@ -66,7 +66,7 @@ pub(super) fn begin(wire: &Wire) {
     ];
     for family in [&metrics.objects_failed, &metrics.dead_letters] {
         reasons(family, &CONDEMNED);
-        reasons(family, &policies.map(StoreErrorKind::code));
+        reasons(family, &policies.map(|kind| kind.code().as_str()));
     }
     // Whatever the policies, these are tried again.
     let retried = [
@@ -77,7 +77,7 @@ pub(super) fn begin(wire: &Wire) {
         StoreErrorKind::Credentials,
         StoreErrorKind::Other,
     ];
-    reasons(&metrics.objects_failed, &retried.map(StoreErrorKind::code));
+    reasons(&metrics.objects_failed, &retried.map(|kind| kind.code().as_str()));
     reasons(&metrics.dead_letters, &UNREADABLE);
 }
 

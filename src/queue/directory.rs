@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use self::shelf::Shelf;
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, Receipt};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 mod scan;
 mod shelf;
@@ -60,7 +60,7 @@ impl DirectoryQueue {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn receive_some(&self, max: usize) -> Result<Vec<Message>, Why> {
+    async fn receive_some(&self, max: usize) -> Result<Vec<Message>, Error> {
         let max = max.clamp(1, MAX_BATCH);
         let until = Instant::now() + LONG_POLL;
         loop {
@@ -73,7 +73,7 @@ impl DirectoryQueue {
                 let messages = self.take(max);
                 match unreadable {
                     _ if !messages.is_empty() => return Ok(messages),
-                    Some(why) => return Err(why),
+                    Some(error) => return Err(error),
                     None => {}
                 }
             }
@@ -112,16 +112,17 @@ impl DirectoryQueue {
     }
 
     /// Looks for files; a part of the folder that cannot be read is told, the rest is offered.
-    async fn look(&self) -> Result<Option<Why>, Why> {
+    async fn look(&self) -> Result<Option<Error>, Error> {
         let started = Instant::now();
         let root = self.root.clone();
-        let scan = tokio::task::spawn_blocking(move || scan::files(&root))
-            .await
-            .map_err(|error| Why::new("directory_unreadable", format!("scan failed: {error}")))?;
+        let scan =
+            tokio::task::spawn_blocking(move || scan::files(&root)).await.map_err(|error| {
+                Error::new(Code::DirectoryUnreadable, format!("scan failed: {error}"))
+            })?;
         let now = Instant::now();
         let pause = LOOK.max((now - started) * LOOK_SHARE);
         self.shelf().put(scan.files, now, now + pause);
-        Ok(scan.unreadable.map(|text| Why::new("directory_unreadable", text)))
+        Ok(scan.unreadable.map(|text| Error::new(Code::DirectoryUnreadable, text)))
     }
 
     fn change(&self, batch: &[(Handle, Duration)]) -> Vec<Entry> {
@@ -138,21 +139,21 @@ impl DirectoryQueue {
 
     fn stale(&self, handle: &Handle) -> EntryError {
         let text = format!("{}: receipt {handle} is stale, its lease has run out", self.name);
-        EntryError::Lost(Why::new("lease_lost", text))
+        EntryError::Lost(Error::new(Code::LeaseLost, text))
     }
 }
 
 impl Queue for DirectoryQueue {
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(self.receive_some(max))
     }
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move { Ok(self.change(&batch)) })
     }
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             let now = Instant::now();
             let mut shelf = self.shelf();

@@ -20,7 +20,7 @@ const SHORT_RETENTION: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// A queue's own settings, as far as they bear on us. `None`: not told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct QueueFacts {
+pub struct QueueAttributes {
     /// `VisibilityTimeout`, for receives that do not ask for their own.
     pub visibility: Option<Duration>,
     /// `MessageRetentionPeriod`: after this a message is gone, read or not.
@@ -40,7 +40,7 @@ pub struct Redrive {
     pub dead_letter_arn: String,
 }
 
-impl QueueFacts {
+impl QueueAttributes {
     /// Reads the attributes by their names in the SQS API; what is missing or unreadable is not told.
     pub fn read<'a>(attribute: impl Fn(&str) -> Option<&'a str>) -> Self {
         let seconds = |name| attribute(name)?.parse().ok().map(Duration::from_secs);
@@ -94,7 +94,7 @@ fn one_or_many(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 
 /// What an operator should hear at start, one sentence each, with what to do.
 #[must_use]
-pub fn warnings(facts: &QueueFacts) -> Vec<String> {
+pub fn warnings(facts: &QueueAttributes) -> Vec<String> {
     let mut warnings = Vec::new();
     match &facts.redrive {
         None => warnings.push(
@@ -137,8 +137,8 @@ pub fn warnings(facts: &QueueFacts) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn facts(attributes: &[(&str, &'static str)]) -> QueueFacts {
-        QueueFacts::read(|name| {
+    fn facts(attributes: &[(&str, &'static str)]) -> QueueAttributes {
+        QueueAttributes::read(|name| {
             attributes.iter().find(|(attribute, _)| *attribute == name).map(|(_, text)| *text)
         })
     }
@@ -175,7 +175,7 @@ mod tests {
             let [warning] = <[String; 1]>::try_from(with("RedrivePolicy", text)).expect("one");
             assert!(warning.contains("no redrive policy"), "{warning}");
         }
-        assert!(warnings(&QueueFacts::default())[0].contains("no redrive policy"));
+        assert!(warnings(&QueueAttributes::default())[0].contains("no redrive policy"));
     }
 
     #[test]

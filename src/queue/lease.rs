@@ -15,13 +15,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::book::{Book, Call};
 use super::{Entry, Handle, Queue};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 mod book;
 
 /// The keeper's margins, named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeaseSettings {
+pub struct VisibilitySettings {
     /// Visibility asked for at each renewal.
     pub visibility: Duration,
     /// A lease is renewed when this much of it is left.
@@ -41,7 +41,7 @@ const LAST_RENEWAL: Duration = Duration::from_secs(1);
 
 /// A cheap handle to the keeper.
 #[derive(Clone)]
-pub struct LeaseKeeper {
+pub struct VisibilityExtender {
     shared: Arc<Shared>,
 }
 
@@ -67,13 +67,13 @@ impl Shared {
     }
 }
 
-impl LeaseKeeper {
+impl VisibilityExtender {
     /// The keeper's handle, and its driver, which runs until `stop` is cancelled and every lease is
     /// dropped or lost.
     #[must_use]
     pub fn new(
         queue: Arc<dyn Queue>,
-        settings: LeaseSettings,
+        settings: VisibilitySettings,
         stop: CancellationToken,
     ) -> (Self, BoxFuture<'static, ()>) {
         let shared =
@@ -175,18 +175,18 @@ async fn renew(
     queue: Arc<dyn Queue>,
     Call { renewals, under_way }: Call,
     at: Instant,
-) -> (Asked, Result<Vec<Entry>, Why>) {
+) -> (Asked, Result<Vec<Entry>, Error>) {
     let leases = renewals.iter().map(|renewal| (renewal.id, renewal.time)).collect();
     let entries = renewals.into_iter().map(|renewal| (renewal.handle, renewal.time)).collect();
     let answer = tokio::time::timeout(CALL_TIME, queue.change_visibility(entries))
         .await
-        .unwrap_or_else(|_| Err(Why::new("queue_timeout", "the renewal was not answered")));
+        .unwrap_or_else(|_| Err(Error::new(Code::QueueTimeout, "the renewal was not answered")));
     (Asked { leases, at, _under_way: under_way }, answer)
 }
 
 /// Writes a call's answers into the book. A call that failed as a whole, an entry that failed for
 /// now and an entry without an answer are all the same: asked for again while the lease may live.
-fn settle(book: &mut Book, asked: &Asked, answer: Result<Vec<Entry>, Why>) {
+fn settle(book: &mut Book, asked: &Asked, answer: Result<Vec<Entry>, Error>) {
     let now = Instant::now();
     let mut answers = answer.unwrap_or_default().into_iter();
     for &(id, time) in &asked.leases {

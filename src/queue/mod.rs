@@ -3,7 +3,7 @@
 //! The promise is that doing nothing is safe: a message that is dropped, panicked over or abandoned
 //! is redelivered by the queue. Deleting one takes an explicit [`Settlement::Delete`].
 //!
-//! [`Settlement::Delete`]: crate::outcome::Settlement::Delete
+//! [`Settlement::Delete`]: crate::error::Settlement::Delete
 
 mod directory;
 mod facts;
@@ -18,13 +18,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::outcome::Why;
+use crate::error::Error;
 
 pub use directory::{DirectoryQueue, looks_like_a_log};
-pub use facts::{QueueFacts, Redrive, warnings};
-pub use lease::{Lease, LeaseKeeper, LeaseSettings};
+pub use facts::{QueueAttributes, Redrive, warnings};
+pub use lease::{Lease, VisibilityExtender, VisibilitySettings};
 pub use region::region_of;
-pub use settle::Settler;
+pub use settle::Acknowledger;
 pub use sqs::{MAX_BODY, SqsQueue};
 
 /// SQS takes at most ten entries in a receive, delete or change-visibility call.
@@ -37,7 +37,7 @@ pub trait Queue: Send + Sync + 'static {
     ///
     /// # Errors
     /// The call as a whole failed: access denied, no such queue, network. Nothing was received.
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>>;
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
 
     /// Sets the time each message stays hidden, counted from now; zero makes it visible at once.
     ///
@@ -46,20 +46,20 @@ pub trait Queue: Send + Sync + 'static {
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>>;
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>>;
 
     /// Deletes each message. SQS answers success for a stale handle without deleting, so success
     /// is no proof: consumers downstream must fold duplicates by event id.
     ///
     /// # Errors
     /// The call as a whole failed; every entry is as it was, as far as is known.
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>>;
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>>;
 
     /// What the queue says of its own settings; `None` where there are none to ask for.
     ///
     /// # Errors
     /// The call failed, mostly for want of a permission that nothing else needs.
-    fn facts(&self) -> BoxFuture<'_, Result<Option<QueueFacts>, Why>> {
+    fn attributes(&self) -> BoxFuture<'_, Result<Option<QueueAttributes>, Error>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
@@ -74,15 +74,15 @@ pub type Entry = Result<(), EntryError>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryError {
     /// The lease is gone (`ReceiptHandleIsInvalid`, `MessageNotInflight`, the 12 h cap): stop asking.
-    Lost(Why),
+    Lost(Error),
     /// Worth asking again.
-    Transient(Why),
+    Transient(Error),
 }
 
 /// SQS's receipt handle: names one receive of one message, for the calls that renew or end it.
 pub type Handle = Arc<str>;
 
-/// The right to settle one received message, spent exactly once by [`Settler::settle`].
+/// The right to settle one received message, spent exactly once by [`Acknowledger::settle`].
 ///
 /// Not `Clone`: whoever holds it is the only one who can delete or release the message.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::desk::{Desk, Job};
 use super::{Entry, EntryError, Queue, Receipt};
-use crate::outcome::{Settlement, Why};
+use crate::error::{Code, Error, Settlement};
 
 mod desk;
 
@@ -39,7 +39,7 @@ const RETRY_GAP: Duration = Duration::from_millis(200);
 
 /// A cheap handle to the settler.
 #[derive(Clone)]
-pub struct Settler {
+pub struct Acknowledger {
     shared: Arc<Shared>,
 }
 
@@ -58,7 +58,7 @@ impl Shared {
     }
 }
 
-impl Settler {
+impl Acknowledger {
     /// The settler's handle, and its driver, which runs until `stop` is cancelled and every
     /// settlement handed over has been answered.
     #[must_use]
@@ -73,14 +73,17 @@ impl Settler {
     ///
     /// # Errors
     /// The queue refused it for good, or did not take it in several tries: the message will come again.
-    pub async fn settle(&self, receipt: Receipt, settlement: Settlement) -> Result<(), Why> {
+    pub async fn settle(&self, receipt: Receipt, settlement: Settlement) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         let job = Job::new(receipt.handle, settlement, answer, Instant::now());
         if self.shared.desk().hand_over(job) {
             self.shared.changed.notify_one();
         }
         answered.await.unwrap_or_else(|_| {
-            Err(Why::new("settler_stopped", "the settler ended before it settled the message"))
+            Err(Error::new(
+                Code::AcknowledgerStopped,
+                "the settler ended before it settled the message",
+            ))
         })
     }
 }
@@ -127,7 +130,7 @@ async fn drive(queue: Arc<dyn Queue>, shared: &Shared, stop: CancellationToken) 
 }
 
 /// One batch, all of one kind: the desk never mixes deletes and releases.
-async fn ask(queue: Arc<dyn Queue>, batch: Vec<Job>) -> (Vec<Job>, Result<Vec<Entry>, Why>) {
+async fn ask(queue: Arc<dyn Queue>, batch: Vec<Job>) -> (Vec<Job>, Result<Vec<Entry>, Error>) {
     let releases: Vec<_> = batch.iter().filter_map(Job::as_release).collect();
     let call = if releases.is_empty() {
         queue.delete(batch.iter().map(Job::handle).collect())
@@ -136,24 +139,24 @@ async fn ask(queue: Arc<dyn Queue>, batch: Vec<Job>) -> (Vec<Job>, Result<Vec<En
     };
     let answer = tokio::time::timeout(CALL_TIME, call)
         .await
-        .unwrap_or_else(|_| Err(Why::new("queue_timeout", "the settlement was not answered")));
+        .unwrap_or_else(|_| Err(Error::new(Code::QueueTimeout, "the settlement was not answered")));
     (batch, answer)
 }
 
 /// Tells each caller its own entry's answer, or puts the job back for another try.
-fn answer_all(desk: &mut Desk, batch: Vec<Job>, answer: Result<Vec<Entry>, Why>) {
+fn answer_all(desk: &mut Desk, batch: Vec<Job>, answer: Result<Vec<Entry>, Error>) {
     let now = Instant::now();
     let (entries, otherwise) = match answer {
-        Ok(entries) => (entries, Why::new("queue_no_answer", "the queue left the entry out")),
-        Err(why) => (Vec::new(), why),
+        Ok(entries) => (entries, Error::new(Code::QueueNoAnswer, "the queue left the entry out")),
+        Err(error) => (Vec::new(), error),
     };
     let mut entries = entries.into_iter();
     for job in batch {
         let entry = entries.next();
         match entry.unwrap_or_else(|| Err(EntryError::Transient(otherwise.clone()))) {
             Ok(()) => job.answer(Ok(())),
-            Err(EntryError::Lost(why)) => job.answer(Err(why)),
-            Err(EntryError::Transient(why)) => desk.try_again(job, why, now),
+            Err(EntryError::Lost(error)) => job.answer(Err(error)),
+            Err(EntryError::Transient(error)) => desk.try_again(job, error, now),
         }
     }
 }

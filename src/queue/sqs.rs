@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::Region;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
@@ -24,9 +25,10 @@ use tokio::time::Instant;
 
 pub use self::send::MAX_BODY;
 
-use super::facts::QueueFacts;
+use super::facts::QueueAttributes;
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, Receipt};
-use crate::outcome::{Why, causes, without_credentials};
+use crate::config::CREDENTIALS_ADVICE;
+use crate::error::{Code, Error, causes, find_cause};
 
 /// The longest `WaitTimeSeconds` there is; shorter ones ask only some of SQS's hosts and cost more.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -65,7 +67,7 @@ impl SqsQueue {
         Self { url: url.to_owned(), client, visibility: whole_seconds(visibility) }
     }
 
-    async fn attributes(&self) -> Result<QueueFacts, Why> {
+    async fn get_attributes(&self) -> Result<QueueAttributes, Error> {
         let output = self
             .client
             .get_queue_attributes()
@@ -77,13 +79,13 @@ impl SqsQueue {
             .send()
             .await
             .map_err(|error| self.failed("GetQueueAttributes", &error))?;
-        Ok(QueueFacts::read(|name| {
+        Ok(QueueAttributes::read(|name| {
             let attributes = output.attributes()?;
             attributes.get(&QueueAttributeName::from(name)).map(String::as_str)
         }))
     }
 
-    async fn receive_some(&self, max: usize) -> Result<Vec<Message>, Why> {
+    async fn receive_some(&self, max: usize) -> Result<Vec<Message>, Error> {
         let received_at = Instant::now();
         let output = self
             .client
@@ -102,7 +104,7 @@ impl SqsQueue {
         Ok(messages.filter_map(|message| ours(message, received_at)).collect())
     }
 
-    async fn change(&self, batch: Vec<(Handle, Duration)>) -> Result<Vec<Entry>, Why> {
+    async fn change(&self, batch: Vec<(Handle, Duration)>) -> Result<Vec<Entry>, Error> {
         let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
         for (index, (handle, time)) in batch.iter().enumerate() {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -117,7 +119,7 @@ impl SqsQueue {
         Ok(self.in_order(batch.len(), done, &output.failed))
     }
 
-    async fn delete_all(&self, batch: Vec<Handle>) -> Result<Vec<Entry>, Why> {
+    async fn delete_all(&self, batch: Vec<Handle>) -> Result<Vec<Entry>, Error> {
         let mut request = self.client.delete_message_batch().queue_url(&self.url);
         for (index, handle) in batch.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder()
@@ -144,7 +146,7 @@ impl SqsQueue {
         }
         let unanswered = || {
             let text = format!("{} did not answer for one entry of a batch", self.url);
-            Err(EntryError::Transient(Why::new("sqs_no_answer", text)))
+            Err(EntryError::Transient(Error::new(Code::SqsNoAnswer, text)))
         };
         let answer = |index: usize| answers.remove(index.to_string().as_str());
         (0..asked).map(answer).map(|entry| entry.unwrap_or_else(unanswered)).collect()
@@ -155,23 +157,23 @@ impl SqsQueue {
         let code = entry.code().rsplit('.').next().unwrap_or_default();
         let text = format!("{} refused one entry of a batch: {code}: {message}", self.url);
         if is_lost(code) {
-            EntryError::Lost(Why::new("lease_lost", text))
+            EntryError::Lost(Error::new(Code::LeaseLost, text))
         } else {
-            EntryError::Transient(Why::new(label(code, None), text))
+            EntryError::Transient(Error::new(label(code, None), text))
         }
     }
 
-    fn failed<E>(&self, call: &str, error: &SdkError<E>) -> Why
+    fn failed<E>(&self, call: &str, error: &SdkError<E>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let advice = without_credentials(error);
+        let advice = find_cause::<CredentialsError>(error).map(|_| CREDENTIALS_ADVICE);
         let code = match error {
-            _ if advice.is_some() => "sqs_credentials",
-            SdkError::TimeoutError(_) => "sqs_timeout",
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => "sqs_timeout",
-            SdkError::DispatchFailure(_) => "sqs_unreachable",
+            _ if advice.is_some() => Code::SqsCredentials,
+            SdkError::TimeoutError(_) => Code::SqsTimeout,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Code::SqsTimeout,
+            SdkError::DispatchFailure(_) => Code::SqsUnreachable,
             _ => label(error.code().unwrap_or_default(), status),
         };
         let mut text = format!("{call} on {} failed: ", self.url);
@@ -185,29 +187,29 @@ impl SqsQueue {
         let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         let _ = write!(text, " (HTTP status {status}, request id {request_id})");
         text.push_str(advice.unwrap_or_default());
-        Why::new(code, text)
+        Error::new(code, text)
     }
 
-    fn unbuilt(&self, error: &aws_sdk_sqs::error::BuildError) -> Why {
-        Why::new("sqs_error", format!("cannot build a request to {}: {error}", self.url))
+    fn unbuilt(&self, error: &aws_sdk_sqs::error::BuildError) -> Error {
+        Error::new(Code::SqsError, format!("cannot build a request to {}: {error}", self.url))
     }
 }
 
 impl Queue for SqsQueue {
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(self.receive_some(max))
     }
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(self.change(batch))
     }
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(self.delete_all(batch))
     }
-    fn facts(&self) -> BoxFuture<'_, Result<Option<QueueFacts>, Why>> {
-        Box::pin(async move { self.attributes().await.map(Some) })
+    fn attributes(&self) -> BoxFuture<'_, Result<Option<QueueAttributes>, Error>> {
+        Box::pin(async move { self.get_attributes().await.map(Some) })
     }
     fn name(&self) -> &str {
         &self.url
@@ -252,19 +254,21 @@ fn is_lost(code: &str) -> bool {
 }
 
 /// The stable label for a service's code.
-fn label(code: &str, status: Option<u16>) -> &'static str {
+fn label(code: &str, status: Option<u16>) -> Code {
     match code.rsplit(['.', '#']).next().unwrap_or_default() {
-        "QueueDoesNotExist" | "NonExistentQueue" => "sqs_no_such_queue",
-        "AccessDenied" | "AccessDeniedException" => "sqs_access_denied",
-        "RequestThrottled" | "ThrottlingException" | "Throttling" | "OverLimit" => "sqs_throttled",
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "InvalidSecurity" => {
-            "sqs_credentials"
+        "QueueDoesNotExist" | "NonExistentQueue" => Code::SqsNoSuchQueue,
+        "AccessDenied" | "AccessDeniedException" => Code::SqsAccessDenied,
+        "RequestThrottled" | "ThrottlingException" | "Throttling" | "OverLimit" => {
+            Code::SqsThrottled
         }
-        code if code.starts_with("Kms") => "sqs_kms_denied",
+        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "InvalidSecurity" => {
+            Code::SqsCredentials
+        }
+        code if code.starts_with("Kms") => Code::SqsKmsDenied,
         _ => match status {
-            Some(403) => "sqs_access_denied",
-            Some(429) => "sqs_throttled",
-            _ => "sqs_error",
+            Some(403) => Code::SqsAccessDenied,
+            Some(429) => Code::SqsThrottled,
+            _ => Code::SqsError,
         },
     }
 }

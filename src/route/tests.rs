@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::*;
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{Account, EventOptions, FINDINGS, Pattern, SEVERITIES};
-use crate::event::{Arrival, CallOutcome, Lane};
+use crate::event::{Arrival, CallOutcome, Channel};
 use crate::event::{RULES, Severity};
 
 /// An event read from a record, so that the router sees what it sees in service.
@@ -27,7 +27,7 @@ fn event(name: &str, outcome: CallOutcome, account: Option<&str>) -> Event {
     let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
     let arrival = Arrival {
         origin: Origin::Inline { message_id: "m-1".to_owned() },
-        lane: Lane::File,
+        lane: Channel::S3,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };
@@ -205,7 +205,7 @@ fn persistence() -> Event {
     let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
     let arrival = Arrival {
         origin: Origin::Inline { message_id: "m-1".to_owned() },
-        lane: Lane::Inline,
+        lane: Channel::EventBridge,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };

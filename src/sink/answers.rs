@@ -7,8 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::handle::Job;
+use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 
 /// One event, and where its outcome goes.
@@ -98,5 +98,5 @@ fn count(events: usize) -> i64 {
 
 /// What a caller reads whose events a sink will not answer any more.
 pub(super) fn stopped() -> Outcome {
-    Outcome::Retry(Why::new("sink_stopped", "the sink stopped before the event was answered"))
+    Outcome::Retry(Error::new(Code::SinkStopped, "the sink stopped before the event was answered"))
 }

@@ -15,7 +15,7 @@ use super::backoff::Backoff;
 use super::handle::{Bounds, Job, Sent, Transmit};
 use super::status::Status;
 use super::{SinkState, Stop};
-use crate::outcome::{Outcome, Why};
+use crate::error::{Code, Error, Outcome};
 use crate::telemetry::{BySinkAndReason, Metrics};
 
 /// Work that the driver waits for: a request, or the late outcome of some of its events.
@@ -170,13 +170,13 @@ impl<T: Transmit> Driver<T> {
         }
     }
 
-    /// Answers final outcomes; events to be tried again go to the front, in order. Why, if there are any.
-    fn close(&mut self, known: Vec<(Item, Outcome)>) -> Option<Why> {
+    /// Answers final outcomes; events to be tried again go to the front, in order. Error, if there are any.
+    fn close(&mut self, known: Vec<(Item, Outcome)>) -> Option<Error> {
         let mut again = Vec::new();
         let mut cause = None;
         for (item, outcome) in known {
-            if let Outcome::Retry(why) = &outcome {
-                cause.get_or_insert_with(|| why.clone());
+            if let Outcome::Retry(error) = &outcome {
+                cause.get_or_insert_with(|| error.clone());
                 if !self.stopping {
                     again.push(item);
                     continue;
@@ -191,7 +191,7 @@ impl<T: Transmit> Driver<T> {
     }
 
     /// Sets the state, and when the next request may go out.
-    fn judge(&mut self, cause: Option<Why>, wait: Option<Duration>, paused: bool) {
+    fn judge(&mut self, cause: Option<Error>, wait: Option<Duration>, paused: bool) {
         self.failing = cause.is_some();
         let wait = match cause {
             None => {
@@ -199,9 +199,10 @@ impl<T: Transmit> Driver<T> {
                 self.status.set(SinkState::Up);
                 wait
             }
-            Some(why) => {
-                self.count(why.code);
-                let state = if paused { SinkState::Paused(why) } else { SinkState::Degraded(why) };
+            Some(error) => {
+                self.count(error.code);
+                let state =
+                    if paused { SinkState::Paused(error) } else { SinkState::Degraded(error) };
                 self.status.set(state);
                 Some(self.backoff.after_failure(fastrand::f64()).max(wait.unwrap_or_default()))
             }
@@ -210,9 +211,9 @@ impl<T: Transmit> Driver<T> {
         self.not_before = wait.filter(|_| !self.stopping).map(|wait| Instant::now() + wait);
     }
 
-    fn count(&self, reason: &str) {
+    fn count(&self, code: Code) {
         let sink = self.answers.sink().to_owned();
-        let labels = BySinkAndReason { sink, reason: reason.to_owned() };
+        let labels = BySinkAndReason { sink, reason: code.as_str().to_owned() };
         self.metrics.sink_errors.get_or_create(&labels).inc();
     }
 
@@ -232,7 +233,7 @@ impl<T> Drop for Driver<T> {
 }
 
 fn unanswered() -> Outcome {
-    Outcome::Retry(Why::new("sink_fault", "the sink answered fewer outcomes than events"))
+    Outcome::Retry(Error::new(Code::SinkInternal, "the sink answered fewer outcomes than events"))
 }
 
 async fn until(moment: Option<Instant>) {

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::lines::{BOUNDS, Lines, WriteLines};
 use super::{Built, Stop, handle};
 use crate::config::{FileConfig, Rotation, SinkConfig};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::telemetry::Metrics;
 
 /// Longest unfinished last line that is looked at; a longer one is ended, not removed.
@@ -30,7 +30,7 @@ pub(super) fn build(
     own: &FileConfig,
     metrics: &Arc<Metrics>,
     stop: Stop,
-) -> Result<Built, Why> {
+) -> Result<Built, Error> {
     let append = Append::open(&config.name, own, Box::new(OffsetDateTime::now_utc))?;
     let lines = Lines {
         name: config.name.clone(),
@@ -63,7 +63,7 @@ struct Current {
 }
 
 impl Append {
-    fn open(sink: &str, own: &FileConfig, now: Now) -> Result<Self, Why> {
+    fn open(sink: &str, own: &FileConfig, now: Now) -> Result<Self, Error> {
         let mut append = Self {
             sink: sink.to_owned(),
             path: own.path.clone(),
@@ -77,7 +77,7 @@ impl Append {
     }
 
     /// The open file, opened now if it is not.
-    fn current(&mut self) -> Result<&mut Current, Why> {
+    fn current(&mut self) -> Result<&mut Current, Error> {
         let current = match self.current.take() {
             Some(current) => current,
             None => open(&self.path).map_err(|fault| self.failed("open", &fault))?,
@@ -86,7 +86,7 @@ impl Append {
     }
 
     /// Moves the file aside if it is full or old.
-    fn rotate(&mut self, more: u64, now: OffsetDateTime) -> Result<(), Why> {
+    fn rotate(&mut self, more: u64, now: OffsetDateTime) -> Result<(), Error> {
         let Some(rotation) = self.rotation else { return Ok(()) };
         let Current { length: Some(length), written, .. } = *self.current()? else { return Ok(()) };
         if !rotate::is_due(&rotation, length, more, written, now) {
@@ -97,20 +97,20 @@ impl Append {
         let moved = rotate::move_aside(&self.path, now, self.fsync);
         moved.map_err(|fault| self.failed("rotate", &fault))?;
         if let Err(fault) = rotate::prune(&self.path, rotation.keep) {
-            let why = self.failed("remove the oldest of", &fault);
-            tracing::warn!(sink = self.sink, code = why.code, "{why}");
+            let error = self.failed("remove the oldest of", &fault);
+            tracing::warn!(sink = self.sink, code = error.code.as_str(), "{error}");
         }
         Ok(())
     }
 
-    fn failed(&self, verb: &str, fault: &io::Error) -> Why {
+    fn failed(&self, verb: &str, fault: &io::Error) -> Error {
         let (sink, path) = (&self.sink, self.path.display());
-        Why::new("file_failed", format!("sink.{sink}.path: cannot {verb} {path}: {fault}"))
+        Error::new(Code::FileFailed, format!("sink.{sink}.path: cannot {verb} {path}: {fault}"))
     }
 }
 
 impl WriteLines for Append {
-    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Why> {
+    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Error> {
         let now = (self.now)();
         self.rotate(lines.len() as u64, now)?;
         let fsync = self.fsync;

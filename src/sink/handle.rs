@@ -17,8 +17,8 @@ use super::driver::Driver;
 use super::status::Status;
 use super::{Built, Sink, SinkState, Stop};
 use crate::config::SinkConfig;
+use crate::error::Outcome;
 use crate::event::Event;
-use crate::outcome::Outcome;
 use crate::telemetry::Metrics;
 
 /// One try at the destination. Implementations do not wait and do not repeat: the driver does.

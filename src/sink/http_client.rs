@@ -5,7 +5,7 @@ use reqwest::{Certificate, ClientBuilder, Identity, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Secret, Tls};
-use crate::outcome::causes;
+use crate::error::causes;
 
 /// Most bytes of an answer that are read; a proxy may have more to say.
 const MOST_BODY: usize = 64 * 1024;

@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use super::Render;
 use super::handle::{Bounds, Sent, Transmit};
 use crate::config::OutputFormat;
+use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 
 /// A batch is a call of `write`: one writer, one piece after the other.
@@ -20,7 +20,7 @@ pub(super) trait WriteLines: Send + 'static {
     ///
     /// # Errors
     /// They are not safe there; they will be written again.
-    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Why>;
+    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Error>;
 }
 
 /// Renders events to lines for a [`WriteLines`].
@@ -33,7 +33,7 @@ pub(super) struct Lines<W> {
 }
 
 impl<W: WriteLines> Lines<W> {
-    async fn write(&self, events: &[Arc<Event>]) -> Result<(), Why> {
+    async fn write(&self, events: &[Arc<Event>]) -> Result<(), Error> {
         let mut lines = Vec::with_capacity(events.len() * 1024);
         for event in events {
             self.render_line(event, &mut lines);
@@ -43,9 +43,9 @@ impl<W: WriteLines> Lines<W> {
         let written = tokio::task::spawn_blocking(move || {
             writer.lock().unwrap_or_else(PoisonError::into_inner).write_lines(&lines)
         });
-        written
-            .await
-            .map_err(|fault| Why::new("sink_fault", format!("the writer failed: {fault}")))??;
+        written.await.map_err(|fault| {
+            Error::new(Code::SinkInternal, format!("the writer failed: {fault}"))
+        })??;
         self.metrics.sink_bytes.get_or_create(&BySink { sink: self.name.clone() }).inc_by(bytes);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl<W: WriteLines> Transmit for Lines<W> {
         Box::pin(async move {
             let outcome = match self.write(&events).await {
                 Ok(()) => Outcome::Delivered,
-                Err(why) => Outcome::Retry(why),
+                Err(error) => Outcome::Retry(error),
             };
             Sent::new(vec![outcome; events.len()])
         })

@@ -28,8 +28,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::BoxFuture;
 
 use crate::config::{OutputFormat, SinkConfig, SinkKind};
+use crate::error::{Error, Outcome};
 use crate::event::Event;
-use crate::outcome::{Outcome, Why};
 use crate::telemetry::Metrics;
 
 pub use stop::Stop;
@@ -48,13 +48,13 @@ pub trait Sink: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkState {
     /// No event was sent there yet.
-    Untried,
+    Unverified,
     /// The last request was answered well.
     Up,
     /// Requests fail in a way that time may heal; they are retried.
-    Degraded(Why),
+    Degraded(Error),
     /// Nothing is sent until an operator acts (a refused token, a missing topic); it resumes by itself.
-    Paused(Why),
+    Paused(Error),
 }
 
 /// How an event becomes bytes: [`crate::event::render`], but in the sinks' own tests.
@@ -82,7 +82,7 @@ pub fn build(
     aws: Option<SharedCredentialsProvider>,
     metrics: &Arc<Metrics>,
     stop: Stop,
-) -> Result<Built, Why> {
+) -> Result<Built, Error> {
     match &config.kind {
         SinkKind::Kafka(kafka) => kafka::build(config, kafka, aws, metrics, stop),
         SinkKind::SplunkHec(splunk) => splunk::build(config, splunk, metrics, stop),
@@ -103,7 +103,7 @@ pub fn kafka_option(name: &str, value: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// The setting that would not be taken.
-pub fn check(config: &SinkConfig) -> Result<(), Why> {
+pub fn check(config: &SinkConfig) -> Result<(), Error> {
     match &config.kind {
         SinkKind::Kafka(own) => kafka::check(config, own),
         SinkKind::SplunkHec(_) | SinkKind::Stdout(_) | SinkKind::File(_) => Ok(()),
@@ -128,11 +128,11 @@ pub async fn probe(
     config: &SinkConfig,
     aws: Option<SharedCredentialsProvider>,
     wanted: Wanted,
-) -> Result<(), Why> {
+) -> Result<(), Error> {
     for (_, secret) in config.secrets() {
-        if let Err(why) = secret.renew().await {
+        if let Err(error) = secret.renew().await {
             // What was read before may still be good.
-            tracing::warn!(sink = config.name, code = why.code, "{}", why.text);
+            tracing::warn!(sink = config.name, code = error.code.as_str(), "{}", error.text);
         }
     }
     let found = match &config.kind {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::SinkState;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// A sink's state; shared by its handle and its driver.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Status {
 impl Status {
     /// A sink that has not been tried yet.
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), state: Mutex::new(SinkState::Untried) }
+        Self { name: name.to_owned(), state: Mutex::new(SinkState::Unverified) }
     }
 
     /// The state now.
@@ -36,23 +36,31 @@ impl Status {
     fn say(&self, next: &SinkState) {
         let sink = self.name.as_str();
         match next {
-            SinkState::Untried => {}
+            SinkState::Unverified => {}
             SinkState::Up => tracing::info!(sink, "the sink accepts events again"),
-            SinkState::Degraded(Why { code, text }) => {
-                tracing::warn!(sink, code, "the sink fails and is tried again: {text}");
+            SinkState::Degraded(Error { code, text, .. }) => {
+                tracing::warn!(
+                    sink,
+                    code = code.as_str(),
+                    "the sink fails and is tried again: {text}"
+                );
             }
-            SinkState::Paused(Why { code, text }) => {
-                tracing::error!(sink, code, "the sink is paused until this is mended: {text}");
+            SinkState::Paused(Error { code, text, .. }) => {
+                tracing::error!(
+                    sink,
+                    code = code.as_str(),
+                    "the sink is paused until this is mended: {text}"
+                );
             }
         }
     }
 }
 
 /// What makes two states the same to a reader of the log: that the first event was taken is no news.
-fn kind(state: &SinkState) -> (u8, &'static str) {
+fn kind(state: &SinkState) -> (u8, Option<Code>) {
     match state {
-        SinkState::Untried | SinkState::Up => (0, ""),
-        SinkState::Degraded(why) => (1, why.code),
-        SinkState::Paused(why) => (2, why.code),
+        SinkState::Unverified | SinkState::Up => (0, None),
+        SinkState::Degraded(error) => (1, Some(error.code)),
+        SinkState::Paused(error) => (2, Some(error.code)),
     }
 }

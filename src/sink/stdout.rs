@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::lines::{BOUNDS, Lines, WriteLines};
 use super::{Built, Stop, handle};
 use crate::config::{SinkConfig, StdoutConfig};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::telemetry::Metrics;
 
 /// Makes the sink.
@@ -50,20 +50,20 @@ struct Stream<W> {
 }
 
 impl WriteLines for Stream<io::Stdout> {
-    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Why> {
+    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Error> {
         // Locked for the whole batch, so that two such sinks never mix their lines.
         let written = write_stream(&mut self.out.lock(), lines);
-        if written.as_ref().is_err_and(|why| why.code == "stdout_closed") {
+        if written.as_ref().is_err_and(|error| error.code == Code::StdoutClosed) {
             self.closed.cancel();
         }
         written
     }
 }
 
-fn write_stream(stream: &mut impl Write, lines: &[u8]) -> Result<(), Why> {
+fn write_stream(stream: &mut impl Write, lines: &[u8]) -> Result<(), Error> {
     stream.write_all(lines).and_then(|()| stream.flush()).map_err(|fault| match fault.kind() {
-        io::ErrorKind::BrokenPipe => Why::new("stdout_closed", CLOSED),
-        _ => Why::new("stdout_failed", format!("cannot write to standard output: {fault}")),
+        io::ErrorKind::BrokenPipe => Error::new(Code::StdoutClosed, CLOSED),
+        _ => Error::new(Code::StdoutFailed, format!("cannot write to standard output: {fault}")),
     })
 }
 
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn a_reader_that_went_away_is_told_apart_from_other_faults() {
         let code = |kind| write_stream(&mut Broken(kind), b"x\n").unwrap_err().code;
-        assert_eq!(code(io::ErrorKind::BrokenPipe), "stdout_closed");
-        assert_eq!(code(io::ErrorKind::StorageFull), "stdout_failed");
+        assert_eq!(code(io::ErrorKind::BrokenPipe), Code::StdoutClosed);
+        assert_eq!(code(io::ErrorKind::StorageFull), Code::StdoutFailed);
         assert_eq!(write_stream(&mut Vec::new(), b"x\n"), Ok(()));
     }
 }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::{Built, SinkState, Stop};
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
-use crate::event::{Arrival, Event, Lane};
-use crate::outcome::Why;
+use crate::error::Error;
+use crate::event::{Arrival, Channel, Event};
 use crate::telemetry::Metrics;
 
 /// Longer than any sink here needs to end.
@@ -39,7 +39,7 @@ pub(super) fn event_of(record: impl Into<Bytes>) -> Arc<Event> {
         index: 3,
     };
     let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
+    let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
     let record = Record { bytes: record.into(), index: 3, offset: 12 };
     Arc::new(Event::read(record, arrival).expect("a record"))
 }
@@ -81,13 +81,13 @@ impl Running {
 
     /// Waits until the sink is in trouble. What happens is on sockets and on other threads, so this looks again
     /// and again.
-    pub(super) async fn trouble(&self) -> Why {
+    pub(super) async fn trouble(&self) -> Error {
         loop {
             match self.built.state() {
-                SinkState::Untried | SinkState::Up => {
+                SinkState::Unverified | SinkState::Up => {
                     tokio::time::sleep(Duration::from_millis(5)).await
                 }
-                SinkState::Degraded(why) | SinkState::Paused(why) => return why,
+                SinkState::Degraded(error) | SinkState::Paused(error) => return error,
             }
         }
     }

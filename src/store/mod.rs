@@ -8,6 +8,7 @@ mod files;
 pub mod notification;
 mod s3;
 
+use crate::error::Code;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -117,19 +118,19 @@ pub enum StoreErrorKind {
 impl StoreErrorKind {
     /// The stable label of this kind, for metrics and the runbook.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            Self::Missing => "object_missing",
-            Self::Forbidden => "object_forbidden",
-            Self::KmsDenied => "kms_denied",
-            Self::Archived => "object_archived",
-            Self::Changed => "object_changed",
-            Self::Throttled => "s3_throttled",
-            Self::Server => "s3_server_error",
-            Self::ShortBody => "short_body",
-            Self::Timeout => "s3_timeout",
-            Self::Credentials => "s3_credentials",
-            Self::Other => "s3_other",
+            Self::Missing => Code::ObjectMissing,
+            Self::Forbidden => Code::ObjectForbidden,
+            Self::KmsDenied => Code::KmsDenied,
+            Self::Archived => Code::ObjectArchived,
+            Self::Changed => Code::ObjectChanged,
+            Self::Throttled => Code::S3Throttled,
+            Self::Server => Code::S3ServerError,
+            Self::ShortBody => Code::ShortBody,
+            Self::Timeout => Code::S3Timeout,
+            Self::Credentials => Code::S3Credentials,
+            Self::Other => Code::S3Other,
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Location, ObjectRef};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// What a body says.
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ impl Entity<'_> {
 ///
 /// # Errors
 /// Poison: not JSON, or JSON of no known kind. The text says what was seen, without the body.
-pub fn parse(body: &str) -> Result<Notification, Why> {
+pub fn parse(body: &str) -> Result<Notification, Error> {
     parse_at(body, Depth::Outer)
 }
 
@@ -168,7 +168,7 @@ enum Depth {
 /// once when the topic is configured, in place of JSON.
 const VALIDATION: &str = "CloudTrail validation message.";
 
-fn parse_at(body: &str, depth: Depth) -> Result<Notification, Why> {
+fn parse_at(body: &str, depth: Depth) -> Result<Notification, Error> {
     let text = body.trim();
     if text == VALIDATION {
         return Ok(Notification::Nothing(Nothing::Validation));
@@ -197,7 +197,7 @@ fn parse_at(body: &str, depth: Depth) -> Result<Notification, Why> {
 }
 
 /// The formats themselves, once SNS's envelope is off.
-fn known(envelope: &Envelope<'_>) -> Result<Notification, Why> {
+fn known(envelope: &Envelope<'_>) -> Result<Notification, Error> {
     if let Some(records) = envelope.records {
         return s3_event::parse(records);
     }
@@ -228,7 +228,7 @@ fn known(envelope: &Envelope<'_>) -> Result<Notification, Why> {
 
 /// CloudTrail's own SNS message: one bucket, many keys, written plainly (not URL-encoded), no sizes,
 /// no region. Source: AWS CloudTrail User Guide, "Configuring Amazon SNS notifications".
-fn cloudtrail_topic(bucket: &RawValue, keys: &RawValue) -> Result<Notification, Why> {
+fn cloudtrail_topic(bucket: &RawValue, keys: &RawValue) -> Result<Notification, Error> {
     let bucket = string(Some(bucket)).filter(|bucket| !bucket.is_empty());
     let Some(bucket) = bucket else { return Err(poison("a CloudTrail notice without a bucket")) };
     let keys = match string(Some(keys)) {
@@ -277,8 +277,11 @@ fn place(error: &serde_json::Error) -> String {
     format!("(line {}, column {})", error.line(), error.column())
 }
 
-fn poison(seen: impl AsRef<str>) -> Why {
-    Why::new("unreadable_message", format!("the message is not a notification: {}", seen.as_ref()))
+fn poison(seen: impl AsRef<str>) -> Error {
+    Error::new(
+        Code::UnreadableMessage,
+        format!("the message is not a notification: {}", seen.as_ref()),
+    )
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 mod listing;
 mod write;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Region, ResponseChecksumValidation, StalledStreamProtectionConfig};
@@ -24,7 +25,8 @@ pub use self::listing::{Ask, Listed, Listing};
 
 use super::classify::classify;
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
-use crate::outcome::{causes, without_credentials};
+use crate::config::CREDENTIALS_ADVICE;
+use crate::error::{causes, find_cause};
 
 /// Clients kept, and bucket regions remembered, at most; beyond it the memory starts afresh.
 const REMEMBERED: usize = 64;
@@ -241,7 +243,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let advice = without_credentials(error);
+    let advice = find_cause::<CredentialsError>(error).map(|_| CREDENTIALS_ADVICE);
     let kind = match error {
         _ if advice.is_some() => StoreErrorKind::Credentials,
         SdkError::TimeoutError(_) => StoreErrorKind::Timeout,

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
-use crate::outcome::Why;
+use crate::error::Error;
 
 /// No sign of life from the pipeline's own loop for this long means that it is wedged.
 const WEDGED_AFTER: Duration = Duration::from_secs(120);
@@ -33,18 +33,18 @@ pub enum SourceHealth {
     /// The last receive was answered.
     Up,
     /// The last receive failed.
-    Failing(Why),
+    Failing(Error),
 }
 
 /// How a destination is doing, asked at each probe: the name, whether it is required, `Err` when it
 /// takes nothing.
-type SinkProbe = Box<dyn Fn() -> Vec<(String, bool, Result<String, Why>)> + Send + Sync>;
+type SinkProbe = Box<dyn Fn() -> Vec<(String, bool, Result<String, Error>)> + Send + Sync>;
 
 /// What the probes are answered from.
 pub struct Health {
     sources: Mutex<BTreeMap<String, SourceHealth>>,
     /// Sources that are refused every object, and why.
-    refused: Mutex<BTreeMap<String, Why>>,
+    refused: Mutex<BTreeMap<String, Error>>,
     sinks: Mutex<Option<SinkProbe>>,
     draining: AtomicBool,
     beat: Mutex<Instant>,
@@ -73,10 +73,10 @@ impl Health {
     }
 
     /// Notes why the source `name` can read no object, or that it can.
-    pub fn objects(&self, name: &str, refused: Option<Why>) {
+    pub fn objects(&self, name: &str, refused: Option<Error>) {
         let mut all = lock(&self.refused);
         match refused {
-            Some(why) => all.insert(name.to_owned(), why),
+            Some(error) => all.insert(name.to_owned(), error),
             None => all.remove(name),
         };
     }
@@ -113,17 +113,17 @@ impl Health {
         let mut sources = Vec::new();
         let refused = lock(&self.refused);
         for (name, health) in lock(&self.sources).iter() {
-            let (state, why) = match (health, refused.get(name)) {
+            let (state, error) = match (health, refused.get(name)) {
                 (SourceHealth::Starting, _) => ("starting", None),
-                (SourceHealth::Failing(why), _) => ("failing", Some(why)),
-                (SourceHealth::Up, Some(why)) => ("refused", Some(why)),
+                (SourceHealth::Failing(error), _) => ("failing", Some(error)),
+                (SourceHealth::Up, Some(error)) => ("refused", Some(error)),
                 (SourceHealth::Up, None) => ("up", None),
             };
             ready &= state == "up";
-            sources.push(match why {
+            sources.push(match error {
                 None => json!({"name": name, "state": state}),
-                Some(why) => {
-                    json!({"name": name, "state": state, "code": why.code, "error": why.text})
+                Some(error) => {
+                    json!({"name": name, "state": state, "code": error.code, "error": error.text})
                 }
             });
         }
@@ -134,8 +134,8 @@ impl Health {
             ready &= !required || state.is_ok();
             sinks.push(match state {
                 Ok(state) => json!({"name": name, "required": required, "state": state}),
-                Err(why) => json!({"name": name, "required": required, "state": "paused",
-                                   "code": why.code, "error": why.text}),
+                Err(error) => json!({"name": name, "required": required, "state": "paused",
+                                   "code": error.code, "error": error.text}),
             });
         }
         (ready, json!({"ready": ready, "draining": draining, "sources": sources, "sinks": sinks}))
@@ -186,6 +186,7 @@ async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[tokio::test]
     async fn a_paused_required_sink_is_not_ready_and_a_best_effort_one_is() {
@@ -193,7 +194,7 @@ mod tests {
         health.source("q", SourceHealth::Up);
         let paused = |required| -> SinkProbe {
             Box::new(move || {
-                vec![("soc".into(), required, Err(Why::new("hec_4", "Invalid token")))]
+                vec![("soc".into(), required, Err(Error::new(Code::SplunkToken, "Invalid token")))]
             })
         };
         health.watch_sinks(paused(false));

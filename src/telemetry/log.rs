@@ -6,15 +6,15 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogConfig;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// Starts logging; the first line says which version it is that logs.
 ///
 /// # Errors
 /// The filter in `[log] level` cannot be read, or a logger is set already.
-pub fn init(config: &LogConfig) -> Result<(), Why> {
+pub fn init(config: &LogConfig) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&config.level)
-        .map_err(|cause| Why::new("log_level", format!("[log] level: {cause}")))?;
+        .map_err(|cause| Error::new(Code::LogLevel, format!("[log] level: {cause}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if config.json {
         builder.json().flatten_event(true).try_init()
@@ -23,7 +23,8 @@ pub fn init(config: &LogConfig) -> Result<(), Why> {
             && std::env::var_os("NO_COLOR").is_none_or(|off| off.is_empty());
         builder.with_ansi(colours).with_target(false).try_init()
     };
-    started.map_err(|cause| Why::new("log_start", format!("the log cannot start: {cause}")))?;
+    started
+        .map_err(|cause| Error::new(Code::LogStart, format!("the log cannot start: {cause}")))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "certrelay starts");
     Ok(())
 }

@@ -29,7 +29,7 @@ impl BySink {
     }
 }
 
-/// Labels: a sink's name, and the code of a [`Why`](crate::outcome::Why).
+/// Labels: a sink's name, and the code of a [`Error`](crate::error::Error).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BySinkAndReason {
     /// Name under `[sink.*]`.
@@ -54,7 +54,7 @@ pub struct ByAccount {
     pub account: String,
 }
 
-/// Label: the code of a [`Why`](crate::outcome::Why).
+/// Label: the code of a [`Error`](crate::error::Error).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByReason {
     /// The code.
@@ -92,20 +92,20 @@ fn lag_buckets() -> Histogram {
 pub struct Metrics {
     registry: Registry,
     pub messages_received: Counter,
-    pub messages_settled: Counted<ByReason>,
+    pub messages_completed: Counted<ByReason>,
     pub messages_retried: Counted<ByReason>,
-    pub messages_without_objects: Counted<ByReason>,
+    pub messages_ignored: Counted<ByReason>,
     pub messages_panicked: Counter,
     pub receive_errors: Counted<ByReason>,
     pub objects_read: Counter,
     pub objects_skipped: Counted<ByReason>,
     pub objects_failed: Counted<ByReason>,
     pub object_bytes: Counter,
-    pub digests_seen: Counted<ByAccount>,
+    pub digest_files: Counted<ByAccount>,
     pub records_read: Counter,
     pub inline_records: Counter,
     pub records_filtered: Counter,
-    pub records_bad: Counter,
+    pub records_invalid: Counter,
     pub events_duplicate: Counter,
     /// Of the fast lane: an auditor asks for those that no file ever confirmed.
     pub events_confirmed: Counter,
@@ -118,11 +118,11 @@ pub struct Metrics {
     pub sink_delivered: Counted<BySink>,
     pub sink_dead_lettered: Counted<BySink>,
     pub sink_dropped: Counted<BySink>,
-    pub sink_failed: Counted<BySink>,
+    pub sink_retried: Counted<BySink>,
     pub sink_errors: Counted<BySinkAndReason>,
     pub sink_bytes: Counted<BySink>,
     pub sink_pending: Family<BySink, Gauge>,
-    pub sink_lag: Lag,
+    pub delivery_lag: Lag,
     pub kafka_producers: Counted<BySink>,
     pub kafka_queue_records: Family<BySink, Gauge>,
     pub kafka_queue_bytes: Family<BySink, Gauge>,
@@ -131,11 +131,11 @@ pub struct Metrics {
     pub kafka_broker_send_errors: Counted<BySinkAndBroker>,
     pub kafka_broker_timeouts: Counted<BySinkAndBroker>,
     pub oldest_message_age: Gauge,
-    pub work_in_use: Gauge,
-    pub unacknowledged_in_use: Gauge,
-    pub memory_in_use: Gauge,
-    pub ledger_entries: Gauge,
-    pub context_errors: Counted<ByReason>,
+    pub messages_processing: Gauge,
+    pub messages_in_flight: Gauge,
+    pub memory_reserved: Gauge,
+    pub dedup_entries: Gauge,
+    pub enrichment_errors: Counted<ByReason>,
 }
 
 /// Registers a metric and hands it back, so that name, help and field stand in one line.
@@ -159,29 +159,29 @@ impl Metrics {
         let mut r = Registry::with_prefix("certrelay");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         r.register("build", "Which certrelay this is", build);
-        let sink_lag: Lag = Family::new_with_constructor(lag_buckets);
+        let delivery_lag: Lag = Family::new_with_constructor(lag_buckets);
         r.register_with_unit(
-            "sink_lag",
+            "delivery_lag",
             "From the API call to its delivery",
             Unit::Seconds,
-            sink_lag.clone(),
+            delivery_lag.clone(),
         );
         Self {
             messages_received: register!(r, "messages_received", "Messages received from the queues"),
-            messages_settled: register!(r, "messages_settled", "Messages by how they ended: deleted, released, lease_lost, unsettled"),
+            messages_completed: register!(r, "messages_completed", "Messages by how they ended: deleted, released, lease_lost, unsettled"),
             messages_retried: register!(r, "messages_retried", "Messages released for a later attempt, by reason"),
-            messages_without_objects: register!(r, "messages_without_objects", "Messages that announce nothing to fetch, by kind"),
+            messages_ignored: register!(r, "messages_ignored", "Messages that announce nothing to fetch, by kind"),
             messages_panicked: register!(r, "messages_panicked", "Messages whose handling panicked; they are redelivered"),
             receive_errors: register!(r, "receive_errors", "Failed ReceiveMessage calls, by reason"),
             objects_read: register!(r, "objects_read", "Objects read to their end, checks passed"),
             objects_skipped: register!(r, "objects_skipped", "Objects not fetched because their key says there is nothing for us, by reason"),
             objects_failed: register!(r, "objects_failed", "Objects that could not be read, by reason"),
             object_bytes: register!(r, "object_bytes", "Stored bytes of the objects read"),
-            digests_seen: register!(r, "digests_seen", "CloudTrail digest files announced, by account: a sign of life without a download"),
+            digest_files: register!(r, "digest_files", "CloudTrail digest files announced, by account: a sign of life without a download"),
             records_read: register!(r, "records_read", "Records in the objects read, and inline records"),
-            inline_records: register!(r, "inline_records", "Records that messages carried themselves (the fast lane)"),
+            inline_records: register!(r, "eventbridge_records", "Records that messages carried themselves (the fast lane)"),
             records_filtered: register!(r, "records_filtered", "Records that no event selection names"),
-            records_bad: register!(r, "records_bad", "Records that could not be read; each is dead-lettered"),
+            records_invalid: register!(r, "records_invalid", "Records that could not be read; each is dead-lettered"),
             events_duplicate: register!(r, "events_duplicate", "Selected records already at, or on their way to, all their sinks"),
             events_confirmed: register!(r, "events_confirmed", "Events of the fast lane whose log file has arrived since"),
             events_discarded: register!(r, "events_discarded", "Selected records whose route says discard"),
@@ -193,11 +193,11 @@ impl Metrics {
             sink_delivered: register!(r, "sink_delivered", "Events a sink has accepted"),
             sink_dead_lettered: register!(r, "sink_dead_lettered", "Events a sink refused for good and the dead letter has"),
             sink_dropped: register!(r, "sink_dropped", "Events dropped at a best-effort sink"),
-            sink_failed: register!(r, "sink_failed", "Deliveries given up for now; their messages are released"),
+            sink_retried: register!(r, "sink_retried", "Deliveries given up for now; their messages are released"),
             sink_errors: register!(r, "sink_errors", "Failed requests of a sink, by reason"),
             sink_bytes: register!(r, "sink_bytes", "Serialised bytes sent to a sink, before compression"),
             sink_pending: register!(r, "sink_pending_events", "Events handed over to a sink and not answered"),
-            sink_lag,
+            delivery_lag,
             kafka_producers: register!(r, "kafka_producers", "Producers made: one, and another after a fatal error, a refused login, or a change of secrets"),
             kafka_queue_records: register!(r, "kafka_queue_records", "Records in librdkafka's queue, and on their way"),
             kafka_queue_bytes: register!(r, "kafka_queue_bytes", "Bytes of those records"),
@@ -206,11 +206,11 @@ impl Metrics {
             kafka_broker_send_errors: register!(r, "kafka_broker_send_errors", "Requests that could not be sent to a broker"),
             kafka_broker_timeouts: register!(r, "kafka_broker_timeouts", "Requests that a broker did not answer in time"),
             oldest_message_age: register!(r, "oldest_message_age_seconds", "Since the oldest message in hand was sent; 0: none"),
-            work_in_use: register!(r, "work_in_use", "Messages being fetched and decoded"),
-            unacknowledged_in_use: register!(r, "unacknowledged_in_use", "Messages received and not settled"),
-            memory_in_use: register!(r, "memory_in_use_bytes", "Bytes reserved for objects and held events"),
-            context_errors: register!(r, "context_errors", "Tables of accounts and credential reports that could not be used, by reason"),
-            ledger_entries: register!(r, "ledger_entries", "Pairs of event and sink remembered"),
+            messages_processing: register!(r, "messages_processing", "Messages being fetched and decoded"),
+            messages_in_flight: register!(r, "messages_in_flight", "Messages received and not settled"),
+            memory_reserved: register!(r, "memory_reserved_bytes", "Bytes reserved for objects and held events"),
+            enrichment_errors: register!(r, "enrichment_errors", "Tables of accounts and credential reports that could not be used, by reason"),
+            dedup_entries: register!(r, "dedup_entries", "Pairs of event and sink remembered"),
             registry: r,
         }
     }
@@ -240,11 +240,11 @@ mod tests {
     fn the_text_format_names_what_was_counted() {
         let metrics = Metrics::new();
         metrics.sink_delivered.get_or_create(&BySink::new("soc")).inc();
-        metrics.sink_lag.get_or_create(&BySink::new("soc")).observe(42.0);
+        metrics.delivery_lag.get_or_create(&BySink::new("soc")).observe(42.0);
         let text = metrics.encode();
         assert!(text.contains("certrelay_sink_delivered_total{sink=\"soc\"} 1"), "{text}");
         assert!(
-            text.contains("certrelay_sink_lag_seconds_bucket{le=\"60.0\",sink=\"soc\"} 1"),
+            text.contains("certrelay_delivery_lag_seconds_bucket{le=\"60.0\",sink=\"soc\"} 1"),
             "{text}"
         );
         let build = concat!("certrelay_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1");

@@ -107,7 +107,7 @@ async fn a_service_reads_a_copied_bucket_as_it_would_the_bucket() {
     let service = Service::start(folder.path(), config);
     let url = format!("http://{}/metrics", service.address());
     let seen = [
-        "certrelay_digests_seen_total{account=\"111122223333\"} 1",
+        "certrelay_digest_files_total{account=\"111122223333\"} 1",
         "certrelay_objects_skipped_total{reason=\"digest\"} 1",
         "certrelay_objects_skipped_total{reason=\"insight\"} 1",
         "certrelay_objects_skipped_total{reason=\"other_service\"} 1",

@@ -49,7 +49,7 @@ fn a_place_without_letters_is_no_success() {
     let config = folder.path().join("certrelay.toml");
     fs::write(&config, CONFIG).expect("the configuration");
     fs::create_dir(folder.path().join("empty")).expect("a folder");
-    for (place, code) in [("empty", "no_letter"), ("absent", "letters_not_listed")] {
+    for (place, code) in [("empty", "no_dead_letters"), ("absent", "dead_letters_not_listed")] {
         let place = folder.path().join(place);
         let output =
             run(&["replay", "-c", config.to_str().expect("text"), place.to_str().expect("text")]);

@@ -1,7 +1,8 @@
 //! A damaged file is an error, or it is whole: never a part of one.
 
-use certrelay::cloudtrail::Damage;
+use certrelay::cloudtrail::DecodeError;
 use certrelay::config::Decode;
+use certrelay::error::Code;
 
 use super::{LIMITS, RECORD, assert_same, certificates, decode, decode_in_chunks, decoder, gzip};
 
@@ -23,7 +24,7 @@ fn every_truncation_of_a_file_is_an_error_however_it_comes() {
             (decode(&mut decoder, cut), decode_in_chunks(&mut decoder, cut, 7));
         assert_same(&at_once, &streamed, &length);
         match at_once {
-            Err(Damage::Gzip { .. }) => {}
+            Err(DecodeError::Gzip { .. }) => {}
             // Between members a file may end.
             Ok((found, _)) if ends.contains(&length) => assert_eq!(found, whole.0),
             other => panic!("{length}: {other:?}"),
@@ -88,7 +89,7 @@ fn headers_with_every_field_are_read() {
         assert_eq!(decode_in_chunks(&mut decoder, &stored, 1).expect("sound").0, whole);
     }
     let reserved = [&[0x1f, 0x8b, 8, 32][..], &plain[4..]].concat();
-    assert_eq!(decode(&mut decoder, &reserved).unwrap_err().code(), "corrupt_gzip");
+    assert_eq!(decode(&mut decoder, &reserved).unwrap_err().code(), Code::CorruptGzip);
 }
 
 #[test]
@@ -104,11 +105,11 @@ fn a_bomb_is_stopped_early() {
             break;
         }
     }
-    assert_eq!(stopped, Some(Damage::OverLimit { name: "max_ratio", limit: 100 }));
+    assert_eq!(stopped, Some(DecodeError::OverLimit { name: "max_ratio", limit: 100 }));
     assert!(pushed < bomb.len() / 20, "{pushed} of {}", bomb.len());
     let small = Decode { max_decompressed: 1 << 20, ..LIMITS };
     let damage = decode(&mut super::decoder(&certificates(), small), &bomb).unwrap_err();
-    assert_eq!(damage, Damage::OverLimit { name: "max_decompressed", limit: 1 << 20 });
+    assert_eq!(damage, DecodeError::OverLimit { name: "max_decompressed", limit: 1 << 20 });
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn records_longer_than_a_window_are_whole() {
     assert_eq!(found, expected.0);
     let small = Decode { max_record: 1 << 19, ..LIMITS };
     let damage = decode(&mut super::decoder(&certificates(), small), document.as_bytes());
-    assert_eq!(damage, Err(Damage::OverLimit { name: "max_record", limit: 1 << 19 }));
+    assert_eq!(damage, Err(DecodeError::OverLimit { name: "max_record", limit: 1 << 19 }));
 }
 
 #[test]

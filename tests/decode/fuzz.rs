@@ -4,13 +4,15 @@
 use std::cell::RefCell;
 use std::io::Read as _;
 
-use certrelay::cloudtrail::{Damage, Decoder, Found};
+use certrelay::cloudtrail::{DecodeError, Decoded, Decoder};
 use certrelay::config::Decode;
 use flate2::Crc;
 use flate2::read::MultiGzDecoder;
 
 use super::generator::{Choices, Written, document, rules};
-use super::{Decoded, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder, gzip};
+use super::{
+    DecodeResult, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder, gzip,
+};
 
 /// How the file may be cut on its way in.
 const CHUNKS: [usize; 5] = [1, 2, 3, 7, 4096];
@@ -28,14 +30,14 @@ pub(crate) fn any_bytes(stored: &[u8]) -> bool {
         let whole = decode(decoder, stored);
         for chunk in CHUNKS {
             let pieces = decode_in_chunks(decoder, stored, chunk);
-            if !matches!(pieces, Err(Damage::Gzip { .. })) || !is_proven_by_its_end(stored) {
+            if !matches!(pieces, Err(DecodeError::Gzip { .. })) || !is_proven_by_its_end(stored) {
                 assert_same(&pieces, &whole, &chunk);
             }
         }
         whole
     });
     if let Ok((found, tally)) = &whole {
-        let records = found.iter().filter(|one| matches!(one, Found::Record(_))).count() as u64;
+        let records = found.iter().filter(|one| matches!(one, Decoded::Record(_))).count() as u64;
         assert_eq!((tally.selected, tally.bad), (records, found.len() as u64 - records));
         assert_eq!(tally.filtered() + tally.bad + tally.selected, tally.read);
         assert_eq!(tally.stored_bytes, stored.len() as u64);
@@ -82,19 +84,19 @@ fn is_wanted(record: &Written, rules: &[certrelay::config::EventRule]) -> bool {
     rules.iter().any(|rule| rule.source == *source && rule.name.matches(name))
 }
 
-fn check(text: &str, decoded: Decoded, wanted: &[(u64, &str)], records: usize) {
+fn check(text: &str, decoded: DecodeResult, wanted: &[(u64, &str)], records: usize) {
     let (found, tally) = decoded.unwrap_or_else(|damage| panic!("{damage}: {text}"));
     assert_eq!(tally.read, records as u64, "{text}");
     let got: Vec<(u64, &str)> = found
         .iter()
         .map(|one| match one {
-            Found::Record(record) => {
+            Decoded::Record(record) => {
                 let written = str::from_utf8(&record.bytes).expect("UTF-8");
                 let at = usize::try_from(record.offset).expect("an index");
                 assert!(text[at..].starts_with(written), "{text}");
                 (record.index, written)
             }
-            Found::Bad(bad) => panic!("{}: {text}", bad.reason),
+            Decoded::Invalid(bad) => panic!("{}: {text}", bad.reason),
         })
         .collect();
     assert_eq!(got, wanted, "{text}");

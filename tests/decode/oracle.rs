@@ -4,12 +4,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use certrelay::cloudtrail::Found;
+use certrelay::cloudtrail::Decoded;
 use certrelay::config::Decode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Decoded, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder};
+use super::{DecodeResult, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder};
 
 /// What was compared, so that a test can say that it was not nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub(super) fn compare(files: &[Vec<u8>], name: impl Fn(usize) -> String) -> Comp
         match (strictly, usually) {
             (Ok((strictly, tally)), Ok((usually, _))) => {
                 // Without `strict` what nobody asked for may be bad without being noticed.
-                let records = |found: &[Found]| -> Vec<Found> {
-                    found.iter().filter(|one| matches!(one, Found::Record(_))).cloned().collect()
+                let records = |found: &[Decoded]| -> Vec<Decoded> {
+                    found.iter().filter(|one| matches!(one, Decoded::Record(_))).cloned().collect()
                 };
                 assert_eq!(records(&usually), records(&strictly), "{name}");
                 assert!(usually.iter().all(|one| strictly.contains(one)), "{name}");
@@ -84,7 +84,7 @@ fn ask(files: &[Vec<u8>]) -> Vec<Value> {
     answers
 }
 
-fn as_answer(decoded: &Decoded) -> Value {
+fn as_answer(decoded: &DecodeResult) -> Value {
     let (found, tally) = match decoded {
         Ok(decoded) => decoded,
         Err(damage) => return json!({ "error": damage.code() }),
@@ -92,14 +92,16 @@ fn as_answer(decoded: &Decoded) -> Value {
     let (mut records, mut bad) = (Vec::new(), Vec::new());
     for one in found {
         match one {
-            Found::Record(record) => {
+            Decoded::Record(record) => {
                 let sha256: String = Sha256::digest(&record.bytes)
                     .iter()
                     .map(|byte| format!("{byte:02x}"))
                     .collect();
                 records.push(json!([record.index, record.offset, sha256]));
             }
-            Found::Bad(record) => bad.push(json!([record.index, record.offset, record.sha256])),
+            Decoded::Invalid(record) => {
+                bad.push(json!([record.index, record.offset, record.sha256]))
+            }
         }
     }
     json!({ "read": tally.read, "found": records, "bad": bad })

@@ -3,12 +3,14 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use certrelay::cloudtrail::{Damage, Decoder, DecoderSettings, Found, Selection, Tally};
+use certrelay::cloudtrail::{
+    DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings, Selection,
+};
 use certrelay::config::{Decode, EventRule, GROUPS, Pattern};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-pub(super) type Decoded = Result<(Vec<Found>, Tally), Damage>;
+pub(super) type DecodeResult = Result<(Vec<Decoded>, DecodeStats), DecodeError>;
 
 pub(super) const LIMITS: Decode = Decode {
     max_decompressed: 1 << 30,
@@ -38,12 +40,12 @@ pub(super) fn decoder(rules: &[EventRule], limits: Decode) -> Decoder {
     Decoder::new(DecoderSettings { selection, limits })
 }
 
-pub(super) fn decode(decoder: &mut Decoder, stored: &[u8]) -> Decoded {
+pub(super) fn decode(decoder: &mut Decoder, stored: &[u8]) -> DecodeResult {
     let mut found = Vec::new();
     decoder.decode(stored, &mut found).map(|tally| (found, tally))
 }
 
-pub(super) fn decode_in_chunks(decoder: &mut Decoder, stored: &[u8], chunk: usize) -> Decoded {
+pub(super) fn decode_in_chunks(decoder: &mut Decoder, stored: &[u8], chunk: usize) -> DecodeResult {
     let mut found = Vec::new();
     for part in stored.chunks(chunk) {
         decoder.push(part, &mut found)?;
@@ -52,9 +54,12 @@ pub(super) fn decode_in_chunks(decoder: &mut Decoder, stored: &[u8], chunk: usiz
 }
 
 /// The same, whichever way the bytes came in. Where exactly invalid data was noticed depends on it.
-pub(super) fn assert_same(one: &Decoded, other: &Decoded, which: &dyn std::fmt::Display) {
+pub(super) fn assert_same(one: &DecodeResult, other: &DecodeResult, which: &dyn std::fmt::Display) {
     match (one, other) {
-        (Err(Damage::Gzip { reason: one, .. }), Err(Damage::Gzip { reason: other, .. })) => {
+        (
+            Err(DecodeError::Gzip { reason: one, .. }),
+            Err(DecodeError::Gzip { reason: other, .. }),
+        ) => {
             assert_eq!(one, other, "{which}")
         }
         _ => assert_eq!(one, other, "{which}"),

@@ -104,7 +104,7 @@ fn cases(bucket: &str, sound: &[u8]) -> Vec<Case> {
         put(log_key("not-a-log"), gzip(digest), object("not_cloudtrail")),
         put(beside("CloudTrail-Digest"), gzip(digest), End::Skipped("digest")),
         put(beside("CloudTrail-Insight"), gzip(b"{}"), End::Skipped("insight")),
-        put(log_key("number"), with_a_number(sound), End::Letter("record", "bad_record", S3)),
+        put(log_key("number"), with_a_number(sound), End::Letter("record", "invalid_record", S3)),
     ]
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use certrelay::error::{Code, Error, Outcome};
 use certrelay::event::Event;
-use certrelay::outcome::{Outcome, Why};
 use certrelay::sink::{Sink, SinkState};
 use futures_util::future::BoxFuture;
 
@@ -62,16 +62,16 @@ impl RecordingSink {
     fn take(&self, event: &Event) -> Outcome {
         let faults = self.faults.lock().unwrap().clone();
         if faults.refuse.contains(&event.id) {
-            return Outcome::Refused(Why::new("refused", "the sink will never take it"));
+            return Outcome::Rejected(Error::new(Code::ResumeFile, "the sink will never take it"));
         }
         if self.draw() < faults.retry {
-            return Outcome::Retry(Why::new("sink_busy", "not now"));
+            return Outcome::Retry(Error::new(Code::SplunkBusy, "not now"));
         }
         *self.arrived.lock().unwrap().entry(event.id.clone()).or_default() += 1;
         self.origins.lock().unwrap().push((event.lane.as_str(), event.origin.to_string()));
         self.files.lock().unwrap().insert(event.file_sha256.clone());
         if self.draw() < faults.taken_but_retry {
-            return Outcome::Retry(Why::new("answer_lost", "the answer did not arrive"));
+            return Outcome::Retry(Error::new(Code::SplunkTransport, "the answer did not arrive"));
         }
         Outcome::Delivered
     }

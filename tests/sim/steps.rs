@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use certrelay::outcome::Why;
+use certrelay::error::Error;
 use certrelay::queue::{Entry, Handle, Message, Queue};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ pub struct SteppedQueue {
 }
 
 impl Queue for SteppedQueue {
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async move {
             self.steps.step().await;
             let answer = self.inner.receive(max).await;
@@ -69,7 +69,7 @@ impl Queue for SteppedQueue {
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             self.steps.step().await;
             let answer = self.inner.change_visibility(batch).await;
@@ -78,7 +78,7 @@ impl Queue for SteppedQueue {
         })
     }
 
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             self.steps.step().await;
             for handle in &batch {

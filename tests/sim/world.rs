@@ -9,7 +9,7 @@ use certrelay::config::{
     Decode, Delivery, EventRule, FaultPolicies, KeyFilter, RouteConfig, RouteTarget, When,
 };
 use certrelay::pipeline::{
-    self, Bodies as Read, Ended, Executor, Graveyard, KeepBytes, Parts, Source, SourcePolicy,
+    self, Bodies as Read, DeadLetterPolicy, Ended, Executor, KeepBytes, Parts, Source, SourcePolicy,
 };
 use certrelay::route::Router;
 use certrelay::sink::{Built, Stop};
@@ -233,13 +233,13 @@ impl World {
         }])
     }
 
-    fn graveyard(&self, steps: &Arc<Steps>) -> Graveyard {
+    fn graveyard(&self, steps: &Arc<Steps>) -> DeadLetterPolicy {
         if self.settings.redrive {
-            return Graveyard::Redrive;
+            return DeadLetterPolicy::Redrive;
         }
         let inner = Arc::clone(&self.letters);
         let letters = SteppedLetters { inner, steps: Arc::clone(steps) };
-        Graveyard::Letters(Arc::new(letters), KeepBytes(false))
+        DeadLetterPolicy::Write(Arc::new(letters), KeepBytes(false))
     }
 
     /// Notes every delete of a message that still has an event which is not final.

@@ -26,8 +26,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::Config;
-use certrelay::event::{Arrival, CallOutcome, Event, Lane, render};
-use certrelay::outcome::Outcome;
+use certrelay::error::{Code, Outcome};
+use certrelay::event::{Arrival, CallOutcome, Channel, Event, render};
 use certrelay::sink::{self, SinkState, Wanted};
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ impl Soc {
             index: n as u64,
         };
         let seen = OffsetDateTime::UNIX_EPOCH;
-        let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
+        let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
         let record = Record { bytes: Bytes::from(record.to_string()), index: n as u64, offset: 0 };
         let options = Arc::new(self.config().options);
         Arc::new(Event::read_with(record, arrival, &options).expect("a record"))
@@ -253,10 +253,10 @@ async fn a_collector_that_gives_no_receipts_confirms_nothing_to_a_sink_that_want
     let running = soc.start();
     let deliver = running.sink.deliver(soc.events(3, 0));
     let trouble = Box::pin(running.trouble());
-    let Either::Right((why, _)) = select(deliver, trouble).await else {
+    let Either::Right((error, _)) = select(deliver, trouble).await else {
         panic!("delivered without a receipt")
     };
-    assert_eq!(why.code, "splunk_ack_disabled");
+    assert_eq!(error.code, Code::SplunkAckDisabled);
     assert!(matches!(running.sink.state(), SinkState::Paused(_)));
     running.finish().await;
 }
@@ -272,18 +272,18 @@ async fn a_wrong_token_pauses_the_sink_until_it_is_put_right_and_nothing_is_lost
     soc.set_token("canary-71c4");
     let refused =
         sink::probe(&soc.config().sinks[0], None, Wanted::All).await.expect_err("a wrong token");
-    assert_eq!(refused.code, "splunk_token");
+    assert_eq!(refused.code, Code::SplunkToken);
     let running = soc.start();
     let events = soc.events(3, 0);
     let mend = async {
-        let why = running.trouble().await;
-        let during = (why, running.sink.state(), collector.exported().len());
+        let error = running.trouble().await;
+        let during = (error, running.sink.state(), collector.exported().len());
         soc.set_token(TOKEN);
         during
     };
-    let (outcomes, (why, state, before)) = running.deliver_while(events.clone(), mend).await;
-    assert!(why.code == "splunk_token" && why.text.contains("HTTP 401"), "{why}");
-    assert!(!why.text.contains("canary"), "{why}");
+    let (outcomes, (error, state, before)) = running.deliver_while(events.clone(), mend).await;
+    assert!(error.code == Code::SplunkToken && error.text.contains("HTTP 401"), "{error}");
+    assert!(!error.text.contains("canary"), "{error}");
     assert!(matches!(state, SinkState::Paused(_)), "{state:?}");
     assert_eq!(before, 0);
     assert_eq!(outcomes, vec![Outcome::Delivered; 3]);
@@ -304,10 +304,10 @@ async fn a_body_that_is_too_large_is_halved_and_only_an_event_that_is_too_large_
     events[77] = soc.event(77, 1_300_000);
     let outcomes = running.sink.deliver(events.clone()).await;
     let refused = outcomes.iter().enumerate().filter_map(|(n, outcome)| match outcome {
-        Outcome::Refused(why) => Some((n, why.code)),
+        Outcome::Rejected(error) => Some((n, error.code)),
         _ => None,
     });
-    assert_eq!(refused.collect::<Vec<_>>(), [(77, "splunk_data_format")]);
+    assert_eq!(refused.collect::<Vec<_>>(), [(77, Code::SplunkDataFormat)]);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 199);
     events.remove(77);
     assert_eq!(duplicates(&collector.exported(), &events), 0);
@@ -352,10 +352,10 @@ async fn survive(name: &'static str, ack: bool, kills: usize) -> Option<usize> {
     collector.kill();
     let deliver = running.sink.deliver(group.to_vec());
     let trouble = Box::pin(running.trouble());
-    let Either::Right((why, deliver)) = select(deliver, trouble).await else {
+    let Either::Right((error, deliver)) = select(deliver, trouble).await else {
         panic!("delivered to nobody")
     };
-    assert_eq!(why.code, "splunk_connect");
+    assert_eq!(error.code, Code::SplunkConnect);
     block_in_place(|| collector.start_again());
     assert_eq!(deliver.await, vec![Outcome::Delivered; EACH + 1]);
     running.finish().await;

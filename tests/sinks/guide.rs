@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use certrelay::outcome::Outcome;
+use certrelay::error::Outcome;
 
 use super::broker::{Broker, shared};
 use super::running::{events, parsed, start};

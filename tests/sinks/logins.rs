@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
-use certrelay::outcome::{Outcome, Why};
+use certrelay::error::{Code, Error, Outcome};
 
 use super::broker::{PASSWORD, ids, shared};
 use super::running::{Running, all_ids, event, events, probe, run, run_with};
@@ -60,25 +60,25 @@ async fn every_login_that_is_right_writes() {
 }
 
 /// Why a sink is in trouble, and that its events come back when it is stopped.
-async fn refused(running: Running, codes: &[&str]) -> Why {
+async fn refused(running: Running, codes: &[Code]) -> Error {
     let watch = wait::until("the reason", async || {
-        let why = running.trouble().await;
-        codes.contains(&why.code).then_some(why)
+        let error = running.trouble().await;
+        codes.contains(&error.code).then_some(error)
     });
     // The call is dropped with the trouble found: nothing of it was written.
-    let why = tokio::select! {
-        why = watch => why,
+    let error = tokio::select! {
+        error = watch => error,
         outcomes = running.sink.deliver(events(1)) => panic!("{outcomes:?}"),
     };
     running.finish().await;
-    why
+    error
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_or_trust_that_is_wrong_is_named_and_nothing_is_written() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     broker.create_topic("wrong", 1, &[]).await;
-    let (login, tls) = (&["kafka_auth"][..], &["kafka_tls"][..]);
+    let (login, tls) = (&[Code::KafkaAuth][..], &[Code::KafkaTls][..]);
     let secured = |mechanism, username| {
         (&broker.secured, format!("{}\n{CA}", auth(mechanism, username, "canary-word")), login)
     };
@@ -92,8 +92,8 @@ async fn a_login_or_trust_that_is_wrong_is_named_and_nothing_is_written() {
         (&broker.mutual, CA.to_owned(), tls),
     ];
     let tries = cases.iter().map(|(address, login, codes)| async move {
-        let why = refused(run(&lines(address, "wrong", login)), codes).await;
-        assert!(!why.text.contains("canary-word"), "{why}");
+        let error = refused(run(&lines(address, "wrong", login)), codes).await;
+        assert!(!error.text.contains("canary-word"), "{error}");
     });
     futures_util::future::join_all(tries).await;
     assert!(broker.consume("wrong", 0).is_empty());
@@ -112,13 +112,13 @@ async fn a_password_mended_in_its_file_is_taken_without_a_restart() {
     );
     let running = run(&lines(&broker.secured, "mended", &format!("{login}\n{CA}")));
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         std::fs::write(&password, PASSWORD).expect("written");
-        why
+        error
     };
-    let (outcomes, why) = running.deliver_while(events(3), mend).await;
-    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered; 3], "kafka_auth"), "{why}");
-    assert!(!why.text.contains("wrong"), "{why}");
+    let (outcomes, error) = running.deliver_while(events(3), mend).await;
+    assert_eq!((outcomes, error.code), (vec![Outcome::Delivered; 3], Code::KafkaAuth), "{error}");
+    assert!(!error.text.contains("wrong"), "{error}");
     assert_eq!(ids(&broker.consume("mended", 3)), all_ids(3));
     running.finish().await;
 }
@@ -228,8 +228,8 @@ async fn a_signature_that_the_broker_refuses_is_an_operators_to_mend() {
     let credentials = Rotating::provider("BAD", Duration::from_secs(600), false);
     let running =
         run_with(&lines(&broker.secured, "forged", &format!("{MSK}\n{CA}")), Some(credentials));
-    let why = refused(running, &["kafka_auth"]).await;
-    assert!(!why.text.contains("canary-key"), "{why}");
+    let error = refused(running, &[Code::KafkaAuth]).await;
+    assert!(!error.text.contains("canary-key"), "{error}");
     // Which of its keys came first is the sink's affair.
     let logins = broker.logins();
     let mut ours = logins.lines().filter(|line| line.starts_with("AKIDBAD"));

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use certrelay::error::{Code, Outcome};
 use certrelay::event::Event;
-use certrelay::outcome::Outcome;
 
 use super::broker::{Broker, ids};
 use super::running::{Running, all_ids, events, run};
@@ -62,15 +62,15 @@ async fn a_broker_stopped_or_killed_in_the_middle_and_away_longer_than_every_tim
     // Frozen, it has batches that it has not answered; killed, it forgets or remembers them.
     broker.freeze();
     let kill = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         broker.kill();
         running.failures(2).await;
         broker.come_back();
-        why
+        error
     };
-    let (why, outcomes) = futures_util::future::join(kill, flood(&running, at_kill)).await;
+    let (error, outcomes) = futures_util::future::join(kill, flood(&running, at_kill)).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 200]);
-    assert!(matches!(why.code, "kafka_timeout" | "kafka_transport"), "{why}");
+    assert!(matches!(error.code, Code::KafkaTimeout | Code::KafkaTransport), "{error}");
     assert_eq!(once(&broker, "outages", 450), all_ids(450));
     running.finish().await;
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use certrelay::config::OutputFormat;
+use certrelay::error::{Code, Outcome};
 use certrelay::event::schema;
-use certrelay::outcome::Outcome;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
@@ -96,19 +96,19 @@ async fn a_registry_that_fails_or_refuses_is_waited_for() {
     let html = "<html>503 Service Temporarily Unavailable</html>";
     let invalid = r#"{"error_code":42201,"message":"Invalid schema"}"#;
     for (status, body, code) in [
-        (500, internal, "kafka_registry"),
-        (503, html, "kafka_registry"),
-        (429, "", "kafka_registry"),
-        (422, invalid, "kafka_schema"),
-        (403, "Forbidden", "kafka_registry_auth"),
+        (500, internal, Code::KafkaRegistry),
+        (503, html, Code::KafkaRegistry),
+        (429, "", Code::KafkaRegistry),
+        (422, invalid, Code::KafkaSchema),
+        (403, "Forbidden", Code::KafkaRegistryAuth),
     ] {
         let (cluster, registry) =
             (cluster(&["events"]), Registry::start().await.expect("loopback"));
         registry.fail_next(status, body);
         let running = write_to(&cluster, &registry, "");
-        let (outcomes, why) = running.deliver_while(events(2), running.trouble()).await;
-        assert_eq!((outcomes, why.code), (vec![Outcome::Delivered; 2], code), "{why}");
-        assert!(why.text.contains("sink.lake.schema_registry"), "{why}");
+        let (outcomes, error) = running.deliver_while(events(2), running.trouble()).await;
+        assert_eq!((outcomes, error.code), (vec![Outcome::Delivered; 2], code), "{error}");
+        assert!(error.text.contains("sink.lake.schema_registry"), "{error}");
         running.finish().await;
     }
 }
@@ -123,17 +123,17 @@ async fn a_schema_that_is_not_compatible_holds_the_events_of_its_topic_alone() {
     deletion.fields.name = "DeleteServerCertificate".to_owned();
     let held = running.sink.deliver(vec![deletion.into()]);
     let meanwhile = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         // What goes elsewhere is not held.
         let outcomes = running.sink.deliver(events(2)).await;
         registry.be_lenient("deletions-value");
-        (why, outcomes)
+        (error, outcomes)
     };
-    let (deleted, (why, outcomes)) = futures_util::future::join(held, meanwhile).await;
+    let (deleted, (error, outcomes)) = futures_util::future::join(held, meanwhile).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 2]);
     assert_eq!(deleted, [Outcome::Delivered]);
-    assert_eq!(why.code, "kafka_schema");
-    assert!(why.text.contains("409") && why.text.contains("deletions-value"), "{why}");
+    assert_eq!(error.code, Code::KafkaSchema);
+    assert!(error.text.contains("409") && error.text.contains("deletions-value"), "{error}");
     running.finish().await;
 }
 
@@ -142,13 +142,17 @@ async fn without_the_right_to_register_the_schema_has_to_be_there() {
     let (cluster, registry) = (cluster(&["events"]), Registry::start().await.expect("loopback"));
     let running = write_to(&cluster, &registry, ", register = false");
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         registry.put("events-value", schema(OutputFormat::Ocsf));
-        why
+        error
     };
-    let (outcomes, why) = running.deliver_while(events(1), mend).await;
-    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered], "kafka_schema_absent"), "{why}");
-    assert!(why.text.contains("40401") && why.text.contains("certrelay schema"), "{why}");
+    let (outcomes, error) = running.deliver_while(events(1), mend).await;
+    assert_eq!(
+        (outcomes, error.code),
+        (vec![Outcome::Delivered], Code::KafkaSchemaAbsent),
+        "{error}"
+    );
+    assert!(error.text.contains("40401") && error.text.contains("certrelay schema"), "{error}");
     assert!(registry.requests().iter().all(|request| request == "POST /subjects/events-value"));
     running.finish().await;
 }
@@ -164,13 +168,17 @@ async fn a_registry_s_password_is_sent_and_never_shown() {
     let login = format!(r#", username = "certrelay", password = {{ file = "{place}" }}"#);
     let running = write_to(&cluster, &registry, &login);
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         std::fs::write(&password, "another-word").expect("written");
-        why
+        error
     };
-    let (outcomes, why) = running.deliver_while(events(1), mend).await;
-    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered], "kafka_registry_auth"), "{why}");
-    assert!(!why.text.contains("canary-word"), "{why}");
+    let (outcomes, error) = running.deliver_while(events(1), mend).await;
+    assert_eq!(
+        (outcomes, error.code),
+        (vec![Outcome::Delivered], Code::KafkaRegistryAuth),
+        "{error}"
+    );
+    assert!(!error.text.contains("canary-word"), "{error}");
     running.finish().await;
 }
 
@@ -186,10 +194,10 @@ async fn a_registry_that_is_not_there_is_waited_for() {
         schema_registry = {{ url = "http://{address}" }}"#,
         cluster.bootstrap_servers()
     ));
-    let why = tokio::select! {
-        why = running.trouble() => why,
+    let error = tokio::select! {
+        error = running.trouble() => error,
         outcomes = running.sink.deliver(events(1)) => panic!("{outcomes:?}"),
     };
-    assert_eq!(why.code, "kafka_registry", "{why}");
+    assert_eq!(error.code, Code::KafkaRegistry, "{error}");
     running.finish().await;
 }

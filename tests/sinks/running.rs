@@ -7,8 +7,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{self, Config};
-use certrelay::event::{Arrival, Event, Lane};
-use certrelay::outcome::{Outcome, Why};
+use certrelay::error::{Error, Outcome};
+use certrelay::event::{Arrival, Channel, Event};
 use certrelay::sink::{self, Sink, SinkState, Stop, Wanted};
 use certrelay::telemetry::Metrics;
 use time::OffsetDateTime;
@@ -36,7 +36,10 @@ pub(crate) fn run_with(lines: &str, aws: Option<SharedCredentialsProvider>) -> R
 }
 
 /// What `check --connect` would say of such a sink.
-pub(crate) async fn probe(lines: &str, aws: Option<SharedCredentialsProvider>) -> Result<(), Why> {
+pub(crate) async fn probe(
+    lines: &str,
+    aws: Option<SharedCredentialsProvider>,
+) -> Result<(), Error> {
     sink::probe(&parsed(&whole(lines)).sinks[0], aws, Wanted::All).await
 }
 
@@ -93,13 +96,13 @@ impl Running {
     }
 
     /// Waits until the sink is in trouble; brokers are other processes, so this looks again and again.
-    pub(crate) async fn trouble(&self) -> Why {
+    pub(crate) async fn trouble(&self) -> Error {
         loop {
             match self.sink.state() {
-                SinkState::Untried | SinkState::Up => {
+                SinkState::Unverified | SinkState::Up => {
                     tokio::time::sleep(Duration::from_millis(10)).await
                 }
-                SinkState::Degraded(why) | SinkState::Paused(why) => return why,
+                SinkState::Degraded(error) | SinkState::Paused(error) => return error,
             }
         }
     }
@@ -136,7 +139,7 @@ pub(crate) fn event(id: &str, padding: usize) -> Arc<Event> {
     );
     let origin = Origin::Inline { message_id: "m".to_owned() };
     let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
+    let arrival = Arrival { origin, lane: Channel::EventBridge, seen, delivered: None };
     let record = Record { bytes: Bytes::from(text), index: 0, offset: 0 };
     Arc::new(Event::read(record, arrival).expect("a record"))
 }

@@ -3,7 +3,7 @@
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
 use certrelay::config::Config;
-use certrelay::outcome::{Outcome, Why};
+use certrelay::error::{Code, Error, Outcome};
 use certrelay::pipeline;
 use secrecy::ExposeSecret as _;
 
@@ -38,7 +38,7 @@ fn token(config: &Config) -> String {
     secrets[0].1.read().expect("it was read").expose_secret().to_owned()
 }
 
-async fn connect(config: &Config) -> Result<(), Why> {
+async fn connect(config: &Config) -> Result<(), Error> {
     let mut answers = pipeline::secrets(config, Some(Service::aws())).await.expect("a client");
     assert_eq!(answers.len(), 1);
     answers.remove(0).1
@@ -89,11 +89,11 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_is_not_there_is_named_with_what_aws_says() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
-    let why = connect(&config(&moto.url, "http://127.0.0.1:1", "no-such-secret")).await;
-    let why = why.expect_err("refused");
-    assert_eq!(why.code, "secret_unreadable");
+    let error = connect(&config(&moto.url, "http://127.0.0.1:1", "no-such-secret")).await;
+    let error = error.expect_err("refused");
+    assert_eq!(error.code, Code::SecretUnreadable);
     for part in ["no-such-secret", "ResourceNotFoundException", "request id"] {
-        assert!(why.text.contains(part), "{part} in {why}");
+        assert!(error.text.contains(part), "{part} in {error}");
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use certrelay::error::{Code, Outcome};
 use certrelay::event::Event;
-use certrelay::outcome::Outcome;
 
 use super::broker::{Broker, ids, shared};
 use super::running::{Running, all_ids, event, events, run};
@@ -26,12 +26,12 @@ async fn a_topic_that_is_not_there_is_waited_for() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     let running = write_to(broker, "late", "");
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         broker.create_topic("late", 1, &[]).await;
-        why
+        error
     };
-    let (outcomes, why) = running.deliver_while(events(3), mend).await;
-    assert_eq!((outcomes, why.code), (vec![Outcome::Delivered; 3], "kafka_topic"), "{why}");
+    let (outcomes, error) = running.deliver_while(events(3), mend).await;
+    assert_eq!((outcomes, error.code), (vec![Outcome::Delivered; 3], Code::KafkaTopic), "{error}");
     assert_eq!(ids(&broker.consume("late", 3)), all_ids(3));
     running.finish().await;
 }
@@ -60,8 +60,8 @@ async fn a_topic_of_several_that_is_not_there_holds_no_other_and_no_producer_is_
     let others = async {
         for round in 1..=3 {
             running.failures(1).await;
-            let why = running.trouble().await;
-            assert!(why.code == "kafka_topic" && why.text.contains("mapped-lab"), "{why}");
+            let error = running.trouble().await;
+            assert!(error.code == Code::KafkaTopic && error.text.contains("mapped-lab"), "{error}");
             let outcomes =
                 running.sink.deliver(events(10 * round).split_off(10 * (round - 1))).await;
             assert_eq!(outcomes, vec![Outcome::Delivered; 10]);
@@ -85,12 +85,12 @@ async fn a_topic_that_is_deleted_and_made_again_gets_what_was_not_written() {
     assert_eq!(running.sink.deliver(before).await, vec![Outcome::Delivered; 30]);
     broker.delete_topic("again").await;
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         broker.create_topic("again", 1, &[]).await;
-        why
+        error
     };
-    let (outcomes, why) = running.deliver_while(after, mend).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 30], "{why}");
+    let (outcomes, error) = running.deliver_while(after, mend).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; 30], "{error}");
     assert_eq!(running.producers(), 1);
     let mut read = ids(&broker.consume("again", 30));
     read.dedup();
@@ -111,7 +111,7 @@ async fn a_record_too_large_for_the_broker_or_for_us_is_refused_alone() {
         mixed[5] = event("huge", 6000);
         let outcomes = running.sink.deliver(mixed).await;
         assert!(
-            matches!(&outcomes[5], Outcome::Refused(why) if why.code == "kafka_too_large"),
+            matches!(&outcomes[5], Outcome::Rejected(error) if error.code == Code::KafkaTooLarge),
             "{outcomes:?}"
         );
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 11);
@@ -145,20 +145,20 @@ async fn a_right_that_is_missing_is_waited_for() {
         broker.secured
     ));
     let mend = async {
-        let why = wait::until("the missing right", async || {
-            let why = running.trouble().await;
-            (why.code == "kafka_auth").then_some(why)
+        let error = wait::until("the missing right", async || {
+            let error = running.trouble().await;
+            (error.code == Code::KafkaAuth).then_some(error)
         })
         .await;
         tool(
             "org.apache.kafka.tools.AclCommand",
             "--add --allow-principal User:guest --operation Write --topic rights",
         );
-        why
+        error
     };
-    let (outcomes, why) = running.deliver_while(events(3), mend).await;
-    assert_eq!(outcomes, vec![Outcome::Delivered; 3], "{why}");
-    assert!(!why.text.contains("guest-secret"), "{why}");
+    let (outcomes, error) = running.deliver_while(events(3), mend).await;
+    assert_eq!(outcomes, vec![Outcome::Delivered; 3], "{error}");
+    assert!(!error.text.contains("guest-secret"), "{error}");
     assert_eq!(ids(&broker.consume("rights", 3)), all_ids(3));
     running.finish().await;
 }

@@ -62,7 +62,9 @@ async fn twelve_hours_of_renewals_pass_in_no_time_and_then_the_lease_is_lost() {
             break error.clone();
         }
     };
-    assert!(matches!(lost, EntryError::Lost(why) if why.text.contains("InvalidParameterValue")));
+    assert!(
+        matches!(lost, EntryError::Lost(error) if error.text.contains("InvalidParameterValue"))
+    );
     let again = queue.receive(1).await.expect("received");
     assert_eq!(again[0].receive_count, 2);
 }

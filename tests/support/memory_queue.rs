@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use certrelay::outcome::Why;
+use certrelay::error::{Code, Error};
 use certrelay::queue::{Entry, EntryError, Handle, Message, Queue, Receipt};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -32,23 +32,24 @@ impl MemoryQueue {
         &self,
         entries: Vec<E>,
         mut each: impl FnMut(&mut Queues, E, u64) -> Result<(), QueueError>,
-    ) -> Result<Vec<Entry>, Why> {
+    ) -> Result<Vec<Entry>, Error> {
         let named = entries.into_iter().enumerate().map(|(n, entry)| (n.to_string(), entry));
         let answers = self
             .sqs
             .with(|core, now| core.batch(named.collect(), |core, entry| each(core, entry, now)))
-            .map_err(|error| why(&error))?;
+            .map_err(|refused| error(&refused))?;
         Ok(answers.into_iter().map(|(_, answer)| answer.map_err(entry_error)).collect())
     }
 }
 
 impl Queue for MemoryQueue {
-    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async move {
             let asked = Instant::now();
             let visibility = Some(to_millis(self.visibility));
             let ask = Receive { max, visibility, wait: Some(self.wait) };
-            let received = self.sqs.receive(&self.name, ask).await.map_err(|error| why(&error))?;
+            let received =
+                self.sqs.receive(&self.name, ask).await.map_err(|refused| error(&refused))?;
             over_the_wire().await;
             Ok(received.into_iter().map(|message| as_message(message, asked)).collect())
         })
@@ -57,7 +58,7 @@ impl Queue for MemoryQueue {
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             over_the_wire().await;
             let answer = self.batch(batch, |core, (handle, timeout), now| {
@@ -69,7 +70,7 @@ impl Queue for MemoryQueue {
         })
     }
 
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             over_the_wire().await;
             let delete =
@@ -102,14 +103,14 @@ fn as_message(message: Received, received_at: Instant) -> Message {
     }
 }
 
-fn entry_error(error: QueueError) -> EntryError {
-    if error.sender_fault() {
-        EntryError::Lost(why(&error))
+fn entry_error(refused: QueueError) -> EntryError {
+    if refused.sender_fault() {
+        EntryError::Lost(error(&refused))
     } else {
-        EntryError::Transient(why(&error))
+        EntryError::Transient(error(&refused))
     }
 }
 
-fn why(error: &QueueError) -> Why {
-    Why::new("queue", format!("{error} ({})", error.code()))
+fn error(error: &QueueError) -> Error {
+    Error::new(Code::SqsError, format!("{error} ({})", error.code()))
 }

@@ -34,16 +34,16 @@ pub fn require(tier: &str) -> Option<PathBuf> {
     let real = real_folder();
     // The stamp is the list it was installed from: an older installation does not count.
     let installed = std::fs::read_to_string(real.join(format!("{piece}.stamp")));
-    let why = match missing(&real, tier) {
-        Some(why) if is_excused(&real, tier) => {
-            eprintln!("SKIPPED {tier} tier, which CI goes on without: {why}");
+    let error = match missing(&real, tier) {
+        Some(error) if is_excused(&real, tier) => {
+            eprintln!("SKIPPED {tier} tier, which CI goes on without: {error}");
             return None;
         }
-        Some(why) => why,
+        Some(error) => error,
         None if installed.is_ok_and(|stamp| stamp == list) => return Some(real.join(piece)),
         None => "tests/real/setup was not run".to_owned(),
     };
-    skip(tier, &why);
+    skip(tier, &error);
     None
 }
 
@@ -51,17 +51,17 @@ pub fn require(tier: &str) -> Option<PathBuf> {
 ///
 /// # Panics
 /// `CI=true`.
-pub fn skip(tier: &str, why: &str) {
-    eprintln!("SKIPPED {tier} tier: {why}; enable with make test");
+pub fn skip(tier: &str, error: &str) {
+    eprintln!("SKIPPED {tier} tier: {error}; enable with make test");
     let real = real_folder();
     let skipped = std::fs::create_dir_all(&real)
         .and_then(|()| OpenOptions::new().create(true).append(true).open(real.join("skipped")));
     if let Ok(mut file) = skipped {
-        let _ = file.write_all(format!("{tier}: {why}\n").as_bytes());
+        let _ = file.write_all(format!("{tier}: {error}\n").as_bytes());
     }
     assert!(
         std::env::var("CI").as_deref() != Ok("true"),
-        "with CI=true a skip is a failure: the {tier} tier cannot run ({why})"
+        "with CI=true a skip is a failure: the {tier} tier cannot run ({error})"
     );
 }
 

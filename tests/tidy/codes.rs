@@ -11,7 +11,7 @@ const PAGE: &str = "docs/delivery.md";
 /// Rooms whose codes the page explains; those of sinks are on pages of their own.
 const ROOMS: [&str; 4] = ["src/queue/", "src/store/", "src/cloudtrail/", "src/pipeline/"];
 
-/// Literals after `Why::new(`, `Skip(` and `Filter(`, and those of `code()` and `label()` tables.
+/// Literals after `Error::new(`, `Skip(` and `Filter(`, and those of `code()` and `label()` tables.
 fn codes(source: &Source) -> BTreeSet<String> {
     let code: String = source.code().iter().map(|(_, line)| line.trim()).collect();
     let mut codes = BTreeSet::new();

@@ -17,9 +17,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use time::OffsetDateTime;
 
 use super::files::Input;
-use crate::cloudtrail::{BadRecord, Decoder, DecoderSettings, Found, Origin, Tally};
+use crate::cloudtrail::{DecodeStats, Decoded, Decoder, DecoderSettings, InvalidRecord, Origin};
 use crate::config::EventOptions;
-use crate::event::{Arrival, Context, Event, Lane};
+use crate::event::{Arrival, Channel, Context, Event};
 use crate::telemetry::escape;
 
 /// Bytes read at once.
@@ -44,7 +44,7 @@ pub(super) enum News {
     /// Stored bytes read.
     Progress(u64),
     /// A record that could not be read, named.
-    BadRecord(String),
+    InvalidRecord(String),
     /// The file is done.
     End(PathBuf, Ended),
 }
@@ -56,7 +56,7 @@ pub(super) struct Ended {
     /// Bad records.
     pub(super) bad: u64,
     /// Its accounting, or why it is damaged.
-    pub(super) result: Result<Tally, String>,
+    pub(super) result: Result<DecodeStats, String>,
 }
 
 /// How files and records are read.
@@ -188,7 +188,7 @@ impl OneFile<'_> {
         decoder: &mut Decoder,
         buffer: &mut [u8],
         may_wait: bool,
-    ) -> Result<Tally, String> {
+    ) -> Result<DecodeStats, String> {
         let mut file: Box<dyn Read> = if self.path.as_os_str() == "-" {
             Box::new(io::stdin().lock())
         } else {
@@ -217,15 +217,15 @@ impl OneFile<'_> {
     }
 
     /// Puts what `found` holds into the outbox.
-    fn tell(&mut self, stored: usize, found: &mut Vec<Found>) -> Result<(), String> {
+    fn tell(&mut self, stored: usize, found: &mut Vec<Decoded>) -> Result<(), String> {
         let mut lines = Vec::new();
         for one in found.drain(..) {
             let read = match one {
-                Found::Bad(bad) => Err(bad),
-                Found::Record(record) => {
+                Decoded::Invalid(bad) => Err(bad),
+                Decoded::Record(record) => {
                     let origin = Origin::File { path: self.path.to_owned(), index: record.index };
                     let seen = OffsetDateTime::now_utc();
-                    let arrival = Arrival { origin, lane: Lane::File, seen, delivered: None };
+                    let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
                     let Reading { options, context, .. } = &self.task.reading;
                     Event::read_in(record, arrival, options, context)
                 }
@@ -248,12 +248,12 @@ impl OneFile<'_> {
         if self.outbox.bytes > PARCEL { self.outbox.send() } else { Ok(()) }
     }
 
-    fn complain(&mut self, bad: &BadRecord) {
+    fn complain(&mut self, bad: &InvalidRecord) {
         self.bad += 1;
         let place = escape(&self.path.display().to_string());
-        let BadRecord { index, offset, reason, .. } = bad;
+        let InvalidRecord { index, offset, reason, .. } = bad;
         let text = format!("{place}#{index} at byte {offset}: {}", escape(reason));
-        self.outbox.put(News::BadRecord(text));
+        self.outbox.put(News::InvalidRecord(text));
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Code;
 
 /// Versions that the test sets, and how often each was asked for.
 #[derive(Default)]
@@ -19,11 +20,15 @@ impl Shelf {
 }
 
 impl Versions for Shelf {
-    fn get<'a>(&'a self, _: &'a str, stage: Stage) -> BoxFuture<'a, Result<Option<Version>, Why>> {
+    fn get<'a>(
+        &'a self,
+        _: &'a str,
+        stage: Stage,
+    ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
         Box::pin(async move {
             self.asked.lock().unwrap().push(stage);
             if *self.down.lock().unwrap() {
-                return Err(Why::new("secret_unreadable", "down"));
+                return Err(Error::new(Code::SecretUnreadable, "down"));
             }
             let versions = self.versions.lock().unwrap();
             let found = versions.iter().find(|(kept, ..)| *kept == stage);
@@ -50,7 +55,7 @@ async fn renewed(secret: &AwsSecret) -> String {
 #[tokio::test(start_paused = true)]
 async fn it_is_read_once_and_again_when_its_time_has_come() {
     let (secret, shelf) = secret(None);
-    assert_eq!(secret.value().unwrap_err().code, "secret_unreadable");
+    assert_eq!(secret.value().unwrap_err().code, Code::SecretUnreadable);
     shelf.set(&[(Stage::Current, "one\n", 0)]);
     assert_eq!(renewed(&secret).await, "one");
     shelf.set(&[(Stage::Current, "two", 0)]);
@@ -145,8 +150,11 @@ async fn a_key_names_a_member_and_faults_never_quote_the_secret() {
         match value {
             Some(value) => assert_eq!(renewed(&secret).await, value),
             None => {
-                let why = secret.renew().await.unwrap_err();
-                assert!(why.text.contains("prod/hec") && !why.text.contains("canary"), "{why}");
+                let error = secret.renew().await.unwrap_err();
+                assert!(
+                    error.text.contains("prod/hec") && !error.text.contains("canary"),
+                    "{error}"
+                );
             }
         }
         assert!(!format!("{secret:?}").contains("canary"));

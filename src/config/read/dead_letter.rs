@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::cursor::Section;
 use super::super::item::{Item, is_loopback};
-use super::super::{DeadLetterConfig, LetterPlace, defaults};
+use super::super::{DeadLetterConfig, DeadLetterLocation, defaults};
 use super::bucket::is_bucket;
 use super::source::region_of;
 
@@ -20,8 +20,8 @@ const PLACES: &str = "`s3 = \"s3://bucket/prefix/\"`, `sqs = \"https://…\"`, `
 /// Absent: a folder beside the configuration. `check::sources` insists on it for SQS.
 pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
     let Some(item) = top.item("dead_letter") else {
-        let place = LetterPlace::Directory(top.reader.resolve(defaults::DEAD_LETTERS));
-        let config = DeadLetterConfig::Letters { place, keep_bytes: false };
+        let place = DeadLetterLocation::Directory(top.reader.resolve(defaults::DEAD_LETTERS));
+        let config = DeadLetterConfig::Write { place, keep_bytes: false };
         return Some(DeadLetter { config, span: None });
     };
     let table = item.table("[dead_letter]")?;
@@ -44,7 +44,7 @@ pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
             Some(DeadLetterConfig::Redrive)
         }
         (1, false) => {
-            place(places).map(|place| DeadLetterConfig::Letters { place, keep_bytes: keeps })
+            place(places).map(|place| DeadLetterConfig::Write { place, keep_bytes: keeps })
         }
         _ => {
             table.mistake(format!("[dead_letter] is one of {PLACES}, not several"));
@@ -56,21 +56,23 @@ pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
 }
 
 /// The one that was written.
-fn place([s3, sqs, directory]: [Option<Item<'_>>; 3]) -> Option<LetterPlace> {
+fn place([s3, sqs, directory]: [Option<Item<'_>>; 3]) -> Option<DeadLetterLocation> {
     match (s3, sqs, directory) {
         (Some(item), ..) => bucket(&item),
         (_, Some(item), _) => queue(&item),
-        (_, _, item) => item?.path().map(LetterPlace::Directory),
+        (_, _, item) => item?.path().map(DeadLetterLocation::Directory),
     }
 }
 
-fn bucket(item: &Item<'_>) -> Option<LetterPlace> {
+fn bucket(item: &Item<'_>) -> Option<DeadLetterLocation> {
     let text = item.text()?;
     let place = text.strip_prefix("s3://").and_then(|rest| {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let whole = prefix.is_empty() || prefix.ends_with('/');
-        (is_bucket(bucket) && whole && !prefix.starts_with('/'))
-            .then(|| LetterPlace::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+        (is_bucket(bucket) && whole && !prefix.starts_with('/')).then(|| DeadLetterLocation::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
     });
     if place.is_none() {
         item.mistake("`s3` is a bucket and a prefix that ends in `/`: s3://bucket/prefix/");
@@ -78,7 +80,7 @@ fn bucket(item: &Item<'_>) -> Option<LetterPlace> {
     place
 }
 
-fn queue(item: &Item<'_>) -> Option<LetterPlace> {
+fn queue(item: &Item<'_>) -> Option<DeadLetterLocation> {
     let queue_url = item.url()?;
     let parts = queue_url.path_segments()?.filter(|part| !part.is_empty()).count();
     if parts < 2 {
@@ -93,5 +95,5 @@ fn queue(item: &Item<'_>) -> Option<LetterPlace> {
         item.warning("plain http: letters and signatures cross the network unencrypted");
     }
     let region = region_of(&queue_url);
-    Some(LetterPlace::Sqs { queue_url, region })
+    Some(DeadLetterLocation::Sqs { queue_url, region })
 }

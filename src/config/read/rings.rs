@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::super::cursor::Section;
-use super::super::{DeadLetterConfig, LetterPlace, SourceConfig, SourceKind};
+use super::super::{DeadLetterConfig, DeadLetterLocation, SourceConfig, SourceKind};
 use super::dead_letter::DeadLetter;
 use super::source;
 
@@ -16,7 +16,7 @@ pub(super) fn check(
     sources: &[source::Draft],
     dead_letter: Option<&DeadLetter>,
 ) {
-    let Some(DeadLetter { config: DeadLetterConfig::Letters { place, .. }, span }) = dead_letter
+    let Some(DeadLetter { config: DeadLetterConfig::Write { place, .. }, span }) = dead_letter
     else {
         return;
     };
@@ -25,7 +25,7 @@ pub(super) fn check(
         // Where nothing is written, letters have a place all the same.
         let span = span.clone().unwrap_or_else(|| draft.span.clone());
         match (&source.kind, place) {
-            (SourceKind::Sqs { .. }, LetterPlace::S3 { bucket, prefix })
+            (SourceKind::Sqs { .. }, DeadLetterLocation::S3 { bucket, prefix })
                 if reads(source, bucket, prefix) =>
             {
                 let text = "a [[source]] reads this bucket: where its notifications cover the prefix, each letter \
@@ -34,7 +34,7 @@ pub(super) fn check(
             }
             (
                 SourceKind::Sqs { queue_url: read, region: at },
-                LetterPlace::Sqs { queue_url, region },
+                DeadLetterLocation::Sqs { queue_url, region },
             ) if read == queue_url
                 || (region.as_ref() == Some(at) && read.path() == queue_url.path()) =>
             {
@@ -42,7 +42,7 @@ pub(super) fn check(
                             name another queue";
                 top.reader.mistake(span, text);
             }
-            (SourceKind::Directory(read), LetterPlace::Directory(letters))
+            (SourceKind::Directory(read), DeadLetterLocation::Directory(letters))
                 if is_below(letters, read) =>
             {
                 let text = "letters are written into the folder that a [[source]] reads: each would come back \

@@ -44,8 +44,8 @@ fn pem_without_line_ends_is_read_and_garbage_is_a_fact() {
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", ""),
         ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "something else"),
     ] {
-        let why = chain(text).certificates.remove(0).expect_err("garbage");
-        assert!(why.contains(reason), "{why}");
+        let error = chain(text).certificates.remove(0).expect_err("garbage");
+        assert!(error.contains(reason), "{error}");
     }
     assert_eq!(chain("no PEM at all"), Chain::default());
 }

@@ -7,7 +7,7 @@ fn agrees(text: &str) {
     let theirs = serde_json::from_str::<&serde_json::value::RawValue>(text);
     match parse(text.as_bytes()) {
         Ok(_) => assert!(theirs.is_ok(), "only we read {text:?}"),
-        Err(why) => assert!(theirs.is_err(), "only we refuse {text:?}: {why}"),
+        Err(error) => assert!(theirs.is_err(), "only we refuse {text:?}: {error}"),
     }
 }
 

@@ -94,7 +94,7 @@ fn enrichment(view: &View<'_>, redaction: &Redaction) -> Value {
 fn certificates(view: &View<'_>, found: &Found) -> Option<Value> {
     let all = found.chain.certificates.iter().map(|one| match one {
         Ok(certificate) => object(view, certificate).into(),
-        Err(why) => Object::default().set("x509_parse_error", why.as_str()).into(),
+        Err(error) => Object::default().set("x509_parse_error", error.as_str()).into(),
     });
     array(all.collect())
 }

@@ -68,7 +68,7 @@ fn enrichment(finding: &Finding) -> Value {
         .set("reason", finding.reason.as_str())
         .with(
             "because",
-            array(finding.because.iter().map(|why| Value::from(why.as_str())).collect()),
+            array(finding.because.iter().map(|error| Value::from(error.as_str())).collect()),
         )
         .set("references", Value::from(finding.rule.references));
     Object::default()

@@ -21,7 +21,7 @@ use self::activity::Activity;
 use super::format::View;
 use super::object::{Object, array};
 use super::posture::{self, Facts};
-use super::{CallOutcome, Lane, date, unmapped};
+use super::{CallOutcome, Channel, date, unmapped};
 use crate::config::OcsfVersion;
 
 const CLASS: u64 = 6003;
@@ -98,7 +98,7 @@ fn metadata(view: &View<'_>) -> Object {
     let profiles: Vec<_> = profiles.collect();
     let origin = event.origin.to_string();
     let labels = [
-        (event.lane == Lane::Inline).then(|| "lane:inline".to_owned()),
+        (event.lane == Channel::EventBridge).then(|| "lane:inline".to_owned()),
         is_old(view).then(|| format!("origin:{origin}")),
     ];
     let product = Object::default()

@@ -11,7 +11,7 @@ use proptest::strategy::ValueTree as _;
 use time::OffsetDateTime;
 
 use super::super::json::parse;
-use super::super::{Arrival, Event, Lane, render};
+use super::super::{Arrival, Channel, Event, render};
 use super::*;
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{EventOptions, OutputFormat};
@@ -135,7 +135,7 @@ fn records() -> impl Strategy<Value = String> {
 fn event(record: &str, keep_pem: bool) -> Event {
     let origin = Origin::Inline { message_id: "m".to_owned() };
     let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
+    let arrival = Arrival { origin, lane: Channel::EventBridge, seen, delivered: None };
     let record = Record { bytes: Bytes::from(record.to_owned()), index: 0, offset: 0 };
     let options = Arc::new(EventOptions { keep_pem, ..EventOptions::default() });
     Event::read_with(record, arrival, &options).expect("a record")

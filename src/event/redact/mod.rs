@@ -33,7 +33,7 @@ pub(super) struct Redaction {
     pub(super) path: String,
     /// The bytes that go, in the record as it came.
     pub(super) span: Range<usize>,
-    /// Why.
+    /// Error.
     pub(super) reason: Reason,
     /// SHA-256 of the text, hexadecimal; none for a private key.
     pub(super) sha256: Option<String>,

@@ -9,7 +9,7 @@ use time::macros::datetime;
 use super::*;
 use crate::cloudtrail::{Origin, Record};
 use crate::config::EventOptions;
-use crate::event::{Arrival, Event, Lane};
+use crate::event::{Arrival, Channel, Event};
 
 /// An upload by `identity`, read at 16:20:00.
 fn event(identity: &Value) -> Event {
@@ -19,7 +19,7 @@ fn event(identity: &Value) -> Event {
     let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
     let origin = Origin::Inline { message_id: "m".to_owned() };
     let seen = datetime!(2026-02-22 16:20:00 UTC);
-    let arrival = Arrival { origin, lane: Lane::Inline, seen, delivered: None };
+    let arrival = Arrival { origin, lane: Channel::EventBridge, seen, delivered: None };
     Event::read_with(record, arrival, &Arc::<EventOptions>::default()).expect("a record")
 }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::error::Code;
 
 const ANSWER: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
     <AssumeRoleResult><AssumedRoleUser><AssumedRoleId>AROAEXAMPLE:certrelay</AssumedRoleId>\
@@ -96,13 +97,13 @@ fn an_endpoint_of_our_own_contradicts_fips_and_dual_stack() {
     for config in [SdkConfig::builder().use_fips(true), SdkConfig::builder().use_dual_stack(true)] {
         let config = config.build();
         assert_eq!(refuse_contradictions(&config, &Aws::default()), Ok(()));
-        let why = refuse_contradictions(&config, &settings).expect_err("refused");
-        assert!(why.text.contains("s3_endpoint") && why.text.contains("AWS_USE_"), "{why}");
+        let error = refuse_contradictions(&config, &settings).expect_err("refused");
+        assert!(error.text.contains("s3_endpoint") && error.text.contains("AWS_USE_"), "{error}");
     }
 }
 
 #[test]
 fn a_bundle_without_a_certificate_is_refused() {
-    let why = trusting(aws_config::from_env(), b"not PEM".to_vec()).expect_err("refused");
-    assert_eq!(why.code, "ca_bundle");
+    let error = trusting(aws_config::from_env(), b"not PEM".to_vec()).expect_err("refused");
+    assert_eq!(error.code, Code::CaBundle);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 use super::walk::walk;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::store::{Ask, S3Store};
 
 /// Folders above `AWSLogs` that are looked through, at most so deep.
@@ -64,7 +64,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// The bucket cannot be listed, or holds no CloudTrail files there.
-pub(super) async fn plan(store: &S3Store, span: Span) -> Result<Plan, Why> {
+pub(super) async fn plan(store: &S3Store, span: Span) -> Result<Plan, Error> {
     let mut plan = Plan {
         span,
         trails: Vec::new(),
@@ -85,7 +85,7 @@ pub(super) async fn plan(store: &S3Store, span: Span) -> Result<Plan, Why> {
             "there are no CloudTrail files of such accounts and regions below s3://{}/{}",
             plan.span.bucket, plan.span.prefix
         );
-        return Err(Why::new("nothing_found", text));
+        return Err(Error::new(Code::NothingFound, text));
     }
     let (mut objects, mut bytes) = (0, 0);
     let pages = walk(store, &plan, None, async |listed| {
@@ -149,7 +149,7 @@ impl Plan {
         prefix: String,
         depth: usize,
         open: &mut Vec<(String, usize)>,
-    ) -> Result<(), Why> {
+    ) -> Result<(), Error> {
         let wanted =
             |list: &[String], name: &str| list.is_empty() || list.iter().any(|l| l == name);
         match level(&prefix) {
@@ -187,12 +187,12 @@ impl Plan {
         Ok(())
     }
 
-    async fn folders(&mut self, store: &S3Store, prefix: &str) -> Result<Vec<String>, Why> {
+    async fn folders(&mut self, store: &S3Store, prefix: &str) -> Result<Vec<String>, Error> {
         let (mut folders, mut page) = (Vec::new(), None::<String>);
         loop {
             let ask = Ask { prefix, folders: true, page: page.as_deref(), after: None };
             let listing = store.list(&self.span.bucket, ask).await;
-            let listing = listing.map_err(|cause| Why::new("list_failed", cause.text))?;
+            let listing = listing.map_err(|cause| Error::new(Code::ListFailed, cause.text))?;
             self.listed += 1;
             folders.extend(listing.folders);
             page = listing.next;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use super::plan::Span;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::pipeline::worklist::{Progress, Work};
 
 /// The file is written each time so many objects more are final, and at the end.
@@ -33,7 +33,7 @@ impl Resume {
     ///
     /// # Errors
     /// It cannot be read, or is about something else than `span`.
-    pub fn open(path: Option<PathBuf>, span: &Span) -> Result<Self, Why> {
+    pub fn open(path: Option<PathBuf>, span: &Span) -> Result<Self, Error> {
         let text = |time: time::OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
         let about = json!({
             "bucket": span.bucket, "prefix": span.prefix, "accounts": span.accounts,
@@ -56,7 +56,7 @@ impl Resume {
     }
 
     /// Beside and renamed: a crash leaves the old note or the new one.
-    fn write(&self) -> Result<(), Why> {
+    fn write(&self) -> Result<(), Error> {
         let (Some(path), Some(after)) = (&self.path, &self.after) else { return Ok(()) };
         let text = json!({"backfill": self.about, "after": after}).to_string();
         let mut beside = path.clone().into_os_string();
@@ -75,8 +75,8 @@ fn read(text: &str, about: &Value) -> Result<Option<String>, &'static str> {
     Ok(noted["after"].as_str().map(str::to_owned))
 }
 
-fn failed(path: &std::path::Path, cause: &str) -> Why {
-    Why::new("resume_file", format!("the resume file {}: {cause}", path.display()))
+fn failed(path: &std::path::Path, cause: &str) -> Error {
+    Error::new(Code::ResumeFile, format!("the resume file {}: {cause}", path.display()))
 }
 
 /// What is listed and what of it has ended.
@@ -129,20 +129,20 @@ impl Notes {
         }
         if inner.unwritten >= EVERY {
             inner.unwritten = 0;
-            if let Err(why) = inner.resume.write() {
-                tracing::warn!(code = why.code, "{why}");
+            if let Err(error) = inner.resume.write() {
+                tracing::warn!(code = error.code.as_str(), "{error}");
             }
         }
     }
 
     /// Writes what is not written yet.
-    pub(super) fn flush(&self) -> Result<(), Why> {
+    pub(super) fn flush(&self) -> Result<(), Error> {
         self.inner().resume.write()
     }
 }
 
 impl Progress for Notes {
-    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Why>> {
+    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Error>> {
         Self::done(self, &work.place);
         Box::pin(async { Ok(()) })
     }

@@ -4,7 +4,7 @@ use time::macros::format_description;
 use time::{Date, PrimitiveDateTime, UtcOffset};
 
 use super::plan::{Plan, Span, Trail};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::store::{Ask, Listed, S3Store};
 
 /// Calls `each` for every object in range whose key comes after `after`; answers the LIST calls made.
@@ -15,8 +15,8 @@ pub(super) async fn walk(
     store: &S3Store,
     plan: &Plan,
     after: Option<String>,
-    mut each: impl AsyncFnMut(Listed) -> Result<(), Why>,
-) -> Result<u64, Why> {
+    mut each: impl AsyncFnMut(Listed) -> Result<(), Error>,
+) -> Result<u64, Error> {
     let mut calls = 0;
     for trail in &plan.trails {
         let Some(start) = start(trail, &plan.span, after.as_deref()) else { continue };
@@ -29,7 +29,7 @@ pub(super) async fn walk(
                 folders: false,
             };
             let listing = store.list(&plan.span.bucket, ask).await;
-            let listing = listing.map_err(|cause| Why::new("list_failed", cause.text))?;
+            let listing = listing.map_err(|cause| Error::new(Code::ListFailed, cause.text))?;
             calls += 1;
             for listed in listing.objects {
                 match place(&listed.key[trail.root.len()..], &plan.span) {

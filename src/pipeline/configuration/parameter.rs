@@ -1,7 +1,6 @@
 //! Parameter Store: the one call that reads a parameter. It is signed and sent here, because Systems Manager's SDK has as
 //! many lines as the one for S3, the largest of the tree, and this is all that we want of it.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -16,7 +15,7 @@ use serde_json::json;
 use url::Url;
 
 use super::super::aws::ca_bundle;
-use crate::outcome::{Why, causes};
+use crate::error::{Code, Error, causes};
 
 /// Another endpoint: the first of the settings that may name one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_SSM";
@@ -63,8 +62,8 @@ struct Fault {
 ///
 /// # Errors
 /// AWS does not give it, with its code and request id; or there are no region or credentials to ask with.
-pub(super) async fn read(aws: &SdkConfig, name: &str) -> Result<String, Why> {
-    let failed = |text: String| Why::new("configuration_unreadable", text);
+pub(super) async fn read(aws: &SdkConfig, name: &str) -> Result<String, Error> {
+    let failed = |text: String| Error::new(Code::ConfigurationUnreadable, text);
     let region = aws.region().map(ToString::to_string).ok_or_else(|| {
         failed("no region to look for the parameter in: set AWS_REGION, or name its ARN".to_owned())
     })?;
@@ -135,7 +134,7 @@ fn host(region: &str, fips: bool, dual: bool) -> Result<String, String> {
     Ok(format!("ssm{}.{region}.{suffix}", if fips { "-fips" } else { "" }))
 }
 
-fn client() -> Result<Client, Why> {
+fn client() -> Result<Client, Error> {
     let mut builder = Client::builder()
         .user_agent(concat!("certrelay/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the signature elsewhere.
@@ -143,13 +142,13 @@ fn client() -> Result<Client, Why> {
         .timeout(TIMEOUT);
     if let Some(pem) = ca_bundle()? {
         let trusted = Certificate::from_pem_bundle(&pem).map_err(|fault| {
-            Why::new("ca_bundle", format!("AWS_CA_BUNDLE cannot be used: {fault}"))
+            Error::new(Code::CaBundle, format!("AWS_CA_BUNDLE cannot be used: {fault}"))
         })?;
         builder = builder.tls_certs_only(trusted);
     }
-    builder
-        .build()
-        .map_err(|fault| Why::new("configuration_unreadable", format!("no HTTP client: {fault:?}")))
+    builder.build().map_err(|fault| {
+        Error::new(Code::ConfigurationUnreadable, format!("no HTTP client: {fault:?}"))
+    })
 }
 
 /// One try.
@@ -222,7 +221,7 @@ fn signed(
     region: &str,
     credentials: &Credentials,
     body: &str,
-) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
     let identity = credentials.clone().into();
     let params = v4::SigningParams::builder()
         .identity(&identity)

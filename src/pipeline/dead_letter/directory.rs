@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 
-use super::{DeadLetter, Letter};
-use crate::outcome::Why;
+use super::{DeadLetter, DeadLetterWriter};
+use crate::error::{Code, Error};
 
 /// A folder of letters.
 #[derive(Debug, Clone)]
-pub struct DirectoryDeadLetter {
+pub struct DeadLetterDirectory {
     path: PathBuf,
 }
 
-impl DirectoryDeadLetter {
+impl DeadLetterDirectory {
     /// Letters below `path`, which is created with the first one.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
@@ -22,21 +22,21 @@ impl DirectoryDeadLetter {
     }
 }
 
-impl DeadLetter for DirectoryDeadLetter {
-    fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>> {
+impl DeadLetterWriter for DeadLetterDirectory {
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
         let folder = self.path.clone();
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || write(&folder, &letter)).await;
             written.unwrap_or_else(|cause| Err(std::io::Error::other(cause))).map_err(|cause| {
                 let place = self.path.display();
-                Why::new("dead_letter_failed", format!("dead letter folder {place}: {cause}"))
+                Error::new(Code::DeadLetterFailed, format!("dead letter folder {place}: {cause}"))
             })
         })
     }
 }
 
 /// Writes beside, syncs, renames: a crash leaves the old state or the new one.
-fn write(folder: &Path, letter: &Letter) -> std::io::Result<()> {
+fn write(folder: &Path, letter: &DeadLetter) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut text = serde_json::to_vec_pretty(&letter.body)?;
     text.push(b'\n');
@@ -71,12 +71,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         // Where the letter would be, so that the last step fails.
         std::fs::create_dir(folder.path().join("object-1.json")).expect("a folder");
-        let letters = DirectoryDeadLetter::new(folder.path().to_owned());
+        let letters = DeadLetterDirectory::new(folder.path().to_owned());
         let name = "object-1".to_owned();
         let body = json!({"kind": "object"});
-        let letter = Letter { kind: "object", name, code: "x", day: date!(2026 - 03 - 01), body };
-        let why = letters.put(letter).await.expect_err("it cannot be kept");
-        assert_eq!(why.code, "dead_letter_failed");
+        let letter = DeadLetter {
+            kind: "object",
+            name,
+            code: Code::CorruptGzip,
+            day: date!(2026 - 03 - 01),
+            body,
+        };
+        let error = letters.put(letter).await.expect_err("it cannot be kept");
+        assert_eq!(error.code, Code::DeadLetterFailed);
         assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 1);
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{DeadLetter, Letter};
-use crate::outcome::Why;
+use super::{DeadLetter, DeadLetterWriter};
+use crate::error::{Code, Error};
 use crate::store::S3Store;
 
 /// A prefix of letters. Encryption and retention are the bucket's.
-pub struct S3DeadLetter {
+pub struct DeadLetterBucket {
     store: Arc<S3Store>,
     bucket: String,
     prefix: String,
 }
 
-impl S3DeadLetter {
+impl DeadLetterBucket {
     /// Letters below `prefix`, which is empty or ends in `/`.
     #[must_use]
     pub fn new(store: Arc<S3Store>, bucket: String, prefix: String) -> Self {
@@ -23,15 +23,15 @@ impl S3DeadLetter {
     }
 }
 
-impl DeadLetter for S3DeadLetter {
-    fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>> {
+impl DeadLetterWriter for DeadLetterBucket {
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
         let (year, month, day) = letter.day.to_calendar_date();
         let day = format!("{year:04}/{:02}/{day:02}", u8::from(month));
         let key = format!("{}{day}/{}.json", self.prefix, letter.name);
         Box::pin(async move {
             let text = letter.body.to_string().into();
             let put = self.store.put(&self.bucket, &key, text).await;
-            put.map_err(|cause| Why::new("dead_letter_failed", cause.text))
+            put.map_err(|cause| Error::new(Code::DeadLetterFailed, cause.text))
         })
     }
 }

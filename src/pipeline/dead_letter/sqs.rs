@@ -3,19 +3,19 @@
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{DeadLetter, Letter};
-use crate::outcome::Why;
+use super::{DeadLetter, DeadLetterWriter};
+use crate::error::{Code, Error};
 use crate::queue::{MAX_BODY, SqsQueue};
 
 /// What a letter can do without, because it also refers to where that is.
 const BYTES: [&str; 3] = ["body", "bytes", "record"];
 
 /// A queue of letters.
-pub struct SqsDeadLetter {
+pub struct DeadLetterQueue {
     queue: SqsQueue,
 }
 
-impl SqsDeadLetter {
+impl DeadLetterQueue {
     /// Letters sent to `queue`.
     #[must_use]
     pub fn new(queue: SqsQueue) -> Self {
@@ -23,10 +23,10 @@ impl SqsDeadLetter {
     }
 }
 
-impl DeadLetter for SqsDeadLetter {
-    fn put(&self, letter: Letter) -> BoxFuture<'_, Result<(), Why>> {
+impl DeadLetterWriter for DeadLetterQueue {
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let failed = |text| Why::new("dead_letter_failed", text);
+            let failed = |text| Error::new(Code::DeadLetterFailed, text);
             let text = bounded(letter.body, MAX_BODY).map_err(failed)?;
             self.queue.send(&text).await.map_err(|cause| failed(cause.text))
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::pipeline::worklist::{Progress, Work};
 use crate::store::{Ask, Location, ObjectRef, S3Store, Store};
 use crate::telemetry::escape;
@@ -16,7 +16,7 @@ const MAX_LETTER: usize = 16 << 20;
 
 /// What the operator names on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LetterSource {
+pub enum DeadLetterSource {
     /// One letter, or a folder of them.
     Path(PathBuf),
     /// All objects below a prefix.
@@ -28,7 +28,7 @@ pub enum LetterSource {
     },
 }
 
-impl LetterSource {
+impl DeadLetterSource {
     /// `s3://bucket/prefix`, or a path.
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -51,28 +51,28 @@ pub(super) struct Drawer {
 impl Drawer {
     /// Lists `places`, in order of their names.
     pub(super) async fn open(
-        places: &[LetterSource],
+        places: &[DeadLetterSource],
         store: Option<Arc<S3Store>>,
-    ) -> Result<Self, Why> {
+    ) -> Result<Self, Error> {
         let mut letters = Vec::new();
         for place in places {
             match (place, &store) {
-                (LetterSource::Path(path), _) if path.is_dir() => {
+                (DeadLetterSource::Path(path), _) if path.is_dir() => {
                     letters.extend(in_folder(path)?);
                 }
-                (LetterSource::Path(path), _) => {
+                (DeadLetterSource::Path(path), _) => {
                     std::fs::metadata(path).map_err(|cause| unlisted_path(path, &cause))?;
                     letters.push(path.display().to_string());
                 }
-                (LetterSource::S3 { bucket, prefix }, Some(store)) => {
+                (DeadLetterSource::S3 { bucket, prefix }, Some(store)) => {
                     letters.extend(in_bucket(store, bucket, prefix).await?);
                 }
-                (LetterSource::S3 { .. }, None) => {}
+                (DeadLetterSource::S3 { .. }, None) => {}
             }
         }
         if letters.is_empty() {
             let text = "there is no letter at the places named; letters are `.json` files";
-            return Err(Why::new("no_letter", text));
+            return Err(Error::new(Code::NoDeadLetters, text));
         }
         Ok(Self { letters, store })
     }
@@ -82,7 +82,7 @@ impl Drawer {
     }
 
     /// The letter's text.
-    pub(super) async fn read(&self, place: &str) -> Result<String, Why> {
+    pub(super) async fn read(&self, place: &str) -> Result<String, Error> {
         let bytes = match (in_s3(place), &self.store) {
             (Some((bucket, key)), Some(store)) => fetch(store, bucket, key).await?,
             _ => tokio::fs::read(place).await.map_err(|cause| unread(&cause.to_string()))?,
@@ -92,7 +92,7 @@ impl Drawer {
 }
 
 impl Progress for Drawer {
-    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Why>> {
+    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let removed = match (in_s3(&work.place), &self.store) {
                 (Some((bucket, key)), Some(store)) => {
@@ -102,7 +102,7 @@ impl Progress for Drawer {
             };
             removed.map_err(|cause| {
                 let text = format!("delivered, but the letter cannot be removed: {cause}");
-                Why::new("letter_not_removed", text)
+                Error::new(Code::DeadLetterNotDeleted, text)
             })?;
             tracing::info!(letter = %escape(&work.place), "final; the letter is removed");
             Ok(())
@@ -120,7 +120,7 @@ fn in_s3(place: &str) -> Option<(&str, &str)> {
 
 /// The letters below a folder, a copy of those in S3 lies in folders by day. What is hidden, as half-written
 /// letters are, is left alone; links to folders are not followed.
-fn in_folder(root: &Path) -> Result<Vec<String>, Why> {
+fn in_folder(root: &Path) -> Result<Vec<String>, Error> {
     let (mut letters, mut folders) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         let unlisted = |cause| unlisted_path(&folder, &cause);
@@ -141,7 +141,7 @@ fn in_folder(root: &Path) -> Result<Vec<String>, Why> {
     Ok(letters)
 }
 
-async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<String>, Why> {
+async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<String>, Error> {
     let (mut letters, mut page) = (Vec::new(), None::<String>);
     loop {
         let ask = Ask { prefix, page: page.as_deref(), ..Ask::default() };
@@ -156,7 +156,7 @@ async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<St
     }
 }
 
-async fn fetch(store: &S3Store, bucket: &str, key: &str) -> Result<Vec<u8>, Why> {
+async fn fetch(store: &S3Store, bucket: &str, key: &str) -> Result<Vec<u8>, Error> {
     let location = Location::S3 { bucket: bucket.to_owned(), key: key.to_owned(), version: None };
     let object = ObjectRef { location, region: None, size: None, etag: None };
     let mut body = store.open(&object, None).await.map_err(|cause| unread(&cause.text))?;
@@ -170,14 +170,14 @@ async fn fetch(store: &S3Store, bucket: &str, key: &str) -> Result<Vec<u8>, Why>
     Ok(bytes)
 }
 
-fn unlisted_path(path: &Path, cause: &std::io::Error) -> Why {
+fn unlisted_path(path: &Path, cause: &std::io::Error) -> Error {
     unlisted(&format!("{}: {cause}", escape(&path.display().to_string())))
 }
 
-fn unlisted(cause: &str) -> Why {
-    Why::new("letters_not_listed", format!("the dead letters cannot be listed: {cause}"))
+fn unlisted(cause: &str) -> Error {
+    Error::new(Code::DeadLettersNotListed, format!("the dead letters cannot be listed: {cause}"))
 }
 
-fn unread(cause: &str) -> Why {
-    Why::new("letter_not_read", format!("the letter cannot be read: {cause}"))
+fn unread(cause: &str) -> Error {
+    Error::new(Code::DeadLetterUnreadable, format!("the letter cannot be read: {cause}"))
 }

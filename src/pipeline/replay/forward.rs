@@ -9,9 +9,9 @@ use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use super::letter::{Members, reference, unreadable};
-use crate::cloudtrail::{Found, Record};
-use crate::event::{Arrival, Lane, instant};
-use crate::outcome::{Verdict, Why};
+use crate::cloudtrail::{Decoded, Record};
+use crate::error::{Code, Disposition, Error};
+use crate::event::{Arrival, Channel, instant};
 use crate::pipeline::account::Account;
 use crate::pipeline::decode::Hold;
 use crate::pipeline::deliver::{self, Batch, Carrier};
@@ -26,10 +26,10 @@ pub(in crate::pipeline) async fn forward(
     source: &RunningSource,
     body: &str,
     place: &mut Place,
-) -> Verdict {
+) -> Disposition {
     let members = match Members::read(body) {
         Ok(members) => members,
-        Err(why) => return Verdict::Retry(why),
+        Err(error) => return Disposition::Retry(error),
     };
     if let Some(record) = &members.record {
         return owed(wire, &members, record.clone(), place).await;
@@ -42,7 +42,7 @@ pub(in crate::pipeline) async fn forward(
             let object = reference(location);
             object::process_only(wire, source, &object, Some(members.index), place).await
         }
-        None => Verdict::Retry(unreadable("it holds no record and names no object")),
+        None => Disposition::Retry(unreadable("it holds no record and names no object")),
     }
 }
 
@@ -54,21 +54,26 @@ fn kept_bytes(members: &Members) -> Option<Bytes> {
 }
 
 /// An event and the sinks that it is still owed to; routes were asked when it was read first.
-async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut Place) -> Verdict {
+async fn owed(
+    wire: &Arc<Wire>,
+    members: &Members,
+    record: String,
+    place: &mut Place,
+) -> Disposition {
     let Some(origin) = members.origin() else {
-        return Verdict::Retry(unreadable("it does not say where its event is from"));
+        return Disposition::Retry(unreadable("it does not say where its event is from"));
     };
     if members.sinks.is_empty() {
-        return Verdict::Retry(unreadable("it names no sink that is owed its event"));
+        return Disposition::Retry(unreadable("it names no sink that is owed its event"));
     }
     let lane = match members.lane.as_deref() {
-        Some("inline") => Lane::Inline,
-        _ => Lane::File,
+        Some("inline") => Channel::EventBridge,
+        _ => Channel::S3,
     };
     let delivered = members.delivered.as_deref();
     let delivered = delivered.and_then(instant);
     let Some(mut reservation) = wire.gates.reserve(None, false).await else {
-        return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
+        return Disposition::Retry(Error::new(Code::Stopping, "the memory gate is closed"));
     };
     reservation.shrink(record.len());
     let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
@@ -78,7 +83,7 @@ async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut P
             event.file_sha256.clone_from(&members.file_sha256);
             event
         }
-        Err(bad) => return Verdict::Retry(unreadable(&bad.reason)),
+        Err(bad) => return Disposition::Retry(unreadable(&bad.reason)),
     };
     let event = match &members.event_id {
         Some(id) if *id != event.id => event.known_as(id.clone()),
@@ -87,7 +92,7 @@ async fn owed(wire: &Arc<Wire>, members: &Members, record: String, place: &mut P
     place.leave_work();
     match deliver::hand_over_to(wire, event, &members.sinks, place.keep(reservation)) {
         Ok(handed) => handed.outcomes(wire, place).await,
-        Err(sink) => Verdict::Retry(unreadable(&format!("there is no [sink.{sink}] any more"))),
+        Err(sink) => Disposition::Retry(unreadable(&format!("there is no [sink.{sink}] any more"))),
     }
 }
 
@@ -97,12 +102,12 @@ async fn kept_record(
     members: &Members,
     bytes: Bytes,
     place: &mut Place,
-) -> Verdict {
+) -> Disposition {
     let Some(location) = members.location() else {
-        return Verdict::Retry(unreadable("it does not say where its record is from"));
+        return Disposition::Retry(unreadable("it does not say where its record is from"));
     };
     let Some(reservation) = wire.gates.reserve(Some(bytes.len() as u64), false).await else {
-        return Verdict::Retry(Why::new("stopping", "the memory gate is closed"));
+        return Disposition::Retry(Error::new(Code::Stopping, "the memory gate is closed"));
     };
     let chunks = [Bytes::from_static(b"{\"Records\":["), bytes, Bytes::from_static(b"]}")];
     let body = Body {
@@ -114,7 +119,9 @@ async fn kept_record(
     };
     let verified = match wire.stage.read(body, Hold::new(usize::MAX, 0)).await {
         Ok(verified) => verified,
-        Err(fault) => return Verdict::Retry(Why::new("still_dead", format!("{fault:?}"))),
+        Err(fault) => {
+            return Disposition::Retry(Error::new(Code::StillRejected, format!("{fault:?}")));
+        }
     };
     place.leave_work();
     let mut account = Account::default();
@@ -124,18 +131,18 @@ async fn kept_record(
     let carrier = Carrier::Object(&object, "");
     let batch = Batch { found, delivered: None, file_sha256: members.file_sha256.clone(), carrier };
     let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
-    account.commit(wire, Lane::File);
+    account.commit(wire, Channel::S3);
     handed.outcomes(wire, place).await
 }
 
 /// The record as it was in its own file, so that it is known by the same name.
-fn in_place(found: Found, members: &Members) -> Found {
+fn in_place(found: Decoded, members: &Members) -> Decoded {
     let (index, offset) = (members.index, members.offset);
     match found {
-        Found::Record(record) => Found::Record(Record { index, offset, ..record }),
-        Found::Bad(mut bad) => {
+        Decoded::Record(record) => Decoded::Record(Record { index, offset, ..record }),
+        Decoded::Invalid(mut bad) => {
             (bad.index, bad.offset) = (index, offset);
-            Found::Bad(bad)
+            Decoded::Invalid(bad)
         }
     }
 }

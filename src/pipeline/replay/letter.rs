@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::cloudtrail::Origin;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::pipeline::dead_letter::SCHEMA_VERSION;
 use crate::store::{Location, ObjectRef, notification};
 
@@ -22,7 +22,7 @@ pub(super) enum Content {
     /// A notification about the object; for a file its path.
     Object { location: Location, body: String },
     /// The letter itself: a record or an event.
-    Letter { location: Option<Location>, body: String },
+    DeadLetter { location: Option<Location>, body: String },
 }
 
 /// Members of letters. Others are for people.
@@ -60,7 +60,7 @@ struct At {
 }
 
 impl Members {
-    pub(super) fn read(text: &str) -> Result<Self, Why> {
+    pub(super) fn read(text: &str) -> Result<Self, Error> {
         let members: Self = serde_json::from_str(text).map_err(|cause| {
             let place = format!("line {}, column {}", cause.line(), cause.column());
             unreadable(&format!("it is no dead letter of certrelay ({place})"))
@@ -97,7 +97,7 @@ impl Members {
 }
 
 /// Understands a letter, as far as is needed to find its source.
-pub(super) fn parse(text: &str) -> Result<Read, Why> {
+pub(super) fn parse(text: &str) -> Result<Read, Error> {
     let members = Members::read(text)?;
     let location = members.location();
     let content = match members.kind.as_str() {
@@ -118,7 +118,7 @@ pub(super) fn parse(text: &str) -> Result<Read, Why> {
             };
             Content::Object { location, body: body.unwrap_or_default() }
         }
-        "record" | "event" => Content::Letter { location, body: text.to_owned() },
+        "record" | "event" => Content::DeadLetter { location, body: text.to_owned() },
         other => return Err(unreadable(&format!("its kind {other:?} is not known"))),
     };
     Ok(Read { name: members.name, content })
@@ -129,6 +129,6 @@ pub(super) fn reference(location: Location) -> ObjectRef {
     ObjectRef { location, region: None, size: None, etag: None }
 }
 
-pub(super) fn unreadable(cause: &str) -> Why {
-    Why::new("letter_not_read", format!("the letter cannot be replayed: {cause}"))
+pub(super) fn unreadable(cause: &str) -> Error {
+    Error::new(Code::DeadLetterUnreadable, format!("the letter cannot be replayed: {cause}"))
 }

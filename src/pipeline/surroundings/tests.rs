@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::error::Code;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const REPORT: &str = include_str!("../../../examples/credential-reports/111122223333.csv");
@@ -17,7 +18,7 @@ const BOB: &str = "arn:aws:iam::111122223333:user/bob";
 
 struct World {
     folder: TempDir,
-    surroundings: Arc<Surroundings>,
+    surroundings: Arc<Enrichment>,
     metrics: Arc<Metrics>,
 }
 
@@ -27,10 +28,10 @@ impl World {
         std::fs::create_dir(folder.path().join("reports")).expect("a folder");
         let at =
             |name: &str| Refreshed { place: Place::Local(folder.path().join(name)), refresh: HOUR };
-        let surroundings = Surroundings {
+        let surroundings = Enrichment {
             accounts: Some(at("accounts.csv")),
             posture: Some(at("reports")),
-            ..Surroundings::default()
+            ..Enrichment::default()
         };
         Self { folder, surroundings: Arc::new(surroundings), metrics: Arc::new(Metrics::new()) }
     }
@@ -51,7 +52,7 @@ impl World {
     }
 
     fn errors(&self, code: &str) -> u64 {
-        self.metrics.context_errors.get_or_create(&ByReason::new(code)).get()
+        self.metrics.enrichment_errors.get_or_create(&ByReason::new(code)).get()
     }
 }
 
@@ -59,16 +60,19 @@ impl World {
 async fn at_start_a_table_with_a_mistake_keeps_us_and_a_report_never_does() {
     let world = World::new();
     let first = async || world.surroundings.read_first(&world.metrics).await;
-    assert_eq!(first().await.map_err(|why| why.code), Err("accounts_unreadable"));
+    assert_eq!(first().await.map_err(|error| error.code), Err(Code::AccountsUnreadable));
     world.write("accounts.csv", "id,name\n111122223333,shop\n1,short\n");
-    let why = first().await.expect_err("a mistake");
-    assert_eq!(why.code, "accounts_mistakes");
-    assert!(why.text.contains("accounts.csv:3: `id`"), "{why}");
+    let error = first().await.expect_err("a mistake");
+    assert_eq!(error.code, Code::AccountsInvalid);
+    assert!(error.text.contains("accounts.csv:3: `id`"), "{error}");
     world.write("accounts.csv", "id,name\n111122223333,shop\n");
     world.write("reports/a.csv", "no\nreport\n");
     assert_eq!(first().await, Ok(()));
     assert_eq!(world.name_of_account().as_deref(), Some("shop"));
-    assert_eq!((world.errors("report_unreadable"), world.knows_bob()), (1, false));
+    assert_eq!(
+        (world.errors(Code::CredentialReportUnreadable.as_str()), world.knows_bob()),
+        (1, false)
+    );
 }
 
 #[tokio::test]
@@ -78,14 +82,20 @@ async fn what_was_known_before_stays_when_something_cannot_be_read() {
     let report = world.write("reports/a.csv", REPORT);
     world.write("reports/readme.txt", "not looked at");
     world.surroundings.read_first(&world.metrics).await.expect("read");
-    assert!(world.knows_bob() && world.errors("report_unreadable") == 0);
+    assert!(world.knows_bob() && world.errors(Code::CredentialReportUnreadable.as_str()) == 0);
 
     world.write("accounts.csv", "id,name\n1,short\n");
     world.write("reports/a.csv", "damaged");
     world.surroundings.refresh_accounts(&world.metrics).await;
     world.surroundings.refresh_reports(&world.metrics).await;
     assert_eq!((world.name_of_account().as_deref(), world.knows_bob()), (Some("shop"), true));
-    assert_eq!((world.errors("accounts_mistakes"), world.errors("report_unreadable")), (1, 1));
+    assert_eq!(
+        (
+            world.errors(Code::AccountsInvalid.as_str()),
+            world.errors(Code::CredentialReportUnreadable.as_str())
+        ),
+        (1, 1)
+    );
 
     // Taken away is not damaged: what nobody says any more is not known any more.
     std::fs::remove_file(report).expect("removed");
@@ -134,10 +144,10 @@ async fn a_start_waits_fifteen_seconds_for_reports_then_goes_on_and_asks_again_a
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let place = Place::S3 { bucket: "reports".to_owned(), key: String::new() };
-    let surroundings = Arc::new(Surroundings {
+    let surroundings = Arc::new(Enrichment {
         posture: Some(Refreshed { place, refresh: HOUR }),
         s3: Some(Arc::new(silent_s3(&endpoint))),
-        ..Surroundings::default()
+        ..Enrichment::default()
     });
     let metrics = Arc::new(Metrics::new());
 

@@ -1,6 +1,7 @@
 //! The list as the pipeline uses it: received, released, deleted, ended.
 
 use super::*;
+use crate::error::Code;
 
 /// Remembers what it heard; can refuse to note an end.
 #[derive(Default)]
@@ -11,11 +12,11 @@ struct Heard {
 }
 
 impl Progress for Heard {
-    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Why>> {
+    fn done<'a>(&'a self, work: &'a Work) -> BoxFuture<'a, Result<(), Error>> {
         let refuse = self.refuse;
         Box::pin(async move {
             if refuse {
-                return Err(Why::new("refused", "it cannot be noted"));
+                return Err(Error::new(Code::ResumeFile, "it cannot be noted"));
             }
             self.done.lock().unwrap().push(work.place.clone());
             Ok(())
@@ -31,16 +32,16 @@ fn work(place: &str) -> Work {
     Work { id: place.into(), body: "body".into(), place: place.into() }
 }
 
-async fn list(attempts: u32, places: &[&str], refuse: bool) -> (Arc<Worklist>, Arc<Heard>) {
+async fn list(attempts: u32, places: &[&str], refuse: bool) -> (Arc<JobQueue>, Arc<Heard>) {
     let heard = Arc::new(Heard { refuse, ..Heard::default() });
-    let (list, sender) = Worklist::new("list".into(), attempts, Arc::clone(&heard) as _);
+    let (list, sender) = JobQueue::new("list".into(), attempts, Arc::clone(&heard) as _);
     for place in places {
         sender.send(work(place)).await.expect("room");
     }
     (list, heard)
 }
 
-async fn receive(list: &Worklist) -> Vec<(String, u32, Handle)> {
+async fn receive(list: &JobQueue) -> Vec<(String, u32, Handle)> {
     let messages = list.receive(10).await.expect("a list does not fail").into_iter();
     messages.map(|one| (one.id, one.receive_count, one.receipt.handle())).collect()
 }

@@ -1,6 +1,7 @@
 //! The folder queue on a paused clock and real files.
 
 use super::*;
+use crate::error::Code;
 
 const VISIBILITY: Duration = Duration::from_secs(60);
 
@@ -170,9 +171,9 @@ async fn a_file_rewritten_while_it_is_leased_is_offered_again_after_its_delete()
 async fn a_folder_that_is_not_there_is_an_error_that_names_it() {
     let folder = folder(&[]);
     let queue = DirectoryQueue::new(&folder.root.path().join("no"), VISIBILITY);
-    let why = queue.receive(1).await.expect_err("missing");
-    assert_eq!(why.code, "directory_unreadable");
-    assert!(why.text.contains("/no"), "{why}");
+    let error = queue.receive(1).await.expect_err("missing");
+    assert_eq!(error.code, Code::DirectoryUnreadable);
+    assert!(error.text.contains("/no"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

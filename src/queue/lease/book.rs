@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::LeaseSettings;
+use super::VisibilitySettings;
 use crate::queue::{Handle, MAX_BATCH};
 
 /// A renewal needs time to arrive, and SQS refuses, not shortens, what would pass its cap.
@@ -44,7 +44,7 @@ struct Held {
 }
 
 pub(super) struct Book {
-    settings: LeaseSettings,
+    settings: VisibilitySettings,
     held: BTreeMap<u64, Held>,
     /// When each lease is next looked at, soonest first.
     dates: BTreeSet<(Instant, u64)>,
@@ -54,7 +54,7 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(mut settings: LeaseSettings) -> Self {
+    pub(super) fn new(mut settings: VisibilitySettings) -> Self {
         // A margin beyond half the lease would renew what was only just renewed.
         settings.renew_before = settings.renew_before.min(settings.visibility / 2);
         Self { settings, held: BTreeMap::new(), dates: BTreeSet::new(), next_id: 0, waking: None }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::error::Code;
 use crate::queue::{EntryError, MAX_BATCH, Message};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -14,14 +15,14 @@ type Call = (Instant, Vec<(String, u64)>);
 /// Answers renewals from a script, all well once that is used up; remembers each call.
 #[derive(Default)]
 struct ScriptedQueue {
-    answers: Mutex<VecDeque<Result<Vec<Entry>, Why>>>,
+    answers: Mutex<VecDeque<Result<Vec<Entry>, Error>>>,
     calls: Mutex<Vec<Call>>,
     silent: std::sync::atomic::AtomicBool,
     slow: Duration,
 }
 
 impl ScriptedQueue {
-    fn answering(answers: impl IntoIterator<Item = Result<Vec<Entry>, Why>>) -> Arc<Self> {
+    fn answering(answers: impl IntoIterator<Item = Result<Vec<Entry>, Error>>) -> Arc<Self> {
         Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
     }
 
@@ -31,13 +32,13 @@ impl ScriptedQueue {
 }
 
 impl Queue for ScriptedQueue {
-    fn receive(&self, _max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, _max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async { Ok(Vec::new()) })
     }
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         let seen = batch.iter().map(|(h, time)| (h.to_string(), time.as_secs())).collect();
         self.calls.lock().unwrap().push((Instant::now(), seen));
         let answer = self.answers.lock().unwrap().pop_front();
@@ -50,7 +51,7 @@ impl Queue for ScriptedQueue {
             answer.unwrap_or_else(|| Ok(vec![Ok(()); batch.len()]))
         })
     }
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move { Ok(vec![Ok(()); batch.len()]) })
     }
     fn name(&self) -> &str {
@@ -59,30 +60,30 @@ impl Queue for ScriptedQueue {
 }
 
 struct World {
-    keeper: LeaseKeeper,
+    keeper: VisibilityExtender,
     stop: CancellationToken,
     driver: tokio::task::JoinSet<()>,
 }
 
-fn settings() -> LeaseSettings {
-    LeaseSettings { visibility: MINUTE, renew_before: 20 * SECOND, cap: 12 * 60 * MINUTE }
+fn settings() -> VisibilitySettings {
+    VisibilitySettings { visibility: MINUTE, renew_before: 20 * SECOND, cap: 12 * 60 * MINUTE }
 }
 
-fn world(queue: &Arc<ScriptedQueue>, settings: LeaseSettings) -> World {
+fn world(queue: &Arc<ScriptedQueue>, settings: VisibilitySettings) -> World {
     let stop = CancellationToken::new();
     let (keeper, driver) =
-        LeaseKeeper::new(Arc::clone(queue) as Arc<dyn Queue>, settings, stop.clone());
+        VisibilityExtender::new(Arc::clone(queue) as Arc<dyn Queue>, settings, stop.clone());
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(driver);
     World { keeper, stop, driver: tasks }
 }
 
 fn transient() -> EntryError {
-    EntryError::Transient(Why::new("sqs_throttled", "slow down"))
+    EntryError::Transient(Error::new(Code::SqsThrottled, "slow down"))
 }
 
 fn gone() -> EntryError {
-    EntryError::Lost(Why::new("lease_lost", "ReceiptHandleIsInvalid"))
+    EntryError::Lost(Error::new(Code::LeaseLost, "ReceiptHandleIsInvalid"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,10 +133,10 @@ async fn dropping_a_lease_stops_its_renewal_at_once() {
 #[tokio::test(start_paused = true)]
 async fn transient_failures_of_a_call_or_an_entry_do_not_lose_a_lease() {
     let queue = ScriptedQueue::answering([
-        Err(Why::new("sqs_timeout", "no answer")),
+        Err(Error::new(Code::SqsTimeout, "no answer")),
         Ok(vec![Err(transient())]),
         Ok(vec![]),
-        Err(Why::new("sqs_access_denied", "403")),
+        Err(Error::new(Code::SqsAccessDenied, "403")),
     ]);
     let world = world(&queue, settings());
     let start = Instant::now();
@@ -149,7 +150,7 @@ async fn transient_failures_of_a_call_or_an_entry_do_not_lose_a_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_no_renewal_reached_in_time_is_lost() {
-    let queue = ScriptedQueue::answering((0..100).map(|_| Err(Why::new("sqs_timeout", "no"))));
+    let queue = ScriptedQueue::answering((0..100).map(|_| Err(Error::new(Code::SqsTimeout, "no"))));
     let mut world = world(&queue, settings());
     let start = Instant::now();
     let lease = world.keeper.hold("a".into(), start);
@@ -190,7 +191,7 @@ async fn only_the_entry_that_the_queue_calls_gone_is_lost() {
 async fn no_renewal_reaches_beyond_the_cap_and_then_the_lease_ends() {
     let queue = ScriptedQueue::answering([]);
     let cap = 5 * MINUTE;
-    let world = world(&queue, LeaseSettings { cap, ..settings() });
+    let world = world(&queue, VisibilitySettings { cap, ..settings() });
     let start = Instant::now();
     let lease = world.keeper.hold("a".into(), start);
     lease.lost().await;
@@ -218,7 +219,7 @@ async fn a_lease_held_late_is_renewed_at_once_and_nothing_underflows() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_received_before_the_cap_and_held_after_it_asks_for_nothing() {
     let queue = ScriptedQueue::answering([]);
-    let world = world(&queue, LeaseSettings { cap: MINUTE, ..settings() });
+    let world = world(&queue, VisibilitySettings { cap: MINUTE, ..settings() });
     let long_ago = Instant::now();
     tokio::time::sleep(10 * MINUTE).await;
     let lease = world.keeper.hold("a".into(), long_ago);
@@ -229,7 +230,8 @@ async fn a_lease_received_before_the_cap_and_held_after_it_asks_for_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_margin_longer_than_the_visibility_does_not_spin() {
     let queue = ScriptedQueue::answering([]);
-    let settings = LeaseSettings { visibility: 2 * SECOND, renew_before: 30 * SECOND, cap: MINUTE };
+    let settings =
+        VisibilitySettings { visibility: 2 * SECOND, renew_before: 30 * SECOND, cap: MINUTE };
     let world = world(&queue, settings);
     let lease = world.keeper.hold("a".into(), Instant::now());
     tokio::time::sleep(20 * SECOND).await;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{ATTEMPTS, PATIENCE, RETRY_GAP};
-use crate::outcome::{Settlement, Why};
+use crate::error::{Error, Settlement};
 use crate::queue::{Handle, MAX_BATCH};
 
 /// How far ahead the driver looks when nothing waits.
@@ -17,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 pub(super) struct Job {
     handle: Handle,
     settlement: Settlement,
-    answer: oneshot::Sender<Result<(), Why>>,
+    answer: oneshot::Sender<Result<(), Error>>,
     handed_over: Instant,
     /// Not before this; later than `handed_over` only for another try.
     ready: Instant,
@@ -28,7 +28,7 @@ impl Job {
     pub(super) fn new(
         handle: Handle,
         settlement: Settlement,
-        answer: oneshot::Sender<Result<(), Why>>,
+        answer: oneshot::Sender<Result<(), Error>>,
         now: Instant,
     ) -> Self {
         Self { handle, settlement, answer, handed_over: now, ready: now, attempts: 0 }
@@ -47,7 +47,7 @@ impl Job {
     }
 
     /// Tells the caller, who may be gone.
-    pub(super) fn answer(self, result: Result<(), Why>) {
+    pub(super) fn answer(self, result: Result<(), Error>) {
         let _ = self.answer.send(result);
     }
 }
@@ -103,11 +103,11 @@ impl Desk {
     }
 
     /// Puts a job back after a failure that may pass, or gives up on it.
-    pub(super) fn try_again(&mut self, mut job: Job, why: Why, now: Instant) {
+    pub(super) fn try_again(&mut self, mut job: Job, error: Error, now: Instant) {
         job.attempts += 1;
         job.ready = now + RETRY_GAP * 2_u32.pow(job.attempts.saturating_sub(1).min(5));
         if job.attempts >= ATTEMPTS || job.ready >= job.handed_over + PATIENCE {
-            job.answer(Err(why));
+            job.answer(Err(error));
         } else {
             self.lane(job.settlement).push_back(job);
         }

@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::error::Code;
 use crate::queue::{Handle, MAX_BATCH, Message};
 
 /// Answers each entry by its handle's script, all well once that is used up; remembers each call.
@@ -31,7 +32,7 @@ impl ScriptedQueue {
         self.calls.lock().unwrap().clone()
     }
 
-    fn answer(&self, handles: Vec<Handle>, verb: &str) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn answer(&self, handles: Vec<Handle>, verb: &str) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         let seen = handles.iter().map(|handle| format!("{verb} {handle}")).collect();
         self.calls.lock().unwrap().push(seen);
         let mut script = self.script.lock().unwrap();
@@ -46,7 +47,7 @@ impl ScriptedQueue {
                 std::future::pending::<()>().await;
             }
             if answers.contains(&Some(Answer::CallFails)) {
-                return Err(Why::new("sqs_error", "the call failed"));
+                return Err(Error::new(Code::SqsError, "the call failed"));
             }
             Ok(answers.into_iter().map(entry).collect())
         })
@@ -56,22 +57,22 @@ impl ScriptedQueue {
 fn entry(answer: Option<Answer>) -> Entry {
     match answer {
         None => Ok(()),
-        Some(Answer::Gone) => Err(EntryError::Lost(Why::new("lease_lost", "gone"))),
-        Some(_) => Err(EntryError::Transient(Why::new("sqs_throttled", "busy"))),
+        Some(Answer::Gone) => Err(EntryError::Lost(Error::new(Code::LeaseLost, "gone"))),
+        Some(_) => Err(EntryError::Transient(Error::new(Code::SqsThrottled, "busy"))),
     }
 }
 
 impl Queue for ScriptedQueue {
-    fn receive(&self, _max: usize) -> BoxFuture<'_, Result<Vec<Message>, Why>> {
+    fn receive(&self, _max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async { Ok(Vec::new()) })
     }
     fn change_visibility(
         &self,
         batch: Vec<(Handle, Duration)>,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         self.answer(batch.into_iter().map(|(handle, _)| handle).collect(), "release")
     }
-    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Why>> {
+    fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         self.answer(batch, "delete")
     }
     fn name(&self) -> &str {
@@ -80,14 +81,14 @@ impl Queue for ScriptedQueue {
 }
 
 struct World {
-    settler: Settler,
+    settler: Acknowledger,
     stop: CancellationToken,
     driver: tokio::task::JoinSet<()>,
 }
 
 fn world(queue: &Arc<ScriptedQueue>) -> World {
     let stop = CancellationToken::new();
-    let (settler, driver) = Settler::new(Arc::clone(queue) as Arc<dyn Queue>, stop.clone());
+    let (settler, driver) = Acknowledger::new(Arc::clone(queue) as Arc<dyn Queue>, stop.clone());
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(driver);
     World { settler, stop, driver: tasks }
@@ -165,7 +166,7 @@ async fn only_the_entries_that_failed_are_tried_again() {
     let settle = |handle| world.settler.settle(receipt(handle), Settlement::Delete);
     let (a, b, c) = tokio::join!(settle("a"), settle("b"), settle("c"));
     assert_eq!((a, b), (Ok(()), Ok(())));
-    assert_eq!(c.map_err(|why| why.code), Err("lease_lost"));
+    assert_eq!(c.map_err(|error| error.code), Err(Code::LeaseLost));
     assert_eq!(queue.calls(), [vec!["delete a", "delete b", "delete c"], vec!["delete b"]]);
 }
 
@@ -183,7 +184,7 @@ async fn tries_are_bounded_in_number_and_in_time() {
     let busy = world(&queue);
     let start = Instant::now();
     let answer = busy.settler.settle(receipt("a"), Settlement::Delete).await;
-    assert_eq!(answer.map_err(|why| why.code), Err("sqs_throttled"));
+    assert_eq!(answer.map_err(|error| error.code), Err(Code::SqsThrottled));
     assert_eq!(queue.calls().len(), ATTEMPTS as usize);
     assert!(start.elapsed() < PATIENCE);
 
@@ -191,7 +192,7 @@ async fn tries_are_bounded_in_number_and_in_time() {
     let hanging = world(&queue);
     let start = Instant::now();
     let answer = hanging.settler.settle(receipt("a"), Settlement::Delete).await;
-    assert_eq!(answer.map_err(|why| why.code), Err("queue_timeout"));
+    assert_eq!(answer.map_err(|error| error.code), Err(Code::QueueTimeout));
     assert!(start.elapsed() <= PATIENCE + CALL_TIME, "{:?}", start.elapsed());
 }
 
@@ -219,7 +220,7 @@ async fn the_driver_drains_at_stop_and_refuses_what_comes_after() {
     assert!(answers.iter().all(Result::is_ok));
     assert!(world.driver.join_next().await.is_some());
     let late = world.settler.settle(receipt("late"), Settlement::Delete).await;
-    assert_eq!(late.map_err(|why| why.code), Err("settler_stopped"));
+    assert_eq!(late.map_err(|error| error.code), Err(Code::AcknowledgerStopped));
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,5 +233,5 @@ async fn a_driver_that_is_dropped_answers_whoever_waits() {
         world.driver.abort_all();
     };
     let (answer, ()) = tokio::join!(settling, abort);
-    assert_eq!(answer.map_err(|why| why.code), Err("settler_stopped"));
+    assert_eq!(answer.map_err(|error| error.code), Err(Code::AcknowledgerStopped));
 }

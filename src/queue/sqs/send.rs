@@ -3,7 +3,7 @@
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
 use super::SqsQueue;
-use crate::outcome::Why;
+use crate::error::Error;
 use crate::queue::{Entry, MAX_BATCH};
 
 /// The most bytes of one message, and of one batch together.
@@ -15,7 +15,7 @@ impl SqsQueue {
     ///
     /// # Errors
     /// SQS did not take it, or did not say so.
-    pub async fn send(&self, body: &str) -> Result<(), Why> {
+    pub async fn send(&self, body: &str) -> Result<(), Error> {
         let request = self.client.send_message().queue_url(&self.url).message_body(writable(body));
         request.send().await.map(drop).map_err(|error| self.failed("SendMessage", &error))
     }
@@ -24,7 +24,7 @@ impl SqsQueue {
     ///
     /// # Errors
     /// The call as a whole failed; what was sent is not known.
-    pub async fn send_batch(&self, bodies: &[String]) -> Result<Vec<Entry>, Why> {
+    pub async fn send_batch(&self, bodies: &[String]) -> Result<Vec<Entry>, Error> {
         debug_assert!(bodies.len() <= MAX_BATCH);
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (index, body) in bodies.iter().enumerate() {

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::error::Code;
 
 const URL: &str = "https://sqs.us-east-1.amazonaws.com/111122223333/objects";
 
@@ -113,11 +114,14 @@ async fn the_entries_of_a_batch_are_answered_in_order() {
     let codes: Vec<_> = entries
         .iter()
         .map(|entry| match entry {
-            Ok(()) => "ok",
-            Err(EntryError::Lost(why) | EntryError::Transient(why)) => why.code,
+            Ok(()) => None,
+            Err(EntryError::Lost(error) | EntryError::Transient(error)) => Some(error.code),
         })
         .collect();
-    assert_eq!(codes, ["ok", "lease_lost", "ok", "sqs_error", "sqs_no_answer"]);
+    assert_eq!(
+        codes,
+        [None, Some(Code::LeaseLost), None, Some(Code::SqsError), Some(Code::SqsNoAnswer)]
+    );
     assert!(matches!(entries[3], Err(EntryError::Transient(_))));
     assert_eq!(asked(&server)["Entries"][4]["Id"], "4");
 }
@@ -150,10 +154,10 @@ async fn an_error_names_call_queue_code_status_and_request() {
         r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"not allowed"}"#,
     )
     .await;
-    let why = server.queue.receive(1).await.expect_err("denied");
-    assert_eq!(why.code, "sqs_access_denied");
+    let error = server.queue.receive(1).await.expect_err("denied");
+    assert_eq!(error.code, Code::SqsAccessDenied);
     for part in ["ReceiveMessage", URL, "AccessDenied", "not allowed", "403", "REQ1"] {
-        assert!(why.text.contains(part), "{part} in {why}");
+        assert!(error.text.contains(part), "{part} in {error}");
     }
 }
 
@@ -165,7 +169,7 @@ async fn the_facts_of_a_queue_are_read_from_its_attributes() {
         "{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:111122223333:dead\",\"maxReceiveCount\":7}"}}"#,
     )
     .await;
-    let facts = server.queue.facts().await.expect("answered").expect("facts");
+    let facts = server.queue.attributes().await.expect("answered").expect("facts");
     assert_eq!(facts.redrive.map(|redrive| redrive.max_receive_count), Some(7));
     assert_eq!(facts.retention, Some(Duration::from_secs(345_600)));
 }
@@ -180,9 +184,9 @@ async fn without_credentials_nothing_is_unreachable_and_the_role_is_named() {
         .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
         .build();
     let queue = SqsQueue::new(&config, URL, "us-east-1", Some("http://127.0.0.1:1"), READ_TIME);
-    let why = queue.receive(1).await.expect_err("no credentials");
-    assert_eq!(why.code, "sqs_credentials");
+    let error = queue.receive(1).await.expect_err("no credentials");
+    assert_eq!(error.code, Code::SqsCredentials);
     for part in [URL, "nothing in the chain", "task's role"] {
-        assert!(why.text.contains(part), "{part} in {why}");
+        assert!(error.text.contains(part), "{part} in {error}");
     }
 }

@@ -2,14 +2,14 @@ mod rotation;
 
 use super::*;
 use crate::config::SinkKind;
-use crate::outcome::Outcome;
+use crate::error::{Code, Outcome};
 use crate::sink::testing::{Running, config, event, event_of, render_record};
 
 fn settings(path: &Path) -> FileConfig {
     FileConfig { path: path.to_owned(), fsync: true, rotate: None }
 }
 
-fn opened(own: &FileConfig) -> Result<Append, Why> {
+fn opened(own: &FileConfig) -> Result<Append, Error> {
     Append::open("archive", own, Box::new(OffsetDateTime::now_utc))
 }
 
@@ -84,15 +84,18 @@ fn a_half_line_is_removed_a_whole_one_is_ended_and_what_is_not_ours_is_kept() {
 fn a_device_is_written_to_and_neither_mended_nor_synced() {
     let mut full = opened(&settings(Path::new("/dev/full"))).unwrap();
     assert_eq!(full.current().unwrap().length, None);
-    let why = full.write_lines(b"x\n").unwrap_err();
-    assert_eq!(why.code, "file_failed");
-    assert!(why.text.contains("sink.archive.path") && why.text.contains("/dev/full"), "{why}");
+    let error = full.write_lines(b"x\n").unwrap_err();
+    assert_eq!(error.code, Code::FileFailed);
+    assert!(
+        error.text.contains("sink.archive.path") && error.text.contains("/dev/full"),
+        "{error}"
+    );
     let mut null = opened(&settings(Path::new("/dev/null"))).unwrap();
     assert_eq!(null.write_lines(b"x\n"), Ok(()));
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let why = opened(&settings(Path::new("/nowhere/x"))).err().unwrap();
-    assert!(why.text.contains("cannot open /nowhere/x"), "{why}");
+    let error = opened(&settings(Path::new("/nowhere/x"))).err().unwrap();
+    assert!(error.text.contains("cannot open /nowhere/x"), "{error}");
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use tokio::time::Instant;
 
 use super::*;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::sink::testing::{HOUR, Running, any_config, event};
 
 /// Answers batch after batch as scripted (then `Delivered`), each when a permit is given.
@@ -51,12 +51,12 @@ fn batches(script: &Script) -> Vec<Vec<String>> {
     script.batches.lock().unwrap().clone()
 }
 
-fn retry(code: &'static str) -> Outcome {
-    Outcome::Retry(Why::new(code, "scripted"))
+fn retry(code: Code) -> Outcome {
+    Outcome::Retry(Error::new(code, "scripted"))
 }
 
 fn refused() -> Outcome {
-    Outcome::Refused(Why::new("bad", "scripted"))
+    Outcome::Rejected(Error::new(Code::SplunkDataFormat, "scripted"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,9 +124,9 @@ async fn a_call_larger_than_a_batch_and_than_the_room_is_answered_in_order() {
 async fn a_failure_is_tried_again_and_only_what_failed_is_sent_again() {
     let script = Arc::new(Script::default());
     *script.answers.lock().unwrap() = [
-        Sent::new(vec![Outcome::Delivered, retry("down"), refused()]),
+        Sent::new(vec![Outcome::Delivered, retry(Code::SplunkUnavailable), refused()]),
         Sent {
-            outcomes: vec![retry("token")],
+            outcomes: vec![retry(Code::SplunkToken)],
             late: Vec::new(),
             wait: Some(Duration::from_secs(90)),
             paused: true,
@@ -142,7 +142,7 @@ async fn a_failure_is_tried_again_and_only_what_failed_is_sent_again() {
     let deliver = running.built.deliver((0..3).map(event).collect());
     let (outcomes, during) = futures_util::future::join(deliver, watch).await;
     assert_eq!(outcomes, [Outcome::Delivered, Outcome::Delivered, refused()]);
-    assert!(matches!(during, SinkState::Paused(why) if why.code == "token"));
+    assert!(matches!(during, SinkState::Paused(error) if error.code == Code::SplunkToken));
     assert_eq!(running.built.state(), SinkState::Up);
     assert_eq!(batches(&script)[1..], [vec!["event-1"], vec!["event-1"]]);
     assert!(started.elapsed() >= Duration::from_secs(90), "the destination's wait was kept");
@@ -204,7 +204,7 @@ async fn stop_finishes_what_was_handed_over_and_takes_no_more() {
 async fn stop_during_an_outage_answers_retry_without_waiting_for_it_to_end() {
     let script = Arc::new(Script::default());
     let outage = || Sent {
-        outcomes: vec![retry("down"); 4],
+        outcomes: vec![retry(Code::SplunkUnavailable); 4],
         late: Vec::new(),
         wait: Some(Duration::from_secs(900)),
         paused: false,
@@ -278,7 +278,7 @@ async fn an_outcome_may_come_late_while_other_requests_go_on() {
         outcomes: vec![refused()],
         late: vec![
             Late { places: vec![1, 3], outcome: after(60, Outcome::Delivered) },
-            Late { places: vec![2], outcome: after(5, retry("lost")) },
+            Late { places: vec![2], outcome: after(5, retry(Code::SplunkAckLost)) },
         ],
         wait: None,
         paused: false,
@@ -304,7 +304,8 @@ async fn an_outcome_may_come_late_while_other_requests_go_on() {
 async fn outcomes_that_fail_together_are_one_failure_to_wait_for() {
     const MANY: usize = 12;
     let script = Arc::new(Script::default());
-    let lost = |at| Late { places: vec![at], outcome: Box::pin(async { retry("lost") }) };
+    let lost =
+        |at| Late { places: vec![at], outcome: Box::pin(async { retry(Code::SplunkAckLost) }) };
     let late = (0..MANY).map(lost).collect();
     let sent = Sent { late, ..Sent::new(vec![Outcome::Delivered; MANY]) };
     *script.answers.lock().unwrap() = [sent].into();

@@ -17,7 +17,7 @@ use super::reports::Batch;
 use super::secrets::{self, Fingerprint};
 use super::settings;
 use crate::config::{KafkaAuth, KafkaConfig, Secret};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::telemetry::{BySink, Metrics};
 
 /// Makes producers, one at a time.
@@ -41,7 +41,7 @@ impl Client {
         own: &KafkaConfig,
         aws: Option<SharedCredentialsProvider>,
         metrics: &Arc<Metrics>,
-    ) -> Result<Self, Why> {
+    ) -> Result<Self, Error> {
         if own.tls.as_ref().is_some_and(|tls| tls.insecure) {
             tracing::warn!(
                 sink,
@@ -68,7 +68,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`new`](Self::new), whose settings may name files that have changed; or AWS gives no credentials.
-    pub(super) async fn live(&self) -> Result<Arc<Live>, Why> {
+    pub(super) async fn live(&self) -> Result<Arc<Live>, Error> {
         let current = self.lock().clone();
         if let Some(live) = current {
             if !live.is_due(self.refresh) {
@@ -97,10 +97,10 @@ impl Client {
         let secrets = secrets::fingerprint(&self.own).unwrap_or_default();
         let made = match made {
             Ok(made) => Arc::new(Live { secrets, ..made }),
-            Err(why) => {
+            Err(error) => {
                 // A certificate and its key, say, of which only one was changed so far.
                 self.own.client_secrets().for_each(Secret::expire);
-                return Err(why);
+                return Err(error);
             }
         };
         self.metrics.kafka_producers.get_or_create(&BySink::new(&self.sink)).inc();
@@ -110,9 +110,9 @@ impl Client {
 
     async fn renew_secrets(&self) {
         for secret in self.own.client_secrets() {
-            if let Err(why) = secret.renew().await {
+            if let Err(error) = secret.renew().await {
                 // What was read before may still be good.
-                tracing::warn!(sink = self.sink, code = why.code, "{}", why.text);
+                tracing::warn!(sink = self.sink, code = error.code.as_str(), "{}", error.text);
             }
         }
     }
@@ -162,7 +162,7 @@ impl Client {
 ///
 /// # Errors
 /// librdkafka refuses a setting, or a secret cannot be read.
-pub(super) fn try_settings(sink: &str, own: &KafkaConfig) -> Result<(), Why> {
+pub(super) fn try_settings(sink: &str, own: &KafkaConfig) -> Result<(), Error> {
     let mut trial = settings::of_producer(sink, own)?;
     trial.remove("bootstrap.servers");
     // It would complain of having no brokers and no login; what else there is to say, the real one says.
@@ -181,10 +181,10 @@ pub(super) struct Live {
 }
 
 impl Live {
-    fn new(sink: &str, properties: &ClientConfig, ears: Ears) -> Result<Self, Why> {
+    fn new(sink: &str, properties: &ClientConfig, ears: Ears) -> Result<Self, Error> {
         let producer = ThreadedProducer::from_config_and_context(properties, ears.clone())
             .map_err(|fault| {
-                Why::new("sink_setting", format!("sink.{sink}: {}", refusal(&fault)))
+                Error::new(Code::SinkConfiguration, format!("sink.{sink}: {}", refusal(&fault)))
             })?;
         let looked = Mutex::new(Instant::now());
         Ok(Self { producer, ears, secrets: Fingerprint::default(), looked })
@@ -220,7 +220,7 @@ impl Live {
     /// is useless, and has said the reason elsewhere.
     pub(super) fn cause_of(&self, code: RDKafkaErrorCode) -> Cause {
         match self.fatal() {
-            Some(fatal) if blame(code).1 == "kafka_fatal" => explained(code, Some(fatal)),
+            Some(fatal) if blame(code).1 == Code::KafkaFatal => explained(code, Some(fatal)),
             _ => self.ears.explain(code),
         }
     }
@@ -250,14 +250,14 @@ pub(super) fn iam(
     sink: &str,
     own: &KafkaConfig,
     aws: Option<SharedCredentialsProvider>,
-) -> Result<Option<Arc<Iam>>, Why> {
+) -> Result<Option<Arc<Iam>>, Error> {
     match (&own.auth, aws) {
         (KafkaAuth::AwsMskIam { region, .. }, Some(provider)) => {
             Ok(Some(Arc::new(Iam::new(sink, region, provider))))
         }
         (KafkaAuth::AwsMskIam { .. }, None) => {
             let text = format!("sink.{sink}.auth: AWS's own configuration brings no credentials");
-            Err(Why::new("kafka_credentials", text))
+            Err(Error::new(Code::KafkaCredentials, text))
         }
         _ => Ok(None),
     }

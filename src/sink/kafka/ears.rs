@@ -130,7 +130,7 @@ impl ClientContext for Ears {
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         let Some(iam) = &self.iam else { return Err("no login is set up".into()) };
         // What is wrong comes back as an error of the client's, which is heard below.
-        iam.token().map_err(|why| why.text.replace('\0', " ").into())
+        iam.token().map_err(|error| error.text.replace('\0', " ").into())
     }
 
     fn stats_raw(&self, statistics: &[u8]) {

@@ -3,7 +3,9 @@
 //! librdkafka calls some of these "permanent". Only a record's own size and content are; a topic that is missing or
 //! an ACL that was forgotten are an operator's to mend, and then the record goes through.
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as KafkaCode};
+
+use crate::error::Code;
 
 /// Who has to change for a record to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,69 +19,69 @@ pub(super) enum Blame {
 }
 
 /// librdkafka's code for a failure.
-pub(super) fn code_of(fault: &KafkaError) -> Code {
-    fault.rdkafka_error_code().unwrap_or(Code::Unknown)
+pub(super) fn code_of(fault: &KafkaError) -> KafkaCode {
+    fault.rdkafka_error_code().unwrap_or(KafkaCode::Unknown)
 }
 
 /// Who is to blame for `code`, and the stable reason. What is not known to be final is retried.
-pub(super) fn blame(code: Code) -> (Blame, &'static str) {
+pub(super) fn blame(code: KafkaCode) -> (Blame, Code) {
     match code {
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
-            (Blame::Record, "kafka_too_large")
+        KafkaCode::MessageSizeTooLarge
+        | KafkaCode::MessageBatchTooLarge
+        | KafkaCode::InvalidMessageSize => (Blame::Record, Code::KafkaTooLarge),
+        KafkaCode::InvalidRecord | KafkaCode::InvalidDifferentRecord => {
+            (Blame::Record, Code::KafkaInvalidRecord)
         }
-        Code::InvalidRecord | Code::InvalidDifferentRecord => {
-            (Blame::Record, "kafka_invalid_record")
-        }
-        Code::UnknownTopic
-        | Code::UnknownTopicOrPartition
-        | Code::UnknownPartition
-        | Code::InvalidTopic => (Blame::Operator, "kafka_topic"),
-        Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::SaslAuthenticationFailed
-        | Code::Authentication
-        | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState
-        | Code::SecurityDisabled => (Blame::Operator, "kafka_auth"),
-        Code::SSL => (Blame::Operator, "kafka_tls"),
-        Code::InvalidRequiredAcks
-        | Code::InvalidTimestamp
-        | Code::InvalidConfig
-        | Code::PolicyViolation
-        | Code::UnsupportedCompressionType
-        | Code::UnsupportedForMessageFormat
-        | Code::UnsupportedFeature
-        | Code::UnsupportedVersion => (Blame::Operator, "kafka_setting"),
-        Code::MessageTimedOut
-        | Code::TimedOutQueue
-        | Code::OperationTimedOut
-        | Code::RequestTimedOut => (Blame::Time, "kafka_timeout"),
-        Code::BrokerTransportFailure
-        | Code::AllBrokersDown
-        | Code::Resolve
-        | Code::NetworkException => (Blame::Time, "kafka_transport"),
-        Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend | Code::ISRInsufficient => {
-            (Blame::Time, "kafka_replicas")
-        }
-        Code::Fatal
-        | Code::Fenced
-        | Code::OutOfOrderSequenceNumber
-        | Code::PurgeQueue
-        | Code::PurgeInflight => (Blame::Time, "kafka_fatal"),
-        _ => (Blame::Time, "kafka_error"),
+        KafkaCode::UnknownTopic
+        | KafkaCode::UnknownTopicOrPartition
+        | KafkaCode::UnknownPartition
+        | KafkaCode::InvalidTopic => (Blame::Operator, Code::KafkaTopic),
+        KafkaCode::TopicAuthorizationFailed
+        | KafkaCode::ClusterAuthorizationFailed
+        | KafkaCode::SaslAuthenticationFailed
+        | KafkaCode::Authentication
+        | KafkaCode::UnsupportedSASLMechanism
+        | KafkaCode::IllegalSASLState
+        | KafkaCode::SecurityDisabled => (Blame::Operator, Code::KafkaAuth),
+        KafkaCode::SSL => (Blame::Operator, Code::KafkaTls),
+        KafkaCode::InvalidRequiredAcks
+        | KafkaCode::InvalidTimestamp
+        | KafkaCode::InvalidConfig
+        | KafkaCode::PolicyViolation
+        | KafkaCode::UnsupportedCompressionType
+        | KafkaCode::UnsupportedForMessageFormat
+        | KafkaCode::UnsupportedFeature
+        | KafkaCode::UnsupportedVersion => (Blame::Operator, Code::KafkaConfiguration),
+        KafkaCode::MessageTimedOut
+        | KafkaCode::TimedOutQueue
+        | KafkaCode::OperationTimedOut
+        | KafkaCode::RequestTimedOut => (Blame::Time, Code::KafkaTimeout),
+        KafkaCode::BrokerTransportFailure
+        | KafkaCode::AllBrokersDown
+        | KafkaCode::Resolve
+        | KafkaCode::NetworkException => (Blame::Time, Code::KafkaTransport),
+        KafkaCode::NotEnoughReplicas
+        | KafkaCode::NotEnoughReplicasAfterAppend
+        | KafkaCode::ISRInsufficient => (Blame::Time, Code::KafkaReplicas),
+        KafkaCode::Fatal
+        | KafkaCode::Fenced
+        | KafkaCode::OutOfOrderSequenceNumber
+        | KafkaCode::PurgeQueue
+        | KafkaCode::PurgeInflight => (Blame::Time, Code::KafkaFatal),
+        _ => (Blame::Time, Code::KafkaError),
     }
 }
 
 /// Whether it is the login that was refused, not a right that it lacks.
-pub(super) fn is_login(code: Code) -> bool {
-    matches!(code, Code::SaslAuthenticationFailed | Code::Authentication)
+pub(super) fn is_login(code: KafkaCode) -> bool {
+    matches!(code, KafkaCode::SaslAuthenticationFailed | KafkaCode::Authentication)
 }
 
 /// Whether a new producer, with its secrets and files as they are then, may do better. For a topic that is missing or
 /// a right to it, it would not: librdkafka asks for such topics again every second by itself (`rd_kafka_topic_scan_all`),
 /// and the producer is other topics', too.
-pub(super) fn is_of_the_client(code: Code) -> bool {
-    is_login(code) || code == Code::SSL
+pub(super) fn is_of_the_client(code: KafkaCode) -> bool {
+    is_login(code) || code == KafkaCode::SSL
 }
 
 #[cfg(test)]
@@ -88,19 +90,28 @@ mod tests {
 
     #[test]
     fn only_size_and_content_are_the_records_own_fault() {
-        for code in [Code::MessageSizeTooLarge, Code::MessageBatchTooLarge, Code::InvalidRecord] {
+        for code in [
+            KafkaCode::MessageSizeTooLarge,
+            KafkaCode::MessageBatchTooLarge,
+            KafkaCode::InvalidRecord,
+        ] {
             assert_eq!(blame(code).0, Blame::Record, "{code:?}");
         }
         let permanent_to_librdkafka = [
-            Code::UnknownTopicOrPartition,
-            Code::TopicAuthorizationFailed,
-            Code::ClusterAuthorizationFailed,
-            Code::InvalidRequiredAcks,
+            KafkaCode::UnknownTopicOrPartition,
+            KafkaCode::TopicAuthorizationFailed,
+            KafkaCode::ClusterAuthorizationFailed,
+            KafkaCode::InvalidRequiredAcks,
         ];
         for code in permanent_to_librdkafka {
             assert_eq!(blame(code).0, Blame::Operator, "{code:?}");
         }
-        for code in [Code::InvalidMessage, Code::MessageTimedOut, Code::Fatal, Code::Unknown] {
+        for code in [
+            KafkaCode::InvalidMessage,
+            KafkaCode::MessageTimedOut,
+            KafkaCode::Fatal,
+            KafkaCode::Unknown,
+        ] {
             assert_eq!(blame(code).0, Blame::Time, "{code:?}");
         }
     }

@@ -13,7 +13,7 @@ use rdkafka::client::OAuthToken;
 
 use super::super::backoff::Backoff;
 use super::token;
-use crate::outcome::{Why, causes};
+use crate::error::{Code, Error, causes};
 
 /// How long AWS has to give credentials. The chain asks one place after the other.
 const LOAD: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl Iam {
     ///
     /// # Errors
     /// AWS gives no credentials.
-    pub(super) async fn ready(&self) -> Result<(), Why> {
+    pub(super) async fn ready(&self) -> Result<(), Error> {
         let _turn = self.asking.lock().await;
         match self.usable() {
             Some(_) => Ok(()),
@@ -70,8 +70,8 @@ impl Iam {
                     failures.reset();
                     self.until_next()
                 }
-                Err(why) => {
-                    tracing::error!(sink = self.sink, code = why.code, "{}", why.text);
+                Err(error) => {
+                    tracing::error!(sink = self.sink, code = error.code.as_str(), "{}", error.text);
                     failures.after_failure(fastrand::f64()).max(SHORTEST)
                 }
             };
@@ -84,15 +84,15 @@ impl Iam {
     ///
     /// # Errors
     /// There are none, or they have ended.
-    pub(super) fn token(&self) -> Result<OAuthToken, Why> {
+    pub(super) fn token(&self) -> Result<OAuthToken, Error> {
         let Some(credentials) = self.usable() else {
-            return Err(self.why("there are no AWS credentials to log in to Amazon MSK with"));
+            return Err(self.error("there are no AWS credentials to log in to Amazon MSK with"));
         };
         let now = (self.clock)();
         let ends = now + token::LIFETIME;
         let ends = credentials.expiry().map_or(ends, |expiry| expiry.min(ends));
         let token = token::signed(&credentials, &self.region, now)
-            .map_err(|fault| self.why(&format!("no token can be signed: {fault}")))?;
+            .map_err(|fault| self.error(&format!("no token can be signed: {fault}")))?;
         let lifetime = ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Ok(OAuthToken {
             token,
@@ -107,20 +107,20 @@ impl Iam {
         current.filter(|credentials| credentials.expiry().is_none_or(|expiry| expiry > now))
     }
 
-    async fn load(&self) -> Result<(), Why> {
+    async fn load(&self) -> Result<(), Error> {
         let asked = tokio::time::timeout(LOAD, self.provider.provide_credentials()).await;
         let credentials = match asked {
             Ok(Ok(credentials)) => credentials,
             Ok(Err(fault)) => {
-                return Err(self.why(&format!("AWS gives no credentials: {}", causes(&fault))));
+                return Err(self.error(&format!("AWS gives no credentials: {}", causes(&fault))));
             }
             Err(_) => {
                 let text = format!("AWS gave no credentials in {} s", LOAD.as_secs());
-                return Err(self.why(&text));
+                return Err(self.error(&text));
             }
         };
         if credentials.expiry().is_some_and(|expiry| expiry <= (self.clock)()) {
-            return Err(self.why("AWS gives credentials that have ended"));
+            return Err(self.error("AWS gives credentials that have ended"));
         }
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
         Ok(())
@@ -134,9 +134,9 @@ impl Iam {
         left.saturating_sub(EARLY).max(left / 2).clamp(SHORTEST, LONGEST)
     }
 
-    fn why(&self, text: &str) -> Why {
+    fn error(&self, text: &str) -> Error {
         let advice = "see the task's role, `auth.role` and the AWS_ variables";
-        Why::new("kafka_credentials", format!("sink.{}: {text}; {advice}", self.sink))
+        Error::new(Code::KafkaCredentials, format!("sink.{}: {text}; {advice}", self.sink))
     }
 }
 

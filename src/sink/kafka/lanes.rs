@@ -13,8 +13,8 @@ use super::super::handle::{self, Bounds, Sent, Transmit};
 use super::super::{Built, Sink, SinkState, Stop};
 use super::{Kafka, reports};
 use crate::config::{Mapping, SinkConfig};
+use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::outcome::{Outcome, Why};
 use crate::telemetry::Metrics;
 
 /// Batches overlap, and are small, so that neither librdkafka nor the broker is idle while we render and answer.
@@ -86,18 +86,18 @@ impl Sink for Lanes {
     /// That of the lane that is worst off.
     fn state(&self) -> SinkState {
         let rank = |state: &SinkState| match state {
-            SinkState::Untried => 0,
+            SinkState::Unverified => 0,
             SinkState::Up => 1,
             SinkState::Degraded(_) => 2,
             SinkState::Paused(_) => 3,
         };
         let states = self.by_topic.values().map(|lane| lane.state());
-        states.max_by_key(rank).unwrap_or(SinkState::Untried)
+        states.max_by_key(rank).unwrap_or(SinkState::Unverified)
     }
 }
 
 fn unanswered() -> Outcome {
-    Outcome::Retry(Why::new("sink_fault", "an event's topic has no lane"))
+    Outcome::Retry(Error::new(Code::SinkInternal, "an event's topic has no lane"))
 }
 
 /// One topic's way to the producer.
@@ -112,8 +112,8 @@ impl Transmit for Lane {
     fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
         Box::pin(async move {
             let held = self.is_held.load(Ordering::Relaxed);
-            let sent = self.kafka.deliver(&events, held).await.unwrap_or_else(|why| Sent {
-                outcomes: vec![Outcome::Retry(why); events.len()],
+            let sent = self.kafka.deliver(&events, held).await.unwrap_or_else(|error| Sent {
+                outcomes: vec![Outcome::Retry(error); events.len()],
                 late: Vec::new(),
                 wait: None,
                 paused: true,

@@ -34,8 +34,8 @@ use rdkafka::producer::BaseRecord;
 use super::handle::Sent;
 use super::{Built, Render, Stop};
 use crate::config::{KafkaAuth, KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
+use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::outcome::{Outcome, Why};
 use crate::telemetry::{BySink, Metrics};
 use client::{Client, Live};
 use ears::Cause;
@@ -56,7 +56,7 @@ pub(super) fn build(
     aws: Option<SharedCredentialsProvider>,
     metrics: &Arc<Metrics>,
     stop: Stop,
-) -> Result<Built, Why> {
+) -> Result<Built, Error> {
     let kafka = Kafka::new(config, own, aws, metrics, crate::event::render)?;
     let iam = kafka.client.iam();
     let mut built = lanes::start(config, kafka, metrics, stop);
@@ -87,7 +87,7 @@ pub(super) fn option(name: &str, value: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// It refuses one, or two together.
-pub(super) fn check(config: &SinkConfig, own: &KafkaConfig) -> Result<(), Why> {
+pub(super) fn check(config: &SinkConfig, own: &KafkaConfig) -> Result<(), Error> {
     let bare = KafkaConfig { auth: KafkaAuth::None, tls: None, ..own.clone() };
     client::try_settings(&config.name, &bare)
 }
@@ -100,7 +100,7 @@ pub(super) async fn probe(
     config: &SinkConfig,
     own: &KafkaConfig,
     aws: Option<SharedCredentialsProvider>,
-) -> Result<(), Why> {
+) -> Result<(), Error> {
     probe::topics(&config.name, own, client::iam(&config.name, own, aws)?).await?;
     if let Some(registry) = &own.registry {
         let registry = Registry::new(&config.name, registry, config.format);
@@ -138,7 +138,7 @@ impl Kafka {
         aws: Option<SharedCredentialsProvider>,
         metrics: &Arc<Metrics>,
         render: Render,
-    ) -> Result<Self, Why> {
+    ) -> Result<Self, Error> {
         Ok(Self {
             name: config.name.clone(),
             topic: own.topic.clone(),
@@ -214,8 +214,8 @@ impl Kafka {
     }
 
     /// Where each event goes; or why it cannot be written now.
-    async fn address<'e>(&'e self, events: &'e [Arc<Event>]) -> Vec<Result<Addressed<'e>, Why>> {
-        let mut schemas: BTreeMap<&str, Result<Option<u32>, Why>> = BTreeMap::new();
+    async fn address<'e>(&'e self, events: &'e [Arc<Event>]) -> Vec<Result<Addressed<'e>, Error>> {
+        let mut schemas: BTreeMap<&str, Result<Option<u32>, Error>> = BTreeMap::new();
         let mut addressed = Vec::with_capacity(events.len());
         for event in events {
             let topic = event.choose(&self.topic);
@@ -245,7 +245,7 @@ impl Kafka {
         reports
     }
 
-    async fn deliver(&self, events: &[Arc<Event>], held: bool) -> Result<Sent, Why> {
+    async fn deliver(&self, events: &[Arc<Event>], held: bool) -> Result<Sent, Error> {
         let live = self.client.live().await?;
         let addressed = self.address(events).await;
         let ready: Vec<Addressed<'_>> = addressed.iter().flatten().copied().collect();
@@ -267,12 +267,13 @@ impl Kafka {
             outcome
         });
         let mut paused = false;
-        let unanswered = || Outcome::Retry(Why::new("sink_fault", "a record was not answered"));
+        let unanswered =
+            || Outcome::Retry(Error::new(Code::SinkInternal, "a record was not answered"));
         let outcomes = addressed.iter().map(|addressed| match addressed {
             Ok(_) => judged.next().unwrap_or_else(unanswered),
-            Err(why) => {
-                paused |= registry::needs_operator(why);
-                Outcome::Retry(why.clone())
+            Err(error) => {
+                paused |= registry::needs_operator(error);
+                Outcome::Retry(error.clone())
             }
         });
         let outcomes = outcomes.collect();
@@ -294,11 +295,11 @@ impl Kafka {
     fn judge(&self, topic: &str, cause: &Cause) -> (Outcome, bool) {
         let (blame, reason) = errors::blame(cause.code);
         let text = format!("sink.{}: Kafka topic {topic}: {}", self.name, cause.text);
-        let why = Why::new(reason, text);
+        let error = Error::new(reason, text);
         match blame {
-            Blame::Record => (Outcome::Refused(why), false),
-            Blame::Operator => (Outcome::Retry(why), true),
-            Blame::Time => (Outcome::Retry(why), false),
+            Blame::Record => (Outcome::Rejected(error), false),
+            Blame::Operator => (Outcome::Retry(error), true),
+            Blame::Time => (Outcome::Retry(error), false),
         }
     }
 }

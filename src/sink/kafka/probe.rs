@@ -12,7 +12,7 @@ use super::errors::{blame, code_of};
 use super::iam::Iam;
 use super::{secrets, settings};
 use crate::config::KafkaConfig;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// How long brokers have to answer, at most: the end of the process waits for the question.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ pub(super) async fn topics(
     sink: &str,
     own: &KafkaConfig,
     iam: Option<Arc<Iam>>,
-) -> Result<(), Why> {
+) -> Result<(), Error> {
     if let Some(iam) = &iam {
         iam.ready().await?;
     }
@@ -39,14 +39,14 @@ pub(super) async fn topics(
         let Err((topics, code)) = ask(&properties, &ears, &topics, patience) else { return Ok(()) };
         let cause = ears.explain(code);
         let text = format!("sink.{sink}: Kafka topic {topics}: {}", cause.text);
-        Err((cause.code, Why::new(blame(cause.code).1, text)))
+        Err((cause.code, Error::new(blame(cause.code).1, text)))
     });
-    let asked = asked
-        .await
-        .map_err(|fault| Why::new("sink_fault", format!("the look at Kafka failed: {fault}")))?;
-    asked.map_err(|(code, why)| {
+    let asked = asked.await.map_err(|fault| {
+        Error::new(Code::SinkInternal, format!("the look at Kafka failed: {fault}"))
+    })?;
+    asked.map_err(|(code, error)| {
         secrets::refuse(own, code);
-        why
+        error
     })
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::{OutputFormat, RegistryConfig, SubjectName};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use http::{Http, Reply};
 
 /// What stands before the JSON: Confluent's magic byte and the schema's id.
@@ -62,7 +62,7 @@ impl Registry {
     ///
     /// # Errors
     /// The registry does not answer, or answers that somebody has to act.
-    pub(super) async fn id(&self, topic: &str) -> Result<u32, Why> {
+    pub(super) async fn id(&self, topic: &str) -> Result<u32, Error> {
         let kept = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied();
         if let Some(id) = kept {
             return Ok(id);
@@ -76,14 +76,14 @@ impl Registry {
     ///
     /// # Errors
     /// As [`id`](Self::id).
-    pub(super) async fn probe(&self, topic: &str) -> Result<(), Why> {
+    pub(super) async fn probe(&self, topic: &str) -> Result<(), Error> {
         match self.ask(topic, false).await {
-            Err(why) if why.code == ABSENT && self.register => Ok(()),
+            Err(error) if error.code == Code::KafkaSchemaAbsent && self.register => Ok(()),
             answer => answer.map(|_| ()),
         }
     }
 
-    async fn ask(&self, topic: &str, register: bool) -> Result<u32, Why> {
+    async fn ask(&self, topic: &str, register: bool) -> Result<u32, Error> {
         let subject = self.subject_of(topic);
         let body = json!({ "schemaType": "JSON", "schema": crate::event::schema(self.format) });
         let reply = self.http.post(&subject, register, body.to_string()).await?;
@@ -103,29 +103,29 @@ impl Registry {
     }
 
     /// What an answer without an id means. Source: Confluent, Schema Registry API Reference.
-    fn refused(&self, subject: &str, reply: &Reply) -> Why {
+    fn refused(&self, subject: &str, reply: &Reply) -> Error {
         let refusal = serde_json::from_slice::<Refusal>(&reply.body).ok();
         let error = refusal.as_ref().map_or(u32::from(reply.status), |refusal| refusal.error_code);
         let format = self.format.as_str();
         let (code, advice) = match error {
             401 | 403 | 40101 | 40301 => {
-                ("kafka_registry_auth", "see `username` and `password`".to_owned())
+                (Code::KafkaRegistryAuth, "see `username` and `password`".to_owned())
             }
             409 => (
-                "kafka_schema",
+                Code::KafkaSchema,
                 format!(
                     "our schema of {format} is not compatible with what is registered: set the subject's \
                          compatibility to NONE, or write to another subject"
                 ),
             ),
-            422 | 42200..=42299 => ("kafka_schema", "it takes no such JSON Schema".to_owned()),
+            422 | 42200..=42299 => (Code::KafkaSchema, "it takes no such JSON Schema".to_owned()),
             404 | 40400..=40499 => (
-                ABSENT,
+                Code::KafkaSchemaAbsent,
                 format!(
                     "register what `certrelay schema --format {format}` prints, or let `register = true`"
                 ),
             ),
-            _ => ("kafka_registry", "tried again".to_owned()),
+            _ => (Code::KafkaRegistry, "tried again".to_owned()),
         };
         let words = refusal.map(|refusal| refusal.message).unwrap_or_default();
         let words: String = words.chars().filter(|letter| !letter.is_control()).take(300).collect();
@@ -134,14 +134,11 @@ impl Registry {
             self.sink,
             self.http.place()
         );
-        Why::new(code, text)
+        Error::new(code, text)
     }
 }
 
-/// The code of a schema that is not registered.
-const ABSENT: &str = "kafka_schema_absent";
-
 /// Whether somebody has to act for such a reason to go away.
-pub(super) fn needs_operator(why: &Why) -> bool {
-    why.code != "kafka_registry"
+pub(super) fn needs_operator(error: &Error) -> bool {
+    error.code.needs_operator()
 }

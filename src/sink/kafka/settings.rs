@@ -4,7 +4,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use secrecy::ExposeSecret as _;
 
 use crate::config::{KafkaAuth, KafkaConfig, Secret, Tls};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// Bytes of the queue for each record that it may hold: what librdkafka needs for a small one, itself included.
 const SMALL_RECORD: u64 = 1024;
@@ -39,7 +39,7 @@ const OURS: [&str; 19] = [
 ///
 /// # Errors
 /// An option is one of ours, or the password cannot be read.
-pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Why> {
+pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Error> {
     let mut config = of_connection(sink, own)?;
     let ours = [
         ("enable.idempotence", "true".to_owned()),
@@ -72,7 +72,7 @@ pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig,
 ///
 /// # Errors
 /// As [`of_producer`].
-pub(super) fn of_connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Why> {
+pub(super) fn of_connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", own.brokers.join(","))
@@ -87,7 +87,7 @@ pub(super) fn of_connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfi
             let text = format!(
                 "sink.{sink}.options.{key} is decided by certrelay or has its own setting; remove it"
             );
-            return Err(Why::new("sink_setting", text));
+            return Err(Error::new(Code::SinkConfiguration, text));
         }
         config.set(key, value);
     }
@@ -117,7 +117,7 @@ fn set_queue(config: &mut ClientConfig, bytes: u64) {
     }
 }
 
-fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<(), Why> {
+fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<(), Error> {
     let protocol = match (auth, tls) {
         (KafkaAuth::None, false) => "plaintext",
         (KafkaAuth::None, true) => "ssl",
@@ -142,7 +142,7 @@ fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<()
 }
 
 /// Files are read by librdkafka itself (a folder of authorities is one, too); what is kept elsewhere it is given as text.
-fn set_tls(config: &mut ClientConfig, tls: &Tls) -> Result<(), Why> {
+fn set_tls(config: &mut ClientConfig, tls: &Tls) -> Result<(), Error> {
     if tls.ca.is_none() {
         // Else librdkafka would trust what its OpenSSL was built with, which no image has.
         config.set("ssl.ca.location", "probe");
@@ -252,8 +252,8 @@ mod tests {
         for key in
             ["acks", "sasl.password", "enable.idempotence", "bootstrap.servers", "ssl.ca.pem"]
         {
-            let why = of_producer("lake", &with(key, "x")).err().unwrap();
-            assert!(why.text.contains(&format!("sink.lake.options.{key}")), "{why}");
+            let error = of_producer("lake", &with(key, "x")).err().unwrap();
+            assert!(error.text.contains(&format!("sink.lake.options.{key}")), "{error}");
         }
     }
 

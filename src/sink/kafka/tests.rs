@@ -11,6 +11,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
 use crate::config::SinkKind;
+use crate::error::Code;
 use crate::sink::SinkState;
 use crate::sink::testing::{HOUR, Running, config, event, event_with, render_record};
 
@@ -100,11 +101,11 @@ async fn deliver_through_trouble(
     running: &Running,
     events: Vec<Arc<Event>>,
     mend: impl FnOnce(),
-) -> (Vec<Outcome>, Why) {
+) -> (Vec<Outcome>, Error) {
     let watch = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         mend();
-        why
+        error
     };
     futures_util::future::join(running.built.deliver(events), watch).await
 }
@@ -200,7 +201,7 @@ async fn a_record_too_large_for_us_is_refused_and_its_neighbours_are_delivered()
     let events = vec![event(0), event_with("huge", &"x".repeat(5000)), event(2)];
     let outcomes = running.built.deliver(events).await;
     assert!(
-        matches!(&outcomes[1], Outcome::Refused(why) if why.code == "kafka_too_large" && why.text.contains("MessageSizeTooLarge")),
+        matches!(&outcomes[1], Outcome::Rejected(error) if error.code == Code::KafkaTooLarge && error.text.contains("MessageSizeTooLarge")),
         "{outcomes:?}"
     );
     assert_eq!((&outcomes[0], &outcomes[2]), (&Outcome::Delivered, &Outcome::Delivered));
@@ -216,7 +217,7 @@ async fn a_batch_too_large_for_the_broker_is_sent_again_one_by_one() {
     cluster.request_errors(RDKafkaApiKey::Produce, &[too_large, too_large]);
     let running = run(&KafkaConfig { key: KafkaKey::Account, ..settings(&cluster) });
     let outcomes = running.built.deliver((0..3).map(event).collect()).await;
-    assert!(matches!(&outcomes[0], Outcome::Refused(why) if why.code == "kafka_too_large"));
+    assert!(matches!(&outcomes[0], Outcome::Rejected(error) if error.code == Code::KafkaTooLarge));
     assert_eq!(outcomes[1..], [Outcome::Delivered, Outcome::Delivered]);
     let ids: Vec<_> = consume(&cluster, 2).iter().map(|r| header(r, "event_id").unwrap()).collect();
     assert_eq!(ids, ["event-1", "event-2"]);
@@ -230,10 +231,10 @@ async fn brokers_that_are_down_are_waited_for() {
     let running = run(&KafkaConfig { timeout: Duration::from_secs(2), ..settings(&cluster) });
     let mend = || cluster.broker_up(-1).unwrap();
     let events = (0..5).map(event).collect();
-    let (outcomes, why) = deliver_through_trouble(&running, events, mend).await;
+    let (outcomes, error) = deliver_through_trouble(&running, events, mend).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 5]);
-    assert_eq!(why.code, "kafka_timeout");
-    assert!(why.text.contains("because of"), "{why}");
+    assert_eq!(error.code, Code::KafkaTimeout);
+    assert!(error.text.contains("because of"), "{error}");
     assert_eq!(consume(&cluster, 5).len(), 5);
     assert_eq!(running.built.state(), SinkState::Up);
     running.finish().await;
@@ -247,10 +248,10 @@ async fn a_topic_that_may_not_be_written_to_is_waited_for() {
     let running = run(&KafkaConfig { timeout: Duration::from_secs(2), ..settings(&cluster) });
     let no_error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
     let mend = || cluster.topic_error(TOPIC, no_error).unwrap();
-    let (outcomes, why) = deliver_through_trouble(&running, vec![event(0)], mend).await;
+    let (outcomes, error) = deliver_through_trouble(&running, vec![event(0)], mend).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
-    assert_eq!(why.code, "kafka_auth");
-    assert!(why.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{why}");
+    assert_eq!(error.code, Code::KafkaAuth);
+    assert!(error.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{error}");
     running.finish().await;
 }
 
@@ -262,9 +263,9 @@ async fn a_fatal_error_replaces_the_producer_and_loses_nothing() {
     cluster.request_errors(RDKafkaApiKey::InitProducerId, &[denied]);
     let running = run(&settings(&cluster));
     let events = (0..5).map(event).collect();
-    let (outcomes, why) = deliver_through_trouble(&running, events, || {}).await;
+    let (outcomes, error) = deliver_through_trouble(&running, events, || {}).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 5]);
-    assert_eq!(why.code, "kafka_auth", "{why}");
+    assert_eq!(error.code, Code::KafkaAuth, "{error}");
     assert_eq!(consume(&cluster, 5).len(), 5);
     running.finish().await;
 }
@@ -286,15 +287,15 @@ fn settings_that_librdkafka_refuses_are_named_and_their_values_are_not() {
     let cluster = cluster();
     for (key, value) in [("no.such.option", "canary"), ("linger.ms", "canary")] {
         let own = with_options(settings(&cluster), &[(key, value)]);
-        let why = Client::new("lake", &own, None, &Arc::default()).err().unwrap();
-        assert!(why.text.contains(key) && !why.text.contains("canary"), "{why}");
+        let error = Client::new("lake", &own, None, &Arc::default()).err().unwrap();
+        assert!(error.text.contains(key) && !error.text.contains("canary"), "{error}");
     }
     let conflict = with_options(settings(&cluster), &[("max.in.flight", "100")]);
-    let why = Client::new("lake", &conflict, None, &Arc::default()).err().unwrap();
-    assert!(why.text.contains("sink.lake") && why.text.contains("max.in.flight"), "{why}");
+    let error = Client::new("lake", &conflict, None, &Arc::default()).err().unwrap();
+    assert!(error.text.contains("sink.lake") && error.text.contains("max.in.flight"), "{error}");
 }
 
-async fn probe(own: &KafkaConfig) -> Result<(), Why> {
+async fn probe(own: &KafkaConfig) -> Result<(), Error> {
     super::probe(&config("lake", SinkKind::Kafka(own.clone())), own, None).await
 }
 
@@ -304,11 +305,11 @@ async fn a_probe_finds_the_topic_or_says_what_is_wrong_and_creates_nothing() {
     assert_eq!(probe(&settings(&cluster)).await, Ok(()));
     let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     cluster.topic_error(TOPIC, denied).unwrap();
-    let why = probe(&settings(&cluster)).await.unwrap_err();
-    assert_eq!(why.code, "kafka_auth", "{why}");
+    let error = probe(&settings(&cluster)).await.unwrap_err();
+    assert_eq!(error.code, Code::KafkaAuth, "{error}");
     cluster.broker_down(-1).unwrap();
     let hasty = KafkaConfig { timeout: Duration::from_millis(500), ..settings(&cluster) };
-    let why = probe(&hasty).await.unwrap_err();
-    assert_eq!(why.code, "kafka_transport", "{why}");
-    assert!(why.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{why}");
+    let error = probe(&hasty).await.unwrap_err();
+    assert_eq!(error.code, Code::KafkaTransport, "{error}");
+    assert!(error.text.contains("sink.lake: Kafka topic iam-certificate-events"), "{error}");
 }

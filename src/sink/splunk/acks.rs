@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::endpoints::{Endpoint, Endpoints};
 use super::http::Http;
 use super::session::Ticket;
-use crate::outcome::{Outcome, Why};
+use crate::error::{Code, Error, Outcome};
 
 /// Most ids of one question.
 const MOST_IDS: usize = 1000;
@@ -99,7 +99,7 @@ impl Acks {
             "{}: an indexer did not acknowledge events within {seconds} s, or was replaced; they are sent again and may be there twice",
             self.http.place()
         );
-        Outcome::Retry(Why::new("splunk_ack_lost", text))
+        Outcome::Retry(Error::new(Code::SplunkAckLost, text))
     }
 
     async fn wait(&self, mut receipt: oneshot::Receiver<()>) -> bool {
@@ -138,7 +138,7 @@ impl Acks {
         let question = serde_json::json!({ "acks": ids }).to_string();
         let reply = match self.http.ask(&endpoint.ack_url, ticket, question).await {
             Ok(reply) => reply,
-            Err(why) => return tracing::debug!("acknowledgements: {why}"),
+            Err(error) => return tracing::debug!("acknowledgements: {error}"),
         };
         let answer = serde_json::from_slice::<Answer>(&reply.body);
         match answer {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::response::{Class, Verdict, classify};
 use super::{Posted, Splunk};
+use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::outcome::{Outcome, Why};
 use crate::sink::handle::{Late, Sent};
 
 /// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5 MB). Nothing
@@ -45,7 +45,7 @@ struct Chunk {
 
 /// Why a try ends early: the destination has to change before anything more is sent.
 struct Halt {
-    why: Why,
+    error: Error,
     wait: Option<Duration>,
     paused: bool,
 }
@@ -80,12 +80,13 @@ impl<'a> Delivery<'a> {
 
     fn finish(self, halt: Option<Halt>) -> Sent {
         let slow = self.slow.then_some(SLOW);
-        let (why, wait, paused) = match halt {
-            Some(Halt { why, wait, paused }) => (why, wait.or(slow), paused),
-            None => (Why::new("sink_fault", "the event was not sent"), slow, false),
+        let (error, wait, paused) = match halt {
+            Some(Halt { error, wait, paused }) => (error, wait.or(slow), paused),
+            None => (Error::new(Code::SinkInternal, "the event was not sent"), slow, false),
         };
         let paused = paused || self.paused;
-        let outcome = |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(why.clone()));
+        let outcome =
+            |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(error.clone()));
         Sent {
             outcomes: self.outcomes.into_iter().map(outcome).collect(),
             late: self.late,
@@ -103,9 +104,9 @@ impl<'a> Delivery<'a> {
             let before = chunk.body.len();
             let wrapped = self.splunk.envelopes.wrap(&self.events[at], &mut chunk.body);
             let bytes = chunk.body.len() - before;
-            if let Err(why) = wrapped {
+            if let Err(error) = wrapped {
                 chunk.body.truncate(before);
-                self.refuse(at, why);
+                self.refuse(at, error);
             } else if bytes > self.splunk.max_batch_bytes {
                 chunk.body.truncate(before);
                 self.refuse(at, self.over_limit(bytes));
@@ -124,18 +125,21 @@ impl<'a> Delivery<'a> {
 
     async fn offer(&mut self, mut chunk: Chunk) -> Result<(), Halt> {
         let body = std::mem::take(&mut chunk.body);
-        let posted = self.splunk.post(body).await.map_err(|why| {
+        let posted = self.splunk.post(body).await.map_err(|error| {
             // No answer heals by itself; a secret or a certificate does not.
-            let paused = matches!(why.code, "secret_unreadable" | "sink_setting" | "splunk_tls");
-            Halt { why, wait: None, paused }
+            let paused = matches!(
+                error.code,
+                Code::SecretUnreadable | Code::SinkConfiguration | Code::SplunkTls
+            );
+            Halt { error, wait: None, paused }
         })?;
         let verdict = classify(&posted.reply);
         self.judge(chunk, &posted, verdict)
     }
 
     fn judge(&mut self, chunk: Chunk, posted: &Posted<'_>, verdict: Verdict) -> Result<(), Halt> {
-        let why = self.splunk.why(&verdict);
-        let halt = |paused| Halt { why: why.clone(), wait: posted.reply.retry_after, paused };
+        let error = self.splunk.error(&verdict);
+        let halt = |paused| Halt { error: error.clone(), wait: posted.reply.retry_after, paused };
         match verdict.class {
             Class::Accepted { slow_down, ack_id } => {
                 self.slow |= slow_down;
@@ -143,28 +147,28 @@ impl<'a> Delivery<'a> {
             }
             Class::TooLarge => {
                 self.splunk.learn_limit(chunk.bytes);
-                self.split(chunk.events, why);
+                self.split(chunk.events, error);
                 Ok(())
             }
             Class::BadEvent { number: Some(0) | None, .. } if verdict.code == Some(6) => {
                 if chunk.bytes > DISGUISE {
                     self.splunk.learn_limit(chunk.bytes);
                 }
-                self.split(chunk.events, why);
+                self.split(chunk.events, error);
                 Ok(())
             }
             Class::BadEvent { number, ack_id } => {
                 match number.filter(|number| *number < chunk.events.len()) {
-                    Some(number) => self.isolate(chunk.events, number, why, posted, ack_id),
+                    Some(number) => self.isolate(chunk.events, number, error, posted, ack_id),
                     None => {
-                        self.split(chunk.events, why);
+                        self.split(chunk.events, error);
                         Ok(())
                     }
                 }
             }
             Class::WrongIndex { number, ack_id } => {
                 match number.filter(|number| *number < chunk.events.len()) {
-                    Some(number) => self.set_aside(chunk.events, number, &why, posted, ack_id),
+                    Some(number) => self.set_aside(chunk.events, number, &error, posted, ack_id),
                     None => Err(halt(true)),
                 }
             }
@@ -190,13 +194,13 @@ impl<'a> Delivery<'a> {
         &mut self,
         mut events: Vec<usize>,
         bad: usize,
-        why: Why,
+        error: Error,
         posted: &Posted<'_>,
         ack_id: Option<u64>,
     ) -> Result<(), Halt> {
         let after = events.split_off(bad + 1);
         if let Some(bad) = events.pop() {
-            self.refuse(bad, why);
+            self.refuse(bad, error);
         }
         if !after.is_empty() {
             self.work.push(after);
@@ -210,7 +214,7 @@ impl<'a> Delivery<'a> {
         &mut self,
         mut events: Vec<usize>,
         bad: usize,
-        why: &Why,
+        error: &Error,
         posted: &Posted<'_>,
         ack_id: Option<u64>,
     ) -> Result<(), Halt> {
@@ -227,15 +231,15 @@ impl<'a> Delivery<'a> {
             }
         }
         for at in waiting {
-            self.outcomes[at] = Some(Outcome::Retry(why.clone()));
+            self.outcomes[at] = Some(Outcome::Retry(error.clone()));
         }
         self.taken_in(events, posted, ack_id)
     }
 
     /// Tries each half; of a single event the answer is believed.
-    fn split(&mut self, mut events: Vec<usize>, why: Why) {
+    fn split(&mut self, mut events: Vec<usize>, error: Error) {
         if let [only] = events[..] {
-            return self.refuse(only, why);
+            return self.refuse(only, error);
         }
         let second = events.split_off(events.len() / 2);
         self.work.push(second);
@@ -273,16 +277,16 @@ impl<'a> Delivery<'a> {
             "sink.{}: Splunk took events in without a receipt; turn indexer acknowledgement on for the token, or set ack = false",
             self.splunk.name
         );
-        Halt { why: Why::new("splunk_ack_disabled", text), wait: None, paused: true }
+        Halt { error: Error::new(Code::SplunkAckDisabled, text), wait: None, paused: true }
     }
 
-    fn refuse(&mut self, at: usize, why: Why) {
-        self.outcomes[at] = Some(Outcome::Refused(why));
+    fn refuse(&mut self, at: usize, error: Error) {
+        self.outcomes[at] = Some(Outcome::Rejected(error));
     }
 
-    fn over_limit(&self, bytes: usize) -> Why {
+    fn over_limit(&self, bytes: usize) -> Error {
         let (sink, most) = (&self.splunk.name, self.splunk.max_batch_bytes);
         let text = format!("the event has {bytes} bytes, sink.{sink}.max_batch_bytes is {most}");
-        Why::new("splunk_too_large", text)
+        Error::new(Code::SplunkTooLarge, text)
     }
 }

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::http::{Http, place};
 use super::session::Session;
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 
 /// How long an endpoint is left out after its first failure; doubles up to [`LONGEST_OUT`].
 const OUT: Duration = Duration::from_secs(5);
@@ -49,9 +49,10 @@ struct Out {
 impl Endpoints {
     /// # Errors
     /// There is no endpoint, or its URL cannot carry a path.
-    pub(super) fn new(sink: &str, bases: &[Url]) -> Result<Self, Why> {
-        let wrong =
-            |text: String| Why::new("sink_setting", format!("sink.{sink}.endpoints {text}"));
+    pub(super) fn new(sink: &str, bases: &[Url]) -> Result<Self, Error> {
+        let wrong = |text: String| {
+            Error::new(Code::SinkConfiguration, format!("sink.{sink}.endpoints {text}"))
+        };
         let mut all = Vec::with_capacity(bases.len());
         for (number, base) in bases.iter().enumerate() {
             let join =
@@ -183,6 +184,9 @@ mod tests {
 
     #[test]
     fn no_endpoint_is_a_mistake() {
-        assert_eq!(Endpoints::new("soc", &[]).err().map(|why| why.code), Some("sink_setting"));
+        assert_eq!(
+            Endpoints::new("soc", &[]).err().map(|error| error.code),
+            Some(Code::SinkConfiguration)
+        );
     }
 }

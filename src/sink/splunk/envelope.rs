@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::config::{Mapping, OutputFormat, SplunkConfig, SplunkMode};
+use crate::error::{Code, Error};
 use crate::event::{CallOutcome, Event};
-use crate::outcome::Why;
 use crate::sink::Render;
 
 /// What is the same for all events of a sink.
@@ -91,7 +91,7 @@ impl Envelopes {
     ///
     /// # Errors
     /// The event cannot be rendered, so it can never be sent; `out` then has a part of it.
-    pub(super) fn wrap(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Why> {
+    pub(super) fn wrap(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Error> {
         let time = time_of(event).and_then(|time| RawValue::from_string(time).ok());
         let origin = origin_of(event);
         let (host, source) = (said(&self.host, event), said(&self.source, event));
@@ -180,8 +180,8 @@ fn origin_of(event: &Event) -> String {
     origin
 }
 
-fn not_json(fault: &impl std::fmt::Display) -> Why {
-    Why::new("splunk_not_json", format!("the event cannot be written as JSON: {fault}"))
+fn not_json(fault: &impl std::fmt::Display) -> Error {
+    Error::new(Code::SplunkNotJson, format!("the event cannot be written as JSON: {fault}"))
 }
 
 #[cfg(test)]
@@ -319,8 +319,8 @@ mod tests {
     fn an_event_that_renders_to_nothing_is_refused() {
         let envelopes =
             Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, |_, _, _| {});
-        let why = envelopes.wrap(&event(1), &mut Vec::new()).unwrap_err();
-        assert_eq!(why.code, "splunk_not_json");
+        let error = envelopes.wrap(&event(1), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.code, Code::SplunkNotJson);
     }
 
     #[test]

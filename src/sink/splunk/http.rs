@@ -18,7 +18,7 @@ use super::echo;
 use super::response::{Reply, retry_after};
 use super::session::Ticket;
 use crate::config::{Secret, SplunkConfig, Tls};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::sink::http_client;
 
 /// Time for a connection, TLS included. Short, because there may be another endpoint.
@@ -66,11 +66,11 @@ impl Http {
     ///
     /// # Errors
     /// A file or the token cannot be read, or is no PEM.
-    pub(super) fn new(sink: &str, own: &SplunkConfig) -> Result<Self, Why> {
+    pub(super) fn new(sink: &str, own: &SplunkConfig) -> Result<Self, Error> {
         Self::with_ages(sink, own, Ages::DEFAULT)
     }
 
-    pub(super) fn with_ages(sink: &str, own: &SplunkConfig, ages: Ages) -> Result<Self, Why> {
+    pub(super) fn with_ages(sink: &str, own: &SplunkConfig, ages: Ages) -> Result<Self, Error> {
         let client = build_client(sink, &own.tls, own.timeout, ages)?;
         let http = Self {
             sink: sink.to_owned(),
@@ -94,7 +94,7 @@ impl Http {
         url: &Url,
         ticket: &Ticket,
         body: Vec<u8>,
-    ) -> Result<Reply, Why> {
+    ) -> Result<Reply, Error> {
         self.exchange(url, ticket, body, Some("gzip")).await
     }
 
@@ -102,7 +102,12 @@ impl Http {
     ///
     /// # Errors
     /// There was no answer.
-    pub(super) async fn ask(&self, url: &Url, ticket: &Ticket, body: String) -> Result<Reply, Why> {
+    pub(super) async fn ask(
+        &self,
+        url: &Url,
+        ticket: &Ticket,
+        body: String,
+    ) -> Result<Reply, Error> {
         self.exchange(url, ticket, body.into_bytes(), None).await
     }
 
@@ -112,7 +117,7 @@ impl Http {
         ticket: &Ticket,
         body: Vec<u8>,
         encoding: Option<&'static str>,
-    ) -> Result<Reply, Why> {
+    ) -> Result<Reply, Error> {
         let failed = |fault: reqwest::Error| self.failed(url, fault);
         let authorization = self.authorization().await?;
         let mut request = self
@@ -158,7 +163,7 @@ impl Http {
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    async fn authorization(&self) -> Result<HeaderValue, Why> {
+    async fn authorization(&self) -> Result<HeaderValue, Error> {
         if let Some(kept) = &*self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
             && self.token.refresh().is_none_or(|refresh| kept.since.elapsed() < refresh)
         {
@@ -170,16 +175,20 @@ impl Http {
 
     /// Looks whether the secret has changed. What was read before may still be good.
     async fn renew(&self, secret: &Secret) {
-        if let Err(why) = secret.renew().await {
-            tracing::warn!(sink = self.sink, code = why.code, "the secret stays as it is: {why}");
+        if let Err(error) = secret.renew().await {
+            tracing::warn!(
+                sink = self.sink,
+                code = error.code.as_str(),
+                "the secret stays as it is: {error}"
+            );
         }
     }
 
-    fn read_token(&self) -> Result<HeaderValue, Why> {
+    fn read_token(&self) -> Result<HeaderValue, Error> {
         let token = self.token.read()?;
         let mut value = HeaderValue::try_from(format!("{SCHEME}{}", token.expose_secret()))
             .map_err(|_| {
-                Why::new("secret_unreadable", self.says("token", "has a control character"))
+                Error::new(Code::SecretUnreadable, self.says("token", "has a control character"))
             })?;
         value.set_sensitive(true);
         let mut kept = self.authorization.lock().unwrap_or_else(PoisonError::into_inner);
@@ -187,7 +196,7 @@ impl Http {
         Ok(value)
     }
 
-    async fn client(&self) -> Result<Client, Why> {
+    async fn client(&self) -> Result<Client, Error> {
         {
             let kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.since.elapsed() < self.ages.client {
@@ -215,18 +224,18 @@ impl Http {
     }
 
     /// What failed, and where.
-    fn failed(&self, url: &Url, fault: reqwest::Error) -> Why {
+    fn failed(&self, url: &Url, fault: reqwest::Error) -> Error {
         let (connecting, late) = (fault.is_connect(), fault.is_timeout());
         let causes = http_client::causes_of(fault);
         let code = match () {
-            () if http_client::is_of_tls(&causes) => "splunk_tls",
-            () if connecting => "splunk_connect",
-            () if late => "splunk_timeout",
-            () => "splunk_transport",
+            () if http_client::is_of_tls(&causes) => Code::SplunkTls,
+            () if connecting => Code::SplunkConnect,
+            () if late => Code::SplunkTimeout,
+            () => Code::SplunkTransport,
         };
-        let todo = if code == "splunk_tls" { "; see tls.ca_file, tls.cert_file" } else { "" };
+        let todo = if code == Code::SplunkTls { "; see tls.ca_file, tls.cert_file" } else { "" };
         let text = format!("sink.{}: no answer from {}: {causes}{todo}", self.sink, place(url));
-        Why::new(code, text)
+        Error::new(code, text)
     }
 }
 
@@ -239,12 +248,13 @@ pub(super) fn place(url: &Url) -> String {
 ///
 /// # Errors
 /// The runtime ends.
-pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>, Why> {
+pub(super) async fn pack(body: Vec<u8>) -> Result<Vec<u8>, Error> {
     if body.len() < LARGE {
         return Ok(gzip(&body));
     }
     let packed = tokio::task::spawn_blocking(move || gzip(&body)).await;
-    packed.map_err(|fault| Why::new("sink_fault", format!("a request was not made: {fault}")))
+    packed
+        .map_err(|fault| Error::new(Code::SinkInternal, format!("a request was not made: {fault}")))
 }
 
 fn gzip(body: &[u8]) -> Vec<u8> {
@@ -266,7 +276,7 @@ fn wait_of(headers: &HeaderMap) -> Option<Duration> {
     retry_after(value, time::OffsetDateTime::now_utc().unix_timestamp())
 }
 
-fn build_client(sink: &str, tls: &Tls, timeout: Duration, ages: Ages) -> Result<Client, Why> {
+fn build_client(sink: &str, tls: &Tls, timeout: Duration, ages: Ages) -> Result<Client, Error> {
     let builder = Client::builder()
         .user_agent(concat!("certrelay/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the token elsewhere and turn the POST into a GET.
@@ -281,6 +291,6 @@ fn build_client(sink: &str, tls: &Tls, timeout: Duration, ages: Ages) -> Result<
         .map_err(|fault| setting(sink, "tls", &format!("makes no HTTP client: {fault:?}")))
 }
 
-fn setting(sink: &str, key: &str, text: &str) -> Why {
-    Why::new("sink_setting", format!("sink.{sink}.{key} {text}"))
+fn setting(sink: &str, key: &str, text: &str) -> Error {
+    Error::new(Code::SinkConfiguration, format!("sink.{sink}.{key} {text}"))
 }

@@ -24,8 +24,8 @@ use futures_util::future::BoxFuture;
 use super::handle::{Bounds, Sent, Transmit};
 use super::{Built, Render, Stop, Wanted, handle};
 use crate::config::{SinkConfig, SplunkConfig};
+use crate::error::{Code, Error};
 use crate::event::Event;
-use crate::outcome::Why;
 use crate::telemetry::{BySink, Metrics};
 use acks::{Acks, Patience};
 use deliver::Delivery;
@@ -50,7 +50,7 @@ pub(super) fn build(
     own: &SplunkConfig,
     metrics: &Arc<Metrics>,
     stop: Stop,
-) -> Result<Built, Why> {
+) -> Result<Built, Error> {
     let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
     if own.tls.insecure {
         let sink = config.name.as_str();
@@ -67,7 +67,7 @@ pub(super) async fn probe(
     config: &SinkConfig,
     own: &SplunkConfig,
     wanted: Wanted,
-) -> Result<(), Why> {
+) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new());
     let render = crate::event::render;
     Splunk::new(config, own, &metrics, render, Patience::DEFAULT)?.look(wanted).await
@@ -105,7 +105,7 @@ impl Splunk {
         metrics: &Arc<Metrics>,
         render: Render,
         patience: Patience,
-    ) -> Result<Self, Why> {
+    ) -> Result<Self, Error> {
         let name = config.name.clone();
         let endpoints = Arc::new(Endpoints::new(&name, &own.endpoints)?);
         let http = Arc::new(Http::new(&name, own)?);
@@ -133,7 +133,7 @@ impl Splunk {
         self.learned_limit.fetch_min((bytes / 2).max(SMALLEST_LIMIT), Ordering::Relaxed);
     }
 
-    async fn post(&self, body: Vec<u8>) -> Result<Posted<'_>, Why> {
+    async fn post(&self, body: Vec<u8>) -> Result<Posted<'_>, Error> {
         let bytes = body.len() as u64;
         let body = http::pack(body).await?;
         let _one_at_a_time = self.one_at_a_time.lock().await;
@@ -146,11 +146,11 @@ impl Splunk {
         self.metrics.sink_bytes.get_or_create(&labels).inc_by(bytes);
         let reply = match reply {
             Ok(reply) => reply,
-            Err(why) => {
-                if !is_unsent(&why) {
+            Err(error) => {
+                if !is_unsent(&error) {
                     endpoint.session.give_up(&ticket);
                 }
-                return Err(why);
+                return Err(error);
             }
         };
         if self.acks.is_some() {
@@ -160,26 +160,29 @@ impl Splunk {
     }
 
     /// What an operator is told about an answer.
-    fn why(&self, verdict: &Verdict) -> Why {
-        let todo = match verdict.reason {
-            "splunk_token" => "; put a valid token into its secret, it is read again by itself",
-            "splunk_ack_disabled" => {
+    fn error(&self, verdict: &Verdict) -> Error {
+        let code = verdict.reason.unwrap_or(Code::SplunkInternal);
+        let todo = match code {
+            Code::SplunkToken => "; put a valid token into its secret, it is read again by itself",
+            Code::SplunkAckDisabled => {
                 "; turn indexer acknowledgement on for the token, or off for the sink"
             }
-            "splunk_index" => "; allow the index on the token, or change the sink's index",
-            "splunk_redirect" | "splunk_endpoint" => "; is the endpoint really HEC (port 8088)?",
+            Code::SplunkIndex => "; allow the index on the token, or change the sink's index",
+            Code::SplunkRedirect | Code::SplunkEndpoint => {
+                "; is the endpoint really HEC (port 8088)?"
+            }
             _ => "",
         };
-        Why::new(
-            verdict.reason,
-            format!("sink.{}: Splunk answered {}{todo}", self.name, verdict.text),
-        )
+        Error::new(code, format!("sink.{}: Splunk answered {}{todo}", self.name, verdict.text))
     }
 }
 
 /// Nothing of the request can have arrived.
-fn is_unsent(why: &Why) -> bool {
-    matches!(why.code, "splunk_connect" | "splunk_tls" | "secret_unreadable" | "sink_setting")
+fn is_unsent(error: &Error) -> bool {
+    matches!(
+        error.code,
+        Code::SplunkConnect | Code::SplunkTls | Code::SecretUnreadable | Code::SinkConfiguration
+    )
 }
 
 impl Transmit for Splunk {

@@ -4,11 +4,8 @@
 use super::Splunk;
 use super::endpoints::Endpoint;
 use super::response::{Class, classify};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::sink::Wanted;
-
-/// What a token is refused with, at whichever endpoint.
-const TOKEN: &str = "splunk_token";
 
 impl Splunk {
     /// Asks every endpoint.
@@ -16,31 +13,31 @@ impl Splunk {
     /// # Errors
     /// One that does not answer, or does not take this token, if it is wanted. That it takes the index too, only an
     /// event shows.
-    pub(super) async fn look(&self, wanted: Wanted) -> Result<(), Why> {
+    pub(super) async fn look(&self, wanted: Wanted) -> Result<(), Error> {
         let mut wrong = Vec::new();
         for endpoint in self.endpoints.all() {
-            if let Err(why) = self.look_at(endpoint).await {
-                wrong.push(why);
+            if let Err(error) = self.look_at(endpoint).await {
+                wrong.push(error);
             }
         }
         if wrong.is_empty() || wanted == Wanted::Any && wrong.len() < self.endpoints.all().len() {
             return Ok(());
         }
-        let token = wrong.iter().position(|why| why.code == TOKEN);
+        let token = wrong.iter().position(|error| error.code == Code::SplunkToken);
         if token.is_some() {
             self.http.forget_token();
         }
         Err(wrong.swap_remove(token.unwrap_or(0)))
     }
 
-    async fn look_at(&self, endpoint: &Endpoint) -> Result<(), Why> {
+    async fn look_at(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let ticket = endpoint.session.ticket();
         let reply = self.http.ask(&endpoint.event_url, &ticket, String::new()).await?;
         let verdict = classify(&reply);
         match verdict.class {
             Class::Accepted { .. } => Ok(()),
             Class::BadEvent { .. } if verdict.code == Some(5) => Ok(()),
-            _ => Err(self.why(&verdict)),
+            _ => Err(self.error(&verdict)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The codes are Splunk's (Getting Data In, "Troubleshoot HTTP Event Collector", codes 0–22), with
 //! 23–28 as Splunk 9.4 and 10 answer them. Balancers and proxies answer too, often in HTML: then the HTTP status decides.
 
+use crate::error::Code;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -66,7 +67,7 @@ pub(super) struct Verdict {
     /// What to do.
     pub(super) class: Class,
     /// Stable reason.
-    pub(super) reason: &'static str,
+    pub(super) reason: Option<Code>,
     /// HEC's own code, where the body was HEC's.
     pub(super) code: Option<i64>,
     /// `HTTP 400, code 6 "Invalid data format"`.
@@ -98,27 +99,27 @@ fn of_code(status: u16, body: &Body) -> Verdict {
     let number = body.invalid_event_number;
     let ok = (200..300).contains(&status);
     let (class, reason) = match (body.code, ok) {
-        (0, true) => (Class::Accepted { slow_down: false, ack_id }, "delivered"),
-        (24 | 25, true) => (Class::Accepted { slow_down: true, ack_id }, "delivered"),
-        (1 | 2 | 3 | 4 | 21 | 22, _) => (Class::Setting { token: true }, "splunk_token"),
-        (5, _) => (Class::BadEvent { number: None, ack_id: None }, "splunk_no_data"),
-        (6, _) => (Class::BadEvent { number, ack_id }, "splunk_data_format"),
+        (0, true) => (Class::Accepted { slow_down: false, ack_id }, None),
+        (24 | 25, true) => (Class::Accepted { slow_down: true, ack_id }, None),
+        (1 | 2 | 3 | 4 | 21 | 22, _) => (Class::Setting { token: true }, Some(Code::SplunkToken)),
+        (5, _) => (Class::BadEvent { number: None, ack_id: None }, Some(Code::SplunkNoData)),
+        (6, _) => (Class::BadEvent { number, ack_id }, Some(Code::SplunkDataFormat)),
         // Code 7 counts from one: object 1 bad reads as 2.
         (7, _) => {
             let number = number.and_then(|number| number.checked_sub(1));
-            (Class::WrongIndex { number, ack_id }, "splunk_index")
+            (Class::WrongIndex { number, ack_id }, Some(Code::SplunkIndex))
         }
-        (12 | 13, _) => (Class::BadEvent { number, ack_id }, "splunk_event_missing"),
-        (15, _) => (Class::BadEvent { number, ack_id }, "splunk_indexed_fields"),
-        (8, _) => (Class::Busy, "splunk_internal"),
-        (9 | 26 | 27, _) => (Class::Busy, "splunk_busy"),
-        (18..=20, _) => (Class::Busy, "splunk_unhealthy"),
-        (23, _) => (Class::Busy, "splunk_shutting_down"),
-        (10 | 11 | 28, _) => (Class::Setting { token: false }, "splunk_channel"),
-        (14, _) => (Class::Setting { token: false }, "splunk_ack_disabled"),
-        (16, _) => (Class::Setting { token: false }, "splunk_query_auth"),
+        (12 | 13, _) => (Class::BadEvent { number, ack_id }, Some(Code::SplunkEventMissing)),
+        (15, _) => (Class::BadEvent { number, ack_id }, Some(Code::SplunkIndexedFields)),
+        (8, _) => (Class::Busy, Some(Code::SplunkInternal)),
+        (9 | 26 | 27, _) => (Class::Busy, Some(Code::SplunkBusy)),
+        (18..=20, _) => (Class::Busy, Some(Code::SplunkUnhealthy)),
+        (23, _) => (Class::Busy, Some(Code::SplunkShuttingDown)),
+        (10 | 11 | 28, _) => (Class::Setting { token: false }, Some(Code::SplunkChannel)),
+        (14, _) => (Class::Setting { token: false }, Some(Code::SplunkAckDisabled)),
+        (16, _) => (Class::Setting { token: false }, Some(Code::SplunkQueryAuth)),
         // 17 answers a health check: an endpoint that answers it to events is not one for events.
-        (17, _) => (Class::Setting { token: false }, "splunk_endpoint"),
+        (17, _) => (Class::Setting { token: false }, Some(Code::SplunkEndpoint)),
         _ => by_status(status),
     };
     let text = format!("HTTP {status}, code {} \"{}\"", body.code, snippet(body.text.as_bytes()));
@@ -132,14 +133,14 @@ fn of_status(reply: &Reply) -> Verdict {
 }
 
 /// Without a code of HEC's own. A 2xx is no proof of anything then: some page answered.
-fn by_status(status: u16) -> (Class, &'static str) {
+fn by_status(status: u16) -> (Class, Option<Code>) {
     match status {
-        401 | 403 => (Class::Setting { token: true }, "splunk_token"),
-        413 => (Class::TooLarge, "splunk_too_large"),
-        408 | 425 | 429 => (Class::Busy, "splunk_busy"),
-        500.. => (Class::Busy, "splunk_unavailable"),
-        300..=399 => (Class::Setting { token: false }, "splunk_redirect"),
-        _ => (Class::Setting { token: false }, "splunk_endpoint"),
+        401 | 403 => (Class::Setting { token: true }, Some(Code::SplunkToken)),
+        413 => (Class::TooLarge, Some(Code::SplunkTooLarge)),
+        408 | 425 | 429 => (Class::Busy, Some(Code::SplunkBusy)),
+        500.. => (Class::Busy, Some(Code::SplunkUnavailable)),
+        300..=399 => (Class::Setting { token: false }, Some(Code::SplunkRedirect)),
+        _ => (Class::Setting { token: false }, Some(Code::SplunkEndpoint)),
     }
 }
 
@@ -171,7 +172,7 @@ mod tests {
         Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() }
     }
 
-    fn of(status: u16, code: i64) -> (Class, &'static str) {
+    fn of(status: u16, code: i64) -> (Class, Option<Code>) {
         let body = format!(r#"{{"text":"t","code":{code},"invalid-event-number":3}}"#);
         let verdict = classify(&reply(status, &body));
         assert_eq!(verdict.code, Some(code));
@@ -185,37 +186,37 @@ mod tests {
         let bad = |number| Class::BadEvent { number, ack_id: None };
         let accepted = |slow_down| Class::Accepted { slow_down, ack_id: None };
         let table = [
-            (200, 0, accepted(false), "delivered"),
-            (403, 1, token(), "splunk_token"),
-            (401, 2, token(), "splunk_token"),
-            (401, 3, token(), "splunk_token"),
-            (403, 4, token(), "splunk_token"),
-            (400, 5, bad(None), "splunk_no_data"),
-            (400, 6, bad(Some(3)), "splunk_data_format"),
-            (400, 7, Class::WrongIndex { number: Some(2), ack_id: None }, "splunk_index"),
-            (500, 8, Class::Busy, "splunk_internal"),
-            (503, 9, Class::Busy, "splunk_busy"),
-            (400, 10, setting(), "splunk_channel"),
-            (400, 11, setting(), "splunk_channel"),
-            (400, 12, bad(Some(3)), "splunk_event_missing"),
-            (400, 13, bad(Some(3)), "splunk_event_missing"),
-            (400, 14, setting(), "splunk_ack_disabled"),
-            (400, 15, bad(Some(3)), "splunk_indexed_fields"),
-            (400, 16, setting(), "splunk_query_auth"),
-            (200, 17, setting(), "splunk_endpoint"),
-            (503, 18, Class::Busy, "splunk_unhealthy"),
-            (503, 19, Class::Busy, "splunk_unhealthy"),
-            (503, 20, Class::Busy, "splunk_unhealthy"),
-            (400, 21, token(), "splunk_token"),
-            (400, 22, token(), "splunk_token"),
-            (503, 23, Class::Busy, "splunk_shutting_down"),
-            (200, 24, accepted(true), "delivered"),
-            (200, 25, accepted(true), "delivered"),
-            (429, 26, Class::Busy, "splunk_busy"),
-            (429, 27, Class::Busy, "splunk_busy"),
-            (400, 28, setting(), "splunk_channel"),
-            (404, 404, setting(), "splunk_endpoint"),
-            (405, 405, setting(), "splunk_endpoint"),
+            (200, 0, accepted(false), None),
+            (403, 1, token(), Some(Code::SplunkToken)),
+            (401, 2, token(), Some(Code::SplunkToken)),
+            (401, 3, token(), Some(Code::SplunkToken)),
+            (403, 4, token(), Some(Code::SplunkToken)),
+            (400, 5, bad(None), Some(Code::SplunkNoData)),
+            (400, 6, bad(Some(3)), Some(Code::SplunkDataFormat)),
+            (400, 7, Class::WrongIndex { number: Some(2), ack_id: None }, Some(Code::SplunkIndex)),
+            (500, 8, Class::Busy, Some(Code::SplunkInternal)),
+            (503, 9, Class::Busy, Some(Code::SplunkBusy)),
+            (400, 10, setting(), Some(Code::SplunkChannel)),
+            (400, 11, setting(), Some(Code::SplunkChannel)),
+            (400, 12, bad(Some(3)), Some(Code::SplunkEventMissing)),
+            (400, 13, bad(Some(3)), Some(Code::SplunkEventMissing)),
+            (400, 14, setting(), Some(Code::SplunkAckDisabled)),
+            (400, 15, bad(Some(3)), Some(Code::SplunkIndexedFields)),
+            (400, 16, setting(), Some(Code::SplunkQueryAuth)),
+            (200, 17, setting(), Some(Code::SplunkEndpoint)),
+            (503, 18, Class::Busy, Some(Code::SplunkUnhealthy)),
+            (503, 19, Class::Busy, Some(Code::SplunkUnhealthy)),
+            (503, 20, Class::Busy, Some(Code::SplunkUnhealthy)),
+            (400, 21, token(), Some(Code::SplunkToken)),
+            (400, 22, token(), Some(Code::SplunkToken)),
+            (503, 23, Class::Busy, Some(Code::SplunkShuttingDown)),
+            (200, 24, accepted(true), None),
+            (200, 25, accepted(true), None),
+            (429, 26, Class::Busy, Some(Code::SplunkBusy)),
+            (429, 27, Class::Busy, Some(Code::SplunkBusy)),
+            (400, 28, setting(), Some(Code::SplunkChannel)),
+            (404, 404, setting(), Some(Code::SplunkEndpoint)),
+            (405, 405, setting(), Some(Code::SplunkEndpoint)),
         ];
         for (status, code, class, reason) in table {
             assert_eq!(of(status, code), (class, reason), "code {code}");
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_success_code_under_an_error_status_is_not_success() {
-        assert_eq!(of(500, 0), (Class::Busy, "splunk_unavailable"));
+        assert_eq!(of(500, 0), (Class::Busy, Some(Code::SplunkUnavailable)));
         assert_eq!(of(404, 24).0, Class::Setting { token: false });
     }
 

@@ -16,7 +16,7 @@ use hec::{Fault, HecStandIn, Options};
 
 use super::*;
 use crate::config::{OutputFormat, Secret, SinkKind, SplunkMode, Tls};
-use crate::outcome::Outcome;
+use crate::error::{Code, Outcome};
 use crate::sink::SinkState;
 use crate::sink::testing::{HOUR, Running, config, event, event_with, render_record};
 use std::time::Duration;
@@ -112,7 +112,7 @@ async fn an_event_over_the_limit_is_refused_and_its_neighbours_are_not() {
     let running = run(SplunkConfig { max_batch_bytes: 20_000, ..settings(&hec) });
     let events = vec![event(0), event_with("huge", &"x".repeat(30_000)), event(2)];
     let outcomes = running.built.deliver(events).await;
-    assert!(matches!(&outcomes[1], Outcome::Refused(why) if why.code == "splunk_too_large"));
+    assert!(matches!(&outcomes[1], Outcome::Rejected(error) if error.code == Code::SplunkTooLarge));
     assert_eq!((&outcomes[0], &outcomes[2]), (&Outcome::Delivered, &Outcome::Delivered));
     assert_eq!(ids(&hec), ["event-0", "event-2"]);
     running.finish().await;
@@ -136,11 +136,11 @@ async fn bad_events_are_refused_alone_and_nothing_is_indexed_twice() {
         for (n, outcome) in outcomes.iter().enumerate() {
             match outcome {
                 Outcome::Delivered => assert!(!bad.contains(&n), "{n} of {bad:?}"),
-                Outcome::Refused(why) => {
+                Outcome::Rejected(error) => {
                     assert!(bad.contains(&n), "{n} of {bad:?}");
-                    assert!(why.text.contains("code 13"), "{why}");
+                    assert!(error.text.contains("code 13"), "{error}");
                 }
-                Outcome::Retry(why) => panic!("{why}"),
+                Outcome::Retry(error) => panic!("{error}"),
             }
         }
         let expected: Vec<String> = (0..10).filter(|n| !bad.contains(n)).map(name).collect();
@@ -160,7 +160,9 @@ async fn where_the_number_resolves_to_nothing_halves_are_tried() {
     hec.script([nowhere.clone(), nowhere.clone(), nowhere]);
     let outcomes = running.built.deliver((0..4).map(event).collect()).await;
     // Four are refused, then two, then one: that one is believed.
-    assert!(matches!(&outcomes[0], Outcome::Refused(why) if why.code == "splunk_data_format"));
+    assert!(
+        matches!(&outcomes[0], Outcome::Rejected(error) if error.code == Code::SplunkDataFormat)
+    );
     assert_eq!(outcomes[1..], vec![Outcome::Delivered; 3]);
     assert_eq!(ids(&hec), ["event-1", "event-2", "event-3"]);
     running.finish().await;
@@ -245,9 +247,9 @@ async fn a_refused_token_pauses_the_sink_until_its_secret_is_changed() {
     let deliver = running.built.deliver(vec![event(0)]);
     let (outcomes, during) = futures_util::future::join(deliver, mend).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
-    let SinkState::Paused(why) = during else { panic!("{during:?}") };
-    assert_eq!(why.code, "splunk_token");
-    assert!(why.text.contains("code 4") && !why.text.contains("expired"), "{why}");
+    let SinkState::Paused(error) = during else { panic!("{during:?}") };
+    assert_eq!(error.code, Code::SplunkToken);
+    assert!(error.text.contains("code 4") && !error.text.contains("expired"), "{error}");
     assert_eq!(running.built.state(), SinkState::Up);
     running.finish().await;
 }
@@ -328,13 +330,13 @@ async fn an_unreadable_secret_or_ca_file_is_named_at_the_start() {
         let config = config("soc", SinkKind::SplunkHec(own.clone()));
         Splunk::new(&config, &own, &Arc::new(Metrics::new()), render_record, QUICK).err().unwrap()
     };
-    let why = fails(SplunkConfig { token: Secret::file("/nowhere/token"), ..settings(&hec) });
-    assert!(why.text.contains("/nowhere/token"), "{why}");
+    let error = fails(SplunkConfig { token: Secret::file("/nowhere/token"), ..settings(&hec) });
+    assert!(error.text.contains("/nowhere/token"), "{error}");
     let tls = Tls { ca: Some(Secret::file("/nowhere/ca.pem")), ..Tls::default() };
-    let why = fails(SplunkConfig { tls, ..settings(&hec) });
+    let error = fails(SplunkConfig { tls, ..settings(&hec) });
     assert!(
-        why.text.contains("sink.soc.tls.ca_file") && why.text.contains("/nowhere/ca.pem"),
-        "{why}"
+        error.text.contains("sink.soc.tls.ca_file") && error.text.contains("/nowhere/ca.pem"),
+        "{error}"
     );
 }
 
@@ -346,13 +348,13 @@ async fn a_probe_tries_the_token_and_sends_no_event() {
     assert_eq!(probe(&config, &own, Wanted::All).await, Ok(()));
     assert_eq!((posts(&hec), ids(&hec).len()), (1, 0));
     let wrong = SplunkConfig { token: Secret::Literal(Arc::new("canary".into())), ..own.clone() };
-    let why = probe(&config, &wrong, Wanted::All).await.unwrap_err();
-    assert_eq!(why.code, "splunk_token");
-    assert!(!why.text.contains("canary"), "{why}");
+    let error = probe(&config, &wrong, Wanted::All).await.unwrap_err();
+    assert_eq!(error.code, Code::SplunkToken);
+    assert!(!error.text.contains("canary"), "{error}");
     let elsewhere = format!("{}/en-US", hec.url()).parse().unwrap();
-    let why = probe(&config, &SplunkConfig { endpoints: vec![elsewhere], ..own }, Wanted::All)
+    let error = probe(&config, &SplunkConfig { endpoints: vec![elsewhere], ..own }, Wanted::All)
         .await
         .unwrap_err();
-    assert_eq!(why.code, "splunk_endpoint");
-    assert!(why.text.contains("really HEC"), "{why}");
+    assert_eq!(error.code, Code::SplunkEndpoint);
+    assert!(error.text.contains("really HEC"), "{error}");
 }

@@ -5,7 +5,7 @@
 use serde_json::value::RawValue;
 
 use super::{Entity, Nothing, Notification, poison};
-use crate::outcome::Why;
+use crate::error::Error;
 
 /// Reads the envelope's `detail` by its `detail-type`.
 pub(super) fn parse(
@@ -13,7 +13,7 @@ pub(super) fn parse(
     source: Option<&str>,
     region: Option<String>,
     detail: &RawValue,
-) -> Result<Notification, Why> {
+) -> Result<Notification, Error> {
     if !detail.get().starts_with('{') {
         return Err(poison("an EventBridge event whose detail is not an object"));
     }
@@ -35,7 +35,7 @@ pub(super) fn parse(
 }
 
 /// `detail` of an `Object Created`. Unlike S3's own notification, the key is as it is, not encoded.
-fn object(region: Option<String>, detail: &RawValue) -> Result<Notification, Why> {
+fn object(region: Option<String>, detail: &RawValue) -> Result<Notification, Error> {
     let entity: Entity<'_> = serde_json::from_str(detail.get())
         .map_err(|_| poison("an Object Created event without bucket and object"))?;
     let Some((bucket, key)) = entity.place() else {

@@ -8,7 +8,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Entity, Nothing, Notification, announced, place, poison, string};
-use crate::outcome::Why;
+use crate::error::Error;
 use crate::store::{Location, ObjectRef};
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct Record<'a> {
 
 /// Reads `Records`, all of them. One unreadable record makes the whole body poison: it goes to the
 /// dead letter as it came, and nothing of it is lost between two fates.
-pub(super) fn parse(records: &RawValue) -> Result<Notification, Why> {
+pub(super) fn parse(records: &RawValue) -> Result<Notification, Error> {
     let records: Vec<&RawValue> =
         serde_json::from_str(records.get()).map_err(|_| poison("Records is not a list"))?;
     if records.is_empty() {

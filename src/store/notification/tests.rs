@@ -1,6 +1,7 @@
 //! Every format, as AWS writes it, and every way in which a body can be none of them.
 
 use super::*;
+use crate::error::Code;
 
 fn objects(body: &str) -> Vec<ObjectRef> {
     match parse(body) {
@@ -25,9 +26,9 @@ fn nothing(body: &str) -> Nothing {
 }
 
 fn refused(body: &str) -> String {
-    let why = parse(body).expect_err(body);
-    assert_eq!(why.code, "unreadable_message");
-    why.text
+    let error = parse(body).expect_err(body);
+    assert_eq!(error.code, Code::UnreadableMessage);
+    error.text
 }
 
 fn record(name: &str, key: &str) -> String {

@@ -61,13 +61,13 @@ pub fn denied(action: &str) -> Refusal {
     }
 }
 
-pub fn unknown_operation(why: &str) -> Refusal {
+pub fn unknown_operation(error: &str) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
         shape: "UnknownOperationException",
         code: "InvalidAction",
         sender: true,
-        text: format!("The SQS stand-in does not know this call: {why}"),
+        text: format!("The SQS stand-in does not know this call: {error}"),
     }
 }
 

@@ -156,8 +156,8 @@ fn a_folder_that_takes_no_new_name_keeps_the_event_for_another_try() {
     file.write_lines(b"1\n").unwrap();
     // Its name goes to something that cannot be moved over a file, nor opened as one.
     std::fs::remove_file(archive.path()).unwrap();
-    let why = file.write_lines(b"2\n").unwrap_err();
-    assert!(why.text.contains("cannot rotate"), "{why}");
+    let error = file.write_lines(b"2\n").unwrap_err();
+    assert!(error.text.contains("cannot rotate"), "{error}");
     assert_eq!(file.write_lines(b"2\n"), Ok(()));
     assert_eq!(archive.texts(), ["2\n"]);
 }

@@ -8,6 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use tokio::time::Instant;
 
 use super::*;
+use crate::error::Code;
 
 const START: Duration = Duration::from_secs(1_789_999_999);
 
@@ -90,10 +91,10 @@ async fn credentials_are_renewed_before_they_end_and_tokens_follow() {
 #[tokio::test(start_paused = true)]
 async fn without_credentials_there_is_no_token_and_the_reason_names_the_sink() {
     let (iam, _) = iam(None, 1);
-    let why = iam.ready().await.unwrap_err();
-    assert_eq!(why.code, "kafka_credentials");
-    assert!(why.text.contains("sink.lake") && why.text.contains("no such profile"), "{why}");
-    assert_eq!(iam.token().err().map(|why| why.code), Some("kafka_credentials"));
+    let error = iam.ready().await.unwrap_err();
+    assert_eq!(error.code, Code::KafkaCredentials);
+    assert!(error.text.contains("sink.lake") && error.text.contains("no such profile"), "{error}");
+    assert_eq!(iam.token().err().map(|error| error.code), Some(Code::KafkaCredentials));
     // The next try finds some.
     iam.ready().await.unwrap();
     assert!(iam.token().is_ok());

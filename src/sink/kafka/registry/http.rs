@@ -8,7 +8,7 @@ use reqwest::{Client, redirect};
 use secrecy::ExposeSecret as _;
 
 use crate::config::{RegistryConfig, Tls};
-use crate::outcome::Why;
+use crate::error::{Code, Error};
 use crate::sink::http_client;
 
 /// Time for a question, connection included. Events wait meanwhile.
@@ -47,7 +47,7 @@ impl Http {
         subject: &str,
         register: bool,
         body: String,
-    ) -> Result<Reply, Why> {
+    ) -> Result<Reply, Error> {
         let mut url = self.own.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["subjects", subject]);
@@ -60,7 +60,7 @@ impl Http {
             let _ = secret.renew().await;
         }
         let mut request = client(&self.own.tls)
-            .map_err(|text| Why::new("kafka_registry_tls", self.says(&text)))?
+            .map_err(|text| Error::new(Code::KafkaRegistryTls, self.says(&text)))?
             .post(url)
             .header(ACCEPT, MEDIA_TYPE)
             .header(CONTENT_TYPE, MEDIA_TYPE)
@@ -83,11 +83,14 @@ impl Http {
     }
 
     /// What failed, and where.
-    fn failed(&self, fault: reqwest::Error) -> Why {
+    fn failed(&self, fault: reqwest::Error) -> Error {
         let causes = http_client::causes_of(fault);
-        let code =
-            if http_client::is_of_tls(&causes) { "kafka_registry_tls" } else { "kafka_registry" };
-        Why::new(code, self.says(&format!("no answer from {}: {causes}", self.place())))
+        let code = if http_client::is_of_tls(&causes) {
+            Code::KafkaRegistryTls
+        } else {
+            Code::KafkaRegistry
+        };
+        Error::new(code, self.says(&format!("no answer from {}: {causes}", self.place())))
     }
 }
 

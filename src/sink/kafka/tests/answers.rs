@@ -4,6 +4,7 @@ use rdkafka::types::RDKafkaRespErr::*;
 
 use super::*;
 use crate::config::{MappingKey, MappingTable};
+use crate::error::Code;
 
 /// Answers to a produce request after which the same record goes through.
 const PASSING: [RDKafkaRespErr; 12] = [
@@ -47,9 +48,9 @@ async fn a_producer_that_gives_up_in_the_middle_is_replaced_and_what_was_not_ack
     cluster
         .request_errors(RDKafkaApiKey::Produce, &[RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
     let events = (1..6).map(event).collect();
-    let (outcomes, why) = deliver_through_trouble(&running, events, || {}).await;
+    let (outcomes, error) = deliver_through_trouble(&running, events, || {}).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 5]);
-    assert_eq!(why.code, "kafka_fatal", "{why}");
+    assert_eq!(error.code, Code::KafkaFatal, "{error}");
     assert_eq!(consume(&cluster, 6).len(), 6);
     running.finish().await;
 }
@@ -83,7 +84,9 @@ async fn a_record_that_is_invalid_alone_is_refused_and_one_that_was_in_bad_compa
     cluster.request_errors(RDKafkaApiKey::Produce, &[invalid, invalid]);
     let running = run(&KafkaConfig { key: KafkaKey::Account, ..settings(&cluster) });
     let outcomes = running.built.deliver((0..2).map(event).collect()).await;
-    assert!(matches!(&outcomes[0], Outcome::Refused(why) if why.code == "kafka_invalid_record"));
+    assert!(
+        matches!(&outcomes[0], Outcome::Rejected(error) if error.code == Code::KafkaInvalidRecord)
+    );
     assert_eq!(outcomes[1], Outcome::Delivered);
     assert_eq!(consume(&cluster, 1).len(), 1);
     running.finish().await;

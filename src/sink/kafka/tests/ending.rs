@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::*;
+use crate::error::Code;
 
 /// Longer than the tests that are about a record without an answer.
 const SLOW: Duration = Duration::from_secs(8);
@@ -44,7 +45,7 @@ async fn a_record_without_an_answer_at_the_deadline_is_handed_back() {
     let deliver = running.built.deliver(vec![event(1)]);
     let (outcomes, ()) = futures_util::future::join(deliver, stop).await;
     assert!(
-        matches!(&outcomes[..], [Outcome::Retry(why)] if why.code == "sink_stopped"),
+        matches!(&outcomes[..], [Outcome::Retry(error)] if error.code == Code::SinkStopped),
         "{outcomes:?}"
     );
     running.finish().await;

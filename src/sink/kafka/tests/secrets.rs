@@ -13,7 +13,11 @@ use crate::sink::{self, Wanted};
 struct Shelf(Mutex<Vec<Stage>>);
 
 impl Versions for Shelf {
-    fn get<'a>(&'a self, _: &'a str, stage: Stage) -> BoxFuture<'a, Result<Option<Version>, Why>> {
+    fn get<'a>(
+        &'a self,
+        _: &'a str,
+        stage: Stage,
+    ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
         self.0.lock().unwrap().push(stage);
         let text = if stage == Stage::Current { "new" } else { "old" };
         Box::pin(async move { Ok(Some(Version { text: text.into(), age: None })) })

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{MappingKey, MappingTable, Secret};
+use crate::error::Code;
 use crate::telemetry::BySink;
 
 const LAB: &str = "lab";
@@ -51,8 +52,12 @@ async fn a_topic_that_is_missing_holds_its_own_events_and_no_others() {
     let others = async {
         for round in 0..3 {
             failures(&running, round + 1).await;
-            let SinkState::Paused(why) = running.built.state() else { panic!("not paused") };
-            assert_eq!((why.code, why.text.contains("topic lab")), ("kafka_topic", true), "{why}");
+            let SinkState::Paused(error) = running.built.state() else { panic!("not paused") };
+            assert_eq!(
+                (error.code, error.text.contains("topic lab")),
+                (Code::KafkaTopic, true),
+                "{error}"
+            );
             let first = usize::try_from(round).unwrap() * 10;
             let outcomes = running.built.deliver((first..first + 10).map(event).collect()).await;
             assert_eq!(outcomes, vec![Outcome::Delivered; 10]);
@@ -80,7 +85,7 @@ async fn one_call_with_events_for_several_topics_is_answered_in_its_own_order() 
     huge.fields.account = Some("444455556666".to_owned());
     let events = vec![event(0), Arc::new(huge), of_lab(1), event(2)];
     let outcomes = running.built.deliver(events).await;
-    assert!(matches!(&outcomes[1], Outcome::Refused(why) if why.code == "kafka_too_large"));
+    assert!(matches!(&outcomes[1], Outcome::Rejected(error) if error.code == Code::KafkaTooLarge));
     for at in [0, 2, 3] {
         assert_eq!(outcomes[at], Outcome::Delivered, "{at}");
     }

@@ -1,6 +1,7 @@
 //! Indexer acknowledgement, over loopback.
 
 use super::*;
+use crate::error::Code;
 
 async fn with_acks(change: impl FnOnce(&mut Options)) -> HecStandIn {
     let mut options = Options::default();
@@ -55,14 +56,14 @@ async fn a_receipt_that_does_not_come_means_that_the_events_are_sent_again() {
     hec.hold_acks(true);
     let running = run_hasty(&hec);
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         hec.hold_acks(false);
-        why
+        error
     };
     let deliver = running.built.deliver(vec![event(0)]);
-    let (outcomes, why) = futures_util::future::join(deliver, mend).await;
+    let (outcomes, error) = futures_util::future::join(deliver, mend).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
-    assert_eq!(why.code, "splunk_ack_lost");
+    assert_eq!(error.code, Code::SplunkAckLost);
     let ids = ids(&hec);
     assert!(ids.len() >= 2 && ids.iter().all(|id| id == "event-0"), "{ids:?}");
     running.finish().await;
@@ -73,16 +74,16 @@ async fn a_token_without_acknowledgement_confirms_nothing() {
     let hec = with_acks(|options| options.tokens[0].use_ack = false).await;
     let running = run(acknowledged(&hec));
     let mend = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         assert!(matches!(running.built.state(), SinkState::Paused(_)));
         hec.change(|options| options.tokens[0].use_ack = true);
-        why
+        error
     };
     let deliver = running.built.deliver(vec![event(0)]);
-    let (outcomes, why) = futures_util::future::join(deliver, mend).await;
+    let (outcomes, error) = futures_util::future::join(deliver, mend).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
-    assert_eq!(why.code, "splunk_ack_disabled");
-    assert!(why.text.contains("ack = false"), "{why}");
+    assert_eq!(error.code, Code::SplunkAckDisabled);
+    assert!(error.text.contains("ack = false"), "{error}");
     running.finish().await;
 }
 
@@ -96,13 +97,13 @@ async fn a_question_that_is_refused_confirms_nothing() {
         // Now `/ack` answers 400 with code 14: what a balancer's other half would say.
         hec.change(|options| options.tokens[0].use_ack = false);
         hec.hold_acks(false);
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         hec.change(|options| options.tokens[0].use_ack = true);
-        why.code
+        error.code
     };
     let deliver = running.built.deliver(vec![event(0)]);
     let (outcomes, code) = futures_util::future::join(deliver, meddle).await;
-    assert_eq!((outcomes, code), (vec![Outcome::Delivered], "splunk_ack_lost"));
+    assert_eq!((outcomes, code), (vec![Outcome::Delivered], Code::SplunkAckLost));
     running.finish().await;
 }
 
@@ -144,7 +145,7 @@ async fn what_stands_before_a_bad_event_waits_for_its_own_receipt() {
     };
     let deliver = running.built.deliver((0..5).map(event).collect());
     let (outcomes, ()) = futures_util::future::join(deliver, release).await;
-    assert!(matches!(&outcomes[2], Outcome::Refused(_)), "{outcomes:?}");
+    assert!(matches!(&outcomes[2], Outcome::Rejected(_)), "{outcomes:?}");
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 4);
     assert_eq!(ids(&hec), ["event-0", "event-1", "event-3", "event-4"]);
     running.finish().await;

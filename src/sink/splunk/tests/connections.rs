@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::http::{Ages, pack};
 use super::*;
+use crate::error::Code;
 
 const LONG: Duration = Duration::from_secs(3600);
 /// Over before the next request.
@@ -86,13 +87,13 @@ async fn an_error_page_without_end_is_cut_and_what_is_quoted_of_it_holds_no_toke
     let running = run(own);
     let deliver = Box::pin(running.built.deliver(vec![event(0)]));
     let trouble = Box::pin(running.trouble());
-    let futures_util::future::Either::Right((why, _)) =
+    let futures_util::future::Either::Right((error, _)) =
         futures_util::future::select(deliver, trouble).await
     else {
         panic!("delivered to a proxy")
     };
-    assert_eq!(why.code, "splunk_unavailable");
-    assert!(why.text.len() < 400 && why.text.contains("[redacted]"), "{why}");
-    assert!(!why.text.contains("stand-in-token"), "{why}");
+    assert_eq!(error.code, Code::SplunkUnavailable);
+    assert!(error.text.len() < 400 && error.text.contains("[redacted]"), "{error}");
+    assert!(!error.text.contains("stand-in-token"), "{error}");
     running.finish().await;
 }

@@ -64,16 +64,16 @@ async fn an_index_that_is_refused_holds_back_only_what_is_meant_for_it() {
     let accounts = ["444455556666", "111122223333", "999999999999", "111122223333", "444455556666"];
     let events = accounts.iter().enumerate().map(|(n, account)| of_account(n, account));
     let held = async {
-        let why = running.trouble().await;
+        let error = running.trouble().await;
         let state = running.built.state();
         let before = ids(&hec);
         hec.change(|options| options.tokens[0].indexes.push("prod".to_owned()));
-        (why.code, matches!(state, SinkState::Paused(_)), before)
+        (error.code, matches!(state, SinkState::Paused(_)), before)
     };
     let deliver = running.built.deliver(events.collect());
     let (outcomes, held) = futures_util::future::join(deliver, held).await;
     let others = ["event-0", "event-2", "event-4"].map(str::to_owned).to_vec();
-    assert_eq!(held, ("splunk_index", true, others));
+    assert_eq!(held, (Code::SplunkIndex, true, others));
     assert_eq!(outcomes, vec![Outcome::Delivered; 5]);
     assert_eq!(ids(&hec), ["event-0", "event-2", "event-4", "event-1", "event-3"]);
     running.finish().await;

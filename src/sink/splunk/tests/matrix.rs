@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::error::Code;
 
 /// Codes of an event that is bad by itself.
 const EVENT_CODES: [i64; 4] = [6, 12, 13, 15];
@@ -90,7 +91,7 @@ impl Cell {
         for (at, outcome) in outcomes.iter().enumerate() {
             let as_expected = match outcome {
                 Outcome::Delivered => !refused.contains(&at),
-                Outcome::Refused(_) => refused.contains(&at),
+                Outcome::Rejected(_) => refused.contains(&at),
                 Outcome::Retry(_) => false,
             };
             assert!(as_expected, "{label}: event {at} {outcome:?}");
@@ -154,8 +155,8 @@ async fn a_refused_index_pauses_and_is_resumed_where_it_stopped() {
         let cell = Cell::new(size, ack).await;
         cell.hec.change(|options| options.reject = vec![(format!("event-{bad}\""), INDEX_CODE)]);
         let mend = async {
-            let why = cell.running.trouble().await;
-            assert_eq!(why.code, "splunk_index");
+            let error = cell.running.trouble().await;
+            assert_eq!(error.code, Code::SplunkIndex);
             cell.hec.change(|options| options.reject.clear());
         };
         let (outcomes, ()) = futures_util::future::join(cell.deliver(), mend).await;

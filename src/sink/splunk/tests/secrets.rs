@@ -67,7 +67,7 @@ async fn the_token_stands_in_no_log_error_metric_or_outcome() {
     };
     let deliver = running.built.deliver((0..2).map(event).collect());
     let (outcomes, states) = futures_util::future::join(deliver, watch).await;
-    assert!(matches!(&outcomes[0], Outcome::Refused(why) if why.text.contains("[redacted]")));
+    assert!(matches!(&outcomes[0], Outcome::Rejected(error) if error.text.contains("[redacted]")));
     assert_eq!(outcomes[1], Outcome::Delivered);
     said.push_str(&format!("{outcomes:?}{states}{}{}", running.metrics.encode(), log.text()));
     for reason in ["splunk_unavailable", "splunk_token", "splunk_redirect", "splunk_transport"] {

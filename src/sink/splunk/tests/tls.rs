@@ -11,6 +11,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
+use crate::error::Code;
 
 fn pem(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls").join(name)
@@ -57,7 +58,7 @@ async fn in_front_of(hec: &HecStandIn, acceptor: TlsAcceptor) -> (String, JoinSe
 }
 
 /// What becomes of an event: delivered, or the trouble.
-async fn try_with(ask_for_client: bool, tls: Tls) -> Result<(), Why> {
+async fn try_with(ask_for_client: bool, tls: Tls) -> Result<(), Error> {
     let hec = stand_in().await;
     let (url, _tasks) = in_front_of(&hec, server(ask_for_client)).await;
     let running =
@@ -69,9 +70,9 @@ async fn try_with(ask_for_client: bool, tls: Tls) -> Result<(), Why> {
             assert_eq!(outcomes, [Outcome::Delivered]);
             Ok(())
         }
-        futures_util::future::Either::Right((why, _)) => {
-            assert!(matches!(running.built.state(), SinkState::Paused(_)), "{why}");
-            Err(why)
+        futures_util::future::Either::Right((error, _)) => {
+            assert!(matches!(running.built.state(), SinkState::Paused(_)), "{error}");
+            Err(error)
         }
     }
 }
@@ -82,9 +83,9 @@ fn trusting() -> Tls {
 
 #[tokio::test]
 async fn an_unknown_authority_pauses_the_sink_and_names_the_setting() {
-    let why = try_with(false, Tls::default()).await.unwrap_err();
-    assert_eq!(why.code, "splunk_tls", "{why}");
-    assert!(why.text.contains("certificate") && why.text.contains("tls.ca_file"), "{why}");
+    let error = try_with(false, Tls::default()).await.unwrap_err();
+    assert_eq!(error.code, Code::SplunkTls, "{error}");
+    assert!(error.text.contains("certificate") && error.text.contains("tls.ca_file"), "{error}");
 }
 
 #[tokio::test]
@@ -95,8 +96,8 @@ async fn an_authority_of_ones_own_is_trusted_and_so_is_anyone_if_told_to() {
 
 #[tokio::test]
 async fn a_client_certificate_is_shown_where_it_is_asked_for() {
-    let why = try_with(true, trusting()).await.unwrap_err();
-    assert_eq!(why.code, "splunk_tls", "{why}");
+    let error = try_with(true, trusting()).await.unwrap_err();
+    assert_eq!(error.code, Code::SplunkTls, "{error}");
     let file = |name| Some(Secret::file(pem(name)));
     let (cert, key) = (file("client.pem"), file("client.key"));
     assert_eq!(try_with(true, Tls { cert, key, ..trusting() }).await, Ok(()));
