@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, Region};
+use certrelay::app;
 use certrelay::config::{self, LogConfig};
 use certrelay::pipeline;
 use certrelay::telemetry::{self, Metrics};
@@ -192,7 +193,7 @@ async fn run(world: &World, text: &str, folder: &Path) -> Result<Arc<Metrics>, B
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "demo"))
         .load()
         .await;
-    let parts = pipeline::build(config, Some(aws)).await.map_err(|error| error.to_string())?;
+    let parts = app::build(config, Some(aws)).await.map_err(|error| error.to_string())?;
     let metrics = Arc::clone(&parts.metrics);
     let stop = CancellationToken::new();
     let emptied = async {

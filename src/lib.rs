@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+pub mod app;
 pub mod cli;
 pub mod cloudtrail;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod jobs;
 pub mod pipeline;
 pub mod queue;
 pub mod route;

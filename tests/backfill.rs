@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use certrelay::config::Config;
 use certrelay::error::Code;
-use certrelay::pipeline::{self, Backfill, Counts, Plan, Resume, Span};
+use certrelay::jobs::{self, Backfill, Counts, Plan, Resume, Span};
 use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,7 @@ fn history(service: &Service, seed: u64, files: usize) -> Samples {
 
 async fn plan(service: &Service, span: Span) -> Plan {
     let config = service.config(REST);
-    pipeline::plan_backfill(&config, Some(Service::aws()), span).await.expect("a plan")
+    jobs::plan_backfill(&config, Some(Service::aws()), span).await.expect("a plan")
 }
 
 fn job(
@@ -82,7 +82,7 @@ async fn the_plan_counts_the_calls_and_the_run_delivers_exactly_the_range() {
     assert!(!service.world.s3.calls().contains_key("GetObject"), "a plan reads nothing");
 
     let ended =
-        pipeline::backfill(job(service.config(REST), None, || ()), &plan, CancellationToken::new());
+        jobs::backfill(job(service.config(REST), None, || ()), &plan, CancellationToken::new());
     assert_eq!(in_time(ended).await, Ok(Counts { done: 25, kept: 0 }));
     assert_eq!(lists(&service), plan.listed + plan.to_list);
     assert_eq!(service.world.s3.calls()["GetObject"], plan.objects);
@@ -109,7 +109,7 @@ async fn accounts_can_be_chosen_and_the_prefix_may_begin_anywhere() {
     }
     let none = Span { accounts: vec!["999999999999".to_owned()], ..span() };
     let config = service.config(REST);
-    let refused = pipeline::plan_backfill(&config, Some(Service::aws()), none).await;
+    let refused = jobs::plan_backfill(&config, Some(Service::aws()), none).await;
     assert_eq!(
         refused.map(|plan| plan.objects).map_err(|error| error.code),
         Err(Code::NothingFound)
@@ -132,8 +132,7 @@ async fn an_interrupted_run_goes_on_and_loses_nothing() {
         }
     };
     let few = format!("{REST}\n[delivery]\nwork = 4\nunacknowledged = 8");
-    let first =
-        pipeline::backfill(job(service.config(&few), Some(note.clone()), tick), &plan, stop);
+    let first = jobs::backfill(job(service.config(&few), Some(note.clone()), tick), &plan, stop);
     assert_eq!(in_time(first).await.map_err(|error| error.code), Err(Code::Interrupted));
     let before = done.load(Ordering::Relaxed);
     assert!(before < 120, "{before} of 120 were done");
@@ -146,7 +145,7 @@ async fn an_interrupted_run_goes_on_and_loses_nothing() {
 
     let gets = service.world.s3.calls()["GetObject"];
     let second = job(service.config(REST), Some(note.clone()), || ());
-    let counts = in_time(pipeline::backfill(second, &plan, CancellationToken::new())).await;
+    let counts = in_time(jobs::backfill(second, &plan, CancellationToken::new())).await;
     let passed = samples.objects.iter().filter(|object| object.key <= after).count() as u64;
     assert_eq!(counts, Ok(Counts { done: 120 - passed, kept: 0 }));
     assert_eq!(service.world.s3.calls()["GetObject"] - gets, 120 - passed, "no more than needed");
@@ -164,7 +163,7 @@ async fn what_is_enqueued_is_delivered_by_the_running_service() {
     // A call that is refused is made again: every entry is confirmed in the end.
     service.world.sqs_http.script(Some("SendMessageBatch"), Fault::Throttled, 1);
     let job = job(service.config(REST), None, || ());
-    let counts = in_time(pipeline::enqueue(job, &plan, CancellationToken::new())).await;
+    let counts = in_time(jobs::enqueue(job, &plan, CancellationToken::new())).await;
     assert_eq!(counts, Ok(Counts { done: 23, kept: 0 }));
     assert_eq!(service.left(), 23 + 1, "and the test event of the set-up");
     assert!(!service.world.s3.calls().contains_key("GetObject"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use certrelay::config::Config;
-use certrelay::pipeline::{self, DeadLetterSource, Replayed};
+use certrelay::jobs::{self, DeadLetterSource, Replayed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ fn letters_in_s3(service: &Service) -> Vec<(String, Value)> {
 async fn replay(config: Config, place: &str) -> Replayed {
     let places = [DeadLetterSource::parse(place)];
     let stop = CancellationToken::new();
-    let replay = pipeline::replay(config, Some(Service::aws()), &places, stop);
+    let replay = jobs::replay(config, Some(Service::aws()), &places, stop);
     let replayed = tokio::time::timeout(Duration::from_secs(60), replay);
     replayed.await.expect("it ends").expect("it can be run")
 }

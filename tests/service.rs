@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, Region, SharedCredentialsProvider};
+use certrelay::app;
 use certrelay::config::{Config, parse_with};
 use certrelay::pipeline;
 use serde_json::Value;
@@ -70,7 +71,7 @@ impl Service {
 
     /// Runs the service until `done`.
     pub async fn run_until(&self, config: Config, done: impl Fn() -> bool) {
-        let parts = pipeline::build(config, Some(Self::aws())).await.expect("the parts");
+        let parts = app::build(config, Some(Self::aws())).await.expect("the parts");
         let stop = CancellationToken::new();
         let watch = async {
             let mut look = tokio::time::interval(Duration::from_millis(20));

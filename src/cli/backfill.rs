@@ -13,7 +13,7 @@ use super::{EX_USAGE, WithConfig, configuration, failed, runtime};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::event;
-use crate::pipeline::{self, Backfill, Counts, Plan, Resume, Span};
+use crate::jobs::{self, Backfill, Counts, Plan, Resume, Span};
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -92,14 +92,14 @@ fn asked(args: &Args, config: &Config) -> Result<(Span, Resume), Error> {
         since: args.since,
         until: args.until,
         accounts: args.accounts.clone(),
-        regions: pipeline::source_of(config, bucket)?.regions.clone(),
+        regions: jobs::source_of(config, bucket)?.regions.clone(),
     };
     let resume = Resume::open(args.resume.clone(), &span)?;
     Ok((span, resume))
 }
 
 async fn work(args: &Args, config: Config, span: Span, resume: Resume) -> Result<Counts, Error> {
-    let plan = pipeline::plan_backfill(&config, None, span).await?;
+    let plan = jobs::plan_backfill(&config, None, span).await?;
     show(&plan, args.enqueue, &resume);
     if args.plan || !go_on(args.yes) {
         return Ok(Counts::default());
@@ -112,9 +112,9 @@ async fn work(args: &Args, config: Config, span: Span, resume: Resume) -> Result
     });
     let job = Backfill { config, aws: None, resume, tick };
     let ended = if args.enqueue {
-        pipeline::enqueue(job, &plan, stop).await
+        jobs::enqueue(job, &plan, stop).await
     } else {
-        pipeline::backfill(job, &plan, stop).await
+        jobs::backfill(job, &plan, stop).await
     };
     bar.finish_and_clear();
     let counts = ended?;

@@ -5,21 +5,21 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::app;
 use crate::config::{Config, FileConfig, SinkConfig, SinkKind, SourceKind};
 use crate::error::{Code, Error};
-use crate::pipeline;
 use crate::queue::{QueueAttributes, warnings};
 use crate::sink::{self, Wanted};
 use crate::telemetry::escape;
 
 /// Tells each place's answer on stderr, and whether all were good.
 pub(super) async fn connect(config: &Config) -> bool {
-    let sources = match pipeline::sources(config, None).await {
+    let sources = match app::sources(config, None).await {
         Ok(sources) => sources,
         Err(error) => return tell("sources", Err(error)),
     };
     let mut all_good = true;
-    match pipeline::secrets(config, None).await {
+    match app::secrets(config, None).await {
         Err(error) => return tell("secrets", Err(error)),
         Ok(answers) => {
             for (place, answer) in answers {
@@ -35,7 +35,7 @@ pub(super) async fn connect(config: &Config) -> bool {
         let answer = answer.map(|facts| facts.as_ref().map(warnings).unwrap_or_default());
         all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
-    match pipeline::places(config, None).await {
+    match app::places(config, None).await {
         Err(error) => return tell("buckets", Err(error)),
         Ok(answers) => {
             for (place, answer) in answers {
@@ -44,7 +44,7 @@ pub(super) async fn connect(config: &Config) -> bool {
         }
     }
     for one in &config.sinks {
-        let answer = match (&one.kind, pipeline::sink_credentials(config, one, None).await) {
+        let answer = match (&one.kind, app::sink_credentials(config, one, None).await) {
             (SinkKind::File(file), _) => opened(one, file),
             (_, Ok(credentials)) => sink::probe(one, credentials, Wanted::All).await,
             (_, Err(error)) => Err(error),

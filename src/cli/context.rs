@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::{runtime, tell};
+use crate::app::{Enrichment, Unusable};
 use crate::config::{Config, Refreshed};
 use crate::event::Context;
-use crate::pipeline::{Enrichment, Unusable};
 
 /// Tells what is there and what is wrong with it. What lies in S3 is asked for only with `connect`.
 pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode> {

@@ -20,9 +20,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::app;
 use crate::config::{self, Config, Elsewhere};
 use crate::error::{Code, Error};
-use crate::pipeline;
 use crate::sink;
 use crate::telemetry::escape;
 
@@ -100,7 +100,7 @@ fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
         Ok(None) => config::load(&place.config, sink::kafka_option),
         Ok(Some(elsewhere)) => {
             let runtime = runtime().map_err(|error| failed(&error))?;
-            runtime.block_on(pipeline::configuration(&place.config, elsewhere))
+            runtime.block_on(app::configuration(&place.config, elsewhere))
         }
         Err(mistakes) => Err(mistakes),
     };

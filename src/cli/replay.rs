@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::run::stop_on_signal;
 use super::{WithConfig, configuration, failed, runtime};
-use crate::pipeline::{self, DeadLetterSource};
+use crate::jobs::{self, DeadLetterSource};
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(super) fn replay(args: &Args) -> ExitCode {
     let replayed = runtime().and_then(|runtime| {
         runtime.block_on(async {
             let stop = stop_on_signal()?;
-            pipeline::replay(config, None, &places, stop).await
+            jobs::replay(config, None, &places, stop).await
         })
     });
     match replayed {

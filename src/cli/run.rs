@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{WithConfig, configuration, failed, runtime};
+use crate::app;
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::pipeline;
@@ -42,7 +43,7 @@ async fn serve(config: Config) -> Result<(), Error> {
     }
     let stop = stop_on_signal()?;
     let listen = config.http;
-    let Some(parts) = stop.run_until_cancelled(pipeline::build(config, None)).await else {
+    let Some(parts) = stop.run_until_cancelled(app::build(config, None)).await else {
         tracing::info!("stopped before it began");
         return Ok(());
     };

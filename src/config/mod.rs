@@ -21,7 +21,6 @@ mod network;
 mod problem;
 mod read;
 mod secret;
-mod secrets_aws;
 mod secrets_in_text;
 mod source;
 mod suggest;
@@ -45,7 +44,6 @@ pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use network::Network;
 pub use problem::{ConfigError, Problem, Severity};
 pub use secret::Secret;
-pub use secrets_aws::SecretsManager;
 pub use source::{
     Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
     iam_region,

@@ -5,6 +5,7 @@
 //! written keeps its message.
 
 mod directory;
+pub(crate) mod parse;
 mod s3;
 mod sqs;
 
@@ -28,7 +29,7 @@ pub use s3::DeadLetterBucket;
 pub use sqs::DeadLetterQueue;
 
 /// Version of the letters' layout; readers refuse a greater one.
-pub(super) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// One thing that can never be processed.
 #[derive(Debug, Clone)]
@@ -70,7 +71,7 @@ pub struct KeepBytes(pub bool);
 
 /// A body that is no notification. Its text is kept, because there is nothing else to find it by, but for private keys
 /// in it; where they cannot be cut out, only its hash and length are.
-pub(super) fn message(
+pub(crate) fn message(
     queue: &str,
     id: &str,
     body: &str,
@@ -91,7 +92,7 @@ pub(super) fn message(
 }
 
 /// An object that can never be read.
-pub(super) fn object(location: &Location, error: &Error, now: OffsetDateTime) -> DeadLetter {
+pub(crate) fn object(location: &Location, error: &Error, now: OffsetDateTime) -> DeadLetter {
     let place = location.to_string();
     let about = json!({"object": place, "at": at(location)});
     letter("object", &[&place], about, error, now, day_of(location))
@@ -99,7 +100,7 @@ pub(super) fn object(location: &Location, error: &Error, now: OffsetDateTime) ->
 
 /// One bad record of an otherwise sound file: by reference, unless its bytes are to be kept. What cannot be read
 /// cannot be redacted either, so bytes that may hold a key are never kept.
-pub(super) fn record(
+pub(crate) fn record(
     origin: &Origin,
     file_sha256: Option<&str>,
     bad: &InvalidRecord,
@@ -125,7 +126,7 @@ pub(super) fn record(
 }
 
 /// An event that a sink refused for good: the record, redacted as every output is.
-pub(super) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTime) -> DeadLetter {
+pub(crate) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTime) -> DeadLetter {
     let mut raw = Vec::new();
     event::render(event, OutputFormat::Raw, &mut raw);
     let mut about = json!({

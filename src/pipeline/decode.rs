@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::gates::SMALL_OBJECT;
 use crate::cloudtrail::{DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings};
+use crate::pipeline::limits::SMALL_OBJECT;
 use crate::store::{Body, StoreError};
 
 /// Chunks on their way to a worker: enough to overlap, too few to matter for memory.

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::dead_letter;
-use super::deliver::{self, Carrier};
-use super::gates::{Reservation, Slot};
-use super::inline;
-use super::ledger::Watch;
-use super::object;
-use super::replay;
-use super::wire::{Bodies, RunningSource, Wire};
 use crate::error::{Code, Disposition, Error, Settlement};
+use crate::pipeline::context::{Bodies, RunningSource, Wire};
+use crate::pipeline::dead_letter;
+use crate::pipeline::dedup::Watch;
+use crate::pipeline::dispatch::{self, Carrier};
+use crate::pipeline::eventbridge;
+use crate::pipeline::limits::{Reservation, Slot};
+use crate::pipeline::object;
+use crate::pipeline::replayed;
 use crate::queue::Message;
 use crate::store::notification::{self, Notification};
 use crate::store::{Location, ObjectRef};
@@ -163,13 +163,13 @@ async fn forward(
 ) -> Disposition {
     place.enter_work(wire).await;
     if source.policy.bodies == Bodies::Letters {
-        return replay::forward(wire, source, body, place).await;
+        return replayed::forward(wire, source, body, place).await;
     }
     let objects = match announced(source.policy.bodies, body) {
         Ok(Notification::Objects(objects)) => objects,
         Ok(Notification::Inline(record)) if source.policy.inline_records => {
             let carrier = Carrier::Message { queue: source.queue.name(), id, body };
-            return match inline::process(wire, &record, carrier, place).await {
+            return match eventbridge::process(wire, &record, carrier, place).await {
                 Ok(disposition) => disposition,
                 Err(error) => unreadable(wire, source, id, body, error).await,
             };
@@ -195,7 +195,7 @@ async fn forward(
     let mut disposition = Disposition::Done;
     for object in &objects {
         if place.is_overdue() {
-            return disposition.and(deliver::out_of_patience());
+            return disposition.and(dispatch::out_of_patience());
         }
         disposition = disposition.and(object::process(wire, source, object, place).await);
     }

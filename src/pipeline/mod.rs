@@ -5,33 +5,22 @@
 //! That is the acknowledgement tree. Work that messages share belongs to drivers (a lease keeper and a
 //! settler per queue, one per sink), so that dropping a message never cancels another's request.
 
-mod account;
-mod aws;
-mod backfill;
-mod build;
-mod configuration;
-mod dead_letter;
+mod access_monitor;
+pub(crate) mod context;
+pub(crate) mod dead_letter;
 mod decode;
-mod deliver;
-mod filtering;
-mod gates;
-mod in_hand;
-mod inline;
-mod ledger;
-mod look;
+mod dedup;
+mod dispatch;
+mod eventbridge;
+mod in_flight;
+mod init_metrics;
+mod limits;
 mod message;
 mod object;
-mod places;
 mod receive;
-mod refusals;
-mod replay;
-mod secrets;
-mod start;
-mod surroundings;
-mod text;
-mod wire;
-mod worklist;
-mod zero;
+mod record_counts;
+mod replayed;
+mod skip_monitor;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +30,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::{Enrichment, SinkProbe, queue_check, sink_probe};
 use crate::cloudtrail::DecoderSettings;
 use crate::config::{Delivery, EventOptions};
 use crate::queue::{Acknowledger, MAX_BATCH, VisibilityExtender, VisibilitySettings};
@@ -48,30 +38,21 @@ use crate::route::Router;
 use crate::sink::{Built, SinkState, Stop};
 use crate::telemetry::{Health, Metrics, SourceHealth};
 
+use access_monitor::Refusals;
+use context::{Post, RunningSource, Wire};
 use decode::DecodeStage;
-use filtering::{Accounts, Filtering};
-use gates::Gates;
-use in_hand::InHand;
-use ledger::Ledger;
+use dedup::Ledger;
+use in_flight::InHand;
+use limits::Gates;
 use receive::Receiver;
-use refusals::Refusals;
-use wire::{Post, RunningSource, Wire};
+use skip_monitor::{Accounts, Filtering};
 
-pub use backfill::{Backfill, Plan, Resume, Span, backfill, enqueue, plan_backfill, source_of};
-pub use build::{build, sink_credentials, sources};
-pub use configuration::configuration;
+pub use context::{Bodies, Now, Source, SourcePolicy};
 pub use dead_letter::{
     DeadLetter, DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue,
     DeadLetterWriter, KeepBytes,
 };
 pub use decode::Executor;
-pub use look::SinkProbe;
-pub use places::places;
-pub use replay::{DeadLetterSource, Replayed, replay};
-pub use secrets::secrets;
-pub use surroundings::{Enrichment, Unusable};
-pub use wire::{Bodies, Now, Source, SourcePolicy};
-pub use worklist::Counts;
 
 /// Kept back from the drain deadline for settling, flushing and ending the drivers.
 const SETTLE_MARGIN: Duration = Duration::from_secs(10);
@@ -138,9 +119,9 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
     let mut receivers = JoinSet::new();
     let surroundings = Arc::clone(&wire.surroundings);
     receivers.spawn(surroundings.keep_fresh(Arc::clone(&wire.metrics), stop.clone()));
-    receivers.spawn(look::at_sinks(Arc::clone(&wire), looks, stop.clone()));
+    receivers.spawn(sink_probe::at_sinks(Arc::clone(&wire), looks, stop.clone()));
     for source in sources {
-        receivers.spawn(start::look_at(Arc::clone(&source.queue), stop.clone()));
+        receivers.spawn(queue_check::look_at(Arc::clone(&source.queue), stop.clone()));
         receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
     }
     let broken = !beat_until(&stop, &wire.health, &mut drivers).await;
@@ -217,7 +198,7 @@ fn assemble(
         expire: CancellationToken::new(),
     });
     connect_probes(&wire);
-    zero::begin(&wire);
+    init_metrics::begin(&wire);
     (wire, sources)
 }
 

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::account::Account;
-use super::dead_letter;
-use super::decode::{Fault, Hold, Verified};
-use super::deliver::{self, Batch, Carrier};
-use super::message::Place;
-use super::wire::{Bodies, RunningSource, SourcePolicy, Wire};
 use crate::cloudtrail::{DecodeError, KeyKind};
 use crate::config::FaultPolicy;
 use crate::error::{Code, Disposition, Error};
+use crate::pipeline::context::{Bodies, RunningSource, SourcePolicy, Wire};
+use crate::pipeline::dead_letter;
+use crate::pipeline::decode::{Fault, Hold, Verified};
+use crate::pipeline::dispatch::{self, Batch, Carrier};
+use crate::pipeline::message::Place;
+use crate::pipeline::record_counts::Account;
 use crate::store::{Location, ObjectRef, StoreErrorKind};
 use crate::telemetry::{ByAccount, ByReason, escape};
 
@@ -96,7 +96,7 @@ pub(super) async fn process_only(
             Some(index) => account.only(verified.found, index),
         };
         let batch = Batch { found, delivered: facts.delivered, file_sha256, carrier };
-        let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
+        let handed = dispatch::hand_over(wire, batch, place.keep(reservation), &mut account).await;
         from = verified.next.unwrap_or(0);
         if verified.next.is_none() {
             account.commit(wire, carrier.lane());
@@ -106,7 +106,7 @@ pub(super) async fn process_only(
             return disposition;
         }
         if place.is_overdue() {
-            return disposition.and(deliver::out_of_patience());
+            return disposition.and(dispatch::out_of_patience());
         }
         etag = facts.etag;
     }

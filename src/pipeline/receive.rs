@@ -8,10 +8,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::gates::Slot;
-use super::message::{self, Fate};
-use super::wire::{RunningSource, Wire};
 use crate::error::{Error, Settlement, backoff};
+use crate::pipeline::context::{RunningSource, Wire};
+use crate::pipeline::limits::Slot;
+use crate::pipeline::message::{self, Fate};
 use crate::queue::{MAX_BATCH, Message};
 use crate::telemetry::{ByReason, SourceHealth};
 

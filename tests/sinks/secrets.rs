@@ -2,9 +2,9 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
+use certrelay::app;
 use certrelay::config::Config;
 use certrelay::error::{Code, Error, Outcome};
-use certrelay::pipeline;
 use secrecy::ExposeSecret as _;
 
 use super::broker::{ids, shared};
@@ -39,7 +39,7 @@ fn token(config: &Config) -> String {
 }
 
 async fn connect(config: &Config) -> Result<(), Error> {
-    let mut answers = pipeline::secrets(config, Some(Service::aws())).await.expect("a client");
+    let mut answers = app::secrets(config, Some(Service::aws())).await.expect("a client");
     assert_eq!(answers.len(), 1);
     answers.remove(0).1
 }
@@ -139,7 +139,7 @@ async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
         moto.url
     );
     let config = parsed(&text);
-    let answers = pipeline::secrets(&config, Some(Service::aws())).await.expect("a client");
+    let answers = app::secrets(&config, Some(Service::aws())).await.expect("a client");
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(|(_, answer)| answer.is_ok()), "{answers:?}");
     let running = start(&config, None);

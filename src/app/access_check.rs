@@ -6,8 +6,8 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 
-use super::aws::Configurations;
-use super::build::{first_region, own_store, queue, queue_and_store};
+use crate::app::aws::Configurations;
+use crate::app::build::{first_region, own_store, queue, queue_and_store};
 use crate::config::{Config, DeadLetterConfig, DeadLetterLocation, SourceKind};
 use crate::error::{Code, Error};
 use crate::queue::Queue as _;

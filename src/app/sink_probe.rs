@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::wire::{Post, Wire};
 use crate::config::SinkConfig;
 use crate::error::{Code, Error};
+use crate::pipeline::context::{Post, Wire};
 use crate::sink::{self, SinkState, Wanted};
 
 /// Until the next try: as often as secrets are read again.
@@ -26,7 +26,7 @@ const REMINDER: Duration = Duration::from_secs(55 * 60);
 pub type SinkProbe = (SinkConfig, Option<SharedCredentialsProvider>);
 
 /// Tries each sink again and again until it answers, or an event has been sent there.
-pub(super) async fn at_sinks(wire: Arc<Wire>, looks: Vec<SinkProbe>, stop: CancellationToken) {
+pub(crate) async fn at_sinks(wire: Arc<Wire>, looks: Vec<SinkProbe>, stop: CancellationToken) {
     let all = looks.iter().filter_map(|(config, aws)| {
         let post = wire.posts.iter().find(|post| post.name == config.name)?;
         Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), Wanted::Any))))

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::account::Account;
-use super::dead_letter::{self, DeadLetterPolicy};
-use super::ledger::{Claim, SinkIndex, Ticket, Watch};
-use super::message::{Keep, Place};
-use super::wire::Wire;
 use crate::cloudtrail::{Decoded, InvalidRecord, Origin};
 use crate::error::{Code, Disposition, Error, Outcome};
 use crate::event::{Arrival, Channel, Event};
+use crate::pipeline::context::Wire;
+use crate::pipeline::dead_letter::{self, DeadLetterPolicy};
+use crate::pipeline::dedup::{Claim, SinkIndex, Ticket, Watch};
+use crate::pipeline::message::{Keep, Place};
+use crate::pipeline::record_counts::Account;
 use crate::store::{Location, ObjectRef};
 use crate::telemetry::{ByRoute, BySink, escape};
 

@@ -8,20 +8,20 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
 
-use super::letter::{Members, reference, unreadable};
+use super::dead_letter::parse::{Members, reference, unreadable};
 use crate::cloudtrail::{Decoded, Record};
 use crate::error::{Code, Disposition, Error};
 use crate::event::{Arrival, Channel, instant};
-use crate::pipeline::account::Account;
+use crate::pipeline::context::{RunningSource, Wire};
 use crate::pipeline::decode::Hold;
-use crate::pipeline::deliver::{self, Batch, Carrier};
+use crate::pipeline::dispatch::{self, Batch, Carrier};
 use crate::pipeline::message::Place;
 use crate::pipeline::object;
-use crate::pipeline::wire::{RunningSource, Wire};
+use crate::pipeline::record_counts::Account;
 use crate::store::Body;
 
 /// Takes the letter to its end. Whatever is not final keeps it.
-pub(in crate::pipeline) async fn forward(
+pub(crate) async fn forward(
     wire: &Arc<Wire>,
     source: &RunningSource,
     body: &str,
@@ -90,7 +90,7 @@ async fn owed(
         _ => event,
     };
     place.leave_work();
-    match deliver::hand_over_to(wire, event, &members.sinks, place.keep(reservation)) {
+    match dispatch::hand_over_to(wire, event, &members.sinks, place.keep(reservation)) {
         Ok(handed) => handed.outcomes(wire, place).await,
         Err(sink) => Disposition::Retry(unreadable(&format!("there is no [sink.{sink}] any more"))),
     }
@@ -130,7 +130,7 @@ async fn kept_record(
     let found = verified.found.into_iter().map(|found| in_place(found, members)).collect();
     let carrier = Carrier::Object(&object, "");
     let batch = Batch { found, delivered: None, file_sha256: members.file_sha256.clone(), carrier };
-    let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
+    let handed = dispatch::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, Channel::S3);
     handed.outcomes(wire, place).await
 }

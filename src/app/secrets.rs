@@ -6,9 +6,10 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use url::Url;
 
-use super::aws::Configurations;
-use super::build::first_region;
-use crate::config::{Config, SecretsManager, Versions};
+use crate::app::aws::Configurations;
+use crate::app::build::first_region;
+use crate::app::secrets_manager::SecretsManager;
+use crate::config::{Config, Versions};
 use crate::error::Error;
 
 /// Reads each such secret, and answers for each by its place; never with its value. Afterwards the sinks read

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 
 use crate::error::{Code, Error};
-use crate::pipeline::worklist::{Progress, Work};
+use crate::jobs::job_queue::{Progress, Work};
 use crate::store::{Ask, Location, ObjectRef, S3Store, Store};
 use crate::telemetry::escape;
 

@@ -13,7 +13,7 @@ use crate::queue::{Queue, warnings};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Logs the queue's settings and what is wrong with them. Not being allowed to ask is no fault.
-pub(super) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
+pub(crate) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
     let asked = tokio::time::timeout(PATIENCE, queue.attributes());
     let Some(Ok(answer)) = stop.run_until_cancelled(asked).await else { return };
     let name = queue.name();

@@ -7,22 +7,22 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::Parts;
-use super::aws::Configurations;
-use super::dead_letter::{
-    DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue, DeadLetterWriter,
-    KeepBytes,
-};
-use super::decode::Executor;
-use super::secrets::secrets;
-use super::surroundings::Enrichment;
-use super::wire::{Bodies, Source, SourcePolicy};
+use crate::app::aws::Configurations;
+use crate::app::enrichment::Enrichment;
+use crate::app::secrets::secrets;
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{
     Aws, Config, DeadLetterConfig, DeadLetterLocation, Delivery, SinkConfig, SourceConfig,
     SourceKind,
 };
 use crate::error::{Code, Error};
+use crate::pipeline::Executor;
+use crate::pipeline::Parts;
+use crate::pipeline::context::{Bodies, Source, SourcePolicy};
+use crate::pipeline::dead_letter::{
+    DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue, DeadLetterWriter,
+    KeepBytes,
+};
 use crate::queue::{DirectoryQueue, Queue, SqsQueue};
 use crate::route::Router;
 use crate::sink;
@@ -80,7 +80,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
 }
 
 /// Where AWS's own configuration starts from where no queue names a region; S3 names a bucket's.
-pub(super) const ANY_REGION: &str = "us-east-1";
+pub(crate) const ANY_REGION: &str = "us-east-1";
 
 /// Where poison goes, with the process's own rights.
 async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<DeadLetterPolicy, Error> {
@@ -103,7 +103,7 @@ async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<DeadLetter
 }
 
 /// The region of the first queue, where there is one.
-pub(super) fn first_region(config: &Config) -> &str {
+pub(crate) fn first_region(config: &Config) -> &str {
     let region = config.sources.iter().find_map(|source| match &source.kind {
         SourceKind::Sqs { region, .. } => Some(region.as_str()),
         SourceKind::Directory(_) => None,
@@ -115,7 +115,7 @@ pub(super) fn first_region(config: &Config) -> &str {
 ///
 /// # Errors
 /// As [`build`].
-pub(super) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Error> {
+pub(crate) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Error> {
     let own = Configurations::new(aws).of(None, first_region(config), &config.aws).await?;
     Ok(S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str)))
 }
@@ -124,7 +124,7 @@ pub(super) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result
 ///
 /// # Errors
 /// As [`build`]; or the source has no queue.
-pub(super) async fn queue_and_store(
+pub(crate) async fn queue_and_store(
     config: &Config,
     source: &SourceConfig,
     aws: Option<SdkConfig>,
@@ -152,7 +152,7 @@ pub async fn sink_credentials(
     Ok(own.credentials_provider())
 }
 
-pub(super) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
+pub(crate) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
     let endpoint = config.aws.sqs_endpoint.as_ref().map(Url::as_str);
     SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility)
 }

@@ -4,9 +4,7 @@
 //! messages holds for letters: what is not final at every sink stays. What turns out to be dead still
 //! keeps its letter too; a new fault met on the way is written as a letter of its own.
 
-mod drawer;
-mod forward;
-mod letter;
+mod reader;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +14,19 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::build::{build, own_store};
-use super::dead_letter::{DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes};
-use super::wire::{Bodies, Source, SourcePolicy};
-use super::worklist::{Counts, JobQueue, LEASE, Progress, Work};
-use super::{Parts, run};
+use crate::app::{build, own_store};
 use crate::config::Config;
 use crate::error::{Code, Error};
+use crate::jobs::job_queue::{Counts, JobQueue, LEASE, Progress, Work};
+use crate::pipeline::context::{Bodies, Source, SourcePolicy};
+use crate::pipeline::dead_letter::parse::{self, Content, Read};
+use crate::pipeline::dead_letter::{DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes};
+use crate::pipeline::{Parts, run};
 use crate::store::Location;
 use crate::telemetry::escape;
-use drawer::Drawer;
-use letter::{Content, Read};
+use reader::Drawer;
 
-pub use drawer::DeadLetterSource;
-pub(super) use forward::forward;
+pub use reader::DeadLetterSource;
 
 /// How a replay ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -179,7 +176,7 @@ async fn sort(drawer: &Drawer, desks: Vec<Desk>, replayed: &Names, stop: &Cancel
         if stop.is_cancelled() {
             return;
         }
-        let read = drawer.read(place).await.and_then(|text| letter::parse(&text));
+        let read = drawer.read(place).await.and_then(|text| parse::parse(&text));
         let handed = match read {
             Ok(read) => {
                 let name = read.name.clone();

@@ -15,12 +15,12 @@ use aws_config::SdkConfig;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::build::{build, queue_and_store};
-use super::run;
-use super::wire::Source;
-use super::worklist::{Counts, JobQueue, LEASE, Progress, Work};
+use crate::app::{build, queue_and_store};
 use crate::config::{Config, SourceConfig};
 use crate::error::{Code, Error, backoff};
+use crate::jobs::job_queue::{Counts, JobQueue, LEASE, Progress, Work};
+use crate::pipeline::context::Source;
+use crate::pipeline::run;
 use crate::queue::{EntryError, MAX_BATCH, SqsQueue};
 use crate::store::{Listed, Location, ObjectRef, S3Store, notification};
 use resume::Notes;

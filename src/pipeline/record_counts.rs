@@ -1,8 +1,8 @@
 //! The accounting of what was read: every record that enters is counted out.
 
-use super::wire::Wire;
 use crate::cloudtrail::{DecodeStats, Decoded};
 use crate::event::Channel;
+use crate::pipeline::context::Wire;
 
 /// The accounting of one object, or of one inline record: `read = filtered + bad + duplicate + discarded + routed`.
 #[derive(Debug, Default)]

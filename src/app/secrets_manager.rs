@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
 use futures_util::future::BoxFuture;
 
-use super::{CREDENTIALS_ADVICE, Stage, Version, Versions};
+use crate::config::{CREDENTIALS_ADVICE, Stage, Version, Versions};
 use crate::error::{Code, Error, causes, find_cause};
 
 /// A sink waits for the answer, retries of the SDK included.

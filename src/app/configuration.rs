@@ -1,13 +1,11 @@
 //! A configuration that lies in S3 or in Parameter Store, fetched with the process's own rights before anything else is
 //! known: of AWS's settings only those of the environment count.
 
-mod parameter;
-
 use aws_config::Region;
 
-use super::aws::load;
-use super::build::ANY_REGION;
-use super::text;
+use crate::app::aws::load;
+use crate::app::build::ANY_REGION;
+use crate::app::text;
 use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
 use crate::error::{Code, Error};
 use crate::sink;
@@ -37,9 +35,6 @@ async fn fetch(place: Elsewhere) -> Result<String, Error> {
             let read = text::read(&S3Store::new(&aws, None), location, most).await;
             read.map(|(text, _)| text)
                 .map_err(|text| Error::new(Code::ConfigurationUnreadable, text))
-        }
-        Elsewhere::Parameter { name, region } => {
-            parameter::read(&load(region.as_deref()).await?, &name).await
         }
     }
 }

@@ -10,19 +10,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dead_letter::{DeadLetter, DeadLetterPolicy, KeepBytes};
-use super::decode::DecodeStage;
-use super::filtering::{Accounts, Filtering};
-use super::gates::Gates;
-use super::in_hand::InHand;
-use super::ledger::Ledger;
-use super::message::Keep;
-use super::refusals::Refusals;
-use super::surroundings::Enrichment;
+use crate::app::Enrichment;
 use crate::cloudtrail::{InvalidRecord, Record};
 use crate::config::{EventOptions, FaultPolicies, KeyFilter};
 use crate::error::{Disposition, Error};
 use crate::event::{Arrival, Event};
+use crate::pipeline::access_monitor::Refusals;
+use crate::pipeline::dead_letter::{DeadLetter, DeadLetterPolicy, KeepBytes};
+use crate::pipeline::decode::DecodeStage;
+use crate::pipeline::dedup::Ledger;
+use crate::pipeline::in_flight::InHand;
+use crate::pipeline::limits::Gates;
+use crate::pipeline::message::Keep;
+use crate::pipeline::skip_monitor::{Accounts, Filtering};
 use crate::queue::{Acknowledger, Queue, VisibilityExtender};
 use crate::route::Router;
 use crate::sink::{Built, Sink};
@@ -72,14 +72,14 @@ pub struct Source {
 }
 
 /// A source that runs: its queue's two drivers are up.
-pub(super) struct RunningSource {
-    pub(super) queue: Arc<dyn Queue>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) policy: SourcePolicy,
-    pub(super) filtering: Filtering,
-    pub(super) refusals: Refusals,
-    pub(super) keeper: VisibilityExtender,
-    pub(super) settler: Acknowledger,
+pub(crate) struct RunningSource {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policy: SourcePolicy,
+    pub(crate) filtering: Filtering,
+    pub(crate) refusals: Refusals,
+    pub(crate) keeper: VisibilityExtender,
+    pub(crate) settler: Acknowledger,
 }
 
 /// KiB of records that a best-effort sink may have in hand before more are dropped; an event counts for
@@ -87,17 +87,17 @@ pub(super) struct RunningSource {
 const SPARE_ROOM: u32 = 16 << 10;
 
 /// A sink as the wire sees it.
-pub(super) struct Post {
-    pub(super) name: String,
-    pub(super) required: bool,
-    pub(super) sink: Arc<dyn Sink>,
+pub(crate) struct Post {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    pub(crate) sink: Arc<dyn Sink>,
     spare: Arc<Semaphore>,
     /// What was found when it was tried without an event.
     looked: Mutex<Option<Result<(), Error>>>,
 }
 
 /// What a delivery holds until the sink has answered; given back when dropped.
-pub(super) struct Hold {
+pub(crate) struct Hold {
     /// Of a required sink: its message's place and memory.
     _place: Option<Keep>,
     /// Of a best-effort sink: places in its own room.
@@ -105,7 +105,7 @@ pub(super) struct Hold {
 }
 
 impl Post {
-    pub(super) fn new(built: &Built) -> Self {
+    pub(crate) fn new(built: &Built) -> Self {
         Self {
             name: built.name.clone(),
             required: built.required,
@@ -116,12 +116,12 @@ impl Post {
     }
 
     /// Notes what was found when the sink was tried without an event.
-    pub(super) fn looked(&self, found: Result<(), Error>) {
+    pub(crate) fn looked(&self, found: Result<(), Error>) {
         *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
     }
 
     /// What an operator is told of the sink before its first event.
-    pub(super) fn untried(&self) -> String {
+    pub(crate) fn untried(&self) -> String {
         match &*self.looked.lock().unwrap_or_else(PoisonError::into_inner) {
             None => String::from("untried"),
             Some(Ok(())) => String::from("up"),
@@ -131,7 +131,7 @@ impl Post {
 
     /// What a delivery of records of these sizes, in bytes, holds; `None` if a best-effort sink has no
     /// room for them.
-    pub(super) fn admit(&self, sizes: impl Iterator<Item = usize>, keep: &Keep) -> Option<Hold> {
+    pub(crate) fn admit(&self, sizes: impl Iterator<Item = usize>, keep: &Keep) -> Option<Hold> {
         if self.required {
             return Some(Hold { _place: Some(keep.clone()), _spare: None });
         }
@@ -140,7 +140,7 @@ impl Post {
     }
 
     /// Adds one to this sink's counter of `family`.
-    pub(super) fn count(&self, family: &Family<BySink, Counter>) {
+    pub(crate) fn count(&self, family: &Family<BySink, Counter>) {
         family.get_or_create(&BySink::new(&self.name)).inc();
     }
 }
@@ -152,42 +152,42 @@ fn kib(sizes: impl Iterator<Item = usize>) -> u32 {
 }
 
 /// See the module.
-pub(super) struct Wire {
-    pub(super) gates: Gates,
-    pub(super) stage: Arc<DecodeStage>,
-    pub(super) options: Arc<EventOptions>,
-    pub(super) surroundings: Arc<Enrichment>,
-    pub(super) router: Router,
-    pub(super) posts: Vec<Post>,
-    pub(super) ledger: Ledger,
-    pub(super) in_hand: InHand,
-    pub(super) digests: Accounts,
-    pub(super) graveyard: DeadLetterPolicy,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) health: Arc<Health>,
-    pub(super) now: Now,
-    pub(super) jitter: Mutex<fastrand::Rng>,
-    pub(super) patience: Duration,
+pub(crate) struct Wire {
+    pub(crate) gates: Gates,
+    pub(crate) stage: Arc<DecodeStage>,
+    pub(crate) options: Arc<EventOptions>,
+    pub(crate) surroundings: Arc<Enrichment>,
+    pub(crate) router: Router,
+    pub(crate) posts: Vec<Post>,
+    pub(crate) ledger: Ledger,
+    pub(crate) in_hand: InHand,
+    pub(crate) digests: Accounts,
+    pub(crate) graveyard: DeadLetterPolicy,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) now: Now,
+    pub(crate) jitter: Mutex<fastrand::Rng>,
+    pub(crate) patience: Duration,
     /// Deliveries in hand: they outlive the message that asked.
-    pub(super) deliveries: TaskTracker,
+    pub(crate) deliveries: TaskTracker,
     /// The drain deadline has come: settle what can be settled and let go of the rest.
-    pub(super) expire: CancellationToken,
+    pub(crate) expire: CancellationToken,
 }
 
 impl Wire {
     /// Reads a record as configured, with what is known beside it now.
-    pub(super) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, InvalidRecord> {
+    pub(crate) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, InvalidRecord> {
         Event::read_in(record, arrival, &self.options, &self.surroundings.known())
     }
 
     /// A draw in `0.0..1.0`, from the seeded generator.
-    pub(super) fn jitter(&self) -> f64 {
+    pub(crate) fn jitter(&self) -> f64 {
         self.jitter.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 
     /// Poison: a confirmed letter makes it `Done`, a failed one `Retry`; under `redrive` it stays
     /// `Poison`, for the queue to move.
-    pub(super) async fn bury(
+    pub(crate) async fn bury(
         &self,
         error: Error,
         letter: impl FnOnce(KeepBytes, &Error) -> DeadLetter,

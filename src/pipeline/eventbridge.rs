@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::account::Account;
-use super::deliver::{self, Batch, Carrier};
-use super::message::Place;
-use super::wire::Wire;
 use crate::error::{Code, Disposition, Error};
+use crate::pipeline::context::Wire;
+use crate::pipeline::dispatch::{self, Batch, Carrier};
+use crate::pipeline::message::Place;
+use crate::pipeline::record_counts::Account;
 use crate::telemetry::escape;
 
 /// Takes `record` to the outcomes of its sinks.
@@ -34,7 +34,7 @@ pub(super) async fn process(
     let mut account = Account::default();
     account.read(&tally);
     let batch = Batch { found, delivered: None, file_sha256: None, carrier };
-    let handed = deliver::hand_over(wire, batch, place.keep(reservation), &mut account).await;
+    let handed = dispatch::hand_over(wire, batch, place.keep(reservation), &mut account).await;
     account.commit(wire, carrier.lane());
     Ok(handed.outcomes(wire, place).await)
 }

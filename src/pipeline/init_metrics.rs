@@ -4,8 +4,8 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::message::Fate;
-use super::wire::Wire;
+use crate::pipeline::context::Wire;
+use crate::pipeline::message::Fate;
 use crate::store::StoreErrorKind;
 use crate::store::notification::Nothing;
 use crate::telemetry::{ByReason, ByRoute, BySink};

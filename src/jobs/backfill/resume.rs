@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::plan::Span;
 use crate::error::{Code, Error};
-use crate::pipeline::worklist::{Progress, Work};
+use crate::jobs::job_queue::{Progress, Work};
 
 /// The file is written each time so many objects more are final, and at the end.
 const EVERY: u32 = 50;

@@ -10,8 +10,8 @@ use aws_config::SdkConfig;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::build::own_store;
-use super::text;
+use crate::app::build::own_store;
+use crate::app::text;
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
@@ -154,7 +154,7 @@ impl Enrichment {
     ///
     /// # Errors
     /// A table of accounts that cannot be used: routes may hang on it. Reports never keep us for long.
-    pub(super) async fn read_first(&self, metrics: &Metrics) -> Result<(), Error> {
+    pub(crate) async fn read_first(&self, metrics: &Metrics) -> Result<(), Error> {
         if let Some(count) = self.read_accounts().await? {
             tracing::info!(accounts = count, "the table of accounts is read");
         }
@@ -182,7 +182,7 @@ impl Enrichment {
     }
 
     /// Reads everything again and again, each at its own pace, until `stop`.
-    pub(super) async fn keep_fresh(
+    pub(crate) async fn keep_fresh(
         self: Arc<Self>,
         metrics: Arc<Metrics>,
         stop: CancellationToken,

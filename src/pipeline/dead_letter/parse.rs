@@ -10,13 +10,13 @@ use crate::pipeline::dead_letter::SCHEMA_VERSION;
 use crate::store::{Location, ObjectRef, notification};
 
 /// A letter that was read.
-pub(super) struct Read {
-    pub(super) name: String,
-    pub(super) content: Content,
+pub(crate) struct Read {
+    pub(crate) name: String,
+    pub(crate) content: Content,
 }
 
 /// How it comes back in.
-pub(super) enum Content {
+pub(crate) enum Content {
     /// The message that it was, under its own id.
     Message { queue: String, id: String, body: String },
     /// A notification about the object; for a file its path.
@@ -27,7 +27,7 @@ pub(super) enum Content {
 
 /// Members of letters. Others are for people.
 #[derive(Debug, Deserialize)]
-pub(super) struct Members {
+pub(crate) struct Members {
     schema_version: u32,
     kind: String,
     name: String,
@@ -36,18 +36,18 @@ pub(super) struct Members {
     body: Option<String>,
     at: Option<At>,
     #[serde(default)]
-    pub(super) index: u64,
+    pub(crate) index: u64,
     #[serde(default)]
-    pub(super) offset: u64,
-    pub(super) sha256: Option<String>,
-    pub(super) file_sha256: Option<String>,
-    pub(super) bytes: Option<String>,
-    pub(super) event_id: Option<String>,
-    pub(super) lane: Option<String>,
-    pub(super) delivered: Option<String>,
+    pub(crate) offset: u64,
+    pub(crate) sha256: Option<String>,
+    pub(crate) file_sha256: Option<String>,
+    pub(crate) bytes: Option<String>,
+    pub(crate) event_id: Option<String>,
+    pub(crate) lane: Option<String>,
+    pub(crate) delivered: Option<String>,
     #[serde(default)]
-    pub(super) sinks: Vec<String>,
-    pub(super) record: Option<String>,
+    pub(crate) sinks: Vec<String>,
+    pub(crate) record: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -60,7 +60,7 @@ struct At {
 }
 
 impl Members {
-    pub(super) fn read(text: &str) -> Result<Self, Error> {
+    pub(crate) fn read(text: &str) -> Result<Self, Error> {
         let members: Self = serde_json::from_str(text).map_err(|cause| {
             let place = format!("line {}, column {}", cause.line(), cause.column());
             unreadable(&format!("it is no dead letter of certrelay ({place})"))
@@ -72,7 +72,7 @@ impl Members {
     }
 
     /// The object that it is about.
-    pub(super) fn location(&self) -> Option<Location> {
+    pub(crate) fn location(&self) -> Option<Location> {
         let at = self.at.clone()?;
         match (at.bucket, at.key, at.path) {
             (Some(bucket), Some(key), _) => {
@@ -84,7 +84,7 @@ impl Members {
     }
 
     /// Where its record is from.
-    pub(super) fn origin(&self) -> Option<Origin> {
+    pub(crate) fn origin(&self) -> Option<Origin> {
         let index = self.index;
         Some(match self.location() {
             Some(Location::S3 { bucket, key, version }) => {
@@ -97,7 +97,7 @@ impl Members {
 }
 
 /// Understands a letter, as far as is needed to find its source.
-pub(super) fn parse(text: &str) -> Result<Read, Error> {
+pub(crate) fn parse(text: &str) -> Result<Read, Error> {
     let members = Members::read(text)?;
     let location = members.location();
     let content = match members.kind.as_str() {
@@ -125,10 +125,10 @@ pub(super) fn parse(text: &str) -> Result<Read, Error> {
 }
 
 /// An object of which only the place is known.
-pub(super) fn reference(location: Location) -> ObjectRef {
+pub(crate) fn reference(location: Location) -> ObjectRef {
     ObjectRef { location, region: None, size: None, etag: None }
 }
 
-pub(super) fn unreadable(cause: &str) -> Error {
+pub(crate) fn unreadable(cause: &str) -> Error {
     Error::new(Code::DeadLetterUnreadable, format!("the letter cannot be replayed: {cause}"))
 }
