@@ -1,48 +1,93 @@
-//! Who may name whom: the rooms, the outside clients, and what a pure room does without.
+//! Which module may import which, which file names each outside client, and what pure modules do not use.
 
 use super::tracked::sources;
 use super::{Source, assert_none, shipped};
 
-/// Each room and the `crate::…` it may name. Siblings meet only along the hand-over types.
-const MAY_NAME: [(&str, &[&str]); 9] = [
-    ("outcome", &[]),
-    ("config", &["outcome"]),
-    ("telemetry", &["outcome", "config"]),
-    ("queue", &["outcome", "config", "telemetry"]),
-    ("store", &["outcome", "config", "telemetry"]),
-    ("cloudtrail", &["outcome", "config"]),
-    ("event", &["cloudtrail", "outcome", "config"]),
-    ("route", &["event", "outcome", "config"]),
-    ("sink", &["event", "outcome", "config", "telemetry"]),
+/// Each module and the `crate::…` modules that it may import.
+const MAY_NAME: [(&str, &[&str]); 13] = [
+    ("error", &[]),
+    ("config", &["error"]),
+    ("telemetry", &["error", "config"]),
+    ("queue", &["error", "config", "telemetry"]),
+    ("store", &["error", "config", "telemetry"]),
+    ("cloudtrail", &["error", "config"]),
+    ("event", &["cloudtrail", "error", "config"]),
+    ("format", &["event", "cloudtrail", "error", "config"]),
+    ("route", &["event", "error", "config"]),
+    ("sink", &["event", "format", "error", "config", "telemetry"]),
+    ("pipeline", &BELOW_PIPELINE),
+    ("app", &BELOW_APP),
+    ("jobs", &BELOW_JOBS),
 ];
 
-/// Rooms where all others meet.
-const MEETING_ROOMS: [&str; 2] = ["pipeline", "cli"];
+const BELOW_PIPELINE: [&str; 10] = [
+    "error",
+    "config",
+    "telemetry",
+    "queue",
+    "store",
+    "cloudtrail",
+    "event",
+    "format",
+    "route",
+    "sink",
+];
+const BELOW_APP: [&str; 11] = [
+    "error",
+    "config",
+    "telemetry",
+    "queue",
+    "store",
+    "cloudtrail",
+    "event",
+    "format",
+    "route",
+    "sink",
+    "pipeline",
+];
+const BELOW_JOBS: [&str; 12] = [
+    "error",
+    "config",
+    "telemetry",
+    "queue",
+    "store",
+    "cloudtrail",
+    "event",
+    "format",
+    "route",
+    "sink",
+    "pipeline",
+    "app",
+];
 
-/// Outside clients, and the one place that names each; reqwest has one for each kind of server that it talks to,
-/// and one for what they have in common.
+/// Modules that may import every other one.
+const UNRESTRICTED: [&str; 1] = ["cli"];
+
+/// Outside clients and the files that may name each; reqwest has one for each kind of server and one for
+/// what they share.
 const CLIENTS: [(&str, &[&str]); 6] = [
     ("aws_sdk_sqs", &["src/queue/sqs.rs", "src/queue/sqs/"]),
     ("aws_sdk_s3", &["src/store/s3.rs", "src/store/s3/"]),
-    ("aws_sdk_secretsmanager", &["src/config/secrets_aws.rs"]),
+    ("aws_sdk_secretsmanager", &["src/app/secrets"]),
     ("rdkafka", &["src/sink/kafka.rs", "src/sink/kafka/"]),
-    ("aws_sigv4", &["src/sink/kafka/token.rs", "src/pipeline/configuration/parameter.rs"]),
+    ("aws_sigv4", &["src/sink/kafka/"]),
     (
         "reqwest",
-        &[
-            "src/sink/http_client.rs",
-            "src/sink/splunk/http.rs",
-            "src/sink/kafka/registry/http.rs",
-            "src/pipeline/configuration/parameter.rs",
-        ],
+        &["src/sink/http_client.rs", "src/sink/splunk/http.rs", "src/sink/kafka/registry/http.rs"],
     ),
 ];
 
-/// Rooms and files that do no I/O and know no time, chance or log.
-const PURE: [&str; 5] =
-    ["src/cloudtrail/", "src/event/", "src/route/", "src/outcome.rs", "src/store/notification"];
+/// Modules and files without I/O, clock, randomness or logging.
+const PURE: [&str; 6] = [
+    "src/cloudtrail/",
+    "src/event/",
+    "src/format/",
+    "src/route",
+    "src/error.rs",
+    "src/store/notification",
+];
 
-/// What a pure room does without.
+/// What pure modules do not use.
 const IMPURE: [&str; 9] = [
     "async fn",
     "tokio::",
@@ -55,8 +100,8 @@ const IMPURE: [&str; 9] = [
     "now_utc()",
 ];
 
-/// `src/queue/sqs.rs` → `queue`; `src/outcome.rs` → `outcome`.
-fn room(path: &str) -> Option<&str> {
+/// `src/queue/sqs.rs` → `queue`; `src/error.rs` → `error`.
+fn module(path: &str) -> Option<&str> {
     let first = path.strip_prefix("src/")?.split('/').next()?;
     Some(first.strip_suffix(".rs").unwrap_or(first))
 }
@@ -102,20 +147,21 @@ fn crate_names(text: &str) -> Vec<&str> {
 fn import_rule(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for source in shipped(sources).into_iter().filter(|source| source.is_rust()) {
-        let Some(room) = room(&source.path) else { continue };
-        if MEETING_ROOMS.contains(&room) || ["main", "lib"].contains(&room) {
+        let Some(module) = module(&source.path) else { continue };
+        if UNRESTRICTED.contains(&module) || ["main", "lib"].contains(&module) {
             continue;
         }
-        let Some((_, allowed)) = MAY_NAME.iter().find(|(known, _)| *known == room) else {
-            complaints.push(format!("{}: a room that the import rule does not know", source.path));
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(known, _)| *known == module) else {
+            complaints
+                .push(format!("{}: a module that the import rule does not know", source.path));
             continue;
         };
         let code: String = source.code().iter().map(|(_, line)| format!("{line}\n")).collect();
         for name in crate_names(&code) {
-            let is_room = MAY_NAME.iter().any(|(known, _)| *known == name);
-            let other = is_room || MEETING_ROOMS.contains(&name);
-            if other && name != room && !allowed.contains(&name) {
-                complaints.push(format!("{}: {room} may not name crate::{name}", source.path));
+            let is_module = MAY_NAME.iter().any(|(known, _)| *known == name);
+            let other = is_module || UNRESTRICTED.contains(&name);
+            if other && name != module && !allowed.contains(&name) {
+                complaints.push(format!("{}: {module} may not import crate::{name}", source.path));
             }
         }
     }
@@ -150,7 +196,7 @@ fn purity_rule(sources: &[Source]) -> Vec<String> {
         for (number, line) in source.code() {
             if let Some(word) = IMPURE.iter().find(|word| line.contains(**word)) {
                 complaints
-                    .push(format!("{}:{number}: a pure room does without {word}", source.path));
+                    .push(format!("{}:{number}: a pure module does not use {word}", source.path));
             }
         }
     }
@@ -158,7 +204,7 @@ fn purity_rule(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn rooms_name_only_the_rooms_they_may() {
+fn modules_import_only_the_modules_they_may() {
     assert_none(&import_rule(&sources()));
 }
 
@@ -168,7 +214,7 @@ fn outside_clients_are_named_in_one_place_each() {
 }
 
 #[test]
-fn pure_rooms_do_no_io_and_know_no_time() {
+fn pure_modules_do_no_io_and_read_no_clock() {
     assert_none(&purity_rule(&sources()));
 }
 
@@ -176,14 +222,14 @@ fn pure_rooms_do_no_io_and_know_no_time() {
 fn a_sibling_import_is_found_however_it_is_written() {
     for text in [
         "use crate::store::ObjectRef;",
-        "use crate::{outcome::{Why, Verdict}, store};",
+        "use crate::{error::{Error, Disposition}, store};",
         "fn f() { crate::store::open() }",
-        "use crate::{\n    outcome::Why,\n    store::ObjectRef,\n};",
+        "use crate::{\n    error::Error,\n    store::ObjectRef,\n};",
     ] {
         assert_eq!(import_rule(&[Source::sample("src/queue/sqs.rs", text)]).len(), 1, "{text}");
     }
     let fine =
-        "// crate::store\nuse crate::{outcome::{Why, Verdict}, config};\nuse crate::queue::X;";
+        "// crate::store\nuse crate::{error::{Error, Disposition}, config};\nuse crate::queue::X;";
     assert_none(&import_rule(&[Source::sample("src/queue/sqs.rs", fine)]));
     assert_eq!(import_rule(&[Source::sample("src/utils/mod.rs", "")]).len(), 1);
 }
@@ -197,7 +243,7 @@ fn a_client_outside_its_place_is_found() {
 }
 
 #[test]
-fn a_clock_in_a_pure_room_is_found_but_not_in_its_tests() {
+fn a_clock_in_a_pure_module_is_found_but_not_in_its_tests() {
     let text = "fn f() -> T { SystemTime::now() }";
     assert_eq!(purity_rule(&[Source::sample("src/event/record.rs", text)]).len(), 1);
     assert_none(&purity_rule(&[Source::sample("src/queue/mod.rs", text)]));

@@ -2,11 +2,13 @@
 //! has a test that it does complain about a bad sample.
 
 mod codes;
+mod cycles;
 mod imports;
 mod lengths;
 mod metrics;
 mod sources;
 mod tracked;
+mod words;
 
 /// One file of the project, or a sample that stands for one.
 struct Source {
