@@ -1,7 +1,8 @@
 //! Imports form no cycle between files of different folders, and none of more than four files in one.
 //!
 //! An import is followed through re-exports to the file that defines the item, so that `mod.rs`, which
-//! only gathers names, is no part of a cycle.
+//! only gathers names, is no part of a cycle. What a module takes from the one that contains it (the
+//! types that its siblings share) does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +50,7 @@ fn expand(prefix: &[String], tree: &str, found: &mut Vec<(Path, String)>) {
         for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
             match c {
                 '{' => depth += 1,
-                '}' => depth -= 1,
+                '}' => depth = depth.saturating_sub(1),
                 ',' if depth == 0 => {
                     expand(&path, &inner[start..at], found);
                     start = at + 1;
@@ -135,7 +136,7 @@ fn statements(code: &str) -> Vec<(bool, String)> {
         let line = rest[..at].rsplit('\n').next().unwrap_or_default();
         let (head, tail) = (line.trim(), &rest[at + 4..]);
         let end = tail.find(';').unwrap_or(tail.len());
-        if head.is_empty() || head.starts_with("pub") {
+        if head.is_empty() || (head.starts_with("pub") && !head.contains(char::is_whitespace)) {
             found.push((!head.is_empty(), tail[..end].replace('\n', " ")));
         }
         rest = &tail[end.min(tail.len())..];
@@ -143,11 +144,28 @@ fn statements(code: &str) -> Vec<(bool, String)> {
     found
 }
 
-/// Paths in expressions and types: `crate::…::name` and `super::…::name`.
+/// The code without its `use` statements.
+fn without_imports(code: &str) -> String {
+    let mut inside = false;
+    let mut rest = String::new();
+    for line in code.lines() {
+        let word = line.trim_start().trim_start_matches(|c| c != ' ').trim_start();
+        inside |= line.trim_start().starts_with("use ")
+            || (line.contains("pub") && word.starts_with("use "));
+        if !inside {
+            rest.push_str(line);
+            rest.push('\n');
+        }
+        inside &= !line.ends_with(';');
+    }
+    rest
+}
+
+/// Paths in expressions and types, those of other crates included.
 fn inline_paths(code: &str) -> Vec<Path> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     code.split(|c: char| !is_path(c))
-        .filter(|word| word.starts_with("crate::") || word.starts_with("super::"))
+        .filter(|word| word.contains("::") && !word.starts_with(':'))
         .map(|word| word.trim_end_matches(':').split("::").map(str::to_owned).collect())
         .collect()
 }
@@ -186,16 +204,20 @@ fn read<'s>(sources: &[&'s Source]) -> Modules<'s> {
                         modules.globs.entry(path.clone()).or_default().push(glob);
                     }
                     (true, _) => drop(modules.exports.insert((path.clone(), name), target)),
-                    (false, _) => written.push((path.clone(), target)),
+                    // A private import is visible to the modules below.
+                    (false, _) => {
+                        modules.exports.insert((path.clone(), name), target.clone());
+                        written.push((path.clone(), target));
+                    }
                 }
             }
         }
-        for item in inline_paths(code) {
+        for item in inline_paths(&without_imports(code)) {
             written.extend(absolute(&modules, path, &item).map(|target| (path.clone(), target)));
         }
     }
     for (from, target) in written {
-        if let Some(to) = resolve(&modules, &target, 8).filter(|to| *to != from && !to.is_empty()) {
+        if let Some(to) = resolve(&modules, &target, 8).filter(|to| !from.starts_with(to)) {
             modules.imports.push((from, to));
         }
     }
