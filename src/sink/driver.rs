@@ -197,18 +197,22 @@ impl<T: Transport> Driver<T> {
             if self.closed && self.queued.is_empty() && self.in_flight.is_empty() {
                 break;
             }
+            let accepts = !self.closed && self.queued.len() < self.limits.batch;
             tokio::select! {
                 biased;
-                Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.complete(done),
+                Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                    self.complete(done);
+                }
                 () = self.stop.requested(), if !self.stopping => self.begin_stop(),
                 () = self.stop.deadline(), if self.stopping => break,
-                call = self.calls.recv(), if !self.closed && self.queued.len() < self.limits.batch => {
+                call = self.calls.recv(), if accepts => {
                     match call {
                         Some(call) => self.queued.extend(self.pending.open(call)),
                         None => self.closed = true,
                     }
                 }
-                () = until(self.retry_at), if self.retry_at.is_some() => self.retry_at = None,
+                () = tokio::time::sleep_until(self.retry_at.unwrap_or_else(Instant::now)),
+                    if self.retry_at.is_some() => self.retry_at = None,
             }
         }
     }
@@ -331,7 +335,14 @@ impl<T: Transport> Driver<T> {
     /// Sets the state and logs a change: an outage of an hour is two lines, not thousands.
     fn set_state(&self, next: SinkState) {
         let mut state = self.state.lock();
-        if kind(&state) != kind(&next) {
+        let unchanged = match (&*state, &next) {
+            // The first delivered event is no news.
+            (SinkState::Unverified, SinkState::Up) => true,
+            (SinkState::Degraded(before), SinkState::Degraded(now))
+            | (SinkState::Paused(before), SinkState::Paused(now)) => before.code == now.code,
+            (before, now) => before == now,
+        };
+        if !unchanged {
             let sink = self.sink.as_str();
             match &next {
                 SinkState::Unverified => {}
@@ -371,22 +382,6 @@ impl<T: Transport> Driver<T> {
 impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
         self.permits.close();
-    }
-}
-
-/// Returns what makes two states the same in the log: the first delivered event is no change.
-fn kind(state: &SinkState) -> (u8, Option<Code>) {
-    match state {
-        SinkState::Unverified | SinkState::Up => (0, None),
-        SinkState::Degraded(error) => (1, Some(error.code)),
-        SinkState::Paused(error) => (2, Some(error.code)),
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -433,7 +428,7 @@ impl PendingCalls {
         let call = self.calls;
         self.calls += 1;
         let left = events.len();
-        self.gauge.inc_by(gauge_value(left));
+        self.gauge.inc_by(left as i64);
         let outcomes = vec![None; left];
         self.open.insert(call, PendingCall { outcomes, left, reply, _permit: permit });
         let events = events.into_iter().enumerate();
@@ -460,14 +455,10 @@ impl Drop for PendingCalls {
     /// Finishes every call with the outcomes that are known.
     fn drop(&mut self) {
         for open in std::mem::take(&mut self.open).into_values() {
-            self.gauge.dec_by(gauge_value(open.left));
+            self.gauge.dec_by(open.left as i64);
             open.finish();
         }
     }
-}
-
-fn gauge_value(events: usize) -> i64 {
-    i64::try_from(events).unwrap_or(i64::MAX)
 }
 
 /// The outcome of an event that a stopped sink did not send.

@@ -115,7 +115,11 @@ impl WriteLines for LineFile {
         self.rotate(lines.len() as u64, now)?;
         let fsync = self.fsync;
         let current = self.current()?;
-        match current.append(lines, fsync) {
+        let written = current.file.write_all(lines).and_then(|()| match current.length {
+            Some(_) if fsync => current.file.sync_data(),
+            _ => Ok(()),
+        });
+        match written {
             Ok(()) => {
                 current.length = current.length.map(|length| length + lines.len() as u64);
                 current.written = now;
@@ -129,16 +133,6 @@ impl WriteLines for LineFile {
                 }
                 Err(self.failed("write to", error))
             }
-        }
-    }
-}
-
-impl OpenFile {
-    fn append(&mut self, lines: &[u8], fsync: bool) -> io::Result<()> {
-        self.file.write_all(lines)?;
-        match self.length {
-            Some(_) if fsync => self.file.sync_data(),
-            _ => Ok(()),
         }
     }
 }
@@ -242,10 +236,8 @@ fn rotated(path: &Path) -> io::Result<Vec<(OffsetDateTime, PathBuf)>> {
 }
 
 fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

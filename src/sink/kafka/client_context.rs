@@ -147,18 +147,13 @@ impl ClientContext for ClientCallbacks {
         }
         let Some(suppressed) = self.throttle(facility) else { return };
         let sink = self.sink.as_str();
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => {
-                tracing::warn!(sink, facility, suppressed, text, "librdkafka warning");
-            }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(sink, facility, suppressed, text, "librdkafka notice");
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!(sink, facility, text, "librdkafka debug"),
+        // As in syslog: the lower, the more severe.
+        if level as i32 <= RDKafkaLogLevel::Warning as i32 {
+            tracing::warn!(sink, facility, suppressed, text, "librdkafka warning");
+        } else if level as i32 <= RDKafkaLogLevel::Info as i32 {
+            tracing::info!(sink, facility, suppressed, text, "librdkafka notice");
+        } else {
+            tracing::debug!(sink, facility, suppressed, text, "librdkafka debug");
         }
     }
 

@@ -192,7 +192,8 @@ mod tests {
         }
     }
 
-    /// Returns the values of these properties, `-` for those that are not set; both separated by spaces.
+    /// Returns the values of these properties, `-` for those that are not set; both separated by
+    /// spaces.
     fn get(own: &KafkaConfig, keys: &str) -> String {
         let config = producer("lake", own).unwrap();
         let values: Vec<&str> = keys.split(' ').map(|key| config.get(key).unwrap_or("-")).collect();

@@ -91,7 +91,10 @@ impl<'a> Delivery<'a> {
                 self.reject(at, error);
             } else if bytes > self.splunk.max_batch_bytes {
                 request.body.truncate(before);
-                self.reject(at, self.over_limit(bytes));
+                let (sink, max) = (&self.splunk.name, self.splunk.max_batch_bytes);
+                let text =
+                    format!("the event has {bytes} bytes, sink.{sink}.max_batch_bytes is {max}");
+                self.reject(at, Error::new(Code::SplunkTooLarge, text));
             } else if request.events.is_empty() || request.body.len() < max {
                 request.body.push(b'\n');
                 request.events.push(at);
@@ -259,11 +262,5 @@ impl<'a> Delivery<'a> {
 
     fn reject(&mut self, at: usize, error: Error) {
         self.outcomes[at] = Some(Outcome::Rejected(error));
-    }
-
-    fn over_limit(&self, bytes: usize) -> Error {
-        let (sink, max) = (&self.splunk.name, self.splunk.max_batch_bytes);
-        let text = format!("the event has {bytes} bytes, sink.{sink}.max_batch_bytes is {max}");
-        Error::new(Code::SplunkTooLarge, text)
     }
 }

@@ -43,8 +43,8 @@ struct Indexed<'a> {
 }
 
 impl Serialize for Indexed<'_> {
-    /// With the add-on's own sourcetype only the id, labels and requested values: the add-on extracts everything else
-    /// itself, and a second value of `region` would break its searches.
+    /// With the add-on's own sourcetype only the id, labels and requested values: the add-on
+    /// extracts everything else itself, and a second value of `region` would break its searches.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { event, mode } = *self;
         let mut map = serializer.serialize_map(None)?;

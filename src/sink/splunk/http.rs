@@ -88,8 +88,8 @@ impl Http {
         Ok(http)
     }
 
-    /// POSTs `body` and returns the response, whatever its status. `encoding` is [`GZIP`] for a body that [`compress`]
-    /// returned; HEC documents compression for events only.
+    /// POSTs `body` and returns the response, whatever its status. `encoding` is [`GZIP`] for a
+    /// body that [`compress`] returned; HEC documents compression for events only.
     ///
     /// # Errors
     /// There was no response: the request may or may not have been processed.

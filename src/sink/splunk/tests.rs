@@ -63,6 +63,13 @@ async fn stand_in() -> HecStandIn {
     HecStandIn::start(Options::default()).await.unwrap()
 }
 
+/// Starts the stand-in and a sink for it.
+async fn start() -> (HecStandIn, Running) {
+    let hec = stand_in().await;
+    let running = run(settings(&hec));
+    (hec, running)
+}
+
 fn ids(hec: &HecStandIn) -> Vec<String> {
     hec.indexed().iter().map(|event| event.field("event_id").unwrap_or("?").to_owned()).collect()
 }
@@ -81,8 +88,7 @@ fn render_blank_as_marked(event: &Event, _: OutputFormat, out: &mut Vec<u8>) {
 
 #[tokio::test]
 async fn events_arrive_unchanged_compressed_with_all_headers() {
-    let hec = stand_in().await;
-    let running = run(settings(&hec));
+    let (hec, running) = start().await;
     let outcomes = running.deliver((0..50).map(event).collect()).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 50]);
     assert_eq!(ids(&hec), (0..50).map(|n| format!("event-{n}")).collect::<Vec<_>>());
@@ -150,8 +156,7 @@ async fn bad_events_are_rejected_alone_and_nothing_is_indexed_twice() {
 
 #[tokio::test]
 async fn without_a_valid_event_number_halves_are_tried() {
-    let hec = stand_in().await;
-    let running = run(settings(&hec));
+    let (hec, running) = start().await;
     let nowhere = Fault {
         body: r#"{"text":"x","code":6,"invalid-event-number":99}"#.to_owned(),
         ..Fault::code(400, 6)
@@ -192,8 +197,7 @@ async fn a_request_that_is_too_large_is_split_and_the_next_ones_are_smaller() {
 
 #[tokio::test]
 async fn temporary_failures_are_retried_and_nothing_is_lost() {
-    let hec = stand_in().await;
-    let running = run(settings(&hec));
+    let (hec, running) = start().await;
     let html = Fault { status: 502, body: "<html>".to_owned(), ..Fault::default() };
     hec.script([Fault::code(503, 9), html, Fault::cut(false), Fault::code(429, 26)]);
     let outcomes = running.deliver(vec![event(0), event(1)]).await;
@@ -208,8 +212,7 @@ async fn temporary_failures_are_retried_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_response_lost_after_indexing_makes_a_duplicate_with_the_same_id() {
-    let hec = stand_in().await;
-    let running = run(settings(&hec));
+    let (hec, running) = start().await;
     hec.script([Fault::cut(true)]);
     assert_eq!(running.deliver(vec![event(5)]).await, [Outcome::Delivered]);
     assert_eq!(ids(&hec), ["event-5", "event-5"]);
@@ -218,8 +221,7 @@ async fn a_response_lost_after_indexing_makes_a_duplicate_with_the_same_id() {
 
 #[tokio::test]
 async fn codes_24_and_25_are_success_and_slow_the_sink_down() {
-    let hec = stand_in().await;
-    let running = run(settings(&hec));
+    let (hec, running) = start().await;
     let near = |code| Fault { after_indexing: true, ..Fault::code(200, code) };
     hec.script([near(24), near(25)]);
     for n in 0..3 {
@@ -305,8 +307,7 @@ async fn with_one_endpoint_down_the_other_is_used() {
 
 #[tokio::test]
 async fn stop_during_an_outage_returns_retry() {
-    let hec = stand_in().await;
-    let running = run(settings(&hec));
+    let (hec, running) = start().await;
     let slow = Fault { headers: vec![("retry-after", "180".to_owned())], ..Fault::code(503, 9) };
     hec.script([slow]);
     let stop = async {
