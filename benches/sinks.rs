@@ -1,9 +1,11 @@
-//! `cargo bench --bench sinks`: what an event costs on its way into a sink, against a bare loop of the same client.
+//! `cargo bench --bench sinks`: the cost of an event in a sink, compared with a bare loop over the
+//! same client.
 //!
-//! This process plays Splunk (an HTTP server that reads and says yes) and Kafka (librdkafka's mock cluster). The senders
-//! are child processes, so that only their CPU time is counted; all run in turns in one run, because only ratios of one
-//! run mean anything on a shared machine. Bare and certrelay put the same bytes on the wire; the formats that are not
-//! the record are measured beside them. `--events N`, `--rounds N`, `--seconds N` (of one event a second).
+//! This process is Splunk (an HTTP server that accepts everything) and Kafka (librdkafka's mock
+//! cluster). The senders are child processes, so that only their CPU time counts; all run in turn
+//! in one run, because only ratios within one run mean anything on a shared machine. Bare and
+//! certrelay send the same bytes; formats other than the record are measured too. `--events N`,
+//! `--rounds N`, `--seconds N` (of one event a second).
 
 #[path = "sinks/bare.rs"]
 mod bare;
@@ -25,7 +27,7 @@ use tokio::time::Instant;
 
 use self::collector::Collector;
 
-/// Set in the environment of a child: a [`Task`] as JSON.
+/// Environment variable of a child: a [`Task`] as JSON.
 const TASK: &str = "CERTRELAY_BENCH_TASK";
 /// The topic of the mock cluster.
 const TOPIC: &str = "bench";
@@ -46,13 +48,13 @@ struct Flags {
     bench: bool,
 }
 
-/// What a child is to do.
+/// The task of a child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Task {
     sender: Sender,
-    place: String,
+    address: String,
     events: usize,
-    /// One event a second instead of as many as go.
+    /// One event a second instead of as many as possible.
     trickle: bool,
 }
 
@@ -64,7 +66,7 @@ enum Sender {
     Certrelay(String),
 }
 
-/// What a child reports.
+/// The report of a child.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Report {
     cpu: f64,
@@ -72,11 +74,11 @@ struct Report {
     /// Hand-over to outcome, in milliseconds.
     p50: f64,
     p99: f64,
-    /// The same of the event before the trickle, which makes the connection.
+    /// The same for the first event, which opens the connection.
     first: f64,
 }
 
-/// The begin of a measurement.
+/// A running measurement.
 struct Begun {
     cpu: f64,
     wall: Instant,
@@ -124,8 +126,8 @@ async fn parent(flags: &Flags) -> Result<(), Box<dyn Error>> {
     let sender = |mode| Sender::Certrelay(ours::splunk(url, mode));
     let senders = [
         ("bare", Sender::BareSplunk),
-        ("certrelay, only (the record)", sender("only")),
-        ("certrelay, beside (cim)", sender("beside")),
+        ("certrelay, records", sender("records")),
+        ("certrelay, events (cim)", sender("events")),
     ];
     measure("Splunk HEC", &senders, url, flags, Some(&collector)).await?;
     let cluster = MockCluster::new(1)?;
@@ -140,18 +142,19 @@ async fn parent(flags: &Flags) -> Result<(), Box<dyn Error>> {
     measure("Kafka", &senders, &brokers, flags, None).await
 }
 
-/// All senders in turns; the first one is what the others are compared with, the second one also trickles.
+/// Runs all senders in turn; the first one is the baseline, the second one also runs at one event a
+/// second.
 async fn measure(
     name: &str,
     senders: &[(&str, Sender)],
-    place: &str,
+    address: &str,
     flags: &Flags,
     collector: Option<&Collector>,
 ) -> Result<(), Box<dyn Error>> {
     println!("\n{name}");
     let task = |sender: &Sender, trickle| {
         let events = if trickle { flags.seconds } else { flags.events };
-        Task { sender: sender.clone(), place: place.to_owned(), events, trickle }
+        Task { sender: sender.clone(), address: address.to_owned(), events, trickle }
     };
     let mut rounds: Vec<Vec<Report>> = Vec::new();
     for _ in 0..flags.rounds {
@@ -161,7 +164,7 @@ async fn measure(
             if let Some(bytes) = collector.map(Collector::take_bytes).filter(|_| rounds.is_empty())
             {
                 let each = bytes as f64 / flags.events as f64;
-                println!("  {name}: {each:.0} bytes an event on the wire");
+                println!("  {name}: {each:.0} bytes an event sent");
             }
         }
         rounds.push(reports);
@@ -177,7 +180,7 @@ async fn measure(
     Ok(())
 }
 
-/// A child that does `task`, and what it reports. Off the runtime, which plays the servers.
+/// Runs `task` in a child and returns its report. Off the runtime, which runs the servers.
 async fn run(task: &Task) -> Result<Report, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.env(TASK, serde_json::to_string(task)?).env("NO_PROXY", "127.0.0.1");
@@ -228,8 +231,8 @@ fn cpu() -> f64 {
 fn percentiles(mut latencies: Vec<Duration>) -> (f64, f64) {
     latencies.sort();
     let at = |share: f64| {
-        let place = (latencies.len() as f64 * share) as usize;
-        let latency = latencies.get(place.min(latencies.len().saturating_sub(1)));
+        let index = (latencies.len() as f64 * share) as usize;
+        let latency = latencies.get(index.min(latencies.len().saturating_sub(1)));
         latency.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
     };
     (at(0.5), at(0.99))

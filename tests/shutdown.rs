@@ -69,7 +69,7 @@ async fn what_cannot_be_finished_is_released_at_the_deadline_and_visible_at_once
     let mut process = world.process(u64::MAX);
     // As a sink's driver with an event that its destination does not answer for.
     let sinks_stop = process.parts.sinks_stop.clone();
-    process.parts.sinks[0].driver = Box::pin(async move { sinks_stop.over().await });
+    process.parts.sinks[0].driver = Box::pin(async move { sinks_stop.deadline().await });
     let stop = process.stop.clone();
     let begin = Instant::now();
     let stopper = async {

@@ -1,5 +1,6 @@
-//! The bare loops: the same client, the same bytes on the wire, and nothing else. They start from the record's bytes
-//! and the few facts that stand beside them, and neither redact, judge, batch for others nor answer anybody.
+//! The bare loops: the same client, the same bytes on the wire, and nothing else. They start from
+//! the record's bytes and the few facts that stand beside them, and neither redact, judge, batch
+//! for others nor answer anybody.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -24,7 +25,7 @@ const QUEUED: usize = 2000;
 /// reqwest: each record into an envelope, gzip, POST; one request at a time, as certrelay's.
 pub(crate) async fn splunk(task: &Task) -> Result<Report, Box<dyn Error>> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let url = format!("{}/services/collector/event", task.place);
+    let url = format!("{}/services/collector/event", task.address);
     let records = records::all();
     // The connection is made before the measurement begins, as certrelay's.
     client.post(&url).send().await?.bytes().await?;
@@ -62,11 +63,12 @@ fn wrap(known: &Known, body: &mut Vec<u8>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A FutureProducer with certrelay's own properties, key and headers. As many records wait for their reports as
-/// certrelay lets wait; the oldest report is awaited before the next record is queued.
+/// A FutureProducer with certrelay's own properties, key and headers. As many records wait for
+/// their reports as certrelay lets wait; the oldest report is awaited before the next record is
+/// queued.
 pub(crate) async fn kafka(task: &Task) -> Result<Report, Box<dyn Error>> {
     let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", &task.place)
+        .set("bootstrap.servers", &task.address)
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("compression.type", "zstd")
@@ -104,7 +106,7 @@ fn headers(known: &Known) -> OwnedHeaders {
         ("event_name", known.name),
         ("format", "raw"),
         ("content_type", "application/json"),
-        ("lane", "file"),
+        ("channel", "s3"),
     ];
     pairs.into_iter().fold(OwnedHeaders::new_with_capacity(pairs.len()), |headers, (key, value)| {
         headers.insert(Header { key, value: Some(value) })

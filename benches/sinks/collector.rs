@@ -1,4 +1,5 @@
-//! Splunk as cheap as can be: it lets each request's bytes go by, counts them, and says that all is indexed.
+//! Splunk as cheap as can be: it lets each request's bytes go by, counts them, and says that all is
+//! indexed.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! certrelay's sinks as the pipeline uses them: many messages hand over a few events each, and await their outcomes.
+//! certrelay's sinks as the pipeline uses them: many messages deliver a few events each and await
+//! their outcomes.
 
 use std::error::Error;
 use std::path::Path;
@@ -17,12 +18,12 @@ use tokio::time::Instant;
 use super::records::{self, DISTINCT};
 use super::{Report, TOPIC, Task, begin};
 
-/// Events that a message hands over.
+/// Events of a message.
 const EACH: usize = 20;
-/// Messages that wait for their outcomes at once: enough to fill the batches that are built meanwhile.
+/// Messages in flight: enough to fill the batches that are built meanwhile.
 const WAITING: usize = 200;
 
-/// Splunk's settings; `only` carries the record, `beside` CIM.
+/// Splunk's settings; `records` sends the record, `events` CIM.
 pub(crate) fn splunk(url: &str, mode: &str) -> String {
     format!("type = \"splunk_hec\"\nendpoints = [{url:?}]\ntoken = \"bench\"\nmode = {mode:?}")
 }
@@ -46,7 +47,7 @@ pub(crate) async fn run(task: &Task, sink: &str) -> Result<Report, Box<dyn Error
     let known = records::all();
     let events = known.iter().map(|known| known.event().map(Arc::new));
     let events = events.collect::<Result<Vec<_>, _>>()?;
-    // It makes the connection.
+    // The first event opens the connection.
     let first = deliver(&*built.sink, events[..1].to_vec()).await?;
     let begun = begin();
     let latencies = match task.trickle {

@@ -1,5 +1,5 @@
-//! Records that differ as real ones do, so that a compressor has its work: callers, names, ids, addresses and times
-//! come from a generator of arbitrary numbers, the same ones in every process.
+//! Records that differ as real ones do, so that a compressor has its work: callers, names, ids,
+//! addresses and times come from a generator of arbitrary numbers, the same ones in every process.
 
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
@@ -7,7 +7,8 @@ use certrelay::event::{Arrival, Channel, Event};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-/// Distinct records; a round sends them several times over. Far more than any compressor looks back.
+/// Distinct records; a round sends them several times over. Far more than any compressor looks
+/// back.
 pub(crate) const DISTINCT: usize = 20_000;
 
 /// Records of one file, for the name that they come under.

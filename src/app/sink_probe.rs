@@ -14,7 +14,7 @@ use tracing::Level;
 use crate::config::SinkConfig;
 use crate::error::{Code, Error};
 use crate::pipeline::context::{Post, Wire};
-use crate::sink::{self, SinkState, Wanted};
+use crate::sink::{self, ProbeScope, SinkState};
 
 /// Until the next try: as often as secrets are read again.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -29,7 +29,7 @@ pub type SinkProbe = (SinkConfig, Option<SharedCredentialsProvider>);
 pub(crate) async fn at_sinks(wire: Arc<Wire>, looks: Vec<SinkProbe>, stop: CancellationToken) {
     let all = looks.iter().filter_map(|(config, aws)| {
         let post = wire.posts.iter().find(|post| post.name == config.name)?;
-        Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), Wanted::Any))))
+        Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), ProbeScope::AnyEndpoint))))
     });
     stop.run_until_cancelled(join_all(all)).await;
 }
@@ -160,7 +160,7 @@ mod tests {
         let kind = SinkKind::Stdout(StdoutConfig::default());
         let config =
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
-        at(&post, || Box::pin(sink::probe(&config, None, Wanted::Any))).await;
+        at(&post, || Box::pin(sink::probe(&config, None, ProbeScope::AnyEndpoint))).await;
         assert_eq!(post.untried(), "up");
     }
 

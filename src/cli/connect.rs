@@ -9,7 +9,7 @@ use crate::app;
 use crate::config::{Config, FileConfig, SinkConfig, SinkKind, SourceKind};
 use crate::error::{Code, Error};
 use crate::queue::{QueueAttributes, warnings};
-use crate::sink::{self, Wanted};
+use crate::sink::{self, ProbeScope};
 use crate::telemetry::escape;
 
 /// Tells each place's answer on stderr, and whether all were good.
@@ -46,7 +46,7 @@ pub(super) async fn connect(config: &Config) -> bool {
     for one in &config.sinks {
         let answer = match (&one.kind, app::sink_credentials(config, one, None).await) {
             (SinkKind::File(file), _) => opened(one, file),
-            (_, Ok(credentials)) => sink::probe(one, credentials, Wanted::All).await,
+            (_, Ok(credentials)) => sink::probe(one, credentials, ProbeScope::AllEndpoints).await,
             (_, Err(error)) => Err(error),
         };
         all_good &= tell(&format!("sink {}", one.name), answer.map(|()| Vec::new()));

@@ -74,7 +74,7 @@ pub(super) const KAFKA_TIMEOUT: Duration = Duration::from_secs(60);
 /// `[sink.*] (splunk_hec) format` in mode `beside`: what Splunk's own searches and data models read.
 pub(super) const SPLUNK_FORMAT: OutputFormat = OutputFormat::Cim;
 /// `[sink.*] (splunk_hec) mode`.
-pub(super) const SPLUNK_MODE: SplunkMode = SplunkMode::Beside;
+pub(super) const SPLUNK_MODE: SplunkMode = SplunkMode::Events;
 /// `[sink.*] (splunk_hec) max_batch_bytes`: what Splunk recommends for Cloud.
 pub(super) const SPLUNK_BATCH: u64 = 1_000_000;
 /// `[sink.*] (splunk_hec) timeout`: longer than Splunk's own pauses, which else make duplicates.

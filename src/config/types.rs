@@ -311,9 +311,9 @@ pub struct SplunkConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplunkMode {
     /// Our event, sourcetype `certrelay:event`, to join with the raw feed on eventID.
-    Beside,
+    Events,
     /// Raw records as `aws:cloudtrail`, so that the Splunk add-on works unchanged.
-    Only,
+    Records,
 }
 
 /// `type = "stdout"`: one event a line.

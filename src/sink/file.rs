@@ -1,173 +1,170 @@
-//! The file sink: one event a line, appended. After a crash or a full disk there is never half a line.
+//! The file sink: one event a line, appended. After a crash or a full disk the file never contains
+//! half a line.
+//!
+//! Rotation renames the file to a name that no other file has, so that a crash at any moment leaves
+//! whole files.
 
-mod rotate;
-
-use std::fs::{File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
-use super::lines::{BOUNDS, Lines, WriteLines};
-use super::{Built, Stop, handle};
-use crate::config::{FileConfig, Rotation, SinkConfig};
+use super::lines::{self, WriteLines};
+use super::types::{BuildContext, Built, SinkType};
+use crate::config::{FileConfig, Rotation};
 use crate::error::{Code, Error};
-use crate::telemetry::Metrics;
 
-/// Longest unfinished last line that is looked at; a longer one is ended, not removed.
-const LONGEST_LINE: u64 = 16 << 20;
+/// Maximum bytes of an unterminated last line that are read; a longer line is terminated, not
+/// removed.
+const MAX_LINE: u64 = 16 << 20;
 
-/// The clock that rotation goes by.
+/// Suffix of a rotated file: `20260301T090000.000000Z`. Alphabetical order is chronological order.
+const STAMP: &[FormatItem<'static>] =
+    format_description!("[year][month][day]T[hour][minute][second].[subsecond digits:6]Z");
+
+/// The clock of rotation.
 type Now = Box<dyn Fn() -> OffsetDateTime + Send>;
 
-/// Makes the sink.
-///
-/// # Errors
-/// The file cannot be opened or mended.
-pub(super) fn build(
-    config: &SinkConfig,
-    own: &FileConfig,
-    metrics: &Arc<Metrics>,
-    stop: Stop,
-) -> Result<Built, Error> {
-    let append = Append::open(&config.name, own, Box::new(OffsetDateTime::now_utc))?;
-    let lines = Lines {
-        name: config.name.clone(),
-        format: config.format,
-        render: crate::event::render,
-        metrics: metrics.clone(),
-        writer: Arc::new(Mutex::new(append)),
-    };
-    Ok(handle::start(config, lines, BOUNDS, metrics, stop))
+impl SinkType for FileConfig {
+    /// # Errors
+    /// The file cannot be opened or repaired.
+    fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
+        let file = LineFile::open(&context.config.name, self, Box::new(OffsetDateTime::now_utc))?;
+        Ok(lines::start(context, file, crate::event::render))
+    }
 }
 
 /// A file that grows by whole lines.
-struct Append {
+struct LineFile {
     sink: String,
     path: PathBuf,
     fsync: bool,
     rotation: Option<Rotation>,
     now: Now,
-    /// `None`: it was moved aside, or cannot be trusted to end in a whole line; the next line opens it.
-    current: Option<Current>,
+    /// `None`: it was rotated, or may not end in a whole line; the next write opens it.
+    current: Option<OpenFile>,
 }
 
-/// The file as it is open.
-struct Current {
+/// The open file.
+struct OpenFile {
     file: File,
-    /// Length up to which lines are whole; `None`: a pipe or a device, where nothing can be taken back.
+    /// Length up to which lines are whole; `None`: a pipe or a device, which cannot be truncated.
     length: Option<u64>,
-    /// When it was written to before.
+    /// Time of the last write.
     written: OffsetDateTime,
 }
 
-impl Append {
-    fn open(sink: &str, own: &FileConfig, now: Now) -> Result<Self, Error> {
-        let mut append = Self {
+impl LineFile {
+    fn open(sink: &str, settings: &FileConfig, now: Now) -> Result<Self, Error> {
+        let mut file = Self {
             sink: sink.to_owned(),
-            path: own.path.clone(),
-            fsync: own.fsync,
-            rotation: own.rotate,
+            path: settings.path.clone(),
+            fsync: settings.fsync,
+            rotation: settings.rotate,
             now,
             current: None,
         };
-        append.current()?;
-        Ok(append)
+        file.current()?;
+        Ok(file)
     }
 
-    /// The open file, opened now if it is not.
-    fn current(&mut self) -> Result<&mut Current, Error> {
+    /// Returns the open file, after opening it if needed.
+    fn current(&mut self) -> Result<&mut OpenFile, Error> {
         let current = match self.current.take() {
             Some(current) => current,
-            None => open(&self.path).map_err(|fault| self.failed("open", &fault))?,
+            None => open(&self.path).map_err(|error| self.failed("open", error))?,
         };
         Ok(self.current.insert(current))
     }
 
-    /// Moves the file aside if it is full or old.
+    /// Rotates the file if it is full or old.
     fn rotate(&mut self, more: u64, now: OffsetDateTime) -> Result<(), Error> {
         let Some(rotation) = self.rotation else { return Ok(()) };
-        let Current { length: Some(length), written, .. } = *self.current()? else { return Ok(()) };
-        if !rotate::is_due(&rotation, length, more, written, now) {
+        let OpenFile { length: Some(length), written, .. } = *self.current()? else {
+            return Ok(());
+        };
+        if !rotation_due(&rotation, length, more, written, now) {
             return Ok(());
         }
-        // Closed first: whatever fails from here on, the next line opens what then has the name.
+        // Closed first: after any failure below, the next write opens whatever file then has the
+        // name.
         self.current = None;
-        let moved = rotate::move_aside(&self.path, now, self.fsync);
-        moved.map_err(|fault| self.failed("rotate", &fault))?;
-        if let Err(fault) = rotate::prune(&self.path, rotation.keep) {
-            let error = self.failed("remove the oldest of", &fault);
-            tracing::warn!(sink = self.sink, code = error.code.as_str(), "{error}");
+        rename(&self.path, now, self.fsync).map_err(|error| self.failed("rotate", error))?;
+        if let Err(error) = prune(&self.path, rotation.keep) {
+            let error = self.failed("remove rotated files of", error);
+            let (sink, code) = (&self.sink, error.code.as_str());
+            tracing::warn!(sink, code, error = error.text, "rotated files not removed");
         }
         Ok(())
     }
 
-    fn failed(&self, verb: &str, fault: &io::Error) -> Error {
+    fn failed(&self, verb: &str, error: io::Error) -> Error {
         let (sink, path) = (&self.sink, self.path.display());
-        Error::new(Code::FileFailed, format!("sink.{sink}.path: cannot {verb} {path}: {fault}"))
+        Error::caused(Code::FileFailed, format!("sink.{sink}.path: cannot {verb} {path}"), error)
     }
 }
 
-impl WriteLines for Append {
+impl WriteLines for LineFile {
     fn write_lines(&mut self, lines: &[u8]) -> Result<(), Error> {
         let now = (self.now)();
         self.rotate(lines.len() as u64, now)?;
         let fsync = self.fsync;
         let current = self.current()?;
-        match current.append(lines, fsync) {
+        let written = current.file.write_all(lines).and_then(|()| match current.length {
+            Some(_) if fsync => current.file.sync_data(),
+            _ => Ok(()),
+        });
+        match written {
             Ok(()) => {
                 current.length = current.length.map(|length| length + lines.len() as u64);
                 current.written = now;
                 Ok(())
             }
-            Err(fault) => {
-                // Take back what was written of it. Where even that fails, opening it again mends it.
+            Err(error) => {
+                // Removes a partial write. If even that fails, the file is repaired when it is
+                // opened again.
                 if current.length.is_some_and(|length| current.file.set_len(length).is_err()) {
                     self.current = None;
                 }
-                Err(self.failed("write to", &fault))
+                Err(self.failed("write to", error))
             }
         }
     }
 }
 
-impl Current {
-    fn append(&mut self, lines: &[u8], fsync: bool) -> io::Result<()> {
-        self.file.write_all(lines)?;
-        match self.length {
-            Some(_) if fsync => self.file.sync_data(),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn open(path: &Path) -> io::Result<Current> {
-    let found = match std::fs::metadata(path) {
-        Ok(found) => Some(found),
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => None,
-        Err(fault) => return Err(fault),
+fn open(path: &Path) -> io::Result<OpenFile> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
     };
-    if found.as_ref().is_some_and(|found| !found.is_file()) {
+    if metadata.as_ref().is_some_and(|metadata| !metadata.is_file()) {
         let file = OpenOptions::new().append(true).open(path)?;
-        return Ok(Current { file, length: None, written: OffsetDateTime::UNIX_EPOCH });
+        return Ok(OpenFile { file, length: None, written: OffsetDateTime::UNIX_EPOCH });
     }
     let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
-    // Before it is mended, which is no writing of ours. Of a new file it does not matter: it is empty.
-    let written = found.and_then(|found| found.modified().ok()).map(OffsetDateTime::from);
-    let length = Some(mend(&mut file)?);
-    Ok(Current { file, length, written: written.unwrap_or(OffsetDateTime::UNIX_EPOCH) })
+    // Read before the repair, which is no write of an event. A new file is empty: its time does not
+    // matter.
+    let written = metadata.and_then(|metadata| metadata.modified().ok()).map(OffsetDateTime::from);
+    let length = Some(repair_last_line(&mut file)?);
+    Ok(OpenFile { file, length, written: written.unwrap_or(OffsetDateTime::UNIX_EPOCH) })
 }
 
-/// Ends the file in a whole line and returns its length. A last line without an end is either whole
-/// (then only the end is missing) or half an event that nobody was told is delivered: it is removed, because
-/// it comes again. Anything that is no event of ours is kept.
-fn mend(file: &mut File) -> io::Result<u64> {
+/// Terminates the last line of the file and returns the length. An unterminated last line is either
+/// a whole event, which only lacks its line end, or half an event that was not reported as
+/// delivered: the half is removed, because the event is redelivered. Anything that is not an event
+/// of ours is kept.
+fn repair_last_line(file: &mut File) -> io::Result<u64> {
     let length = file.metadata()?.len();
-    let from = length.saturating_sub(LONGEST_LINE);
+    let from = length.saturating_sub(MAX_LINE);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
-    (&*file).take(LONGEST_LINE).read_to_end(&mut tail)?;
+    (&*file).take(MAX_LINE).read_to_end(&mut tail)?;
     let start = memchr::memrchr(b'\n', &tail).map_or(0, |end| end + 1);
     let last = &tail[start..];
     if last.is_empty() {
@@ -182,6 +179,65 @@ fn mend(file: &mut File) -> io::Result<u64> {
     }
     file.write_all(b"\n")?;
     Ok(length + 1)
+}
+
+/// Returns whether a file of this length, last written at `written`, is rotated before `more` bytes
+/// are written at `now`.
+fn rotation_due(
+    rotation: &Rotation,
+    length: u64,
+    more: u64,
+    written: OffsetDateTime,
+    now: OffsetDateTime,
+) -> bool {
+    let full = || rotation.size.is_some_and(|size| length.saturating_add(more) > size);
+    let old = || rotation.age.is_some_and(|age| period(written, age) != period(now, age));
+    length > 0 && (full() || old())
+}
+
+/// Returns the number of the period of this length that contains a moment, counted from the epoch.
+fn period(moment: OffsetDateTime, length: Duration) -> i128 {
+    let length = i128::try_from(length.as_nanos()).unwrap_or(i128::MAX).max(1);
+    moment.unix_timestamp_nanos().div_euclid(length)
+}
+
+/// Renames the file after `now`, or just after the newest rotated file: a clock that was set back
+/// overwrites nothing.
+fn rename(path: &Path, now: OffsetDateTime, fsync: bool) -> io::Result<()> {
+    let newest = rotated(path)?.last().map(|(time, _)| *time + time::Duration::MICROSECOND);
+    let time = newest.map_or(now, |newest| newest.max(now)).to_offset(UtcOffset::UTC);
+    let stamp = time.format(STAMP).map_err(io::Error::other)?;
+    let mut name = OsString::from(path);
+    name.push(format!(".{stamp}"));
+    fs::rename(path, name)?;
+    if fsync { File::open(folder(path))?.sync_all() } else { Ok(()) }
+}
+
+/// Removes all but the `keep` newest rotated files.
+fn prune(path: &Path, keep: usize) -> io::Result<()> {
+    let rotated = rotated(path)?;
+    let surplus = rotated.len().saturating_sub(keep);
+    rotated.into_iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+}
+
+/// Returns the rotated files, oldest first. Other files with a similar name are not ours.
+fn rotated(path: &Path) -> io::Result<Vec<(OffsetDateTime, PathBuf)>> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder(path))? {
+        let entry = entry?;
+        let other = entry.file_name();
+        let stamp = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_prefix('.'));
+        let time = stamp.and_then(|stamp| PrimitiveDateTime::parse(stamp, STAMP).ok());
+        found.extend(time.map(|time| (time.assume_utc(), entry.path())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -1,35 +1,44 @@
-//! Sinks that write one event a line to something local: whole batches in one piece, off the runtime.
+//! Sinks that write one event a line to a local stream: each batch in one write, off the runtime.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 
-use super::Render;
-use super::handle::{Bounds, Sent, Transmit};
+use super::driver::{self, BatchLimits, Sent, Transport};
+use super::types::{BuildContext, Built, Render};
 use crate::config::OutputFormat;
 use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::telemetry::{BySink, Metrics};
+use crate::telemetry::BySink;
 
-/// A batch is a call of `write`: one writer, one piece after the other.
-pub(super) const BOUNDS: Bounds = Bounds { batch: 1000, parallel: 1, beside: 1, pending: 10_000 };
+/// A batch is one call of `write`; one writer, one batch after the other.
+const LIMITS: BatchLimits = BatchLimits { batch: 1000, requests: 1, min_batch: 1, pending: 10_000 };
 
-/// Where lines go. Writes all of `lines` or, as far as it can, nothing.
+/// A destination of lines. Writes all of `lines` or, as far as it can, nothing.
 pub(super) trait WriteLines: Send + 'static {
     /// Appends whole lines.
     ///
     /// # Errors
-    /// They are not safe there; they will be written again.
+    /// They are not stored; they will be written again.
     fn write_lines(&mut self, lines: &[u8]) -> Result<(), Error>;
 }
 
-/// Renders events to lines for a [`WriteLines`].
-pub(super) struct Lines<W> {
-    pub(super) name: String,
-    pub(super) format: OutputFormat,
-    pub(super) render: Render,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) writer: Arc<Mutex<W>>,
+/// Creates a sink that renders events to lines for `writer`.
+pub(super) fn start(context: BuildContext<'_>, writer: impl WriteLines, render: Render) -> Built {
+    let BuildContext { config, metrics, .. } = context;
+    let bytes = metrics.sink_bytes.get_or_create(&BySink::new(&config.name)).clone();
+    let writer = Arc::new(Mutex::new(writer));
+    let lines = Lines { format: config.format, render, bytes, writer };
+    driver::start(context, lines, LIMITS)
+}
+
+struct Lines<W> {
+    format: OutputFormat,
+    render: Render,
+    bytes: Counter,
+    writer: Arc<Mutex<W>>,
 }
 
 impl<W: WriteLines> Lines<W> {
@@ -40,18 +49,16 @@ impl<W: WriteLines> Lines<W> {
         }
         let bytes = lines.len() as u64;
         let writer = self.writer.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            writer.lock().unwrap_or_else(PoisonError::into_inner).write_lines(&lines)
-        });
-        written.await.map_err(|fault| {
-            Error::new(Code::SinkInternal, format!("the writer failed: {fault}"))
-        })??;
-        self.metrics.sink_bytes.get_or_create(&BySink { sink: self.name.clone() }).inc_by(bytes);
+        let written = tokio::task::spawn_blocking(move || writer.lock().write_lines(&lines)).await;
+        written
+            .map_err(|panic| Error::caused(Code::SinkInternal, "the writer failed", panic))??;
+        self.bytes.inc_by(bytes);
         Ok(())
     }
 
-    /// One event, one line: a record that CloudTrail wrote over several lines is put on one. Between
-    /// the tokens of JSON a line end is white space, and inside a string it cannot stand.
+    /// Renders one event to one line. A record that CloudTrail wrote over several lines is put on
+    /// one: between the tokens of JSON a line end is white space, and inside a string it cannot
+    /// occur.
     fn render_line(&self, event: &Event, lines: &mut Vec<u8>) {
         let start = lines.len();
         (self.render)(event, self.format, lines);
@@ -64,7 +71,7 @@ impl<W: WriteLines> Lines<W> {
     }
 }
 
-impl<W: WriteLines> Transmit for Lines<W> {
+impl<W: WriteLines> Transport for Lines<W> {
     fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
         Box::pin(async move {
             let outcome = match self.write(&events).await {

@@ -1,51 +1,38 @@
-//! The stdout sink: one event a line, for pipes and for looking at. Standard output carries nothing else.
+//! The stdout sink: one event a line, for pipes and terminals. Standard output carries nothing
+//! else.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
-use super::lines::{BOUNDS, Lines, WriteLines};
-use super::{Built, Stop, handle};
-use crate::config::{SinkConfig, StdoutConfig};
+use super::lines::{self, WriteLines};
+use super::types::{BuildContext, Built, SinkType};
+use crate::config::StdoutConfig;
 use crate::error::{Code, Error};
-use crate::telemetry::Metrics;
 
-/// Makes the sink.
-pub(super) fn build(
-    config: &SinkConfig,
-    _own: &StdoutConfig,
-    metrics: &Arc<Metrics>,
-    stop: Stop,
-) -> Built {
-    let closed = CancellationToken::new();
-    let lines = Lines {
-        name: config.name.clone(),
-        format: config.format,
-        render: crate::event::render,
-        metrics: metrics.clone(),
-        writer: Arc::new(Mutex::new(Stream { out: io::stdout(), closed: closed.clone() })),
-    };
-    let mut built = handle::start(config, lines, BOUNDS, metrics, stop);
-    if built.required {
-        let (driver, sink) = (built.driver, config.name.clone());
-        built.driver = Box::pin(async move {
-            // A pipe never gets another reader: without one there is nothing to wait for.
-            if closed.run_until_cancelled(driver).await.is_none() {
-                tracing::error!(sink, code = "stdout_closed", "{CLOSED}");
-            }
-        });
+impl SinkType for StdoutConfig {
+    fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
+        let closed = CancellationToken::new();
+        let stream = Stream { out: io::stdout(), closed: closed.clone() };
+        let mut built = lines::start(context, stream, crate::event::render);
+        if built.required {
+            let (driver, sink) = (built.driver, built.name.clone());
+            built.driver = Box::pin(async move {
+                // A pipe never gets another reader: without one the process can only end.
+                if closed.run_until_cancelled(driver).await.is_none() {
+                    let code = Code::StdoutClosed.as_str();
+                    tracing::error!(sink, code, "standard output was closed by its reader");
+                }
+            });
+        }
+        Ok(built)
     }
-    built
 }
 
-const CLOSED: &str =
-    "standard output was closed by its reader, so nothing more can be delivered there";
-
-/// A stream that cannot be taken back from: after a failure a reader may see a line twice.
+/// A stream that cannot be truncated: after a failure a reader may see a line twice.
 struct Stream<W> {
     out: W,
-    /// Said when nobody reads it any more.
+    /// Cancelled when the reader has closed the stream.
     closed: CancellationToken,
 }
 
@@ -61,9 +48,11 @@ impl WriteLines for Stream<io::Stdout> {
 }
 
 fn write_stream(stream: &mut impl Write, lines: &[u8]) -> Result<(), Error> {
-    stream.write_all(lines).and_then(|()| stream.flush()).map_err(|fault| match fault.kind() {
-        io::ErrorKind::BrokenPipe => Error::new(Code::StdoutClosed, CLOSED),
-        _ => Error::new(Code::StdoutFailed, format!("cannot write to standard output: {fault}")),
+    stream.write_all(lines).and_then(|()| stream.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => {
+            Error::caused(Code::StdoutClosed, "standard output was closed by its reader", error)
+        }
+        _ => Error::caused(Code::StdoutFailed, "cannot write to standard output", error),
     })
 }
 
@@ -84,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_told_apart_from_other_faults() {
+    fn a_closed_pipe_has_its_own_code() {
         let code = |kind| write_stream(&mut Broken(kind), b"x\n").unwrap_err().code;
         assert_eq!(code(io::ErrorKind::BrokenPipe), Code::StdoutClosed);
         assert_eq!(code(io::ErrorKind::StorageFull), Code::StdoutFailed);

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{Built, SinkState, Stop};
+use super::types::{BuildContext, Built, Sink, SinkState, Stop};
 use crate::cloudtrail::{Origin, Record};
 use crate::config::{OutputFormat, SinkConfig, SinkKind, StdoutConfig};
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::event::{Arrival, Channel, Event};
 use crate::telemetry::Metrics;
 
-/// Longer than any sink here needs to end.
+/// Longer than any sink here needs to stop.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// An event with this `eventID`, one second after the other.
@@ -30,7 +30,7 @@ pub(super) fn event_with(id: &str, padding: &str) -> Arc<Event> {
     event_of(text)
 }
 
-/// The event of this record.
+/// An event with this record.
 pub(super) fn event_of(record: impl Into<Bytes>) -> Arc<Event> {
     let origin = Origin::Object {
         bucket: "audit-logs".to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn event_of(record: impl Into<Bytes>) -> Arc<Event> {
     Arc::new(Event::read(record, arrival).expect("a record"))
 }
 
-/// The record's own bytes, whatever the format: what is sent can be compared with what was given.
+/// Renders the record's own bytes in every format, so that output can be compared with input.
 pub(super) fn render_record(event: &Event, _format: OutputFormat, out: &mut Vec<u8>) {
     out.extend_from_slice(&event.record().bytes);
 }
@@ -61,7 +61,7 @@ pub(super) fn any_config() -> SinkConfig {
 
 /// A sink whose driver runs until it is stopped.
 pub(super) struct Running {
-    pub(super) built: Arc<dyn super::Sink>,
+    pub(super) sink: Arc<dyn Sink>,
     pub(super) stop: Stop,
     pub(super) metrics: Arc<Metrics>,
     tasks: tokio::task::JoinSet<()>,
@@ -69,21 +69,37 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts what `build` makes.
-    pub(super) fn start(build: impl FnOnce(&Arc<Metrics>, Stop) -> Built) -> Self {
-        let metrics = Arc::new(Metrics::new());
-        let stop = Stop::default();
-        let built = build(&metrics, stop.clone());
+    /// Starts the sink that `build` creates.
+    pub(super) fn start(
+        config: &SinkConfig,
+        build: impl FnOnce(BuildContext<'_>) -> Built,
+    ) -> Self {
+        let (metrics, stop) = (Arc::new(Metrics::new()), Stop::default());
+        let stopped = stop.clone();
+        let built = build(BuildContext { config, aws: None, metrics: &metrics, stop: stopped });
         let mut tasks = tokio::task::JoinSet::new();
         let driver = tasks.spawn(built.driver);
-        Self { built: built.sink, stop, metrics, tasks, driver }
+        Self { sink: built.sink, stop, metrics, tasks, driver }
     }
 
-    /// Waits until the sink is in trouble. What happens is on sockets and on other threads, so this looks again
-    /// and again.
-    pub(super) async fn trouble(&self) -> Error {
+    /// Delivers events.
+    pub(super) async fn deliver(&self, events: Vec<Arc<Event>>) -> Vec<Outcome> {
+        self.sink.deliver(events).await
+    }
+
+    /// Delivers events while `meanwhile` runs; returns the outcomes and its result.
+    pub(super) async fn deliver_while<T>(
+        &self,
+        events: Vec<Arc<Event>>,
+        meanwhile: impl Future<Output = T>,
+    ) -> (Vec<Outcome>, T) {
+        futures_util::future::join(self.sink.deliver(events), meanwhile).await
+    }
+
+    /// Polls until the sink fails: the causes are on sockets and other threads.
+    pub(super) async fn failure(&self) -> Error {
         loop {
-            match self.built.state() {
+            match self.sink.state() {
                 SinkState::Unverified | SinkState::Up => {
                     tokio::time::sleep(Duration::from_millis(5)).await
                 }
@@ -92,12 +108,12 @@ impl Running {
         }
     }
 
-    /// Whether the driver has come to its end.
+    /// Returns whether the driver has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.driver.is_finished()
     }
 
-    /// Stops the driver and waits for its end, at most a minute: that it must come to by itself.
+    /// Stops the driver and waits at most a minute for its end.
     pub(super) async fn finish(mut self) {
         self.stop.by(Instant::now() + HOUR);
         let ended = tokio::time::timeout(Duration::from_secs(60), self.tasks.join_next()).await;

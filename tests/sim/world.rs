@@ -216,7 +216,7 @@ impl World {
                 name: (*name).to_owned(),
                 required: *required,
                 sink: Arc::new(SteppedSink { inner, steps: Arc::clone(steps) }),
-                driver: Box::pin(async move { stop.said().await }),
+                driver: Box::pin(async move { stop.requested().await }),
             }
         });
         built.collect()

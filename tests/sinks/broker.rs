@@ -1,5 +1,5 @@
-//! Apache Kafka brokers as a careful operator runs them: TLS, logins, ACLs, no topics by accident. They can be
-//! stopped, frozen and killed, and come back; a second one can join the first.
+//! Apache Kafka brokers with TLS, authentication, ACLs and no automatic topic creation. They can be
+//! stopped, frozen, killed and restarted; a second one can join the first.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,14 +19,14 @@ use rdkafka::util::Timeout;
 use crate::support::leash::{self, Leashed};
 use crate::support::tier;
 
-/// The password of the user `relay`, who may do everything.
+/// The password of the super user `relay`.
 pub(crate) const PASSWORD: &str = "correct-horse";
 
 /// A small, quickly started JVM that logs warnings to standard error.
 const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
                    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 
-/// Starts the broker again whenever it ends, but not while `down` lies in its folder.
+/// Restarts the broker whenever it ends, except while a file `down` exists in its folder.
 const SCRIPT: &str = r#"
     java $JVM kafka.tools.StorageTool format -t certrelayTestCluster0w -c server.properties $SCRAM 1>&2
     while :; do
@@ -36,20 +36,20 @@ const SCRIPT: &str = r#"
         wait $!
     done"#;
 
-/// Users of SCRAM, known from the first start on.
+/// SCRAM users, created at the first start.
 const SCRAM: &str = "--add-scram SCRAM-SHA-512=[name=relay,password=correct-horse] \
                      --add-scram SCRAM-SHA-256=[name=relay,password=correct-horse]";
 
 /// Partitions of a topic.
 const PARTITIONS: i32 = 3;
 
-/// A running broker, with listeners for us and one for the test itself.
+/// A running broker, with listeners for the sink and one for the test itself.
 pub(crate) struct Broker {
     /// TLS and SASL.
     pub(crate) secured: String,
-    /// TLS with a client's certificate.
+    /// TLS with client certificates.
     pub(crate) mutual: String,
-    /// Neither; whoever comes here may do everything.
+    /// Neither; anonymous super user.
     pub(crate) open: String,
     controller: String,
     jars: PathBuf,
@@ -57,20 +57,21 @@ pub(crate) struct Broker {
     _server: Leashed,
 }
 
-/// One that tests share which neither stop it nor read other tests' topics; `None` where there is no Apache Kafka.
+/// Returns a broker shared by tests that neither stop it nor read other tests' topics; `None` if
+/// Apache Kafka is not installed.
 pub(crate) fn shared() -> Option<&'static Broker> {
     static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
     BROKER.get_or_init(|| Broker::start("kafka-secured")).as_ref()
 }
 
 impl Broker {
-    /// A cluster of one. `None` where Apache Kafka is not installed, and has been said so.
+    /// Starts a cluster of one. `None` if Apache Kafka is not installed, which was logged.
     pub(crate) fn start(name: &'static str) -> Option<Self> {
         let jars = tier::require("kafka")?;
         Some(Self::launch(name, 1, None, jars))
     }
 
-    /// A second broker of this one's cluster; the first stays its controller.
+    /// Starts a second broker of this cluster; the first remains the controller.
     pub(crate) fn joined(&self, name: &'static str) -> Self {
         Self::launch(name, 2, Some(&self.controller), self.jars.clone())
     }
@@ -90,7 +91,7 @@ impl Broker {
         fs::write(work.join("server.properties"), properties(&work, id, &listeners, controller))
             .expect("the temporary folder can be written");
         drop(ports);
-        // A login of Amazon MSK's kind can be checked where its classes were compiled.
+        // MSK authentication can be checked if its classes were compiled.
         let classes = [jars.join("*"), tier::real_folder().join("login")];
         let classes = std::env::join_paths(classes).expect("no colon in a path");
         let mut command = Command::new("sh");
@@ -119,26 +120,26 @@ impl Broker {
     fn await_metadata(&self, name: &str) {
         let client = self.consumer();
         let up = (0..150).any(|_| client.fetch_metadata(None, Duration::from_secs(1)).is_ok());
-        assert!(up, "Apache Kafka did not answer in 150 s, see target/real/{name}.log");
+        assert!(up, "Apache Kafka did not respond within 150 s, see target/real/{name}.log");
     }
 
-    /// A topic with these settings, a copy on so many brokers.
-    pub(crate) async fn create_topic(&self, name: &str, copies: i32, settings: &[(&str, &str)]) {
+    /// Creates a topic with these settings and so many replicas.
+    pub(crate) async fn create_topic(&self, name: &str, replicas: i32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
-        let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(copies));
+        let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(replicas));
         let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
-        let created = admin.create_topics([&topic], &patient()).await.expect("an answer");
+        let created = admin.create_topics([&topic], &long_timeouts()).await.expect("a response");
         assert_eq!(created, [Ok(name.to_owned())]);
     }
 
     /// Deletes a topic, and waits until it is gone.
     pub(crate) async fn delete_topic(&self, name: &str) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
-        let deleted = admin.delete_topics(&[name], &patient()).await.expect("an answer");
+        let deleted = admin.delete_topics(&[name], &long_timeouts()).await.expect("a response");
         assert_eq!(deleted, [Ok(name.to_owned())]);
     }
 
-    /// For each partition of a topic, as this broker knows it: its leader, and how many copies are in sync.
+    /// Returns each partition's leader and number of in-sync replicas, as this broker knows them.
     pub(crate) fn partitions(&self, topic: &str) -> Vec<(i32, usize)> {
         let metadata = self.consumer().fetch_metadata(Some(topic), Duration::from_secs(5));
         let Ok(metadata) = metadata else { return Vec::new() };
@@ -146,28 +147,28 @@ impl Broker {
         partitions.map(|partition| (partition.leader(), partition.isr().len())).collect()
     }
 
-    /// Stops it in its tracks: it takes requests in and answers none.
+    /// Freezes it (SIGSTOP): it accepts requests and responds to none.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Ends it with SIGKILL; it stays down until [`come_back`](Self::come_back).
+    /// Kills it (SIGKILL); it stays down until [`restart`](Self::restart).
     pub(crate) fn kill(&self) {
         self.stay_down();
         self.signal("-KILL");
     }
 
-    /// Ends it as an operator would; it stays down.
+    /// Stops it (SIGTERM); it stays down.
     pub(crate) fn stop(&self) {
         self.stay_down();
         self.signal("-TERM");
     }
 
-    /// Whether its process runs.
+    /// Returns whether its process runs.
     pub(crate) fn is_up(&self) -> bool {
         let pid = fs::read_to_string(self.work.join("pid")).expect("it has run");
-        let asked = Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status();
-        asked.expect("kill runs").success()
+        let check = Command::new("kill").args(["-0", pid.trim()]).stderr(Stdio::null()).status();
+        check.expect("kill runs").success()
     }
 
     fn stay_down(&self) {
@@ -180,12 +181,12 @@ impl Broker {
         assert!(sent.success());
     }
 
-    /// Lets it start again.
-    pub(crate) fn come_back(&self) {
+    /// Restarts it.
+    pub(crate) fn restart(&self) {
         fs::remove_file(self.work.join("down")).expect("it is down");
     }
 
-    /// The lines that the broker's side of Amazon MSK's login has written.
+    /// Returns the log of the broker's MSK authentication.
     pub(crate) fn logins(&self) -> String {
         fs::read_to_string(self.work.join("logins")).unwrap_or_default()
     }
@@ -203,7 +204,7 @@ impl Broker {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// All records of a topic; at least `count` are waited for.
+    /// Reads all records of a topic; waits for at least `count`.
     pub(crate) fn consume(&self, topic: &str, count: usize) -> Vec<OwnedMessage> {
         let consumer = self.consumer();
         let mut partitions = TopicPartitionList::new();
@@ -213,10 +214,10 @@ impl Broker {
         consumer.assign(&partitions).expect("assigned");
         let mut read = Vec::new();
         loop {
-            let patience = if read.len() < count { 60 } else { 1 };
-            match consumer.poll(Duration::from_secs(patience)) {
+            let seconds = if read.len() < count { 60 } else { 1 };
+            match consumer.poll(Duration::from_secs(seconds)) {
                 Some(Ok(message)) => read.push(message.detach()),
-                // A broker that was away is heard of here, too.
+                // Errors about a broker that was down arrive here, too.
                 Some(Err(_)) => {}
                 None => return read,
             }
@@ -224,9 +225,9 @@ impl Broker {
     }
 }
 
-fn patient() -> AdminOptions {
-    let patience = Some(Timeout::After(Duration::from_secs(60)));
-    AdminOptions::new().operation_timeout(patience).request_timeout(patience)
+fn long_timeouts() -> AdminOptions {
+    let timeout = Some(Timeout::After(Duration::from_secs(60)));
+    AdminOptions::new().operation_timeout(timeout).request_timeout(timeout)
 }
 
 /// The ids of records, sorted: their keys, as the tests' sinks write them.

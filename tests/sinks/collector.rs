@@ -1,26 +1,28 @@
-//! The Splunk sink against a receiver of HEC that others wrote: the OpenTelemetry Collector's. Our own stand-in behaves
-//! as we read and were told that Splunk does; what both of us misread, it would not show.
+//! The Splunk sink against an independent HEC receiver, the OpenTelemetry Collector's: our own
+//! stand-in would share our misunderstandings of Splunk.
 //!
-//! Where the receiver (v0.147.0) is unlike Splunk, read in its source and seen here:
+//! Differences of the receiver (v0.147.0) from Splunk, by its source and observed here:
 //!
-//! - A request is taken in whole or not at all; Splunk indexes what stands before a bad event. Its code 15 names an
-//!   event all the same, so what stands before that one would count as delivered. The sink's `fields` are flat.
+//! - A request is accepted whole or not at all; Splunk indexes the events before a bad one. Its
+//!   code 15 names an event all the same, so the events before that one would count as delivered.
+//!   The sink's `fields` are flat.
 //! - Codes 6, 12 and 13 name no event: halves are tried.
 //! - Too large a body (`max_request_body_size`, counted unpacked) is code 6, not 413.
-//! - Receipts count from 1, are `true` at once, for every request with a channel, and are forgotten in a restart.
-//!   Without the extension there is no `/ack`: every path takes events, so a question is answered with code 12.
-//! - Tokens are an extension's, whose refusal is 401 in plain text; with it `/health` wants the token as well. There
-//!   are no indexes to be allowed or refused.
+//! - AckIds count from 1, are `true` at once, for every request with a channel, and are lost in a
+//!   restart. Without the extension there is no `/ack`: every path accepts events, so a poll fails
+//!   with code 12.
+//! - Tokens are checked by an extension, which returns 401 in plain text; with it `/health`
+//!   requires the token as well. There are no allowed indexes.
 //! - An empty body that is compressed is code 6, not code 5.
-//! - Numbers become doubles; of `time` that is some nanoseconds. A member's empty name is left out of what is exported.
+//! - Numbers become doubles; of `time` that is some nanoseconds. A member's empty name is left out
+//!   of what is exported.
 
-mod between;
 mod exported;
-mod guide;
-mod health;
-mod peer;
+mod proxy;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,21 +30,21 @@ use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::Config;
 use certrelay::error::{Code, Outcome};
 use certrelay::event::{Arrival, CallOutcome, Channel, Event, render};
-use certrelay::sink::{self, SinkState, Wanted};
+use certrelay::sink::{self, ProbeScope, SinkState};
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
 use super::running::{Running, parsed, start};
-use crate::support::tier;
-use between::Between;
+use crate::support::{leash, tier};
 use exported::{Exported, in_doubles};
-use peer::{Collector, Setup};
+use proxy::Proxy;
+use server::{Collector, Setup};
 
 const TOKEN: &str = "collector-token";
 
-/// What an attacker might call a certificate, or themselves.
+/// Names that an attacker might give to a certificate or user.
 const HOSTILE: [&str; 9] = [
     "\u{0}\u{1}\u{7f}",
     r#""}}{"event":"forged","fields":{"event_id":"forged"}}"#,
@@ -55,7 +57,7 @@ const HOSTILE: [&str; 9] = [
     "%00%0d%0aX-Splunk-Request-Channel: 0",
 ];
 
-/// A sink and whatever it is told to do otherwise; its token lies in a file.
+/// The configuration of a sink whose token is in a file.
 struct Soc {
     folder: tempfile::TempDir,
     text: String,
@@ -126,7 +128,7 @@ impl Soc {
         (0..count).map(|n| self.event(n, padding)).collect()
     }
 
-    /// What must arrive of an event, by the page `docs/splunk.md`.
+    /// Returns the export that `docs/splunk.md` promises for an event.
     fn expected(&self, event: &Event, sourcetype: &str) -> Exported {
         let mut body = Vec::new();
         render(event, self.config().sinks[0].format, &mut body);
@@ -134,17 +136,17 @@ impl Soc {
         let mut fields = json!({ "event_id": event.id, "label_team": "pki" });
         if sourcetype == "certrelay:event" {
             let findings: Vec<&str> = event.fields.findings.iter().map(|f| f.rule.id).collect();
-            assert!(!findings.is_empty(), "an upload is worth a look");
+            assert!(!findings.is_empty(), "an upload has findings");
             assert_eq!(event.fields.outcome, CallOutcome::Success);
-            let beside = json!({
+            let extended = json!({
                 "event_name": "UploadServerCertificate", "event_source": "iam.amazonaws.com",
-                "account": "111122223333", "region": "us-east-1", "outcome": "success", "lane": "file",
+                "account": "111122223333", "region": "us-east-1", "outcome": "success", "channel": "s3",
                 "severity": event.fields.severity.as_str(), "finding": findings,
             });
             fields
                 .as_object_mut()
                 .expect("an object")
-                .extend(beside.as_object().cloned().unwrap_or_default());
+                .extend(extended.as_object().cloned().unwrap_or_default());
         }
         let time = event.fields.time.expect("a time").unix_timestamp_nanos() / 1_000_000;
         let source = event.origin.to_string();
@@ -164,7 +166,7 @@ impl Soc {
     }
 }
 
-/// Whether these are the events that were given, and how many more there are.
+/// Checks that exactly the given events were exported, and returns the number of duplicates.
 fn duplicates(exported: &[Exported], given: &[Arc<Event>]) -> usize {
     let arrived: BTreeSet<String> = exported.iter().map(Exported::id).collect();
     let expected: BTreeSet<String> = given.iter().map(|event| event.id.clone()).collect();
@@ -178,15 +180,15 @@ fn is_event(path: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_arrives_as_it_was_sent_in_both_modes() {
-    for (mode, sourcetype) in [("beside", "certrelay:event"), ("only", "aws:cloudtrail")] {
+    for (mode, sourcetype) in [("events", "certrelay:event"), ("records", "aws:cloudtrail")] {
         let Some(collector) = block_in_place(|| Collector::start("collector", Setup::default()))
         else {
             return;
         };
-        let between = Between::start(collector.url()).await.expect("a proxy");
+        let proxy = Proxy::start(collector.url()).await.expect("a proxy");
         let lines =
             format!("mode = \"{mode}\"\nindex = \"security\"\nmax_batch_bytes = \"64 KiB\"");
-        let soc = Soc::new(&between.url, &lines);
+        let soc = Soc::new(&proxy.url, &lines);
         let running = soc.start();
         let events = soc.events(200, 500);
         assert_eq!(running.sink.deliver(events.clone()).await, vec![Outcome::Delivered; 200]);
@@ -199,51 +201,51 @@ async fn every_event_arrives_as_it_was_sent_in_both_modes() {
         for event in &events {
             assert_eq!(arrived[&event.id], soc.expected(event, sourcetype), "{mode}");
         }
-        let asked = between.asked();
-        assert!(asked.len() > 3, "{mode}: cut by size: {asked:?}");
-        let good = |asked: &between::Asked| {
-            is_event(&asked.path)
-                && asked.encoding.as_deref() == Some("gzip")
-                && asked.status == Some(200)
+        let requests = proxy.requests();
+        assert!(requests.len() > 3, "{mode}: split by size: {requests:?}");
+        let succeeded = |seen: &proxy::Seen| {
+            is_event(&seen.path)
+                && seen.encoding.as_deref() == Some("gzip")
+                && seen.status == Some(200)
         };
-        assert!(asked.iter().all(good), "{mode}: {asked:?}");
+        assert!(requests.iter().all(succeeded), "{mode}: {requests:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_receipts_events_are_delivered_when_they_were_asked_for_and_not_before() {
+async fn with_acknowledgement_events_are_delivered_after_a_poll() {
     let setup = Setup { ack: true, ..Setup::default() };
-    let Some(collector) = block_in_place(|| Collector::start("collector-receipts", setup)) else {
+    let Some(collector) = block_in_place(|| Collector::start("collector-acks", setup)) else {
         return;
     };
-    let between = Between::start(collector.url()).await.expect("a proxy");
-    between.hold_acks(true);
-    let soc = Soc::new(&between.url, "ack = true");
+    let proxy = Proxy::start(collector.url()).await.expect("a proxy");
+    proxy.withhold_acks(true);
+    let soc = Soc::new(&proxy.url, "ack = true");
     let running = soc.start();
     let events = soc.events(20, 0);
     let deliver = running.sink.deliver(events.clone());
-    let asked = Box::pin(async {
-        while !between.asked().iter().any(|asked| asked.path == "/services/collector/ack") {
+    let polled = Box::pin(async {
+        while !proxy.requests().iter().any(|seen| seen.path == "/services/collector/ack") {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     });
-    let Either::Right(((), deliver)) = select(deliver, asked).await else {
-        panic!("delivered before it was asked for")
+    let Either::Right(((), deliver)) = select(deliver, polled).await else {
+        panic!("delivered before a poll")
     };
     let (written, metrics) = (collector.exported().len(), running.metrics.encode());
-    between.hold_acks(false);
+    proxy.withhold_acks(false);
     let outcomes = deliver.await;
     assert_eq!(written, 20, "the collector has them");
     assert!(metrics.contains(r#"sink_pending_events{sink="soc"} 20"#), "{metrics}");
     assert_eq!(outcomes, vec![Outcome::Delivered; 20]);
     assert_eq!(duplicates(&collector.exported(), &events), 0);
-    let questions = between.asked().into_iter().filter(|asked| asked.path.ends_with("/ack"));
-    assert!(questions.map(|asked| (asked.encoding, asked.status)).all(|a| a == (None, Some(200))));
+    let polls = proxy.requests().into_iter().filter(|seen| seen.path.ends_with("/ack"));
+    assert!(polls.map(|seen| (seen.encoding, seen.status)).all(|a| a == (None, Some(200))));
     running.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_that_gives_no_receipts_confirms_nothing_to_a_sink_that_wants_them() {
+async fn without_ack_ids_nothing_is_confirmed_to_a_sink_with_ack() {
     let Some(collector) =
         block_in_place(|| Collector::start("collector-without", Setup::default()))
     else {
@@ -252,9 +254,9 @@ async fn a_collector_that_gives_no_receipts_confirms_nothing_to_a_sink_that_want
     let soc = Soc::new(&collector.url(), "ack = true");
     let running = soc.start();
     let deliver = running.sink.deliver(soc.events(3, 0));
-    let trouble = Box::pin(running.trouble());
-    let Either::Right((error, _)) = select(deliver, trouble).await else {
-        panic!("delivered without a receipt")
+    let failure = Box::pin(running.failure());
+    let Either::Right((error, _)) = select(deliver, failure).await else {
+        panic!("delivered without an ackId")
     };
     assert_eq!(error.code, Code::SplunkAckDisabled);
     assert!(matches!(running.sink.state(), SinkState::Paused(_)));
@@ -262,26 +264,27 @@ async fn a_collector_that_gives_no_receipts_confirms_nothing_to_a_sink_that_want
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_token_pauses_the_sink_until_it_is_put_right_and_nothing_is_lost() {
+async fn a_wrong_token_pauses_the_sink_until_it_is_fixed_and_nothing_is_lost() {
     let Some(collector) = block_in_place(|| Collector::start("collector-token", Setup::default()))
     else {
         return;
     };
     let soc = Soc::new(&collector.url(), "");
-    assert_eq!(sink::probe(&soc.config().sinks[0], None, Wanted::All).await, Ok(()));
+    assert_eq!(sink::probe(&soc.config().sinks[0], None, ProbeScope::AllEndpoints).await, Ok(()));
     soc.set_token("canary-71c4");
-    let refused =
-        sink::probe(&soc.config().sinks[0], None, Wanted::All).await.expect_err("a wrong token");
-    assert_eq!(refused.code, Code::SplunkToken);
+    let denied = sink::probe(&soc.config().sinks[0], None, ProbeScope::AllEndpoints)
+        .await
+        .expect_err("a wrong token");
+    assert_eq!(denied.code, Code::SplunkToken);
     let running = soc.start();
     let events = soc.events(3, 0);
-    let mend = async {
-        let error = running.trouble().await;
+    let fix = async {
+        let error = running.failure().await;
         let during = (error, running.sink.state(), collector.exported().len());
         soc.set_token(TOKEN);
         during
     };
-    let (outcomes, (error, state, before)) = running.deliver_while(events.clone(), mend).await;
+    let (outcomes, (error, state, before)) = running.deliver_while(events.clone(), fix).await;
     assert!(error.code == Code::SplunkToken && error.text.contains("HTTP 401"), "{error}");
     assert!(!error.text.contains("canary"), "{error}");
     assert!(matches!(state, SinkState::Paused(_)), "{state:?}");
@@ -292,42 +295,43 @@ async fn a_wrong_token_pauses_the_sink_until_it_is_put_right_and_nothing_is_lost
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_is_too_large_is_halved_and_only_an_event_that_is_too_large_is_refused() {
+async fn an_oversized_body_is_split_and_only_an_oversized_event_is_rejected() {
     let setup = Setup { limit: 1_200_000, ..Setup::default() };
     let Some(collector) = block_in_place(|| Collector::start("collector-limit", setup)) else {
         return;
     };
-    let between = Between::start(collector.url()).await.expect("a proxy");
-    let soc = Soc::new(&between.url, "mode = \"only\"\nmax_batch_bytes = \"4 MiB\"");
+    let proxy = Proxy::start(collector.url()).await.expect("a proxy");
+    let soc = Soc::new(&proxy.url, "mode = \"records\"\nmax_batch_bytes = \"4 MiB\"");
     let running = soc.start();
     let mut events = soc.events(200, 8_000);
     events[77] = soc.event(77, 1_300_000);
     let outcomes = running.sink.deliver(events.clone()).await;
-    let refused = outcomes.iter().enumerate().filter_map(|(n, outcome)| match outcome {
+    let rejected = outcomes.iter().enumerate().filter_map(|(n, outcome)| match outcome {
         Outcome::Rejected(error) => Some((n, error.code)),
         _ => None,
     });
-    assert_eq!(refused.collect::<Vec<_>>(), [(77, Code::SplunkDataFormat)]);
+    assert_eq!(rejected.collect::<Vec<_>>(), [(77, Code::SplunkDataFormat)]);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 199);
     events.remove(77);
     assert_eq!(duplicates(&collector.exported(), &events), 0);
-    // It has learned how much is too much.
-    let before = between.asked().len();
+    // The sink has learned the limit.
+    let before = proxy.requests().len();
     let more: Vec<_> = (200..400).map(|n| soc.event(n, 8_000)).collect();
     assert_eq!(running.sink.deliver(more.clone()).await, vec![Outcome::Delivered; 200]);
-    let later = between.asked().split_off(before);
-    assert!(later.len() > 1 && later.iter().all(|asked| asked.status == Some(200)), "{later:?}");
+    let later = proxy.requests().split_off(before);
+    assert!(later.len() > 1 && later.iter().all(|seen| seen.status == Some(200)), "{later:?}");
     events.extend(more);
     assert_eq!(duplicates(&collector.exported(), &events), 0);
     running.finish().await;
 }
 
-/// Kills the collector in the middle of requests and starts it again, some times; answers the number of duplicates.
+/// Kills the collector during requests and restarts it, several times; returns the number of
+/// duplicates.
 async fn survive(name: &'static str, ack: bool, kills: usize) -> Option<usize> {
     const EACH: usize = 200;
     let setup = Setup { ack, ..Setup::default() };
     let mut collector = block_in_place(|| Collector::start(name, setup))?;
-    let lines = format!("ack = {ack}\nmode = \"only\"\nmax_batch_bytes = \"64 KiB\"");
+    let lines = format!("ack = {ack}\nmode = \"records\"\nmax_batch_bytes = \"64 KiB\"");
     let soc = Soc::new(&collector.url(), &lines);
     let running = soc.start();
     let events = soc.events((EACH + 1) * (kills + 1), 4_000);
@@ -335,25 +339,25 @@ async fn survive(name: &'static str, ack: bool, kills: usize) -> Option<usize> {
     for _ in 0..kills {
         let (last, group) = groups.next()?.split_last()?;
         let before = collector.written();
-        let fall = async {
+        let kill = async {
             collector.writes_past(before).await;
             block_in_place(|| {
                 collector.kill();
                 collector.start_again();
             });
-            // Whoever waits for a receipt from before learns of the restart by the next request's.
+            // The next request's ackId reveals the restart to those that wait for an older one.
             running.sink.deliver(vec![last.clone()]).await
         };
-        let (outcomes, after) = running.deliver_while(group.to_vec(), fall).await;
+        let (outcomes, after) = running.deliver_while(group.to_vec(), kill).await;
         assert_eq!((outcomes, after), (vec![Outcome::Delivered; EACH], vec![Outcome::Delivered]));
     }
-    // And once without a doubt: it is down when they are handed over.
+    // Once more with the collector down before the delivery.
     let group = groups.next()?;
     collector.kill();
     let deliver = running.sink.deliver(group.to_vec());
-    let trouble = Box::pin(running.trouble());
-    let Either::Right((error, deliver)) = select(deliver, trouble).await else {
-        panic!("delivered to nobody")
+    let failure = Box::pin(running.failure());
+    let Either::Right((error, deliver)) = select(deliver, failure).await else {
+        panic!("delivered to a stopped collector")
     };
     assert_eq!(error.code, Code::SplunkConnect);
     block_in_place(|| collector.start_again());
@@ -363,7 +367,7 @@ async fn survive(name: &'static str, ack: bool, kills: usize) -> Option<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_that_is_killed_loses_nothing_and_is_sent_one_request_twice_at_most() {
+async fn a_killed_collector_loses_nothing_and_gets_at_most_one_request_twice() {
     const KILLS: usize = 3;
     let Some(twice) = survive("collector-killed", false, KILLS).await else { return };
     eprintln!("killed {KILLS} times in the middle: {twice} duplicates");
@@ -372,7 +376,75 @@ async fn a_collector_that_is_killed_loses_nothing_and_is_sent_one_request_twice_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_that_is_killed_before_it_gave_receipts_is_sent_everything_again() {
+async fn a_collector_killed_before_acknowledging_gets_everything_again() {
     let Some(twice) = survive("collector-forgetful", true, 3).await else { return };
-    eprintln!("killed 3 times before its receipts were read: {twice} duplicates");
+    eprintln!("killed 3 times before its acks were polled: {twice} duplicates");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_whose_health_needs_the_token_is_used_after_an_outage() {
+    let Some(mut collector) =
+        block_in_place(|| Collector::start("collector-health", Setup::default()))
+    else {
+        return;
+    };
+    let proxy = Proxy::start(collector.url()).await.expect("a proxy");
+    let soc = Soc::new(&proxy.url, "");
+    let one = format!("{:?}", proxy.url);
+    let two = format!("{one}, \"http://127.0.0.1:1\"");
+    let soc = Soc { text: soc.text.replace(&one, &two), ..soc };
+    let running = soc.start();
+    collector.kill();
+    let events = soc.events(3, 0);
+    let deliver = running.sink.deliver(events.clone());
+    let failure = Box::pin(running.failure());
+    let Either::Right((_, deliver)) = select(deliver, failure).await else {
+        panic!("delivered to a stopped collector")
+    };
+    block_in_place(|| collector.start_again());
+    assert_eq!(deliver.await, vec![Outcome::Delivered; 3]);
+    assert_eq!(duplicates(&collector.exported(), &events), 0);
+    let requests = proxy.requests();
+    let checks = requests.iter().filter(|seen| seen.path.ends_with("/health"));
+    let statuses: Vec<u16> = checks.filter_map(|seen| seen.status).collect();
+    assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    let bare = reqwest::get(format!("{}/services/collector/health", proxy.url)).await;
+    assert_eq!(bare.expect("an answer").status().as_u16(), 401, "denied without a token");
+    running.finish().await;
+}
+
+/// Returns the commands of a page that run `curl`, one a line.
+fn curls(page: &str) -> Vec<String> {
+    let text = page.replace("\\\n", " ");
+    text.lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guides_commands_get_the_documented_responses() {
+    let setup = Setup { ack: true, token: None, ..Setup::default() };
+    let Some(collector) = block_in_place(|| Collector::start("collector-guide", setup)) else {
+        return;
+    };
+    let page = tier::project().join("docs/splunk.md");
+    let commands = curls(&std::fs::read_to_string(page).expect("the page"));
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let answers: Vec<Value> = commands
+        .iter()
+        .map(|command| {
+            let here = command.replace("https://hec.example.com:8088", &collector.url());
+            assert_ne!(&here, command, "another collector");
+            let mut shell = Command::new("sh");
+            leash::clean(&mut shell, home.path());
+            shell.args(["-c", &here]).env("HEC_TOKEN", TOKEN);
+            let output = block_in_place(|| shell.output()).expect("sh runs");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{command}: {errors}");
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{command}: {e}"))
+        })
+        .collect();
+    let codes: Vec<Option<i64>> = answers.iter().map(|answer| answer["code"].as_i64()).collect();
+    assert_eq!(codes, [Some(17), Some(5), Some(0), None], "{answers:?}");
+    assert!(answers[2]["ackId"].is_u64(), "{answers:?}");
+    assert!(answers[3]["acks"].is_object(), "{answers:?}");
+    assert_eq!(collector.exported().len(), 1, "the marked event");
 }

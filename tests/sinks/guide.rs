@@ -1,5 +1,5 @@
-//! `docs/kafka.md` is followed step by step against Apache Kafka: its commands with Kafka's own tools, its sink with
-//! ours, and what its consumer prints.
+//! Follows `docs/kafka.md` step by step with Apache Kafka: its commands with Kafka's own tools, its
+//! sink, and the output of its consumer.
 
 use std::path::Path;
 
@@ -21,19 +21,19 @@ fn page() -> String {
     std::fs::read_to_string(tier::project().join("docs/kafka.md")).expect("the page")
 }
 
-/// The text of each fenced block of a language.
+/// Returns the text of each fenced block of a language.
 fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
     let opening = format!("```{language}\n");
     page.split(opening.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// The commands for Kafka's scripts, one a line.
+/// Returns the commands for Kafka's scripts, one a line.
 fn commands(page: &str) -> Vec<String> {
     let text = blocks(page, "text").concat().replace("\\\n", " ");
     text.lines().filter(|line| line.starts_with("kafka-")).map(str::to_owned).collect()
 }
 
-/// A command's words; single quotes hold one together.
+/// Splits a command into words; single quotes group them.
 fn words(command: &str) -> Vec<String> {
     let quoted = command.split('\'').enumerate().map(|(at, part)| match at % 2 {
         0 => part.split_whitespace().map(str::to_owned).collect(),
@@ -42,7 +42,7 @@ fn words(command: &str) -> Vec<String> {
     quoted.flat_map(|words: Vec<String>| words).collect()
 }
 
-/// Runs a command as it stands there, on a cluster of one broker instead of three.
+/// Runs a documented command on a cluster of one broker instead of three.
 fn follow(broker: &Broker, command: &str, more: &[&str]) -> String {
     let here = command
         .replace("$BROKER", &broker.open)
@@ -56,7 +56,7 @@ fn follow(broker: &Broker, command: &str, more: &[&str]) -> String {
     broker.tool(class, &arguments.iter().cloned().chain(more).collect::<Vec<_>>())
 }
 
-/// The page's first sink, with the addresses and files of here.
+/// Returns the page's first sink, with the addresses and files of this test.
 fn sink_of(page: &str, broker: &Broker, password: &Path) -> String {
     let shown = blocks(page, "toml").into_iter().next().expect("a configuration");
     let text = shown
@@ -69,7 +69,7 @@ fn sink_of(page: &str, broker: &Broker, password: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_guide_leads_from_nothing_to_a_consumer_that_reads_our_events() {
+async fn the_guide_leads_to_a_consumer_that_reads_our_events() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     let page = page();
     let commands = commands(&page);
@@ -92,17 +92,17 @@ async fn the_guide_leads_from_nothing_to_a_consumer_that_reads_our_events() {
     let lines: Vec<&str> = printed.lines().filter(|line| line.contains("event_id:")).collect();
     assert_eq!(lines.len(), 3, "{printed}");
     for line in lines {
-        for said in
-            ["event_name:UploadServerCertificate", "format:ocsf", "schema_version:", "lane:"]
+        for part in
+            ["event_name:UploadServerCertificate", "format:ocsf", "schema_version:", "channel:"]
         {
-            assert!(line.contains(said), "{said}: {line}");
+            assert!(line.contains(part), "{part}: {line}");
         }
         assert!(line.contains("\t111122223333\t{"), "the key, then the event: {line}");
     }
 }
 
 #[test]
-fn the_policy_that_the_guide_shows_for_msk_allows_what_a_producer_does_and_no_more() {
+fn the_guides_msk_policy_allows_exactly_what_a_producer_needs() {
     let page = page();
     let policy = blocks(&page, "json").into_iter().next().expect("a policy");
     let policy: serde_json::Value = serde_json::from_str(policy).expect("JSON");

@@ -1,5 +1,5 @@
-//! Every login and every kind of TLS, right and wrong, at Apache Kafka itself; Amazon MSK's with a broker that checks
-//! signed URLs as MSK does.
+//! Every kind of authentication and TLS, valid and invalid, with Apache Kafka; Amazon MSK's with a
+//! broker that checks signed URLs as MSK does.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ fn auth(mechanism: &str, username: &str, password: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_login_that_is_right_writes() {
+async fn every_valid_login_writes() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     broker.create_topic("right", 1, &[]).await;
     let secured =
@@ -59,15 +59,15 @@ async fn every_login_that_is_right_writes() {
     assert_eq!(ids(&broker.consume("right", cases.len())), all_ids(cases.len()));
 }
 
-/// Why a sink is in trouble, and that its events come back when it is stopped.
-async fn refused(running: Running, codes: &[Code]) -> Error {
-    let watch = wait::until("the reason", async || {
-        let error = running.trouble().await;
+/// Returns the failure of a sink with one of these codes, and stops it.
+async fn failure_of(running: Running, codes: &[Code]) -> Error {
+    let failure = wait::until("the reason", async || {
+        let error = running.failure().await;
         codes.contains(&error.code).then_some(error)
     });
-    // The call is dropped with the trouble found: nothing of it was written.
+    // The call is dropped after the failure: nothing was written.
     let error = tokio::select! {
-        error = watch => error,
+        error = failure => error,
         outcomes = running.sink.deliver(events(1)) => panic!("{outcomes:?}"),
     };
     running.finish().await;
@@ -75,24 +75,24 @@ async fn refused(running: Running, codes: &[Code]) -> Error {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_or_trust_that_is_wrong_is_named_and_nothing_is_written() {
+async fn an_invalid_login_or_certificate_is_named_and_nothing_is_written() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     broker.create_topic("wrong", 1, &[]).await;
     let (login, tls) = (&[Code::KafkaAuth][..], &[Code::KafkaTls][..]);
     let secured = |mechanism, username| {
         (&broker.secured, format!("{}\n{CA}", auth(mechanism, username, "canary-word")), login)
     };
-    let stranger = r#"tls = { ca_file = "tests/support/tls/client.pem" }"#;
+    let wrong_ca = r#"tls = { ca_file = "tests/support/tls/client.pem" }"#;
     let cases = [
         secured("PLAIN", "relay"),
         secured("SCRAM-SHA-256", "relay"),
         secured("SCRAM-SHA-512", "nobody"),
-        (&broker.secured, format!("{}\n{stranger}", auth("PLAIN", "relay", PASSWORD)), tls),
-        // A broker that wants a certificate says so after the handshake.
+        (&broker.secured, format!("{}\n{wrong_ca}", auth("PLAIN", "relay", PASSWORD)), tls),
+        // A broker requires a client certificate only after the handshake.
         (&broker.mutual, CA.to_owned(), tls),
     ];
     let tries = cases.iter().map(|(address, login, codes)| async move {
-        let error = refused(run(&lines(address, "wrong", login)), codes).await;
+        let error = failure_of(run(&lines(address, "wrong", login)), codes).await;
         assert!(!error.text.contains("canary-word"), "{error}");
     });
     futures_util::future::join_all(tries).await;
@@ -100,41 +100,42 @@ async fn a_login_or_trust_that_is_wrong_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_password_mended_in_its_file_is_taken_without_a_restart() {
+async fn a_password_fixed_in_its_file_is_used_without_a_restart() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let password = folder.path().join("password");
     std::fs::write(&password, "wrong").expect("written");
-    broker.create_topic("mended", 1, &[]).await;
-    let place = password.display();
+    broker.create_topic("fixed", 1, &[]).await;
+    let path = password.display();
     let login = format!(
-        r#"auth = {{ mechanism = "SCRAM-SHA-512", username = "relay", password = {{ file = "{place}" }} }}"#
+        r#"auth = {{ mechanism = "SCRAM-SHA-512", username = "relay", password = {{ file = "{path}" }} }}"#
     );
-    let running = run(&lines(&broker.secured, "mended", &format!("{login}\n{CA}")));
-    let mend = async {
-        let error = running.trouble().await;
+    let running = run(&lines(&broker.secured, "fixed", &format!("{login}\n{CA}")));
+    let fix = async {
+        let error = running.failure().await;
         std::fs::write(&password, PASSWORD).expect("written");
         error
     };
-    let (outcomes, error) = running.deliver_while(events(3), mend).await;
+    let (outcomes, error) = running.deliver_while(events(3), fix).await;
     assert_eq!((outcomes, error.code), (vec![Outcome::Delivered; 3], Code::KafkaAuth), "{error}");
     assert!(!error.text.contains("wrong"), "{error}");
-    assert_eq!(ids(&broker.consume("mended", 3)), all_ids(3));
+    assert_eq!(ids(&broker.consume("fixed", 3)), all_ids(3));
     running.finish().await;
 }
 
-/// Credentials as the broker's `SignedUrlLogin` knows them: each with another key, and good for `life`.
+/// Credentials as the broker's `SignedUrlLogin` knows them: each with another key, and valid for
+/// `life`.
 #[derive(Debug)]
 struct Rotating {
     name: &'static str,
     life: Duration,
-    is_right: bool,
-    given: AtomicU64,
+    is_valid: bool,
+    issued: AtomicU64,
 }
 
 impl Rotating {
-    fn provider(name: &'static str, life: Duration, is_right: bool) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { name, life, is_right, given: AtomicU64::new(0) })
+    fn provider(name: &'static str, life: Duration, is_valid: bool) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Self { name, life, is_valid, issued: AtomicU64::new(0) })
     }
 }
 
@@ -143,9 +144,9 @@ impl ProvideCredentials for Rotating {
     where
         Self: 'a,
     {
-        let key = format!("AKID{}{}", self.name, self.given.fetch_add(1, Ordering::Relaxed));
+        let key = format!("AKID{}{}", self.name, self.issued.fetch_add(1, Ordering::Relaxed));
         let secret =
-            if self.is_right { format!("secret-of-{key}") } else { "canary-key".to_owned() };
+            if self.is_valid { format!("secret-of-{key}") } else { "canary-key".to_owned() };
         let ends = SystemTime::now() + self.life;
         let since = ends.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
         let session = Some(format!("ends-{since}"));
@@ -157,7 +158,7 @@ impl ProvideCredentials for Rotating {
 const MSK: &str = r#"auth = { mechanism = "aws_msk_iam", region = "us-east-1" }"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn aws_credentials_log_in_and_their_successors_do_when_they_end() {
+async fn aws_credentials_log_in_and_are_renewed_when_they_expire() {
     if tier::require("login").is_none() {
         return;
     }
@@ -166,10 +167,10 @@ async fn aws_credentials_log_in_and_their_successors_do_when_they_end() {
     let credentials = Rotating::provider("GOOD", Duration::from_secs(10), true);
     let settings = lines(&broker.secured, "msk", &format!("{MSK}\n{CA}"));
     let running = run_with(&settings, Some(credentials));
-    // librdkafka has no token before it is polled: the look at the start must not wait in vain.
-    let another = Rotating::provider("LOOK", Duration::from_secs(600), true);
+    // librdkafka has no token before it is polled: the probe at start-up must not time out.
+    let another = Rotating::provider("PROBE", Duration::from_secs(600), true);
     assert_eq!(probe(&settings, Some(another)).await, Ok(()));
-    // The broker ends a session with its credentials: whoever goes on has logged in anew.
+    // The broker ends a session with its credentials: further records need a new login.
     let mut sent = 0;
     wait::until("three pairs of keys at the broker", async || {
         let one = vec![event(&format!("event-{sent:03}"), 10)];
@@ -188,7 +189,7 @@ async fn aws_credentials_log_in_and_their_successors_do_when_they_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sink_that_idles_past_the_end_of_its_logins_delivers_the_next_event_at_once() {
+async fn a_sink_idle_past_its_session_delivers_the_next_event_immediately() {
     if tier::require("login").is_none() {
         return;
     }
@@ -203,7 +204,8 @@ async fn a_sink_that_idles_past_the_end_of_its_logins_delivers_the_next_event_at
         let ours = logins.lines().filter(|line| line.starts_with("AKIDIDLE"));
         ours.map(str::to_owned).collect::<Vec<_>>()
     };
-    // Nothing is sent. A session lasts no longer than its token, and a token no longer than its credentials.
+    // Nothing is sent. A session lasts no longer than its token, and a token no longer than its
+    // credentials.
     wait::until("the logins of four pairs of keys", async || {
         let keys: BTreeSet<String> = logins().into_iter().collect();
         (keys.len() >= 4).then_some(())
@@ -213,13 +215,13 @@ async fn a_sink_that_idles_past_the_end_of_its_logins_delivers_the_next_event_at
     assert!(logins().iter().all(|line| line.ends_with(" ok")), "{:?}", logins());
     let metrics = running.metrics.encode();
     assert!(!metrics.contains("certrelay_sink_errors_total{"), "{metrics}");
-    assert_eq!(running.producers(), 1, "the login was made anew, not the producer");
+    assert_eq!(running.producers(), 1, "the login was renewed, not the producer");
     assert_eq!(ids(&broker.consume("idle", 2)), all_ids(2));
     running.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signature_that_the_broker_refuses_is_an_operators_to_mend() {
+async fn a_denied_signature_needs_an_operator() {
     if tier::require("login").is_none() {
         return;
     }
@@ -228,9 +230,9 @@ async fn a_signature_that_the_broker_refuses_is_an_operators_to_mend() {
     let credentials = Rotating::provider("BAD", Duration::from_secs(600), false);
     let running =
         run_with(&lines(&broker.secured, "forged", &format!("{MSK}\n{CA}")), Some(credentials));
-    let error = refused(running, &[Code::KafkaAuth]).await;
+    let error = failure_of(running, &[Code::KafkaAuth]).await;
     assert!(!error.text.contains("canary-key"), "{error}");
-    // Which of its keys came first is the sink's affair.
+    // The order of its keys does not matter.
     let logins = broker.logins();
     let mut ours = logins.lines().filter(|line| line.starts_with("AKIDBAD"));
     assert!(ours.any(|line| line.ends_with(" wrong signature")), "{logins}");

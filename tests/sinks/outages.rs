@@ -1,4 +1,4 @@
-//! Brokers that go away, every way that brokers do: nothing is lost, and sinks go on by themselves.
+//! Broker outages of every kind: nothing is lost, and sinks resume by themselves.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn flood(running: &Running, events: Vec<Arc<Event>>) -> Vec<Outcome> {
     futures_util::future::join_all(calls).await.concat()
 }
 
-/// What a topic holds, each id once: what was under way when a broker died may be there twice.
+/// Returns the ids in a topic, each once: records in flight when a broker died may be duplicated.
 fn once(broker: &Broker, topic: &str, at_least: usize) -> Vec<String> {
     let mut read = ids(&broker.consume(topic, at_least));
     read.dedup();
@@ -33,8 +33,7 @@ fn once(broker: &Broker, topic: &str, at_least: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_stopped_or_killed_in_the_middle_and_away_longer_than_every_timeout_loses_nothing()
-{
+async fn a_broker_stopped_or_killed_for_longer_than_every_timeout_loses_nothing() {
     let start = || Broker::start("kafka-killed");
     let Some(broker) = tokio::task::block_in_place(start) else { return };
     broker.create_topic("outages", 1, &[]).await;
@@ -45,27 +44,27 @@ async fn a_broker_stopped_or_killed_in_the_middle_and_away_longer_than_every_tim
     let at_kill = while_down.split_off(100);
     assert_eq!(running.sink.deliver(all).await, vec![Outcome::Delivered; 50]);
 
-    // Stopped as for maintenance, while events come, and more while it is down. Two failures are two time-outs of
-    // three seconds.
+    // Stopped while events are delivered, with more events while it is down. Two failures are two
+    // timeouts of three seconds.
     let outage = async {
         broker.stop();
         wait::until("the broker to end", async || (!broker.is_up()).then_some(())).await;
         let back = async {
             running.failures(2).await;
-            broker.come_back();
+            broker.restart();
         };
         futures_util::future::join(flood(&running, while_down), back).await.0
     };
     let outcomes = futures_util::future::join(flood(&running, at_stop), outage).await;
     assert_eq!(outcomes, (vec![Outcome::Delivered; 100], vec![Outcome::Delivered; 100]));
 
-    // Frozen, it has batches that it has not answered; killed, it forgets or remembers them.
+    // Frozen, it has unacknowledged batches; killed, it may have stored them or not.
     broker.freeze();
     let kill = async {
-        let error = running.trouble().await;
+        let error = running.failure().await;
         broker.kill();
         running.failures(2).await;
-        broker.come_back();
+        broker.restart();
         error
     };
     let (error, outcomes) = futures_util::future::join(kill, flood(&running, at_kill)).await;
@@ -76,20 +75,19 @@ async fn a_broker_stopped_or_killed_in_the_middle_and_away_longer_than_every_tim
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_one_of_two_brokers_is_killed_the_other_takes_over_and_when_it_comes_back_it_takes_part()
- {
+async fn the_second_broker_takes_over_and_a_restarted_one_rejoins() {
     let start = || Broker::start("kafka-first");
     let Some(first) = tokio::task::block_in_place(start) else { return };
     let second = tokio::task::block_in_place(|| first.joined("kafka-second"));
     first.create_topic("pair", 2, &[("min.insync.replicas", "1")]).await;
-    let leaders = |wanted: &'static [i32]| {
+    let leaders = |expected: &'static [i32]| {
         let first = &first;
         async move || {
             let found = tokio::task::block_in_place(|| first.partitions("pair"));
             let all = found.len() == 3;
             let leaders: Vec<i32> = found.iter().map(|(leader, _)| *leader).collect();
-            (all && wanted.iter().all(|broker| leaders.contains(broker))
-                && leaders.iter().all(|leader| wanted.contains(leader)))
+            (all && expected.iter().all(|broker| leaders.contains(broker))
+                && leaders.iter().all(|leader| expected.contains(leader)))
             .then_some(())
         }
     };
@@ -100,7 +98,7 @@ async fn when_one_of_two_brokers_is_killed_the_other_takes_over_and_when_it_come
     let late = at_kill.split_off(200);
     assert_eq!(running.sink.deliver(all).await, vec![Outcome::Delivered; 50]);
 
-    // Frozen first, so that it has batches that it will never answer.
+    // Frozen first, so that it has batches that it never acknowledges.
     second.freeze();
     let kill = async {
         second.kill();
@@ -109,10 +107,10 @@ async fn when_one_of_two_brokers_is_killed_the_other_takes_over_and_when_it_come
     let ((), outcomes) = futures_util::future::join(kill, flood(&running, at_kill)).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 200]);
 
-    second.come_back();
-    wait::until("both copies in sync", async || {
+    second.restart();
+    wait::until("both replicas in sync", async || {
         let found = tokio::task::block_in_place(|| first.partitions("pair"));
-        (found.len() == 3 && found.iter().all(|(_, copies)| *copies == 2)).then_some(())
+        (found.len() == 3 && found.iter().all(|(_, replicas)| *replicas == 2)).then_some(())
     })
     .await;
     assert_eq!(flood(&running, late).await, vec![Outcome::Delivered; 100]);

@@ -1,4 +1,4 @@
-//! Values with the id of their schema, written with a stand-in of a registry and read back.
+//! Values with schema ids, written with a stand-in schema registry and read back.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn write_to(cluster: &Cluster, registry: &Registry, more: &str) -> Running {
     ))
 }
 
-/// The first value of a topic.
+/// Reads the first value of a topic.
 fn value(cluster: &Cluster, topic: &str) -> Vec<u8> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
@@ -51,7 +51,7 @@ fn value(cluster: &Cluster, topic: &str) -> Vec<u8> {
     message.payload().expect("a value").to_vec()
 }
 
-/// The id that a value begins with, as Confluent's clients read it; and the event.
+/// Parses the id that a value begins with, as Confluent's clients do, and the event.
 fn read(value: &[u8]) -> (usize, serde_json::Value) {
     let (head, json) = value.split_at(5);
     assert_eq!(head[0], 0, "the magic byte");
@@ -91,7 +91,7 @@ async fn subjects_are_named_as_confluent_names_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_that_fails_or_refuses_is_waited_for() {
+async fn events_are_retried_while_the_registry_fails() {
     let internal = r#"{"error_code":50001,"message":"Error in the backend data store"}"#;
     let html = "<html>503 Service Temporarily Unavailable</html>";
     let invalid = r#"{"error_code":42201,"message":"Invalid schema"}"#;
@@ -106,7 +106,7 @@ async fn a_registry_that_fails_or_refuses_is_waited_for() {
             (cluster(&["events"]), Registry::start().await.expect("loopback"));
         registry.fail_next(status, body);
         let running = write_to(&cluster, &registry, "");
-        let (outcomes, error) = running.deliver_while(events(2), running.trouble()).await;
+        let (outcomes, error) = running.deliver_while(events(2), running.failure()).await;
         assert_eq!((outcomes, error.code), (vec![Outcome::Delivered; 2], code), "{error}");
         assert!(error.text.contains("sink.lake.schema_registry"), "{error}");
         running.finish().await;
@@ -114,22 +114,22 @@ async fn a_registry_that_fails_or_refuses_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_schema_that_is_not_compatible_holds_the_events_of_its_topic_alone() {
+async fn an_incompatible_schema_delays_only_its_own_topic() {
     let topics = ["events", "deletions"];
     let (cluster, registry) = (cluster(&topics), Registry::start().await.expect("loopback"));
     registry.put("deletions-value", OTHER);
     let running = write_to(&cluster, &registry, "");
     let mut deletion = certrelay::event::Event::clone(&event("deleted", 10));
     deletion.fields.name = "DeleteServerCertificate".to_owned();
-    let held = running.sink.deliver(vec![deletion.into()]);
+    let delayed = running.sink.deliver(vec![deletion.into()]);
     let meanwhile = async {
-        let error = running.trouble().await;
-        // What goes elsewhere is not held.
+        let error = running.failure().await;
+        // Events for other topics are delivered.
         let outcomes = running.sink.deliver(events(2)).await;
-        registry.be_lenient("deletions-value");
+        registry.set_compatibility_none("deletions-value");
         (error, outcomes)
     };
-    let (deleted, (error, outcomes)) = futures_util::future::join(held, meanwhile).await;
+    let (deleted, (error, outcomes)) = futures_util::future::join(delayed, meanwhile).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 2]);
     assert_eq!(deleted, [Outcome::Delivered]);
     assert_eq!(error.code, Code::KafkaSchema);
@@ -138,15 +138,15 @@ async fn a_schema_that_is_not_compatible_holds_the_events_of_its_topic_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_right_to_register_the_schema_has_to_be_there() {
+async fn with_register_false_the_schema_must_exist() {
     let (cluster, registry) = (cluster(&["events"]), Registry::start().await.expect("loopback"));
     let running = write_to(&cluster, &registry, ", register = false");
-    let mend = async {
-        let error = running.trouble().await;
+    let fix = async {
+        let error = running.failure().await;
         registry.put("events-value", schema(OutputFormat::Ocsf));
         error
     };
-    let (outcomes, error) = running.deliver_while(events(1), mend).await;
+    let (outcomes, error) = running.deliver_while(events(1), fix).await;
     assert_eq!(
         (outcomes, error.code),
         (vec![Outcome::Delivered], Code::KafkaSchemaAbsent),
@@ -158,21 +158,21 @@ async fn without_the_right_to_register_the_schema_has_to_be_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_s_password_is_sent_and_never_shown() {
+async fn the_registry_password_is_sent_and_never_shown() {
     let (cluster, registry) = (cluster(&["events"]), Registry::start().await.expect("loopback"));
-    registry.want_login("certrelay", "another-word");
+    registry.require_login("certrelay", "another-word");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let password = folder.path().join("password");
     std::fs::write(&password, "canary-word").expect("written");
-    let place = password.display();
-    let login = format!(r#", username = "certrelay", password = {{ file = "{place}" }}"#);
+    let path = password.display();
+    let login = format!(r#", username = "certrelay", password = {{ file = "{path}" }}"#);
     let running = write_to(&cluster, &registry, &login);
-    let mend = async {
-        let error = running.trouble().await;
+    let fix = async {
+        let error = running.failure().await;
         std::fs::write(&password, "another-word").expect("written");
         error
     };
-    let (outcomes, error) = running.deliver_while(events(1), mend).await;
+    let (outcomes, error) = running.deliver_while(events(1), fix).await;
     assert_eq!(
         (outcomes, error.code),
         (vec![Outcome::Delivered], Code::KafkaRegistryAuth),
@@ -183,7 +183,7 @@ async fn a_registry_s_password_is_sent_and_never_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_that_is_not_there_is_waited_for() {
+async fn an_unreachable_registry_is_retried() {
     let cluster = cluster(&["events"]);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = closed.local_addr().expect("it is bound");
@@ -195,7 +195,7 @@ async fn a_registry_that_is_not_there_is_waited_for() {
         cluster.bootstrap_servers()
     ));
     let error = tokio::select! {
-        error = running.trouble() => error,
+        error = running.failure() => error,
         outcomes = running.sink.deliver(events(1)) => panic!("{outcomes:?}"),
     };
     assert_eq!(error.code, Code::KafkaRegistry, "{error}");

@@ -1,4 +1,4 @@
-//! A sink that runs, made of the configuration that an operator would write; and events for it.
+//! A running sink from a configuration as an operator writes it, and events for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{self, Config};
 use certrelay::error::{Error, Outcome};
 use certrelay::event::{Arrival, Channel, Event};
-use certrelay::sink::{self, Sink, SinkState, Stop, Wanted};
+use certrelay::sink::{self, ProbeScope, Sink, SinkState, Stop};
 use certrelay::telemetry::Metrics;
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ pub(crate) struct Running {
     tasks: JoinSet<()>,
 }
 
-/// A sink of type `kafka` with these lines of its own; relative paths start at the project's folder.
+/// Starts a sink of type `kafka` with these lines; paths are relative to the project's folder.
 pub(crate) fn run(lines: &str) -> Running {
     run_with(lines, None)
 }
@@ -35,15 +35,15 @@ pub(crate) fn run_with(lines: &str, aws: Option<SharedCredentialsProvider>) -> R
     start(&parsed(&whole(lines)), aws)
 }
 
-/// What `check --connect` would say of such a sink.
+/// Probes such a sink as `check --connect` does.
 pub(crate) async fn probe(
     lines: &str,
     aws: Option<SharedCredentialsProvider>,
 ) -> Result<(), Error> {
-    sink::probe(&parsed(&whole(lines)).sinks[0], aws, Wanted::All).await
+    sink::probe(&parsed(&whole(lines)).sinks[0], aws, ProbeScope::AllEndpoints).await
 }
 
-/// A whole configuration; relative paths start at the project's folder.
+/// Parses a whole configuration; paths are relative to the project's folder.
 pub(crate) fn parsed(text: &str) -> Config {
     config::parse("test", text, tier::project()).unwrap_or_else(|e| panic!("{e:#?}"))
 }
@@ -70,7 +70,7 @@ fn whole(lines: &str) -> String {
     )
 }
 
-/// The first sink of a configuration.
+/// Starts the first sink of a configuration.
 pub(crate) fn start(config: &Config, aws: Option<SharedCredentialsProvider>) -> Running {
     let stop = Stop::default();
     let metrics = Arc::new(Metrics::new());
@@ -86,7 +86,7 @@ impl Running {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    /// Hands events over and lets `meanwhile` run; the outcomes, when both are done.
+    /// Delivers events while `meanwhile` runs; returns the outcomes and its result.
     pub(crate) async fn deliver_while<T>(
         &self,
         events: Vec<Arc<Event>>,
@@ -95,8 +95,8 @@ impl Running {
         futures_util::future::join(self.sink.deliver(events), meanwhile).await
     }
 
-    /// Waits until the sink is in trouble; brokers are other processes, so this looks again and again.
-    pub(crate) async fn trouble(&self) -> Error {
+    /// Polls until the sink fails.
+    pub(crate) async fn failure(&self) -> Error {
         loop {
             match self.sink.state() {
                 SinkState::Unverified | SinkState::Up => {
@@ -107,7 +107,7 @@ impl Running {
         }
     }
 
-    /// Waits until requests have failed so many times more.
+    /// Polls until so many more requests have failed.
     pub(crate) async fn failures(&self, more: u64) {
         let before = self.failed();
         while self.failed() < before + more {
@@ -115,7 +115,7 @@ impl Running {
         }
     }
 
-    /// Producers that were made so far.
+    /// Returns the number of producers created so far.
     pub(crate) fn producers(&self) -> u64 {
         let text = self.metrics.encode();
         let line = text
@@ -131,7 +131,8 @@ impl Running {
     }
 }
 
-/// An event with this id and so many bytes that cannot be compressed: brokers measure compressed batches.
+/// Returns an event with this id and so many incompressible bytes: brokers measure compressed
+/// batches.
 pub(crate) fn event(id: &str, padding: usize) -> Arc<Event> {
     let noise: String = (0..padding).map(|_| fastrand::alphanumeric()).collect();
     let text = format!(

@@ -1,4 +1,4 @@
-//! Secrets in AWS Secrets Manager, against moto's: read, rotated, and fallen back from.
+//! Secrets in AWS Secrets Manager, against moto: read, rotated, and the previous version used.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
@@ -13,7 +13,7 @@ use crate::service::Service;
 use crate::support::hec::{HecStandIn, Options, Token};
 use crate::support::{real, tier};
 
-/// Splunk, with a token that moto keeps.
+/// A Splunk sink with its token in moto.
 fn config(moto: &str, hec: &str, secret: &str) -> Config {
     let text = format!(
         r#"
@@ -39,13 +39,13 @@ fn token(config: &Config) -> String {
 }
 
 async fn connect(config: &Config) -> Result<(), Error> {
-    let mut answers = app::secrets(config, Some(Service::aws())).await.expect("a client");
-    assert_eq!(answers.len(), 1);
-    answers.remove(0).1
+    let mut results = app::secrets(config, Some(Service::aws())).await.expect("a client");
+    assert_eq!(results.len(), 1);
+    results.remove(0).1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
+async fn a_rotation_in_secrets_manager_is_followed() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let client = Builder::from(&Service::aws()).endpoint_url(&moto.url).build();
     let client = Client::from_conf(client);
@@ -62,7 +62,7 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
         assert_eq!(connect(config).await, Ok(()));
         assert_eq!(token(config), "one");
     }
-    // Rotated: what was read stays until it is refused.
+    // Rotated: the value is used until it is rejected.
     let put = client.put_secret_value().secret_id(arn).secret_string(text("two"));
     put.send().await.expect("rotated");
     let secrets = config_by_arn.sinks[0].secrets();
@@ -72,14 +72,14 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
     secrets[0].1.renew().await.expect("read again");
     assert_eq!(token(&config_by_arn), "two");
 
-    // A task that starts now knows the new token, and Splunk the old one only.
+    // A task that starts now reads the new token, and Splunk accepts only the old one.
     let config = config(&moto.url, &hec.url(), arn);
     assert_eq!(connect(&config).await, Ok(()));
     assert_eq!(token(&config), "two");
     let running = start(&config, None);
     assert_eq!(running.sink.deliver(vec![event("a", 0)]).await, [Outcome::Delivered]);
     assert_eq!(token(&config), "one", "the previous version");
-    // Splunk has learned the new one.
+    // Splunk accepts the new one.
     hec.change(|options| options.tokens = vec![Token::new("two")]);
     assert_eq!(running.sink.deliver(vec![event("b", 0)]).await, [Outcome::Delivered]);
     assert_eq!(token(&config), "two");
@@ -87,10 +87,10 @@ async fn a_rotation_in_secrets_manager_is_followed_and_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_is_not_there_is_named_with_what_aws_says() {
+async fn a_missing_secret_is_named_with_the_error_of_aws() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let error = connect(&config(&moto.url, "http://127.0.0.1:1", "no-such-secret")).await;
-    let error = error.expect_err("refused");
+    let error = error.expect_err("rejected");
     assert_eq!(error.code, Code::SecretUnreadable);
     for part in ["no-such-secret", "ResourceNotFoundException", "request id"] {
         assert!(error.text.contains(part), "{part} in {error}");
@@ -103,7 +103,7 @@ async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
     else {
         return;
     };
-    broker.create_topic("certificate-of-aws", 1, &[]).await;
+    broker.create_topic("certificate-in-aws", 1, &[]).await;
     let pem = |name: &str| {
         std::fs::read_to_string(tier::project().join("tests/support/tls").join(name)).expect("PEM")
     };
@@ -126,7 +126,7 @@ async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
         [sink.lake]
         type = "kafka"
         brokers = ["{}"]
-        topic = "certificate-of-aws"
+        topic = "certificate-in-aws"
         key = "event_id"
         tls = {{ ca = {}, client_cert = {}, client_key = {} }}
         [aws]
@@ -139,11 +139,11 @@ async fn a_client_certificate_and_its_key_come_from_secrets_manager() {
         moto.url
     );
     let config = parsed(&text);
-    let answers = app::secrets(&config, Some(Service::aws())).await.expect("a client");
-    assert_eq!(answers.len(), 3);
-    assert!(answers.iter().all(|(_, answer)| answer.is_ok()), "{answers:?}");
+    let results = app::secrets(&config, Some(Service::aws())).await.expect("a client");
+    assert_eq!(results.len(), 3);
+    assert!(results.iter().all(|(_, result)| result.is_ok()), "{results:?}");
     let running = start(&config, None);
     assert_eq!(running.sink.deliver(vec![event("a", 0)]).await, [Outcome::Delivered]);
     running.finish().await;
-    assert_eq!(ids(&broker.consume("certificate-of-aws", 1)), ["a"]);
+    assert_eq!(ids(&broker.consume("certificate-in-aws", 1)), ["a"]);
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a topic, at Apache Kafka itself, and what becomes of events meanwhile.
+//! Topic errors of Apache Kafka, and the events meanwhile.
 
 use std::sync::Arc;
 
@@ -22,21 +22,21 @@ fn write_to(broker: &Broker, topic: &str, more: &str) -> Running {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_is_not_there_is_waited_for() {
+async fn events_are_retried_until_a_missing_topic_exists() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     let running = write_to(broker, "late", "");
-    let mend = async {
-        let error = running.trouble().await;
+    let fix = async {
+        let error = running.failure().await;
         broker.create_topic("late", 1, &[]).await;
         error
     };
-    let (outcomes, error) = running.deliver_while(events(3), mend).await;
+    let (outcomes, error) = running.deliver_while(events(3), fix).await;
     assert_eq!((outcomes, error.code), (vec![Outcome::Delivered; 3], Code::KafkaTopic), "{error}");
     assert_eq!(ids(&broker.consume("late", 3)), all_ids(3));
     running.finish().await;
 }
 
-/// Events of another account than the others'.
+/// Returns events of another account.
 fn of_lab(count: usize) -> Vec<Arc<Event>> {
     let move_to_lab = |event: Arc<Event>| {
         let mut event = Event::clone(&event);
@@ -47,7 +47,7 @@ fn of_lab(count: usize) -> Vec<Arc<Event>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_of_several_that_is_not_there_holds_no_other_and_no_producer_is_replaced_for_it() {
+async fn a_missing_topic_delays_no_other_and_replaces_no_producer() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     broker.create_topic("mapped", 1, &[]).await;
     let running = run(&format!(
@@ -60,7 +60,7 @@ async fn a_topic_of_several_that_is_not_there_holds_no_other_and_no_producer_is_
     let others = async {
         for round in 1..=3 {
             running.failures(1).await;
-            let error = running.trouble().await;
+            let error = running.failure().await;
             assert!(error.code == Code::KafkaTopic && error.text.contains("mapped-lab"), "{error}");
             let outcomes =
                 running.sink.deliver(events(10 * round).split_off(10 * (round - 1))).await;
@@ -68,8 +68,8 @@ async fn a_topic_of_several_that_is_not_there_holds_no_other_and_no_producer_is_
         }
         broker.create_topic("mapped-lab", 1, &[]).await;
     };
-    let (held, ()) = running.deliver_while(of_lab(20), others).await;
-    assert_eq!(held, vec![Outcome::Delivered; 20]);
+    let (delayed, ()) = running.deliver_while(of_lab(20), others).await;
+    assert_eq!(delayed, vec![Outcome::Delivered; 20]);
     assert_eq!(ids(&broker.consume("mapped", 30)), all_ids(30));
     assert_eq!(ids(&broker.consume("mapped-lab", 20)), all_ids(20));
     assert_eq!(running.producers(), 1);
@@ -77,19 +77,19 @@ async fn a_topic_of_several_that_is_not_there_holds_no_other_and_no_producer_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_is_deleted_and_made_again_gets_what_was_not_written() {
+async fn a_topic_that_is_deleted_and_created_again_gets_the_unwritten_records() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     broker.create_topic("again", 1, &[]).await;
     let running = write_to(broker, "again", "");
     let (before, after) = (events(30), events(60).split_off(30));
     assert_eq!(running.sink.deliver(before).await, vec![Outcome::Delivered; 30]);
     broker.delete_topic("again").await;
-    let mend = async {
-        let error = running.trouble().await;
+    let fix = async {
+        let error = running.failure().await;
         broker.create_topic("again", 1, &[]).await;
         error
     };
-    let (outcomes, error) = running.deliver_while(after, mend).await;
+    let (outcomes, error) = running.deliver_while(after, fix).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 30], "{error}");
     assert_eq!(running.producers(), 1);
     let mut read = ids(&broker.consume("again", 30));
@@ -99,7 +99,7 @@ async fn a_topic_that_is_deleted_and_made_again_gets_what_was_not_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_too_large_for_the_broker_or_for_us_is_refused_alone() {
+async fn an_oversized_record_is_rejected_alone() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     let ours = r#"options."message.max.bytes" = 3000"#;
     for (topic, settings, more) in
@@ -123,7 +123,7 @@ async fn a_record_too_large_for_the_broker_or_for_us_is_refused_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_right_that_is_missing_is_waited_for() {
+async fn events_are_retried_until_a_missing_acl_is_added() {
     let Some(broker) = tokio::task::block_in_place(shared) else { return };
     broker.create_topic("rights", 1, &[]).await;
     let tool = |class: &str, arguments: &str| {
@@ -144,9 +144,9 @@ async fn a_right_that_is_missing_is_waited_for() {
         tls = {{ ca_file = "tests/support/tls/ca.pem" }}"#,
         broker.secured
     ));
-    let mend = async {
-        let error = wait::until("the missing right", async || {
-            let error = running.trouble().await;
+    let fix = async {
+        let error = wait::until("the missing ACL", async || {
+            let error = running.failure().await;
             (error.code == Code::KafkaAuth).then_some(error)
         })
         .await;
@@ -156,7 +156,7 @@ async fn a_right_that_is_missing_is_waited_for() {
         );
         error
     };
-    let (outcomes, error) = running.deliver_while(events(3), mend).await;
+    let (outcomes, error) = running.deliver_while(events(3), fix).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 3], "{error}");
     assert!(!error.text.contains("guest-secret"), "{error}");
     assert_eq!(ids(&broker.consume("rights", 3)), all_ids(3));

@@ -1,14 +1,17 @@
-//! A stand-in for Splunk's HTTP Event Collector, for tests and the demo: it answers as Splunk Enterprise 10
-//! and Cloud were seen to answer, the undocumented parts included, and remembers what it indexed.
+//! A stand-in for Splunk's HTTP Event Collector, for tests and the demo: it responds as Splunk
+//! Enterprise 10 and Cloud were observed to respond, undocumented behaviour included, and records
+//! what it indexed.
 //!
-//! It knows nothing of certrelay. `objects` reads a request's body, `acks` keeps the receipts of indexer
-//! acknowledgement; this file is the server. What it does, in short:
+//! It depends on nothing of certrelay. `objects` reads a request's body, `acks` is indexer
+//! acknowledgement; this file is the server. In short:
 //!
-//! - A body is JSON objects one after the other. The objects before a bad one are indexed, the bad one and
-//!   everything after it are not; `invalid-event-number` counts from 0, but from 1 for code 7.
-//! - From an object with an unknown key on, nothing is indexed, and the answer is 200 all the same.
-//! - Receipts count from 0 for each channel; asked for once, a `true` is forgotten.
-//! - `/services/collector/health` wants no token, unless it is told to.
+//! - A body is JSON objects one after the other. The objects before a bad one are indexed, the bad
+//!   one and everything after it are not; `invalid-event-number` counts from 0, but from 1 for code
+//!   7.
+//! - From an object with an unknown key on, nothing is indexed, and the response is 200 all the
+//!   same.
+//! - AckIds count from 0 for each channel; a `true` is returned once.
+//! - `/services/collector/health` requires no token unless configured.
 
 #[path = "hec/acks.rs"]
 mod acks;
@@ -38,8 +41,8 @@ use objects::Fault as BadObject;
 pub(crate) use objects::Indexed;
 pub(crate) use setup::{Fault, Options, Seen, Token};
 
-/// Largest body that is read at all.
-const MOST_BODY: usize = 64 << 20;
+/// Maximum body that is read.
+const MAX_BODY: usize = 64 << 20;
 
 #[derive(Debug)]
 struct State {
@@ -52,12 +55,12 @@ struct State {
     connections: usize,
 }
 
-/// A running stand-in; it ends when it is dropped.
+/// A running stand-in; it stops when it is dropped.
 #[derive(Debug)]
 pub(crate) struct HecStandIn {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
-    news: Arc<Notify>,
+    requests_changed: Arc<Notify>,
     _server: JoinSet<()>,
 }
 
@@ -76,9 +79,9 @@ impl HecStandIn {
             connections: 0,
         }));
         let mut server = JoinSet::new();
-        let news = Arc::new(Notify::new());
-        server.spawn(accept(listener, state.clone(), news.clone()));
-        Ok(Self { address, state, news, _server: server })
+        let requests_changed = Arc::new(Notify::new());
+        server.spawn(accept(listener, state.clone(), requests_changed.clone()));
+        Ok(Self { address, state, requests_changed, _server: server })
     }
 
     /// `http://127.0.0.1:port`.
@@ -86,17 +89,17 @@ impl HecStandIn {
         format!("http://{}", self.address)
     }
 
-    /// Everything indexed so far, in order.
+    /// Returns everything indexed so far, in order.
     pub(crate) fn indexed(&self) -> Vec<Indexed> {
         lock(&self.state).indexed.clone()
     }
 
-    /// How many events were indexed so far.
+    /// Returns the number of events indexed so far.
     pub(crate) fn count(&self) -> usize {
         lock(&self.state).indexed.len()
     }
 
-    /// Every request so far, in order.
+    /// Returns every request so far, in order.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         lock(&self.state).requests.clone()
     }
@@ -104,44 +107,45 @@ impl HecStandIn {
     /// Waits until there were this many requests.
     pub(crate) async fn wait_for_requests(&self, count: usize) {
         loop {
-            let news = self.news.notified();
+            let notified = self.requests_changed.notified();
             if lock(&self.state).requests.len() >= count {
                 return;
             }
-            news.await;
+            notified.await;
         }
     }
 
-    /// The next requests with events are answered like this, one each.
+    /// Scripts the responses to the next requests with events, one each.
     pub(crate) fn script(&self, faults: impl IntoIterator<Item = Fault>) {
         lock(&self.state).script.extend(faults);
     }
 
-    /// Changes how it is set up, from the next request on.
+    /// Changes the options from the next request on.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Options)) {
         change(&mut lock(&self.state).options);
     }
 
-    /// What `/health` answers.
+    /// Sets the state that `/health` reports.
     pub(crate) fn set_healthy(&self, healthy: bool) {
         lock(&self.state).healthy = healthy;
     }
 
-    /// How many connections were made to it.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         lock(&self.state).connections
     }
 
-    /// As after `kill -9`: what it had not written yet is gone (all of it), and receipts count from 0 again.
+    /// Restarts as after `kill -9`: unwritten events (all of them) are lost, and ackIds count from
+    /// 0 again.
     pub(crate) fn restart(&self) {
         let mut state = lock(&self.state);
         state.acks = Acks::default();
         state.indexed.clear();
     }
 
-    /// Keeps receipts pending while `held`.
-    pub(crate) fn hold_acks(&self, held: bool) {
-        lock(&self.state).acks.hold(held);
+    /// Acknowledges nothing while `withheld`.
+    pub(crate) fn withhold_acks(&self, withheld: bool) {
+        lock(&self.state).acks.withhold(withheld);
     }
 }
 
@@ -149,18 +153,18 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, news: Arc<Notify>) {
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, requests_changed: Arc<Notify>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
             lock(&state).connections += 1;
-            connections.spawn(serve(stream, state.clone(), news.clone()));
+            connections.spawn(serve(stream, state.clone(), requests_changed.clone()));
         }
     }
 }
 
-/// The answer that is none: hyper closes the connection.
+/// No response: hyper closes the connection.
 #[derive(Debug)]
 struct Cut;
 
@@ -172,20 +176,21 @@ impl std::fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, news: Arc<Notify>) {
-    let service = hyper::service::service_fn(|request| answer(request, &state, &news));
+async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, requests_changed: Arc<Notify>) {
+    let service =
+        hyper::service::service_fn(|request| respond_to(request, &state, &requests_changed));
     let io = hyper_util::rt::TokioIo::new(stream);
-    // A client that went away ends its connection; that is no fault of ours.
+    // Fails when a client closes its connection.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
 }
 
-async fn answer(
+async fn respond_to(
     request: Request<hyper::body::Incoming>,
     state: &Mutex<State>,
-    news: &Notify,
+    requests_changed: &Notify,
 ) -> Result<Response<Body>, Cut> {
     let (head, body) = request.into_parts();
-    let stored = axum::body::to_bytes(Body::new(body), MOST_BODY).await.map_err(|_| Cut)?;
+    let stored = axum::body::to_bytes(Body::new(body), MAX_BODY).await.map_err(|_| Cut)?;
     let encoding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let body = decompress(encoding, &stored);
     let seen = Seen {
@@ -198,10 +203,10 @@ async fn answer(
     let (reply, fault) = {
         let mut state = lock(state);
         state.requests.push(seen.clone());
-        news.notify_waiters();
+        requests_changed.notify_waiters();
         let for_events = is_event_path(&seen.path) && head.method == Method::POST;
         let fault = match (for_events, stored.is_empty()) {
-            (true, true) => state.options.nothing.clone(),
+            (true, true) => state.options.empty_response.clone(),
             (true, false) => state.script.pop_front(),
             (false, _) => None,
         };
@@ -231,14 +236,14 @@ fn is_event_path(path: &str) -> bool {
     )
 }
 
-/// `None`: an encoding that HEC does not know, or no such stream.
+/// Decompresses a body. `None`: an encoding that HEC does not support, or an invalid stream.
 fn decompress(encoding: Option<&str>, stored: &Bytes) -> Option<Vec<u8>> {
     match encoding {
         None | Some("identity") => Some(stored.to_vec()),
         Some("gzip") => {
             let mut body = Vec::new();
             let mut stream =
-                flate2::read::MultiGzDecoder::new(stored.as_ref()).take(MOST_BODY as u64);
+                flate2::read::MultiGzDecoder::new(stored.as_ref()).take(MAX_BODY as u64);
             stream.read_to_end(&mut body).ok().map(|_| body)
         }
         Some(_) => None,
@@ -267,10 +272,10 @@ impl State {
     }
 
     fn health(&self, seen: &Seen) -> Response<Body> {
-        if self.options.health_wants_token
-            && let Err(refusal) = self.token(seen)
+        if self.options.health_needs_token
+            && let Err(response) = self.token(seen)
         {
-            return *refusal;
+            return *response;
         }
         match self.healthy {
             true => hec(200, 17, "HEC is healthy"),
@@ -278,18 +283,18 @@ impl State {
         }
     }
 
-    /// The token of a request, or the refusal.
+    /// Returns the token of a request, or the error response.
     fn token(&self, seen: &Seen) -> Result<Token, Box<Response<Body>>> {
-        let refuse = |status, code, text| Err(Box::new(hec(status, code, text)));
-        let Some(said) = seen.header(AUTHORIZATION.as_str()) else {
-            return refuse(401, 2, "Token is required");
+        let deny = |status, code, text| Err(Box::new(hec(status, code, text)));
+        let Some(header) = seen.header(AUTHORIZATION.as_str()) else {
+            return deny(401, 2, "Token is required");
         };
-        let Some(value) = said.strip_prefix("Splunk ") else {
-            return refuse(401, 3, "Invalid authorization");
+        let Some(value) = header.strip_prefix("Splunk ") else {
+            return deny(401, 3, "Invalid authorization");
         };
         match self.options.tokens.iter().find(|token| token.value == value) {
-            None => refuse(403, 4, "Invalid token"),
-            Some(token) if token.disabled => refuse(403, 1, "Token disabled"),
+            None => deny(403, 4, "Invalid token"),
+            Some(token) if token.disabled => deny(403, 1, "Token disabled"),
             Some(token) => Ok(token.clone()),
         }
     }
@@ -297,36 +302,36 @@ impl State {
     fn events(&mut self, seen: &Seen, body: Option<Vec<u8>>) -> Response<Body> {
         let token = match self.token(seen) {
             Ok(token) => token,
-            Err(refusal) => return *refusal,
+            Err(response) => return *response,
         };
         let Some(body) = body else { return page(415, "Unsupported Media Type") };
         let channel = match self.channel(seen, &token) {
             Ok(channel) => channel,
-            Err(refusal) => return *refusal,
+            Err(response) => return *response,
         };
         if body.len() > self.options.max_content_length {
-            return match self.options.disguise_too_large {
-                true => answer_with(400, &BadObject { code: 6, number: Some(0) }, None),
+            return match self.options.oversize_as_bad_data {
+                true => respond_with(400, &BadObject { code: 6, number: Some(0) }, None),
                 false => page(413, "Content-Length too large"),
             };
         }
         let (indexed, fault) = objects::read(&body, &token.indexes, &self.options.reject, &channel);
-        let receipt = (token.use_ack && !(indexed.is_empty() && fault.is_some()))
+        let ack_id = (token.use_ack && !(indexed.is_empty() && fault.is_some()))
             .then(|| self.acks.issue(&channel));
         self.indexed.extend(indexed);
         match fault {
-            Some(fault) => answer_with(400, &fault, receipt),
+            Some(fault) => respond_with(400, &fault, ack_id),
             None => {
-                let mut answer = json!({ "text": "Success", "code": self.options.success });
-                if let Some(receipt) = receipt {
-                    answer["ackId"] = json!(receipt);
+                let mut body = json!({ "text": "Success", "code": self.options.success });
+                if let Some(ack_id) = ack_id {
+                    body["ackId"] = json!(ack_id);
                 }
-                respond(200, &answer)
+                respond(200, &body)
             }
         }
     }
 
-    /// A channel is needed with acknowledgement; wherever it is sent it must be a GUID.
+    /// Returns the channel: required with acknowledgement, and always a GUID.
     fn channel(&self, seen: &Seen, token: &Token) -> Result<String, Box<Response<Body>>> {
         match seen.header("x-splunk-request-channel") {
             None if token.use_ack => Err(Box::new(hec(400, 10, "Data channel is missing"))),
@@ -340,20 +345,20 @@ impl State {
     fn poll(&mut self, seen: &Seen, body: Option<Vec<u8>>) -> Response<Body> {
         let token = match self.token(seen) {
             Ok(token) => token,
-            Err(refusal) => return *refusal,
+            Err(response) => return *response,
         };
         if !token.use_ack {
             return hec(400, 14, "ACK is disabled");
         }
         let channel = match self.channel(seen, &token) {
             Ok(channel) => channel,
-            Err(refusal) => return *refusal,
+            Err(response) => return *response,
         };
-        let asked: Option<Value> = body.and_then(|body| serde_json::from_slice(&body).ok());
-        let Some(asked) = asked.as_ref().and_then(|asked| asked["acks"].as_array()) else {
+        let polled: Option<Value> = body.and_then(|body| serde_json::from_slice(&body).ok());
+        let Some(polled) = polled.as_ref().and_then(|body| body["acks"].as_array()) else {
             return hec(400, 6, "Invalid data format");
         };
-        let ids = asked.iter().filter_map(Value::as_u64);
+        let ids = polled.iter().filter_map(Value::as_u64);
         let acks: serde_json::Map<String, Value> =
             ids.map(|id| (id.to_string(), json!(self.acks.take(&channel, id)))).collect();
         respond(200, &json!({ "acks": acks }))
@@ -366,15 +371,15 @@ fn is_guid(text: &str) -> bool {
         && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn answer_with(status: u16, fault: &BadObject, receipt: Option<u64>) -> Response<Body> {
-    let mut answer = json!({ "text": objects::text_of(fault.code), "code": fault.code });
+fn respond_with(status: u16, fault: &BadObject, ack_id: Option<u64>) -> Response<Body> {
+    let mut body = json!({ "text": objects::text_of(fault.code), "code": fault.code });
     if let Some(number) = fault.number {
-        answer["invalid-event-number"] = json!(number);
+        body["invalid-event-number"] = json!(number);
     }
-    if let Some(receipt) = receipt {
-        answer["ackId"] = json!(receipt);
+    if let Some(ack_id) = ack_id {
+        body["ackId"] = json!(ack_id);
     }
-    respond(status, &answer)
+    respond(status, &body)
 }
 
 fn hec(status: u16, code: i64, text: &str) -> Response<Body> {
@@ -387,8 +392,8 @@ fn page(status: u16, title: &str) -> Response<Body> {
     response
 }
 
-fn respond(status: u16, answer: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(answer.to_string()));
+fn respond(status: u16, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     response
 }

@@ -17,7 +17,7 @@ pub(super) fn read(
     let mode = table.choice(
         "mode",
         defaults::SPLUNK_MODE,
-        &[("beside", SplunkMode::Beside), ("only", SplunkMode::Only)],
+        &[("beside", SplunkMode::Events), ("only", SplunkMode::Records)],
     );
     (settings(table, mode), format_of(mode, format))
 }
@@ -80,14 +80,14 @@ fn metadata(item: &Item<'_>) -> Option<String> {
 fn format_of(mode: SplunkMode, item: Option<&Item<'_>>) -> OutputFormat {
     let written = item.and_then(|item| item.choice(&sink::FORMATS));
     match (mode, written, item) {
-        (SplunkMode::Only, Some(written), Some(item)) if written != OutputFormat::Raw => {
+        (SplunkMode::Records, Some(written), Some(item)) if written != OutputFormat::Raw => {
             item.mistake(
                 "mode \"only\" sends raw records; remove `format`, or use mode \"beside\"",
             );
             OutputFormat::Raw
         }
-        (SplunkMode::Only, ..) => OutputFormat::Raw,
-        (SplunkMode::Beside, written, _) => written.unwrap_or(defaults::SPLUNK_FORMAT),
+        (SplunkMode::Records, ..) => OutputFormat::Raw,
+        (SplunkMode::Events, written, _) => written.unwrap_or(defaults::SPLUNK_FORMAT),
     }
 }
 

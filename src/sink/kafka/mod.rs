@@ -1,305 +1,160 @@
 //! The Kafka sink: an idempotent producer whose every delivery report is awaited.
 //!
-//! `settings` maps the configuration to librdkafka's properties, `client` owns the producer and replaces one that
-//! is beyond repair, `ears` hears what it says, `reports` gathers what it reports, `statistics` counts it; `lanes` keeps the topics of a sink out of each
-//! other's way; `record` says what of an event becomes key and headers, `errors` what a failure means. `iam` and
-//! `token` are Amazon MSK's login, `registry` the schemas'.
+//! `topic_queues` separates the topics of a sink, `produce` makes one attempt, `client` owns the
+//! producer and replaces it, `client_context` receives librdkafka's callbacks, `reports` collects
+//! delivery reports, `statistics` exports metrics, `settings` maps the configuration to
+//! librdkafka's properties, `errors` maps its error codes, `iam` is Amazon MSK's login and
+//! `registry` the schema registry.
 
 mod client;
-mod ears;
+mod client_context;
 mod errors;
 mod iam;
-mod lanes;
-mod probe;
-mod record;
+mod produce;
 mod registry;
 mod reports;
-mod secrets;
 mod settings;
 mod statistics;
 #[cfg(test)]
 mod tests;
-mod token;
+mod topic_queues;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use prometheus_client::metrics::counter::Counter;
-use rdkafka::config::ClientConfig;
+use futures_util::future::BoxFuture;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::BaseRecord;
 
-use super::handle::Sent;
-use super::{Built, Render, Stop};
-use crate::config::{KafkaAuth, KafkaConfig, KafkaKey, Mapping, OutputFormat, SinkConfig};
-use crate::error::{Code, Error, Outcome};
-use crate::event::Event;
-use crate::telemetry::{BySink, Metrics};
-use client::{Client, Live};
-use ears::Cause;
-use errors::Blame;
+use super::types::{BuildContext, Built, ProbeScope, SinkType};
+use crate::config::{KafkaAuth, KafkaConfig, SinkConfig};
+use crate::error::{Code, Error};
+use client_context::ClientCallbacks;
+use iam::Iam;
+use produce::KafkaSink;
 use registry::Registry;
-use reports::{Batch, Report};
 
-/// How long a full queue is left alone if nothing of ours is in it.
-const QUEUE_FULL: Duration = Duration::from_millis(20);
+/// Maximum time that brokers have to respond to a probe: the end of the process waits for it.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes the sink.
-///
-/// # Errors
-/// librdkafka refuses the settings, or the password cannot be read.
-pub(super) fn build(
-    config: &SinkConfig,
-    own: &KafkaConfig,
-    aws: Option<SharedCredentialsProvider>,
-    metrics: &Arc<Metrics>,
-    stop: Stop,
-) -> Result<Built, Error> {
-    let kafka = Kafka::new(config, own, aws, metrics, crate::event::render)?;
-    let iam = kafka.client.iam();
-    let mut built = lanes::start(config, kafka, metrics, stop);
-    if let Some(iam) = iam {
-        let driver = built.driver;
-        built.driver = Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = driver => {}
-                () = iam.keep_fresh() => {}
-            }
-        });
+impl SinkType for KafkaConfig {
+    /// # Errors
+    /// librdkafka rejects the settings, or the password cannot be read.
+    fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
+        let kafka = KafkaSink::new(&context, self, crate::event::render)?;
+        let iam = kafka.client.iam.clone();
+        let mut built = topic_queues::start(context, kafka);
+        if let Some(iam) = iam {
+            let driver = built.driver;
+            built.driver = Box::pin(async move {
+                tokio::select! {
+                    biased;
+                    () = driver => {}
+                    () = iam.keep_fresh() => {}
+                }
+            });
+        }
+        Ok(built)
     }
-    Ok(built)
+
+    /// Checks that librdkafka accepts the options together, without authentication and TLS: their
+    /// files and secrets may only exist where the service runs.
+    fn check(&self, config: &SinkConfig) -> Result<(), Error> {
+        let bare = KafkaConfig { auth: KafkaAuth::None, tls: None, ..self.clone() };
+        client::check_settings(&config.name, &bare)
+    }
+
+    /// Checks the topics and the schema registry, without writing anything.
+    fn probe<'a>(
+        &'a self,
+        config: &'a SinkConfig,
+        aws: Option<SharedCredentialsProvider>,
+        _scope: ProbeScope,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            probe_topics(&config.name, self, client::iam(&config.name, self, aws)?).await?;
+            if let Some(registry) = &self.registry {
+                let registry = Registry::new(&config.name, registry, config.format);
+                for topic in self.topic.texts() {
+                    registry.probe(topic).await?;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
-/// Asks librdkafka whether it takes one option.
+/// Checks one option of librdkafka.
 ///
 /// # Errors
-/// Its own words, without the value.
+/// librdkafka's message, without the value.
 pub(super) fn option(name: &str, value: &str) -> Result<(), String> {
     let mut alone = ClientConfig::new();
     alone.set(name, value);
-    alone.create_native_config().map(drop).map_err(|fault| client::refusal(&fault))
+    alone.create_native_config().map(drop).map_err(|error| client::message_of(&error))
 }
 
-/// Asks librdkafka whether it takes the options together; of the login and TLS nothing is read, which may be elsewhere.
+/// Requests the metadata of every topic that the sink may write to. As a consumer: brokers may
+/// create a topic that a producer asks for.
 ///
 /// # Errors
-/// It refuses one, or two together.
-pub(super) fn check(config: &SinkConfig, own: &KafkaConfig) -> Result<(), Error> {
-    let bare = KafkaConfig { auth: KafkaAuth::None, tls: None, ..own.clone() };
-    client::try_settings(&config.name, &bare)
-}
-
-/// Tries the topics, and the registry, without writing anything.
-///
-/// # Errors
-/// Why events would not be accepted.
-pub(super) async fn probe(
-    config: &SinkConfig,
-    own: &KafkaConfig,
-    aws: Option<SharedCredentialsProvider>,
+/// No broker responds, authentication fails (the password is then read again before the next
+/// probe), or a topic does not exist.
+async fn probe_topics(
+    sink: &str,
+    settings: &KafkaConfig,
+    iam: Option<Arc<Iam>>,
 ) -> Result<(), Error> {
-    probe::topics(&config.name, own, client::iam(&config.name, own, aws)?).await?;
-    if let Some(registry) = &own.registry {
-        let registry = Registry::new(&config.name, registry, config.format);
-        for topic in own.topic.texts() {
-            registry.probe(topic).await?;
-        }
+    if let Some(iam) = &iam {
+        iam.ready().await?;
     }
-    Ok(())
-}
-
-/// Everything that one try needs.
-struct Kafka {
-    name: String,
-    topic: Mapping,
-    key: KafkaKey,
-    format: OutputFormat,
-    render: Render,
-    client: Client,
-    registry: Option<Registry>,
-    sent_bytes: Counter,
-}
-
-/// An event, where it goes, and what is written before it.
-#[derive(Clone, Copy)]
-struct Addressed<'e> {
-    event: &'e Event,
-    topic: &'e str,
-    schema: Option<u32>,
-}
-
-impl Kafka {
-    fn new(
-        config: &SinkConfig,
-        own: &KafkaConfig,
-        aws: Option<SharedCredentialsProvider>,
-        metrics: &Arc<Metrics>,
-        render: Render,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            name: config.name.clone(),
-            topic: own.topic.clone(),
-            key: own.key,
-            format: config.format,
-            render,
-            client: Client::new(&config.name, own, aws, metrics)?,
-            registry: own
-                .registry
-                .as_ref()
-                .map(|registry| Registry::new(&config.name, registry, config.format)),
-            sent_bytes: metrics.sink_bytes.get_or_create(&BySink::new(&config.name)).clone(),
-        })
-    }
-
-    /// Queues every record, then awaits every report: never one after the other.
-    async fn produce(&self, live: &Live, events: &[Addressed<'_>]) -> Vec<Report> {
-        let batch = live.open(events.len());
-        let mut payload = Vec::new();
-        for (at, event) in events.iter().enumerate() {
-            self.write(*event, &mut payload);
-            if let Err(code) = self.queue(live, *event, &payload, &batch, at).await {
-                batch.report(at, Err(code));
-            }
-        }
-        batch.all().await
-    }
-
-    /// A record's value.
-    fn write(&self, Addressed { event, schema, .. }: Addressed<'_>, payload: &mut Vec<u8>) {
-        payload.clear();
-        payload.extend(schema.map(registry::prefix).into_iter().flatten());
-        (self.render)(event, self.format, payload);
-        self.sent_bytes.inc_by(payload.len() as u64);
-    }
-
-    /// Gives a record to librdkafka, which copies it. A full queue is no failure: it has room again when a report comes in.
-    async fn queue(
-        &self,
-        live: &Live,
-        Addressed { event, topic, .. }: Addressed<'_>,
-        payload: &[u8],
-        batch: &Batch,
-        at: usize,
-    ) -> Report {
-        let mut record = BaseRecord::with_opaque_to(topic, batch.record(at))
-            .key(record::key(event, self.key))
-            .payload(payload)
-            .headers(record::headers(event, self.format));
-        loop {
-            match live.producer().send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    if !batch.another(at).await {
-                        tokio::time::sleep(QUEUE_FULL).await;
-                    }
-                }
-                Err((fault, _)) => return Err(errors::code_of(&fault)),
-            }
-        }
-    }
-
-    /// Sends each record that a broker blamed once more, alone: brokers judge batches, and a batch that is too
-    /// large, or has one invalid record, takes innocent neighbours down with it.
-    async fn isolate(&self, live: &Live, events: &[Addressed<'_>], reports: &mut [Report]) {
-        for (at, report) in reports.iter_mut().enumerate() {
-            if matches!(report, Err(code) if errors::blame(*code).0 == Blame::Record) {
-                let alone = self.produce(live, &events[at..=at]).await;
-                *report = alone.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::Unknown));
-            }
-        }
-    }
-
-    /// Where each event goes; or why it cannot be written now.
-    async fn address<'e>(&'e self, events: &'e [Arc<Event>]) -> Vec<Result<Addressed<'e>, Error>> {
-        let mut schemas: BTreeMap<&str, Result<Option<u32>, Error>> = BTreeMap::new();
-        let mut addressed = Vec::with_capacity(events.len());
-        for event in events {
-            let topic = event.choose(&self.topic);
-            if !schemas.contains_key(topic) {
-                let schema = match &self.registry {
-                    Some(registry) => registry.id(topic).await.map(Some),
-                    None => Ok(None),
-                };
-                schemas.insert(topic, schema);
-            }
-            let schema = schemas.get(topic).cloned().unwrap_or(Ok(None));
-            addressed.push(schema.map(|schema| Addressed { event, topic, schema }));
-        }
-        addressed
-    }
-
-    /// Produces the first record, and the others only if no operator has to act on its topic before.
-    async fn produce_behind_the_first(&self, live: &Live, events: &[Addressed<'_>]) -> Vec<Report> {
-        let (first, others) = events.split_at(events.len().min(1));
-        let mut reports = self.produce(live, first).await;
-        match reports.first().copied() {
-            Some(Err(code)) if errors::blame(live.cause_of(code).code).0 == Blame::Operator => {
-                reports.resize(events.len(), Err(code));
-            }
-            _ => reports.extend(self.produce(live, others).await),
-        }
-        reports
-    }
-
-    async fn deliver(&self, events: &[Arc<Event>], held: bool) -> Result<Sent, Error> {
-        let live = self.client.live().await?;
-        let addressed = self.address(events).await;
-        let ready: Vec<Addressed<'_>> = addressed.iter().flatten().copied().collect();
-        let mut reports = match held {
-            true => self.produce_behind_the_first(&live, &ready).await,
-            false => self.produce(&live, &ready).await,
+    let properties = settings::connection(sink, settings)?;
+    let callbacks = ClientCallbacks::new(sink, iam);
+    let timeout = settings.timeout.min(PROBE_TIMEOUT);
+    let topics: Vec<String> = settings.topic.texts().into_iter().map(str::to_owned).collect();
+    let sink = sink.to_owned();
+    let probe = tokio::task::spawn_blocking(move || {
+        let Err((topics, code)) = request_metadata(&properties, &callbacks, &topics, timeout)
+        else {
+            return Ok(());
         };
-        self.isolate(&live, &ready, &mut reports).await;
-        let (mut failed, mut of_operator, mut of_client) = (false, false, None);
-        let mut judged = ready.iter().zip(reports).map(|(at, report)| {
-            let Err(code) = report else { return Outcome::Delivered };
-            let cause = live.cause_of(code);
-            if errors::is_of_the_client(cause.code) {
-                of_client = Some(cause.code);
-            }
-            let (outcome, operator) = self.judge(at.topic, &cause);
-            failed |= matches!(outcome, Outcome::Retry(_));
-            of_operator |= operator;
-            outcome
-        });
-        let mut paused = false;
-        let unanswered =
-            || Outcome::Retry(Error::new(Code::SinkInternal, "a record was not answered"));
-        let outcomes = addressed.iter().map(|addressed| match addressed {
-            Ok(_) => judged.next().unwrap_or_else(unanswered),
-            Err(error) => {
-                paused |= registry::needs_operator(error);
-                Outcome::Retry(error.clone())
-            }
-        });
-        let outcomes = outcomes.collect();
-        drop(judged);
-        if let Some(code) = of_client {
-            self.client.refuse_secrets(code);
-        }
-        if failed && (of_client.is_some() || live.fatal().is_some()) {
-            // A fatal error never heals; a login is made anew with the secrets as they are then.
-            self.client.discard(&live);
-        } else if !failed {
-            live.forget_trouble();
-        }
-        self.client.release(live);
-        Ok(Sent { outcomes, late: Vec::new(), wait: None, paused: paused || of_operator })
-    }
+        let cause = callbacks.explain(code);
+        let text = format!("sink.{sink}: Kafka topic {topics}: {}", cause.text);
+        Err((cause.code, Error::new(errors::code_of(cause.code), text)))
+    });
+    let result = probe
+        .await
+        .map_err(|panic| Error::caused(Code::SinkInternal, "the probe of Kafka failed", panic))?;
+    result.map_err(|(code, error)| {
+        client::secrets_rejected(settings, code);
+        error
+    })
+}
 
-    /// The outcome of a failure, and whether an operator has to act.
-    fn judge(&self, topic: &str, cause: &Cause) -> (Outcome, bool) {
-        let (blame, reason) = errors::blame(cause.code);
-        let text = format!("sink.{}: Kafka topic {topic}: {}", self.name, cause.text);
-        let error = Error::new(reason, text);
-        match blame {
-            Blame::Record => (Outcome::Rejected(error), false),
-            Blame::Operator => (Outcome::Retry(error), true),
-            Blame::Time => (Outcome::Retry(error), false),
+/// Requests topic metadata; blocks. The error is the topics without metadata and the reason.
+fn request_metadata(
+    properties: &ClientConfig,
+    callbacks: &ClientCallbacks,
+    topics: &[String],
+    timeout: Duration,
+) -> Result<(), (String, RDKafkaErrorCode)> {
+    let all = |error: KafkaError| (topics.join(", "), errors::kafka_code(&error));
+    let consumer: BaseConsumer<ClientCallbacks> =
+        BaseConsumer::from_config_and_context(properties, callbacks.clone()).map_err(all)?;
+    // librdkafka requests an OAuth token, and reports the reason of a failure, only when it is
+    // polled.
+    let _ = consumer.poll(Duration::ZERO);
+    let mut failed: Option<(Vec<&str>, RDKafkaErrorCode)> = None;
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), timeout);
+        let _ = consumer.poll(Duration::ZERO);
+        let metadata = metadata.map_err(all)?;
+        let error = metadata.topics().first().and_then(|topic| topic.error());
+        if let Some(code) = error.map(RDKafkaErrorCode::from) {
+            failed.get_or_insert_with(|| (Vec::new(), code)).0.push(topic);
         }
     }
+    failed.map_or(Ok(()), |(topics, code)| Err((topics.join(", "), code)))
 }

@@ -1,4 +1,4 @@
-//! The configuration as librdkafka's properties.
+//! Maps the configuration to librdkafka's properties.
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use secrecy::ExposeSecret as _;
@@ -6,14 +6,17 @@ use secrecy::ExposeSecret as _;
 use crate::config::{KafkaAuth, KafkaConfig, Secret, Tls};
 use crate::error::{Code, Error};
 
-/// Bytes of the queue for each record that it may hold: what librdkafka needs for a small one, itself included.
+/// Bytes of the queue for each record that it may contain: librdkafka's memory for a small one,
+/// overhead included.
 const SMALL_RECORD: u64 = 1024;
 
-/// Milliseconds between two reports of librdkafka's own numbers. They are large, and nobody looks more often.
+/// Milliseconds between two statistics reports. They are large, and metrics are not scraped more
+/// often.
 const STATISTICS: &str = if cfg!(test) { "200" } else { "15000" };
 
-/// Properties that have a setting of their own, or on which delivery rests. A trailing `*` stands for the rest.
-const OURS: [&str; 19] = [
+/// Properties that have their own setting, or that delivery depends on. A trailing `*` matches the
+/// rest.
+const RESERVED: [&str; 19] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "security.protocol",
@@ -35,12 +38,13 @@ const OURS: [&str; 19] = [
     "plugin.library.paths",
 ];
 
-/// The properties of a producer. Reads the password: it is read anew for every producer.
+/// Returns the properties of a producer. Reads the password, so that every new producer has the
+/// current one.
 ///
 /// # Errors
-/// An option is one of ours, or the password cannot be read.
-pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Error> {
-    let mut config = of_connection(sink, own)?;
+/// An option is reserved, or the password cannot be read.
+pub(super) fn producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Error> {
+    let mut config = connection(sink, own)?;
     let ours = [
         ("enable.idempotence", "true".to_owned()),
         ("acks", "all".to_owned()),
@@ -49,11 +53,11 @@ pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig,
     ];
     let defaults = [
         ("compression.type", "zstd"),
-        // Java's partitioner: the same key meets the records of other producers in the same partition.
+        // The partitioner of Java clients: equal keys of other producers go to the same partition.
         ("partitioner", "murmur2_random"),
         ("linger.ms", "5"),
-        // How long a topic that is not there is believed to be on its way. Records wait in the queue meanwhile, where
-        // they are in the way of others; we try again anyway.
+        // How long a missing topic is expected to appear. Its records take space in the queue
+        // meanwhile; the driver retries anyway.
         ("topic.metadata.propagation.max.ms", "5000"),
     ];
     for (key, value) in ours {
@@ -68,24 +72,24 @@ pub(super) fn of_producer(sink: &str, own: &KafkaConfig) -> Result<ClientConfig,
     Ok(config)
 }
 
-/// The properties of any client: where to, how to log in, and the operator's options.
+/// Returns the properties of any client: brokers, authentication, TLS and the operator's options.
 ///
 /// # Errors
-/// As [`of_producer`].
-pub(super) fn of_connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Error> {
+/// As [`producer`].
+pub(super) fn connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", own.brokers.join(","))
         .set("client.id", "certrelay")
         .set("statistics.interval.ms", "0")
         .set("log.connection.close", "false")
-        // A NAT gateway forgets an idle connection after 350 s.
+        // A NAT gateway drops an idle connection after 350 s.
         .set("socket.keepalive.enable", "true")
         .set_log_level(RDKafkaLogLevel::Info);
     for (key, value) in &own.options {
-        if OURS.iter().any(|pattern| covers(pattern, key)) {
+        if RESERVED.iter().any(|pattern| covers(pattern, key)) {
             let text = format!(
-                "sink.{sink}.options.{key} is decided by certrelay or has its own setting; remove it"
+                "sink.{sink}.options.{key} is set by certrelay or has its own setting; remove it"
             );
             return Err(Error::new(Code::SinkConfiguration, text));
         }
@@ -105,8 +109,8 @@ fn covers(pattern: &str, key: &str) -> bool {
     }
 }
 
-/// The queue's bytes, and as many records as these can hold. librdkafka's own 1 GiB is more than a small task has.
-/// What the operator writes in `options` stays: it is bounded, too, and known to whoever sizes the task.
+/// Sets the queue's limits in bytes and records. librdkafka's default of 1 GiB is more than a small
+/// task has. Limits in `options` take precedence: the operator also sizes the task.
 fn set_queue(config: &mut ClientConfig, bytes: u64) {
     for (key, unit) in
         [("queue.buffering.max.kbytes", 1024), ("queue.buffering.max.messages", SMALL_RECORD)]
@@ -133,7 +137,7 @@ fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<()
                 .set("sasl.username", username)
                 .set("sasl.password", password.read()?.expose_secret());
         }
-        // librdkafka asks for the token when it needs one.
+        // librdkafka requests the token when it needs one.
         KafkaAuth::AwsMskIam { .. } => {
             config.set("sasl.mechanism", "OAUTHBEARER");
         }
@@ -141,10 +145,11 @@ fn set_auth(config: &mut ClientConfig, auth: &KafkaAuth, tls: bool) -> Result<()
     Ok(())
 }
 
-/// Files are read by librdkafka itself (a folder of authorities is one, too); what is kept elsewhere it is given as text.
+/// Sets TLS. librdkafka reads files itself (the CA may be a folder); other secrets are passed as
+/// PEM text.
 fn set_tls(config: &mut ClientConfig, tls: &Tls) -> Result<(), Error> {
     if tls.ca.is_none() {
-        // Else librdkafka would trust what its OpenSSL was built with, which no image has.
+        // Otherwise librdkafka uses the path that its OpenSSL was built with, which no image has.
         config.set("ssl.ca.location", "probe");
     }
     for (name, pem) in [("ca", &tls.ca), ("certificate", &tls.cert), ("key", &tls.key)] {
@@ -187,43 +192,29 @@ mod tests {
         }
     }
 
-    fn get(own: &KafkaConfig, keys: &[&str]) -> Vec<String> {
-        let config = of_producer("lake", own).unwrap();
-        keys.iter().map(|key| config.get(key).unwrap_or("-").to_owned()).collect()
+    /// Returns the values of these properties, `-` for those that are not set; both separated by
+    /// spaces.
+    fn get(own: &KafkaConfig, keys: &str) -> String {
+        let config = producer("lake", own).unwrap();
+        let values: Vec<&str> = keys.split(' ').map(|key| config.get(key).unwrap_or("-")).collect();
+        values.join(" ")
     }
 
     #[test]
-    fn nothing_less_than_all_replicas_in_order_and_once() {
-        let keys = [
-            "bootstrap.servers",
-            "enable.idempotence",
-            "acks",
-            "message.timeout.ms",
-            "security.protocol",
-            "queue.buffering.max.kbytes",
-            "queue.buffering.max.messages",
-            "partitioner",
-            "socket.keepalive.enable",
-        ];
-        let values = get(&settings(), &keys);
-        assert_eq!(
-            values,
-            [
-                "a.example.com:9092,b.example.com:9092",
-                "true",
-                "all",
-                "30000",
-                "plaintext",
-                "16384",
-                "16384",
-                "murmur2_random",
-                "true"
-            ]
-        );
+    fn delivery_is_idempotent_and_acknowledged_by_all_replicas() {
+        for (keys, values) in [
+            ("bootstrap.servers", "a.example.com:9092,b.example.com:9092"),
+            ("enable.idempotence acks message.timeout.ms", "true all 30000"),
+            ("security.protocol socket.keepalive.enable", "plaintext true"),
+            ("queue.buffering.max.kbytes queue.buffering.max.messages", "16384 16384"),
+            ("partitioner", "murmur2_random"),
+        ] {
+            assert_eq!(get(&settings(), keys), values);
+        }
     }
 
     #[test]
-    fn logins_and_tls_are_mapped() {
+    fn authentication_and_tls_are_mapped() {
         let auth = KafkaAuth::Sasl {
             mechanism: "SCRAM-SHA-512",
             username: "relay".to_owned(),
@@ -231,49 +222,43 @@ mod tests {
         };
         let tls = Tls { ca: Some(Secret::file("/ca.pem")), insecure: true, ..Tls::default() };
         let own = KafkaConfig { auth, tls: Some(tls), ..settings() };
-        let keys = ["security.protocol", "sasl.mechanism", "sasl.username", "sasl.password"];
-        assert_eq!(get(&own, &keys), ["sasl_ssl", "SCRAM-SHA-512", "relay", "canary"]);
-        let keys = ["ssl.ca.location", "enable.ssl.certificate.verification", "ssl.key.location"];
-        assert_eq!(get(&own, &keys), ["/ca.pem", "false", "-"]);
+        let keys = "security.protocol sasl.mechanism sasl.username sasl.password";
+        assert_eq!(get(&own, keys), "sasl_ssl SCRAM-SHA-512 relay canary");
+        let keys = "ssl.ca.location enable.ssl.certificate.verification ssl.key.location";
+        assert_eq!(get(&own, keys), "/ca.pem false -");
         let own = KafkaConfig { tls: Some(Tls::default()), ..settings() };
-        assert_eq!(get(&own, &["security.protocol", "ssl.ca.location"]), ["ssl", "probe"]);
+        assert_eq!(get(&own, "security.protocol ssl.ca.location"), "ssl probe");
         let auth = KafkaAuth::AwsMskIam { region: "us-east-1".to_owned(), role: None };
-        let keys = ["security.protocol", "sasl.mechanism", "sasl.password"];
-        assert_eq!(get(&KafkaConfig { auth, ..own }, &keys), ["sasl_ssl", "OAUTHBEARER", "-"]);
+        let keys = "security.protocol sasl.mechanism sasl.password";
+        assert_eq!(get(&KafkaConfig { auth, ..own }, keys), "sasl_ssl OAUTHBEARER -");
     }
 
     #[test]
-    fn options_pass_through_but_for_those_that_are_ours() {
+    fn options_pass_through_except_reserved_ones() {
         let with = |key: &str, value: &str| KafkaConfig {
             options: vec![(key.to_owned(), value.to_owned())],
             ..settings()
         };
-        assert_eq!(get(&with("linger.ms", "50"), &["linger.ms"]), ["50"]);
+        assert_eq!(get(&with("linger.ms", "50"), "linger.ms"), "50");
         for key in
             ["acks", "sasl.password", "enable.idempotence", "bootstrap.servers", "ssl.ca.pem"]
         {
-            let error = of_producer("lake", &with(key, "x")).err().unwrap();
+            let error = producer("lake", &with(key, "x")).err().unwrap();
             assert!(error.text.contains(&format!("sink.lake.options.{key}")), "{error}");
         }
     }
 
     #[test]
-    fn pem_that_lies_in_no_file_is_given_as_text() {
+    fn pem_without_a_file_is_passed_as_text() {
         let pem = |text: &str| Some(Secret::Literal(Arc::new(text.into())));
         let tls = Tls { ca: pem("a"), cert: pem("b"), key: pem("c"), insecure: false };
         let own = KafkaConfig { tls: Some(tls), ..settings() };
-        let keys = [
-            "ssl.ca.pem",
-            "ssl.certificate.pem",
-            "ssl.key.pem",
-            "ssl.ca.location",
-            "ssl.key.location",
-        ];
-        assert_eq!(get(&own, &keys), ["a", "b", "c", "-", "-"]);
+        let keys = "ssl.ca.pem ssl.certificate.pem ssl.key.pem ssl.ca.location ssl.key.location";
+        assert_eq!(get(&own, keys), "a b c - -");
     }
 
     #[test]
-    fn all_queues_together_are_a_quarter_of_the_memory_and_have_room_for_the_largest_records() {
+    fn all_queues_share_a_quarter_of_the_memory_and_fit_the_largest_records() {
         let queues = |memory: &str, more: &str| {
             let text = format!(
                 r#"
@@ -305,10 +290,10 @@ mod tests {
                 "#
             );
             let config = crate::config::parse("test", &text, std::path::Path::new("."));
-            let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            let config = config.unwrap_or_else(|errors| panic!("{errors}"));
             let kib = |sink: &crate::config::SinkConfig| {
                 let crate::config::SinkKind::Kafka(own) = &sink.kind else { panic!("{sink:?}") };
-                get(own, &["queue.buffering.max.kbytes"]).remove(0)
+                get(own, "queue.buffering.max.kbytes")
             };
             let queues: Vec<String> = config.sinks.iter().map(kib).collect();
             (queues.join(" "), config.memory_for_objects() >> 10)
@@ -322,9 +307,9 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_the_operator_asks_for_is_theirs() {
-        let keys = ["queue.buffering.max.kbytes", "queue.buffering.max.messages"];
-        let options = vec![(keys[0].to_owned(), "4096".to_owned())];
-        assert_eq!(get(&KafkaConfig { options, ..settings() }, &keys), ["4096", "16384"]);
+    fn queue_options_take_precedence() {
+        let keys = "queue.buffering.max.kbytes queue.buffering.max.messages";
+        let options = vec![("queue.buffering.max.kbytes".to_owned(), "4096".to_owned())];
+        assert_eq!(get(&KafkaConfig { options, ..settings() }, keys), "4096 16384");
     }
 }

@@ -1,17 +1,19 @@
-//! librdkafka's statistics as metrics: how full its queue is, and how each broker is doing.
+//! Exports librdkafka's statistics as metrics: the fill level of its queue, and each broker's
+//! connections.
 //!
-//! Of the several hundred numbers of a report these tell an operator what the sink's own metrics do not. A broker is
-//! named by its id in the cluster, and no more than a bounded number of brokers have a name.
+//! A report has several hundred values; these are the ones that the sink's own metrics lack. A
+//! broker's label is its id in the cluster; the number of labels is bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::telemetry::{BySink, BySinkAndBroker, Metrics};
 
-/// Most brokers with a label of their own; those beyond are `other`.
-const MOST_BROKERS: usize = 64;
+/// Maximum brokers with their own label; further ones are `other`.
+const MAX_BROKERS: usize = 64;
 
 /// The part of librdkafka's report that is used. Source: librdkafka, STATISTICS.md.
 #[derive(Debug, Deserialize)]
@@ -41,7 +43,7 @@ struct Window {
     cnt: u64,
 }
 
-/// What one producer has reported so far: its counts start at zero with each producer, ours do not.
+/// The last report of one producer: its counters start at zero with each producer, ours do not.
 pub(super) struct Statistics {
     sink: String,
     metrics: Arc<Metrics>,
@@ -50,15 +52,9 @@ pub(super) struct Statistics {
 
 #[derive(Default)]
 struct Seen {
-    counts: BTreeMap<String, Counts>,
+    /// By broker: connects, send errors, timeouts.
+    counts: BTreeMap<String, [u64; 3]>,
     labels: BTreeSet<String>,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Counts {
-    connects: u64,
-    errors: u64,
-    timeouts: u64,
 }
 
 impl Statistics {
@@ -67,15 +63,13 @@ impl Statistics {
         Self { sink: sink.to_owned(), metrics: metrics.clone(), seen: Mutex::default() }
     }
 
-    /// Takes a report in. One that cannot be read changes nothing: it is of no use to events.
-    pub(super) fn take(&self, json: &[u8]) {
+    /// Updates the metrics from a report. One that cannot be parsed is ignored: no event depends on
+    /// it.
+    pub(super) fn update(&self, json: &[u8]) {
         match serde_json::from_slice::<Report>(json) {
             Ok(report) => self.apply(&report),
-            Err(fault) => {
-                tracing::debug!(
-                    sink = self.sink,
-                    "librdkafka's statistics cannot be read: {fault}"
-                );
+            Err(error) => {
+                tracing::debug!(sink = self.sink, %error, "librdkafka statistics not parsed");
             }
         }
     }
@@ -84,34 +78,30 @@ impl Statistics {
         let sink = BySink::new(&self.sink);
         self.metrics.kafka_queue_records.get_or_create(&sink).set(report.msg_cnt);
         self.metrics.kafka_queue_bytes.get_or_create(&sink).set(report.msg_size);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut answering = BTreeSet::new();
-        // A broker that was never connected to is only known by name.
+        let mut seen = self.seen.lock();
+        let mut responding = BTreeSet::new();
+        // A broker that was never connected to has only a name.
         for broker in report.brokers.values().filter(|broker| broker.connects > 0) {
             let label = seen.label_of(broker);
             let by = BySinkAndBroker { sink: self.sink.clone(), broker: label.clone() };
             let last = seen.counts.entry(broker.nodename.clone()).or_default();
-            let grown = |now: u64, last: u64| now.saturating_sub(last);
-            let metrics = &self.metrics;
-            let connects = metrics.kafka_broker_connects.get_or_create(&by);
-            connects.inc_by(grown(broker.connects, last.connects));
-            let errors = metrics.kafka_broker_send_errors.get_or_create(&by);
-            errors.inc_by(grown(broker.txerrs, last.errors));
-            let timeouts = metrics.kafka_broker_timeouts.get_or_create(&by);
-            timeouts.inc_by(grown(broker.req_timeouts, last.timeouts));
-            *last = Counts {
-                connects: broker.connects,
-                errors: broker.txerrs,
-                timeouts: broker.req_timeouts,
-            };
+            let counts = [
+                (&self.metrics.kafka_broker_connects, broker.connects),
+                (&self.metrics.kafka_broker_send_errors, broker.txerrs),
+                (&self.metrics.kafka_broker_timeouts, broker.req_timeouts),
+            ];
+            for ((metric, count), last) in counts.into_iter().zip(last) {
+                metric.get_or_create(&by).inc_by(count.saturating_sub(*last));
+                *last = count;
+            }
             if let Some(rtt) = broker.rtt.as_ref().filter(|rtt| rtt.cnt > 0) {
                 let seconds = rtt.avg as f64 / 1e6;
                 self.metrics.kafka_broker_rtt.get_or_create(&by).set(seconds);
-                answering.insert(label);
+                responding.insert(label);
             }
         }
-        // A round trip of ten minutes ago says nothing about now.
-        for silent in seen.labels.difference(&answering) {
+        // An old round trip time is not a current one.
+        for silent in seen.labels.difference(&responding) {
             let by = BySinkAndBroker { sink: self.sink.clone(), broker: silent.clone() };
             self.metrics.kafka_broker_rtt.remove(&by);
         }
@@ -124,7 +114,7 @@ impl Seen {
             id @ 0.. => id.to_string(),
             _ => "bootstrap".to_owned(),
         };
-        if self.labels.len() >= MOST_BROKERS && !self.labels.contains(&label) {
+        if self.labels.len() >= MAX_BROKERS && !self.labels.contains(&label) {
             return "other".to_owned();
         }
         self.labels.insert(label.clone());
@@ -154,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn counts_grow_by_what_is_new_and_start_again_with_a_new_producer() {
+    fn counters_continue_across_producers() {
         let (first, metrics) = statistics();
         for connects in [3, 5] {
-            first.take(report(&[broker(1, connects, 1500)]).as_bytes());
+            first.update(report(&[broker(1, connects, 1500)]).as_bytes());
         }
-        Statistics::new("lake", &metrics).take(report(&[broker(1, 1, 2500)]).as_bytes());
+        Statistics::new("lake", &metrics).update(report(&[broker(1, 1, 2500)]).as_bytes());
         let text = metrics.encode();
         for line in [
             r#"certrelay_kafka_queue_records{sink="lake"} 7"#,
@@ -174,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_is_silent_or_was_never_asked_has_no_round_trip() {
+    fn a_silent_or_unused_broker_has_no_round_trip_time() {
         let (statistics, metrics) = statistics();
-        statistics.take(report(&[broker(1, 1, 1500), broker(2, 0, 0)]).as_bytes());
+        statistics.update(report(&[broker(1, 1, 1500), broker(2, 0, 0)]).as_bytes());
         assert!(!metrics.encode().contains(r#"broker="2""#));
-        statistics.take(report(&[broker(1, 1, 0)]).as_bytes());
+        statistics.update(report(&[broker(1, 1, 0)]).as_bytes());
         assert!(!metrics.encode().contains("kafka_broker_rtt_seconds{"), "{}", metrics.encode());
     }
 
@@ -186,17 +176,17 @@ mod tests {
     fn labels_are_bounded() {
         let (statistics, metrics) = statistics();
         let brokers: Vec<String> = (-1..200).map(|id| broker(id, 1, 10)).collect();
-        statistics.take(report(&brokers).as_bytes());
+        statistics.update(report(&brokers).as_bytes());
         let text = metrics.encode();
         let labels = text.lines().filter(|line| line.contains("kafka_broker_connects_total{"));
-        assert_eq!(labels.count(), MOST_BROKERS + 1);
+        assert_eq!(labels.count(), MAX_BROKERS + 1);
         assert!(text.contains(r#"broker="bootstrap""#) && text.contains(r#"broker="other""#));
     }
 
     #[test]
-    fn what_is_no_report_changes_nothing() {
+    fn an_invalid_report_is_ignored() {
         let (statistics, metrics) = statistics();
-        statistics.take(b"{");
+        statistics.update(b"{");
         assert!(!metrics.encode().contains(r#"sink="lake""#));
     }
 }

@@ -1,8 +1,9 @@
-//! Indexer acknowledgement: an event is delivered when Splunk says that it is on disk, not when it was taken in.
+//! Indexer acknowledgement: an event is delivered when Splunk reports it written to disk, not when
+//! it was accepted.
 //!
-//! Those who wait for receipts take turns at asking for all of them, seldom at first and then more seldom. Only a
-//! clear `true` confirms: an answer that is lost, refused or not understood confirms nothing. A receipt that does not
-//! come in time is lost, and its events are sent again.
+//! The futures that wait for acknowledgements take turns polling all of them, with growing
+//! intervals. Only a clear `true` confirms: a response that is lost, an error or not understood
+//! confirms nothing. Without acknowledgement until the timeout, events are sent again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,80 +14,77 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 
+use super::channel::ChannelState;
 use super::endpoints::{Endpoint, Endpoints};
 use super::http::Http;
-use super::session::Ticket;
 use crate::error::{Code, Error, Outcome};
 
-/// Most ids of one question.
-const MOST_IDS: usize = 1000;
+/// Maximum ids of one poll.
+const MAX_IDS: usize = 1000;
 
-/// When to ask, and how long to hope.
+/// Intervals and timeout of polling.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Pauses before the first, second … question after a new receipt; the last one repeats.
-    pub(super) pauses: &'static [Duration],
-    /// A receipt is lost after this. Splunk writes half-empty buffers late: a trickle of events is
-    /// acknowledged after minutes.
-    pub(super) longest: Duration,
+pub(super) struct AckTiming {
+    /// Delays before the first, second … poll after a new ackId; the last one repeats.
+    pub(super) intervals: &'static [Duration],
+    /// An acknowledgement counts as lost after this. Splunk writes half-empty buffers late: few
+    /// events are acknowledged only after minutes.
+    pub(super) timeout: Duration,
 }
 
-impl Patience {
-    /// As Splunk advises its clients.
+impl AckTiming {
+    /// As Splunk recommends.
     pub(super) const DEFAULT: Self = Self {
-        pauses: &[
+        intervals: &[
             Duration::from_millis(500),
             Duration::from_secs(1),
             Duration::from_secs(2),
             Duration::from_secs(5),
             Duration::from_secs(10),
         ],
-        longest: Duration::from_secs(300),
+        timeout: Duration::from_secs(300),
     };
 }
 
-/// Asks for the receipts of all endpoints.
-pub(super) struct Acks {
+/// Polls the acknowledgements of all endpoints.
+pub(super) struct AckPoller {
     http: Arc<Http>,
     endpoints: Arc<Endpoints>,
-    patience: Patience,
-    /// Whose turn it is to ask.
-    turn: Mutex<()>,
-    /// Questions since the newest receipt.
-    asked: AtomicUsize,
+    timing: AckTiming,
+    /// Held by the future that polls.
+    polling: Mutex<()>,
+    /// Polls since the newest ackId.
+    polls: AtomicUsize,
 }
 
-/// What Splunk answers to a question.
+/// The response to a poll.
 #[derive(Deserialize)]
-struct Answer {
+struct Acks {
     acks: BTreeMap<u64, bool>,
 }
 
-impl Acks {
-    pub(super) fn new(http: Arc<Http>, endpoints: Arc<Endpoints>, patience: Patience) -> Arc<Self> {
-        Arc::new(Self {
-            http,
-            endpoints,
-            patience,
-            turn: Mutex::new(()),
-            asked: AtomicUsize::new(0),
-        })
+impl AckPoller {
+    pub(super) fn new(http: Arc<Http>, endpoints: Arc<Endpoints>, timing: AckTiming) -> Arc<Self> {
+        let (polling, polls) = (Mutex::new(()), AtomicUsize::new(0));
+        Arc::new(Self { http, endpoints, timing, polling, polls })
     }
 
-    /// The outcome of events that were taken in with this receipt; the future does the asking, in turn with others.
+    /// Returns the outcome of events that were accepted with this ackId; the future polls, in turn
+    /// with others.
     pub(super) fn outcome(
         self: &Arc<Self>,
         endpoint: &Endpoint,
-        ticket: &Ticket,
+        channel: &ChannelState,
         id: u64,
     ) -> impl Future<Output = Outcome> + Send + use<> {
-        // Registered now, not at the first poll: the next request may change the session.
-        let receipt = endpoint.session.expect(ticket, id);
-        self.asked.store(0, Ordering::Relaxed);
+        // Registered now, not when the future is first polled: the next request may change the
+        // channel.
+        let ack = endpoint.channel.register(channel, id);
+        self.polls.store(0, Ordering::Relaxed);
         let acks = self.clone();
         async move {
-            let acknowledged = match receipt {
-                Some(receipt) => acks.wait(receipt).await,
+            let acknowledged = match ack {
+                Some(ack) => acks.wait(ack).await,
                 None => false,
             };
             if acknowledged { Outcome::Delivered } else { acks.lost() }
@@ -94,69 +92,68 @@ impl Acks {
     }
 
     fn lost(&self) -> Outcome {
-        let seconds = self.patience.longest.as_secs();
+        let (sink, seconds) = (self.http.sink(), self.timing.timeout.as_secs());
         let text = format!(
-            "{}: an indexer did not acknowledge events within {seconds} s, or was replaced; they are sent again and may be there twice",
-            self.http.place()
+            "sink.{sink}: no indexer acknowledgement within {seconds} s, or the indexer was \
+             replaced; the events are sent again and may be duplicated"
         );
         Outcome::Retry(Error::new(Code::SplunkAckLost, text))
     }
 
-    async fn wait(&self, mut receipt: oneshot::Receiver<()>) -> bool {
-        let deadline = Instant::now() + self.patience.longest;
+    async fn wait(&self, mut ack: oneshot::Receiver<()>) -> bool {
+        let deadline = Instant::now() + self.timing.timeout;
         loop {
-            let _turn = tokio::select! {
+            let _polling = tokio::select! {
                 biased;
-                answer = &mut receipt => return answer.is_ok(),
+                result = &mut ack => return result.is_ok(),
                 () = tokio::time::sleep_until(deadline) => return false,
-                turn = self.turn.lock() => turn,
+                guard = self.polling.lock() => guard,
             };
-            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-            let pauses = self.patience.pauses;
-            let pause = pauses.get(asked).or(pauses.last()).copied().unwrap_or_default();
+            let polls = self.polls.fetch_add(1, Ordering::Relaxed);
+            let intervals = self.timing.intervals;
+            let interval = intervals.get(polls).or(intervals.last()).copied().unwrap_or_default();
             tokio::select! {
                 biased;
-                answer = &mut receipt => return answer.is_ok(),
+                result = &mut ack => return result.is_ok(),
                 () = tokio::time::sleep_until(deadline) => return false,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(interval) => {}
             }
-            // Never interrupted: a `true` is said once, and one that is not read is lost.
-            self.ask().await;
+            // Never interrupted: a `true` is returned only once.
+            self.poll().await;
         }
     }
 
-    async fn ask(&self) {
+    async fn poll(&self) {
         for endpoint in self.endpoints.all() {
-            let (ticket, ids) = endpoint.session.outstanding();
-            for ids in ids.chunks(MOST_IDS) {
-                self.ask_one(endpoint, &ticket, ids).await;
+            let (channel, ids) = endpoint.channel.pending();
+            for ids in ids.chunks(MAX_IDS) {
+                self.poll_ids(endpoint, &channel, ids).await;
             }
         }
     }
 
-    async fn ask_one(&self, endpoint: &Endpoint, ticket: &Ticket, ids: &[u64]) {
-        let question = serde_json::json!({ "acks": ids }).to_string();
-        let reply = match self.http.ask(&endpoint.ack_url, ticket, question).await {
+    async fn poll_ids(&self, endpoint: &Endpoint, channel: &ChannelState, ids: &[u64]) {
+        let sink = self.http.sink();
+        let body = serde_json::json!({ "acks": ids }).to_string().into_bytes();
+        let reply = match self.http.post(&endpoint.ack_url, channel, body, None).await {
             Ok(reply) => reply,
-            Err(error) => return tracing::debug!("acknowledgements: {error}"),
+            Err(error) => return tracing::debug!(sink, error = error.text, "ack poll failed"),
         };
-        let answer = serde_json::from_slice::<Answer>(&reply.body);
-        match answer {
-            Ok(answer) if reply.status == 200 => {
-                // A request under way may have met an indexer that started anew, and this answer may be about that
-                // request's receipt: what it was told must be known first.
-                let _turn = endpoint.session.turn().await;
-                let done = answer.acks.into_iter().filter(|(_, done)| *done).map(|(id, _)| id);
-                endpoint.session.acknowledge(ticket, done);
+        match serde_json::from_slice::<Acks>(&reply.body) {
+            Ok(Acks { acks }) if reply.status == 200 => {
+                // A request in flight may have met a restarted indexer, and this response may be
+                // about that request's ackId: that response must be processed first.
+                let _guard = endpoint.channel.lock().await;
+                let done = acks.into_iter().filter(|(_, done)| *done).map(|(id, _)| id);
+                endpoint.channel.acknowledge(channel, done);
             }
             _ => {
-                let status = reply.status;
-                tracing::debug!(status, "the question for acknowledgements was not answered");
-                if matches!(status, 401 | 403) {
-                    self.http.forget_token();
+                tracing::debug!(sink, status = reply.status, "ack poll failed");
+                if matches!(reply.status, 401 | 403) {
+                    self.http.token_rejected();
                 }
             }
         }
-        endpoint.session.hear(&reply.cookies);
+        endpoint.channel.update_cookies(&reply.cookies);
     }
 }

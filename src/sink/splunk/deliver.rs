@@ -1,195 +1,175 @@
-//! One try at delivering a list of events: cut into requests, each answer taken apart event by event.
+//! One attempt at delivering a list of events: split into requests, each response mapped to
+//! outcomes per event.
 //!
-//! HEC indexes the objects of a request up to the first bad one and nothing after it, so a refusal is
-//! neither "all" nor "nothing": what stands before the bad event is delivered, it alone is refused, the
-//! rest is sent again. Where the answer does not say which one it was, halves are tried.
+//! HEC indexes the objects of a request up to the first bad one and nothing after it, so that an
+//! error is about neither all events nor none: those before the bad event are delivered, it alone
+//! is rejected, the rest is sent again. If the response does not name the bad event, halves are
+//! tried.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::response::{Class, Verdict, classify};
-use super::{Posted, Splunk};
+use super::response::{Accepted, Failure, HecClass, classify};
+use super::{Posted, SplunkSink};
 use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
-use crate::sink::handle::{Late, Sent};
+use crate::sink::driver::{PendingAck, Sent};
 
-/// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5 MB). Nothing
-/// is indexed then, so halving costs a few requests and no duplicate, and an event that really is bad is found
-/// as well. Above this size the next requests are made smaller, too. (The OpenTelemetry Collector names no event.)
-const DISGUISE: usize = 1_000_000;
-/// The pause that a collector near its limits gets.
-const SLOW: Duration = Duration::from_secs(1);
+/// Splunk Cloud answers "bad data, event 0" to a body that is too large (seen at 6 MB, not at 5
+/// MB). Nothing is indexed then, so halving costs a few requests and no duplicate, and finds an
+/// event that really is bad as well. Above this size the next requests are made smaller, too. (The
+/// OpenTelemetry Collector names no event.)
+const OVERSIZE_REPORTED_AS_BAD_DATA: usize = 1_000_000;
+/// The delay before the next request to a collector near its limits.
+const SLOW_DOWN: Duration = Duration::from_secs(1);
 
-/// The state of one try.
+/// The state of one attempt.
 pub(super) struct Delivery<'a> {
-    splunk: &'a Splunk,
+    splunk: &'a SplunkSink,
     events: &'a [Arc<Event>],
     /// `None`: not known yet.
     outcomes: Vec<Option<Outcome>>,
-    /// Lists of places in `events` still to be sent; the last one is next.
-    work: Vec<Vec<usize>>,
-    late: Vec<Late>,
-    slow: bool,
-    /// Some events wait for an operator; others could be sent.
-    paused: bool,
+    /// Lists of indexes in `events` still to be sent; the last one is next.
+    unsent: Vec<Vec<usize>>,
+    pending: Vec<PendingAck>,
+    slow_down: bool,
 }
 
 /// One request, not yet sent.
-struct Chunk {
+struct Request {
     body: Vec<u8>,
-    /// Bytes of the body, also when it is gone.
-    bytes: usize,
-    /// The places in `events` of its objects, in order.
+    /// The indexes in `events` of its objects, in order.
     events: Vec<usize>,
 }
 
-/// Why a try ends early: the destination has to change before anything more is sent.
+/// Why an attempt ends early: no more requests until the destination has changed.
 struct Halt {
     error: Error,
-    wait: Option<Duration>,
-    paused: bool,
+    retry_after: Option<Duration>,
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(splunk: &'a Splunk, events: &'a [Arc<Event>]) -> Self {
-        let work = vec![(0..events.len()).collect()];
-        Self {
-            splunk,
-            events,
-            outcomes: vec![None; events.len()],
-            work,
-            late: Vec::new(),
-            slow: false,
-            paused: false,
-        }
+    pub(super) fn new(splunk: &'a SplunkSink, events: &'a [Arc<Event>]) -> Self {
+        let unsent = vec![(0..events.len()).collect()];
+        let outcomes = vec![None; events.len()];
+        Self { splunk, events, outcomes, unsent, pending: Vec::new(), slow_down: false }
     }
 
-    /// Sends until every event is answered or the destination stops accepting.
+    /// Sends until every event has an outcome or the destination accepts no more.
     pub(super) async fn run(mut self) -> Sent {
         let mut halt = None;
         while halt.is_none()
-            && let Some(todo) = self.work.pop()
+            && let Some(indexes) = self.unsent.pop()
         {
-            let chunk = self.pack(todo);
-            if !chunk.events.is_empty() {
-                halt = self.offer(chunk).await.err();
+            let request = self.pack(indexes);
+            if !request.events.is_empty() {
+                halt = self.send(request).await.err();
             }
         }
-        self.finish(halt)
-    }
-
-    fn finish(self, halt: Option<Halt>) -> Sent {
-        let slow = self.slow.then_some(SLOW);
-        let (error, wait, paused) = match halt {
-            Some(Halt { error, wait, paused }) => (error, wait.or(slow), paused),
-            None => (Error::new(Code::SinkInternal, "the event was not sent"), slow, false),
+        let slow_down = self.slow_down.then_some(SLOW_DOWN);
+        let (error, retry_after) = match halt {
+            Some(Halt { error, retry_after }) => (error, retry_after.or(slow_down)),
+            None => (Error::new(Code::SinkInternal, "the event was not sent"), slow_down),
         };
-        let paused = paused || self.paused;
         let outcome =
             |known: Option<Outcome>| known.unwrap_or_else(|| Outcome::Retry(error.clone()));
-        Sent {
-            outcomes: self.outcomes.into_iter().map(outcome).collect(),
-            late: self.late,
-            wait,
-            paused,
-        }
+        let outcomes = self.outcomes.into_iter().map(outcome).collect();
+        Sent { outcomes, pending: self.pending, retry_after }
     }
 
-    /// Renders events until the request is full; what does not fit goes back to the work.
-    fn pack(&mut self, todo: Vec<usize>) -> Chunk {
-        let most = self.splunk.most_bytes();
-        let body = Vec::with_capacity(most.min(todo.len() * 2048));
-        let mut chunk = Chunk { body, bytes: 0, events: Vec::new() };
-        for (position, &at) in todo.iter().enumerate() {
-            let before = chunk.body.len();
-            let wrapped = self.splunk.envelopes.wrap(&self.events[at], &mut chunk.body);
-            let bytes = chunk.body.len() - before;
+    /// Renders events until the request is full; the rest remains unsent.
+    fn pack(&mut self, indexes: Vec<usize>) -> Request {
+        let max = self.splunk.max_request_bytes();
+        let body = Vec::with_capacity(max.min(indexes.len() * 2048));
+        let mut request = Request { body, events: Vec::new() };
+        for (position, &at) in indexes.iter().enumerate() {
+            let before = request.body.len();
+            let wrapped = self.splunk.envelopes.wrap(&self.events[at], &mut request.body);
+            let bytes = request.body.len() - before;
             if let Err(error) = wrapped {
-                chunk.body.truncate(before);
-                self.refuse(at, error);
+                request.body.truncate(before);
+                self.reject(at, error);
             } else if bytes > self.splunk.max_batch_bytes {
-                chunk.body.truncate(before);
-                self.refuse(at, self.over_limit(bytes));
-            } else if chunk.events.is_empty() || chunk.body.len() < most {
-                chunk.body.push(b'\n');
-                chunk.events.push(at);
+                request.body.truncate(before);
+                let (sink, max) = (&self.splunk.name, self.splunk.max_batch_bytes);
+                let text =
+                    format!("the event has {bytes} bytes, sink.{sink}.max_batch_bytes is {max}");
+                self.reject(at, Error::new(Code::SplunkTooLarge, text));
+            } else if request.events.is_empty() || request.body.len() < max {
+                request.body.push(b'\n');
+                request.events.push(at);
             } else {
-                chunk.body.truncate(before);
-                self.work.push(todo[position..].to_vec());
+                request.body.truncate(before);
+                self.unsent.push(indexes[position..].to_vec());
                 break;
             }
         }
-        chunk.bytes = chunk.body.len();
-        chunk
+        request
     }
 
-    async fn offer(&mut self, mut chunk: Chunk) -> Result<(), Halt> {
-        let body = std::mem::take(&mut chunk.body);
-        let posted = self.splunk.post(body).await.map_err(|error| {
-            // No answer heals by itself; a secret or a certificate does not.
-            let paused = matches!(
-                error.code,
-                Code::SecretUnreadable | Code::SinkConfiguration | Code::SplunkTls
-            );
-            Halt { error, wait: None, paused }
-        })?;
-        let verdict = classify(&posted.reply);
-        self.judge(chunk, &posted, verdict)
-    }
-
-    fn judge(&mut self, chunk: Chunk, posted: &Posted<'_>, verdict: Verdict) -> Result<(), Halt> {
-        let error = self.splunk.error(&verdict);
-        let halt = |paused| Halt { error: error.clone(), wait: posted.reply.retry_after, paused };
-        match verdict.class {
-            Class::Accepted { slow_down, ack_id } => {
-                self.slow |= slow_down;
-                self.taken_in(chunk.events, posted, ack_id)
+    async fn send(&mut self, Request { body, events }: Request) -> Result<(), Halt> {
+        let bytes = body.len();
+        let posted = self.splunk.post(body).await;
+        let posted = posted.map_err(|error| Halt { error, retry_after: None })?;
+        match classify(&posted.reply) {
+            Ok(Accepted { slow_down, ack_id }) => {
+                self.slow_down |= slow_down;
+                self.accept(events, &posted, ack_id)
             }
-            Class::TooLarge => {
-                self.splunk.learn_limit(chunk.bytes);
-                self.split(chunk.events, error);
-                Ok(())
-            }
-            Class::BadEvent { number: Some(0) | None, .. } if verdict.code == Some(6) => {
-                if chunk.bytes > DISGUISE {
-                    self.splunk.learn_limit(chunk.bytes);
-                }
-                self.split(chunk.events, error);
-                Ok(())
-            }
-            Class::BadEvent { number, ack_id } => {
-                match number.filter(|number| *number < chunk.events.len()) {
-                    Some(number) => self.isolate(chunk.events, number, error, posted, ack_id),
-                    None => {
-                        self.split(chunk.events, error);
-                        Ok(())
-                    }
-                }
-            }
-            Class::WrongIndex { number, ack_id } => {
-                match number.filter(|number| *number < chunk.events.len()) {
-                    Some(number) => self.set_aside(chunk.events, number, &error, posted, ack_id),
-                    None => Err(halt(true)),
-                }
-            }
-            Class::Busy => {
-                // Somebody's page between us and HEC, which may have taken the events in all the same. Of these two
-                // statuses it cannot.
-                if verdict.code.is_none() && !matches!(posted.reply.status, 429 | 503) {
-                    posted.endpoint.session.give_up(&posted.ticket);
-                }
-                Err(halt(false))
-            }
-            Class::Setting { token } => {
-                if token {
-                    self.splunk.http.forget_token();
-                }
-                Err(halt(true))
-            }
+            Err(failure) => self.fail(events, bytes, &posted, &failure),
         }
     }
 
-    /// Before the bad one: indexed. The bad one: refused. After it: sent again.
+    fn fail(
+        &mut self,
+        events: Vec<usize>,
+        bytes: usize,
+        posted: &Posted<'_>,
+        failure: &Failure,
+    ) -> Result<(), Halt> {
+        let error = self.splunk.error(failure);
+        let halt = |error| Err(Halt { error, retry_after: posted.reply.retry_after });
+        let in_request = |number: &usize| *number < events.len();
+        match failure.class {
+            HecClass::TooLarge => {
+                self.splunk.learn_limit(bytes);
+                self.split(events, error);
+            }
+            HecClass::BadEvent { number: Some(0) | None, .. } if failure.hec_code == Some(6) => {
+                if bytes > OVERSIZE_REPORTED_AS_BAD_DATA {
+                    self.splunk.learn_limit(bytes);
+                }
+                self.split(events, error);
+            }
+            HecClass::BadEvent { number, ack_id } => match number.filter(in_request) {
+                Some(number) => return self.isolate(events, number, error, posted, ack_id),
+                None => self.split(events, error),
+            },
+            HecClass::WrongIndex { number, ack_id } => {
+                return match number.filter(in_request) {
+                    Some(number) => self.defer_index(events, number, &error, posted, ack_id),
+                    None => halt(error),
+                };
+            }
+            HecClass::Busy => {
+                // A response of a proxy: HEC may have accepted the events all the same, except with
+                // these statuses.
+                if failure.hec_code.is_none() && !matches!(posted.reply.status, 429 | 503) {
+                    posted.endpoint.channel.abandon(&posted.channel);
+                }
+                return halt(error);
+            }
+            HecClass::Setting => {
+                if failure.code == Code::SplunkToken {
+                    self.splunk.http.token_rejected();
+                }
+                return halt(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts the events before the bad one, rejects it, and sends those after it again.
     fn isolate(
         &mut self,
         mut events: Vec<usize>,
@@ -200,17 +180,17 @@ impl<'a> Delivery<'a> {
     ) -> Result<(), Halt> {
         let after = events.split_off(bad + 1);
         if let Some(bad) = events.pop() {
-            self.refuse(bad, error);
+            self.reject(bad, error);
         }
         if !after.is_empty() {
-            self.work.push(after);
+            self.unsent.push(after);
         }
-        self.taken_in(events, posted, ack_id)
+        self.accept(events, posted, ack_id)
     }
 
-    /// An index that the token may not write to is an operator's setting, not a property of the event: what is meant
-    /// for it waits. What is meant for another index does not.
-    fn set_aside(
+    /// Defers the events for an index that the token may not write to: that is an operator's
+    /// setting, not a property of the event. Events for other indexes are sent.
+    fn defer_index(
         &mut self,
         mut events: Vec<usize>,
         bad: usize,
@@ -221,34 +201,34 @@ impl<'a> Delivery<'a> {
         let rest = events.split_off(bad);
         let (splunk, all) = (self.splunk, self.events);
         let index_of = |at: usize| splunk.envelopes.index_of(&all[at]);
-        let refused = rest.first().map(|at| index_of(*at));
-        self.paused = true;
-        let mut waiting = Vec::new();
-        for mut list in std::mem::take(&mut self.work).into_iter().chain([rest]) {
-            waiting.extend(list.extract_if(.., |at| Some(index_of(*at)) == refused));
+        let denied = rest.first().map(|at| index_of(*at));
+        let mut deferred = Vec::new();
+        for mut list in std::mem::take(&mut self.unsent).into_iter().chain([rest]) {
+            deferred.extend(list.extract_if(.., |at| Some(index_of(*at)) == denied));
             if !list.is_empty() {
-                self.work.push(list);
+                self.unsent.push(list);
             }
         }
-        for at in waiting {
+        for at in deferred {
             self.outcomes[at] = Some(Outcome::Retry(error.clone()));
         }
-        self.taken_in(events, posted, ack_id)
+        self.accept(events, posted, ack_id)
     }
 
-    /// Tries each half; of a single event the answer is believed.
+    /// Tries each half; a single event is rejected.
     fn split(&mut self, mut events: Vec<usize>, error: Error) {
         if let [only] = events[..] {
-            return self.refuse(only, error);
+            return self.reject(only, error);
         }
         let second = events.split_off(events.len() / 2);
-        self.work.push(second);
-        self.work.push(events);
+        self.unsent.push(second);
+        self.unsent.push(events);
     }
 
-    /// Events that Splunk took in: delivered, or, with indexer acknowledgement, delivered when it says so. Where it
-    /// is asked for and gives no receipt, nothing is taken for delivered.
-    fn taken_in(
+    /// Accepts events that Splunk has accepted: delivered, or, with indexer acknowledgement,
+    /// delivered once that arrives. If it is configured and the response has no ackId, nothing
+    /// counts as delivered.
+    fn accept(
         &mut self,
         events: Vec<usize>,
         posted: &Posted<'_>,
@@ -264,29 +244,23 @@ impl<'a> Delivery<'a> {
                 }
             }
             (Some(acks), Some(id)) => {
-                let outcome = acks.outcome(posted.endpoint, &posted.ticket, id);
-                self.late.push(Late { places: events, outcome: Box::pin(outcome) });
+                let outcome = Box::pin(acks.outcome(posted.endpoint, &posted.channel, id));
+                self.pending.push(PendingAck { indexes: events, outcome });
             }
-            (Some(_), None) => return Err(self.no_receipt()),
+            (Some(_), None) => {
+                let text = format!(
+                    "sink.{}: Splunk accepted events without an ackId; turn indexer \
+                     acknowledgement on for the token, or set ack = false",
+                    self.splunk.name
+                );
+                let error = Error::new(Code::SplunkAckDisabled, text);
+                return Err(Halt { error, retry_after: None });
+            }
         }
         Ok(())
     }
 
-    fn no_receipt(&self) -> Halt {
-        let text = format!(
-            "sink.{}: Splunk took events in without a receipt; turn indexer acknowledgement on for the token, or set ack = false",
-            self.splunk.name
-        );
-        Halt { error: Error::new(Code::SplunkAckDisabled, text), wait: None, paused: true }
-    }
-
-    fn refuse(&mut self, at: usize, error: Error) {
+    fn reject(&mut self, at: usize, error: Error) {
         self.outcomes[at] = Some(Outcome::Rejected(error));
-    }
-
-    fn over_limit(&self, bytes: usize) -> Error {
-        let (sink, most) = (&self.splunk.name, self.splunk.max_batch_bytes);
-        let text = format!("the event has {bytes} bytes, sink.{sink}.max_batch_bytes is {most}");
-        Error::new(Code::SplunkTooLarge, text)
     }
 }

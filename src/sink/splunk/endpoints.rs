@@ -1,23 +1,25 @@
-//! Several collectors, or indexers: which one is posted to. One that fails is left out for a while and must
-//! answer `/services/collector/health` before it is used again; if all fail, the one that failed longest ago is tried.
+//! The choice among several collectors or indexers. One that fails is skipped for a while and must
+//! pass `/services/collector/health` before it is used again; if all fail, the one that failed
+//! longest ago is tried.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-use super::http::{Http, place};
-use super::session::Session;
+use super::channel::HecChannel;
+use super::http::{Http, origin};
 use crate::error::{Code, Error};
 
-/// How long an endpoint is left out after its first failure; doubles up to [`LONGEST_OUT`].
-const OUT: Duration = Duration::from_secs(5);
-/// Longest time before an endpoint is looked at again.
-const LONGEST_OUT: Duration = Duration::from_secs(120);
+/// How long an endpoint is skipped after its first failure; doubles up to [`MAX_SKIP`].
+const SKIP: Duration = Duration::from_secs(5);
+/// Maximum time that an endpoint is skipped.
+const MAX_SKIP: Duration = Duration::from_secs(120);
 
 /// All endpoints of a sink, used in turn.
 pub(super) struct Endpoints {
+    sink: String,
     all: Vec<Endpoint>,
     health: Mutex<Health>,
 }
@@ -25,24 +27,24 @@ pub(super) struct Endpoints {
 /// One collector.
 pub(super) struct Endpoint {
     number: usize,
-    /// Where events go.
+    /// URL of events.
     pub(super) event_url: Url,
-    /// Where receipts are asked for.
+    /// URL of acknowledgement polls.
     pub(super) ack_url: Url,
     health_url: Url,
     /// This process's channel there.
-    pub(super) session: Session,
+    pub(super) channel: HecChannel,
 }
 
 struct Health {
     next: usize,
-    endpoints: Vec<Out>,
+    endpoints: Vec<Failures>,
 }
 
-/// Failures in a row, and until when the endpoint is left out.
+/// Consecutive failures of an endpoint, and until when it is skipped.
 #[derive(Clone, Copy, Default)]
-struct Out {
-    failures: u32,
+struct Failures {
+    count: u32,
     until: Option<Instant>,
 }
 
@@ -50,48 +52,50 @@ impl Endpoints {
     /// # Errors
     /// There is no endpoint, or its URL cannot carry a path.
     pub(super) fn new(sink: &str, bases: &[Url]) -> Result<Self, Error> {
-        let wrong = |text: String| {
+        let invalid = |text: String| {
             Error::new(Code::SinkConfiguration, format!("sink.{sink}.endpoints {text}"))
         };
         let mut all = Vec::with_capacity(bases.len());
         for (number, base) in bases.iter().enumerate() {
             let join =
-                |path| under(base, path).ok_or_else(|| wrong(format!("{base}: no such URL")));
+                |path| under(base, path).ok_or_else(|| invalid(format!("{base}: not a base URL")));
             all.push(Endpoint {
                 number,
                 event_url: join("services/collector/event")?,
                 ack_url: join("services/collector/ack")?,
                 health_url: join("services/collector/health")?,
-                session: Session::new(),
+                channel: HecChannel::new(),
             });
         }
         if all.is_empty() {
-            return Err(wrong("is empty".to_owned()));
+            return Err(invalid("is empty".to_owned()));
         }
-        let endpoints = vec![Out::default(); all.len()];
-        Ok(Self { all, health: Mutex::new(Health { next: 0, endpoints }) })
+        let endpoints = vec![Failures::default(); all.len()];
+        let health = Mutex::new(Health { next: 0, endpoints });
+        Ok(Self { sink: sink.to_owned(), all, health })
     }
 
-    /// All of them.
+    /// Returns all endpoints.
     pub(super) fn all(&self) -> &[Endpoint] {
         &self.all
     }
 
-    /// The endpoint for the next request.
+    /// Chooses the endpoint of the next request.
     pub(super) async fn choose(&self, http: &Http) -> &Endpoint {
         for _ in 0..self.all.len() {
             let (endpoint, recovering) = self.candidate();
             if !recovering || self.all.len() == 1 || http.is_healthy(&endpoint.health_url).await {
                 return endpoint;
             }
-            self.judge(endpoint, false);
+            self.record(endpoint, false);
         }
         self.candidate().0
     }
 
-    /// The next one that is not left out, else the one whose time is up first; and whether it failed before.
+    /// Returns the next endpoint that is not skipped, else the one whose time is up first; and
+    /// whether it failed before.
     fn candidate(&self) -> (&Endpoint, bool) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut health = self.health.lock();
         let count = self.all.len();
         let now = Instant::now();
         let start = health.next;
@@ -99,27 +103,28 @@ impl Endpoints {
         let in_turn = (0..count).map(|step| (start + step) % count);
         let chosen = in_turn.min_by_key(|at| health.endpoints[*at].until.filter(|t| *t > now));
         let chosen = chosen.unwrap_or(start);
-        (&self.all[chosen], health.endpoints[chosen].failures > 0)
+        (&self.all[chosen], health.endpoints[chosen].count > 0)
     }
 
-    /// Remembers how a request to `endpoint` went.
-    pub(super) fn judge(&self, endpoint: &Endpoint, good: bool) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let out = &mut health.endpoints[endpoint.number];
-        if good {
-            *out = Out::default();
+    /// Records the result of a request to `endpoint`.
+    pub(super) fn record(&self, endpoint: &Endpoint, succeeded: bool) {
+        let mut health = self.health.lock();
+        let failures = &mut health.endpoints[endpoint.number];
+        if succeeded {
+            *failures = Failures::default();
             return;
         }
-        if out.failures == 0 && self.all.len() > 1 {
-            let endpoint = place(&endpoint.event_url);
-            tracing::warn!(endpoint, "a Splunk endpoint fails and is left out for a while");
+        if failures.count == 0 && self.all.len() > 1 {
+            let (sink, endpoint) = (&self.sink, origin(&endpoint.event_url));
+            tracing::warn!(sink, endpoint, "Splunk endpoint failed, using the others");
         }
-        let wait = OUT.saturating_mul(1 << out.failures.min(8)).min(LONGEST_OUT);
-        *out = Out { failures: out.failures.saturating_add(1), until: Some(Instant::now() + wait) };
+        let skip = SKIP.saturating_mul(1 << failures.count.min(8)).min(MAX_SKIP);
+        let count = failures.count.saturating_add(1);
+        *failures = Failures { count, until: Some(Instant::now() + skip) };
     }
 }
 
-/// `base/path`, whether or not `base` ends in a slash.
+/// Returns `base/path`, whether or not `base` ends in a slash.
 fn under(base: &Url, path: &str) -> Option<Url> {
     let mut url = base.clone();
     let kept = base.path().trim_end_matches('/').to_owned();
@@ -146,16 +151,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn endpoints_take_turns_and_one_that_fails_is_left_out_until_its_time_is_up() {
+    async fn endpoints_are_used_in_turn_and_a_failed_one_is_skipped_for_a_while() {
         let three = endpoints(3);
         assert_eq!([next(&three).0, next(&three).0, next(&three).0], [0, 1, 2]);
-        three.judge(&three.all[1], false);
+        three.record(&three.all[1], false);
         let seen: Vec<usize> = (0..6).map(|_| next(&three).0).collect();
         assert!(!seen.contains(&1), "{seen:?}");
-        tokio::time::advance(OUT).await;
+        tokio::time::advance(SKIP).await;
         let seen: Vec<(usize, bool)> = (0..3).map(|_| next(&three)).collect();
         assert!(seen.contains(&(1, true)), "{seen:?}");
-        three.judge(&three.all[1], true);
+        three.record(&three.all[1], true);
         assert!((0..3).map(|_| next(&three)).all(|(_, recovering)| !recovering));
     }
 
@@ -163,14 +168,14 @@ mod tests {
     async fn if_all_fail_the_one_that_failed_first_is_tried() {
         let three = endpoints(3);
         for number in [2, 0, 1] {
-            three.judge(&three.all[number], false);
+            three.record(&three.all[number], false);
             tokio::time::advance(Duration::from_millis(10)).await;
         }
         assert_eq!(next(&three), (2, true));
     }
 
     #[test]
-    fn a_path_of_the_url_is_kept() {
+    fn the_base_urls_path_is_kept() {
         let at = |base: &str| {
             under(&base.parse().unwrap(), "services/collector/event").map(String::from)
         };
@@ -183,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn no_endpoint_is_a_mistake() {
+    fn an_empty_list_is_an_error() {
         assert_eq!(
             Endpoints::new("soc", &[]).err().map(|error| error.code),
             Some(Code::SinkConfiguration)

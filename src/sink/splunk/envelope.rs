@@ -1,18 +1,17 @@
-//! The JSON object around an event. Always from a struct: of an object with a key that Splunk does not know, Splunk
-//! indexes nothing, nor anything after it, and answers 200.
+//! The JSON object around an event. Always written from a struct: Splunk indexes neither an object
+//! with an unknown key nor anything after it, and returns 200.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 
 use crate::config::{Mapping, OutputFormat, SplunkConfig, SplunkMode};
 use crate::error::{Code, Error};
 use crate::event::{CallOutcome, Event};
-use crate::sink::Render;
+use crate::sink::types::Render;
 
-/// What is the same for all events of a sink.
+/// Writes the envelopes of a sink.
 pub(super) struct Envelopes {
     index: Option<Mapping>,
     source: Option<Mapping>,
@@ -23,8 +22,9 @@ pub(super) struct Envelopes {
     render: Render,
 }
 
-/// One object of a request: exactly the keys that HEC knows, but for `event` and `fields`, which follow.
-#[derive(Serialize)]
+/// One object of a request: exactly the keys that HEC knows, without `event` and `fields`, which
+/// follow.
+#[derive(serde::Serialize)]
 struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<&'a RawValue>,
@@ -36,74 +36,97 @@ struct Envelope<'a> {
     index: Option<&'a str>,
 }
 
-/// Fields that are indexed beside the event: strings and lists of strings only, none of them empty.
-#[derive(Serialize)]
+/// The indexed fields of an event: only strings and lists of strings, none of them empty.
 struct Indexed<'a> {
-    event_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_source: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    severity: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    finding: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lane: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file_sha256: Option<&'a str>,
-    /// `label_team`: no name above begins so, and none of CloudTrail's.
-    #[serde(flatten)]
-    labels: BTreeMap<String, &'a str>,
+    event: &'a Event,
+    mode: SplunkMode,
 }
 
-/// Most labels of an event: as many as `[labels]` may have, and the two of an account.
-const MOST_LABELS: usize = 34;
+impl Serialize for Indexed<'_> {
+    /// With the add-on's own sourcetype only the id, labels and requested values: the add-on
+    /// extracts everything else itself, and a second value of `region` would break its searches.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { event, mode } = *self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event_id", &event.id)?;
+        if mode == SplunkMode::Events {
+            let fields = &event.fields;
+            let outcome = match fields.outcome {
+                CallOutcome::Success => "success",
+                CallOutcome::Failure => "failure",
+            };
+            let values = [
+                ("event_name", Some(fields.name.as_str())),
+                ("event_source", Some(fields.source.as_str())),
+                ("account", fields.account.as_deref()),
+                ("region", fields.region.as_deref()),
+                ("outcome", Some(outcome)),
+                ("severity", Some(fields.severity.as_str())),
+                ("channel", Some(event.lane.as_str())),
+            ];
+            for (name, value) in values {
+                if let Some(value) = value.filter(|value| !value.is_empty()) {
+                    map.serialize_entry(name, value)?;
+                }
+            }
+            let findings: Vec<&str> = fields.findings.iter().map(|f| f.rule.id).collect();
+            if !findings.is_empty() {
+                map.serialize_entry("finding", &findings)?;
+            }
+        }
+        if let Some(hash) = &event.file_sha256 {
+            map.serialize_entry("file_sha256", hash)?;
+        }
+        let labels = event.labels().into_iter().filter(|(_, value)| !value.is_empty());
+        for (name, value) in labels.take(MAX_LABELS) {
+            // No name above starts with `label_`, and none of CloudTrail's.
+            map.serialize_entry(&format!("label_{name}"), value)?;
+        }
+        map.end()
+    }
+}
+
+/// Maximum labels of an event: the maximum of `[labels]`, and two of an account.
+const MAX_LABELS: usize = 34;
 
 impl Envelopes {
-    /// As the configuration says. `only` sends the record itself, whatever the format.
-    pub(super) fn new(own: &SplunkConfig, format: OutputFormat, render: Render) -> Self {
-        let (sourcetype, format) = match own.mode {
-            SplunkMode::Beside => ("certrelay:event", format),
-            SplunkMode::Only => ("aws:cloudtrail", OutputFormat::Raw),
+    /// The mode `records` sends the record itself, whatever the format.
+    pub(super) fn new(settings: &SplunkConfig, format: OutputFormat, render: Render) -> Self {
+        let (sourcetype, format) = match settings.mode {
+            SplunkMode::Events => ("certrelay:event", format),
+            SplunkMode::Records => ("aws:cloudtrail", OutputFormat::Raw),
         };
         Self {
-            index: own.index.clone(),
-            source: own.source.clone(),
-            sourcetype: own.sourcetype.clone().unwrap_or_else(|| sourcetype.into()),
-            host: own.host.clone(),
-            mode: own.mode,
+            index: settings.index.clone(),
+            source: settings.source.clone(),
+            sourcetype: settings.sourcetype.clone().unwrap_or_else(|| sourcetype.into()),
+            host: settings.host.clone(),
+            mode: settings.mode,
             format,
             render,
         }
     }
 
-    /// Appends one object to `out`, without anything after it: HEC reads objects one after the other.
+    /// Appends one object to `out`, without a separator: HEC reads concatenated objects.
     ///
-    /// A rendering is JSON because its record was read as such; parsing it once more would cost a sixth of the sink's
-    /// time. Were it ever broken, HEC refuses that object by its number, and it alone.
+    /// A rendering is JSON because its record was parsed as such; parsing it again would cost a
+    /// sixth of the sink's time. HEC would reject an invalid object alone, by its number.
     ///
     /// # Errors
     /// The event cannot be rendered, so it can never be sent; `out` then has a part of it.
     pub(super) fn wrap(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), Error> {
         let time = time_of(event).and_then(|time| RawValue::from_string(time).ok());
         let origin = origin_of(event);
-        let (host, source) = (said(&self.host, event), said(&self.source, event));
+        let (host, source) = (chosen(&self.host, event), chosen(&self.source, event));
         let envelope = Envelope {
             time: time.as_deref(),
             host: host.or(event.fields.account.as_deref()),
             source: source.unwrap_or(&origin),
             sourcetype: event.choose(&self.sourcetype),
-            index: said(&self.index, event),
+            index: chosen(&self.index, event),
         };
-        serde_json::to_writer(&mut *out, &envelope).map_err(|fault| not_json(&fault))?;
-        // The closing brace: more members follow.
+        serde_json::to_writer(&mut *out, &envelope).map_err(|error| not_json(&error))?;
+        // Removes the closing brace: more members follow.
         out.pop();
         out.extend_from_slice(b",\"event\":");
         let before = out.len();
@@ -112,64 +135,32 @@ impl Envelopes {
             return Err(not_json(&"it renders to nothing"));
         }
         out.extend_from_slice(b",\"fields\":");
-        serde_json::to_writer(&mut *out, &self.indexed(event)).map_err(|fault| not_json(&fault))?;
+        serde_json::to_writer(&mut *out, &Indexed { event, mode: self.mode })
+            .map_err(|error| not_json(&error))?;
         out.push(b'}');
         Ok(())
     }
 
-    /// The index that `event` is meant for; `None`: the token's default.
+    /// Returns the index of `event`; `None`: the token's default.
     pub(super) fn index_of(&self, event: &Event) -> Option<&str> {
-        said(&self.index, event)
-    }
-
-    /// With the add-on's own sourcetype only the id and what the operator calls things or asks for: its searches find everything
-    /// else themselves, and a second value of `region` would only confuse them.
-    fn indexed<'a>(&self, event: &'a Event) -> Indexed<'a> {
-        let beside = self.mode == SplunkMode::Beside;
-        let if_beside = |value: &'a str| Some(value).filter(|value| beside && !value.is_empty());
-        let fields = &event.fields;
-        Indexed {
-            event_id: &event.id,
-            event_name: if_beside(&fields.name),
-            event_source: if_beside(&fields.source),
-            account: fields.account.as_deref().and_then(if_beside),
-            region: fields.region.as_deref().and_then(if_beside),
-            outcome: beside.then_some(match fields.outcome {
-                CallOutcome::Success => "success",
-                CallOutcome::Failure => "failure",
-            }),
-            severity: beside.then(|| fields.severity.as_str()),
-            finding: match beside {
-                true => fields.findings.iter().map(|finding| finding.rule.id).collect(),
-                false => Vec::new(),
-            },
-            lane: beside.then(|| event.lane.as_str()),
-            file_sha256: event.file_sha256.as_deref(),
-            labels: labels_of(event),
-        }
+        chosen(&self.index, event)
     }
 }
 
-/// What the operator calls things; the record does not say it.
-fn labels_of(event: &Event) -> BTreeMap<String, &str> {
-    let labels = event.labels().into_iter().filter(|(_, value)| !value.is_empty());
-    labels.take(MOST_LABELS).map(|(name, value)| (format!("label_{name}"), value)).collect()
-}
-
-/// What the operator says of an event, if anything.
-fn said<'m>(mapping: &'m Option<Mapping>, event: &Event) -> Option<&'m str> {
+/// Returns the configured value for an event, if there is one.
+fn chosen<'m>(mapping: &'m Option<Mapping>, event: &Event) -> Option<&'m str> {
     mapping.as_ref().map(|mapping| event.choose(mapping))
 }
 
-/// `eventTime` in plain decimal seconds: exponents are refused (code 15), and so is null.
+/// Returns `eventTime` in plain decimal seconds: HEC rejects exponents (code 15), and null.
 fn time_of(event: &Event) -> Option<String> {
     let time = event.fields.time?;
     let seconds = time.unix_timestamp();
     (seconds >= 0).then(|| format!("{seconds}.{:03}", time.millisecond()))
 }
 
-/// The file, without the record's place in it: `source` is one of the few values Splunk keeps per
-/// bucket, and the file is also what the AWS add-on calls it.
+/// Returns the file, without the record's index: `source` is one of the few values that Splunk
+/// stores per bucket, and the AWS add-on uses the file too.
 fn origin_of(event: &Event) -> String {
     let mut origin = String::with_capacity(192);
     // Writing to memory cannot fail.
@@ -180,8 +171,8 @@ fn origin_of(event: &Event) -> String {
     origin
 }
 
-fn not_json(fault: &impl std::fmt::Display) -> Error {
-    Error::new(Code::SplunkNotJson, format!("the event cannot be written as JSON: {fault}"))
+fn not_json(error: &impl std::fmt::Display) -> Error {
+    Error::new(Code::SplunkNotJson, format!("the event cannot be written as JSON: {error}"))
 }
 
 #[cfg(test)]
@@ -220,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn beside_another_feed_the_event_has_our_sourcetype_and_fields_to_join_on() {
+    fn mode_events_uses_our_sourcetype_and_fields_to_join_on() {
         let given = event(1);
-        let wrapped = wrap(&settings(SplunkMode::Beside), &given);
+        let wrapped = wrap(&settings(SplunkMode::Events), &given);
         let findings: Vec<&str> =
             given.fields.findings.iter().map(|finding| finding.rule.id).collect();
-        assert!(!findings.is_empty(), "the upload of a certificate is worth a look");
+        assert!(!findings.is_empty(), "the upload of a certificate has findings");
         let record: Value = serde_json::from_slice(&event(1).record().bytes).unwrap();
         let expected = json!({
             "time": 1_790_000_000.0, "host": "111122223333", "source": "s3://audit-logs/AWSLogs/file.json.gz",
@@ -233,7 +224,7 @@ mod tests {
             "fields": {
                 "event_id": "event-1", "event_name": "UploadServerCertificate",
                 "event_source": "iam.amazonaws.com", "account": "111122223333",
-                "region": "us-east-1", "outcome": "success", "lane": "file",
+                "region": "us-east-1", "outcome": "success", "channel": "s3",
                 "severity": given.fields.severity.as_str(), "finding": findings,
             },
         });
@@ -241,11 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn as_the_only_feed_it_looks_like_the_add_ons_own() {
+    fn mode_records_looks_like_the_add_ons_own_feed() {
         fn by_format(_: &Event, format: OutputFormat, out: &mut Vec<u8>) {
             out.extend_from_slice(format!(r#"{{"f":"{format:?}"}}"#).as_bytes());
         }
-        let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Ocsf, by_format);
+        let envelopes =
+            Envelopes::new(&settings(SplunkMode::Records), OutputFormat::Ocsf, by_format);
         let wrapped: Value = serde_json::from_str(&written(&envelopes, &event(1))).unwrap();
         assert_eq!(wrapped["sourcetype"], "aws:cloudtrail");
         assert_eq!(wrapped["event"]["f"], "Raw");
@@ -253,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_calls_things_is_indexed_in_both_modes_and_replaces_nothing() {
+    fn labels_are_indexed_in_both_modes_and_replace_nothing() {
         let labels = [("team", "pki"), ("empty", ""), ("event_id", "mine"), ("owner", "alice")];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut labelled = (*event(1)).clone();
         let options = EventOptions { labels: labels.into(), ..EventOptions::default() };
         labelled.options = options.into();
         labelled.file_sha256 = Some("00ff".to_owned());
-        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+        for mode in [SplunkMode::Events, SplunkMode::Records] {
             let fields = wrap(&settings(mode), &labelled)["fields"].clone();
             assert_eq!(fields["event_id"], "event-1", "{mode:?}");
             assert_eq!(fields["label_event_id"], "mine", "{mode:?}");
@@ -272,29 +264,29 @@ mod tests {
         labelled.file_sha256 = None;
         let many = (0..100).map(|n| (format!("l{n:02}"), "x".to_owned())).collect();
         labelled.options = EventOptions { labels: many, ..EventOptions::default() }.into();
-        let fields = wrap(&settings(SplunkMode::Only), &labelled)["fields"].clone();
-        assert_eq!(fields.as_object().map(serde_json::Map::len), Some(1 + MOST_LABELS));
+        let fields = wrap(&settings(SplunkMode::Records), &labelled)["fields"].clone();
+        assert_eq!(fields.as_object().map(serde_json::Map::len), Some(1 + MAX_LABELS));
     }
 
     #[test]
-    fn settings_replace_what_the_event_would_say() {
-        let mut own = settings(SplunkMode::Only);
+    fn settings_replace_values_of_the_event() {
+        let mut own = settings(SplunkMode::Records);
         own.index = Some("security".into());
         own.source = Some("certrelay".into());
         own.sourcetype = Some("my:type".into());
         own.host = Some("relay-1".into());
         let wrapped = wrap(&own, &event(1));
-        let said = ["index", "source", "sourcetype", "host"].map(|key| wrapped[key].clone());
-        assert_eq!(said, ["security", "certrelay", "my:type", "relay-1"]);
+        let values = ["index", "source", "sourcetype", "host"].map(|key| wrapped[key].clone());
+        assert_eq!(values, ["security", "certrelay", "my:type", "relay-1"]);
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_and_never_null_or_empty() {
+    fn unknown_values_are_omitted_and_never_null_or_empty() {
         let mut bare = (*event(1)).clone();
         bare.fields.time = None;
         bare.fields.account = None;
         bare.fields.region = Some(String::new());
-        let wrapped = wrap(&settings(SplunkMode::Beside), &bare);
+        let wrapped = wrap(&settings(SplunkMode::Events), &bare);
         for absent in ["time", "host", "index"] {
             assert_eq!(wrapped.get(absent), None, "{absent}");
         }
@@ -306,28 +298,28 @@ mod tests {
     fn the_time_is_plain_decimal_with_milliseconds() {
         let mut late = (*event(1)).clone();
         let envelopes =
-            Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
+            Envelopes::new(&settings(SplunkMode::Records), OutputFormat::Raw, render_record);
         let written = |event: &Event| written(&envelopes, event);
         assert!(written(&late).starts_with(r#"{"time":1790000000.000,"#));
         late.fields.time = late.fields.time.map(|time| time + time::Duration::milliseconds(7));
         assert!(written(&late).starts_with(r#"{"time":1790000000.007,"#));
         late.fields.time = time::OffsetDateTime::from_unix_timestamp(-5).ok();
-        assert!(written(&late).starts_with(r#"{"host":"#), "before the epoch: left out");
+        assert!(written(&late).starts_with(r#"{"host":"#), "before the epoch: omitted");
     }
 
     #[test]
-    fn an_event_that_renders_to_nothing_is_refused() {
+    fn an_event_without_a_rendering_is_rejected() {
         let envelopes =
-            Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, |_, _, _| {});
+            Envelopes::new(&settings(SplunkMode::Records), OutputFormat::Raw, |_, _, _| {});
         let error = envelopes.wrap(&event(1), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code, Code::SplunkNotJson);
     }
 
     #[test]
-    fn whatever_the_record_holds_the_envelope_is_one_object_that_carries_it_whole() {
+    fn the_envelope_is_one_object_with_the_whole_record_whatever_it_contains() {
         let record =
             "{\"eventName\":\"x\\\"},{\",\"eventSource\":\"y\\\\\",\r\n\"a\":[{}] , \"a\":1.0}";
-        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+        for mode in [SplunkMode::Events, SplunkMode::Records] {
             let envelopes =
                 Envelopes::new(&settings(mode), OutputFormat::Raw, crate::event::render);
             let written = written(&envelopes, &event_of(record));

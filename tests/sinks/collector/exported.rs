@@ -1,4 +1,4 @@
-//! What the collector wrote: OTLP's JSON, taken back to what HEC's objects say.
+//! The collector's output: OTLP JSON, mapped back to HEC's objects.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 /// An event as the collector understood it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Exported {
-    /// Milliseconds since the epoch; the collector calculates with doubles, and is off by nanoseconds.
+    /// Milliseconds since the epoch; the collector calculates with doubles, and is off by
+    /// nanoseconds.
     pub(crate) time: Option<u64>,
     /// `host`, `source`, `sourcetype`, `index`.
     pub(crate) envelope: BTreeMap<String, String>,
@@ -37,7 +38,7 @@ pub(crate) fn in_doubles(value: Value) -> Value {
     }
 }
 
-/// The events of a file; the half line that a kill leaves behind is no answer to anybody.
+/// Returns the events of a file; a partial last line after a kill is ignored.
 pub(crate) fn read(path: &Path) -> Vec<Exported> {
     let text = std::fs::read(path).unwrap_or_default();
     let documents = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
@@ -53,7 +54,7 @@ fn events(document: &Value) -> Vec<Exported> {
     for resource in list(document, "resourceLogs") {
         let envelope: BTreeMap<String, String> = members(&resource["resource"]["attributes"])
             .into_iter()
-            .map(|(name, value)| (as_hec_has_it(&name), value.as_str().unwrap_or("?").to_owned()))
+            .map(|(name, value)| (hec_name(&name), value.as_str().unwrap_or("?").to_owned()))
             .collect();
         for record in list(resource, "scopeLogs").iter().flat_map(|s| list(s, "logRecords")) {
             let nanos: Option<u64> = record["timeUnixNano"].as_str().and_then(|t| t.parse().ok());
@@ -68,8 +69,8 @@ fn events(document: &Value) -> Vec<Exported> {
     events
 }
 
-/// The names that the receiver gives to HEC's metadata.
-fn as_hec_has_it(attribute: &str) -> String {
+/// Maps the receiver's names of HEC's metadata to HEC's.
+fn hec_name(attribute: &str) -> String {
     match attribute {
         "host.name" => "host".to_owned(),
         other => other.trim_start_matches("com.splunk.").to_owned(),

@@ -1,11 +1,11 @@
-//! The body of a request: which of its objects are indexed, and where it is bad.
+//! The body of a request: which of its objects are indexed, and which one is bad.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The keys of an envelope; any other ends the request in silence.
+/// The keys of an envelope; any other silently ends the request.
 const KEYS: [&str; 7] = ["time", "host", "source", "sourcetype", "index", "event", "fields"];
 
 /// An event as it was indexed.
@@ -40,7 +40,7 @@ pub(super) struct Fault {
     pub(super) number: Option<usize>,
 }
 
-/// What HEC says beside a code.
+/// Returns HEC's text for a code.
 pub(super) fn text_of(code: i64) -> &'static str {
     match code {
         5 => "No data",
@@ -52,16 +52,16 @@ pub(super) fn text_of(code: i64) -> &'static str {
     }
 }
 
-/// What becomes of one object.
-enum Fate {
+/// The result of one object.
+enum ObjectResult {
     Indexed(Indexed),
     Skipped,
-    Silence,
+    Ignored,
     Bad(i64),
 }
 
-/// Reads a body of objects one after the other; `indexes` are those that may be written to (empty: all), `reject` says
-/// which texts make an event bad.
+/// Reads a body of concatenated objects; `indexes` are those that may be written to (empty: all),
+/// `reject` are texts that make an event bad.
 pub(super) fn read(
     body: &[u8],
     indexes: &[String],
@@ -71,26 +71,26 @@ pub(super) fn read(
     let mut indexed = Vec::new();
     let objects = serde_json::Deserializer::from_slice(body);
     let objects = objects.into_iter::<BTreeMap<String, Box<RawValue>>>();
-    for (place, object) in objects.enumerate() {
-        let fate = match &object {
+    for (at, object) in objects.enumerate() {
+        let result = match &object {
             Ok(object) => match rejected(object, reject) {
-                Some(code) => Fate::Bad(code),
-                None => judge(object, indexes, channel),
+                Some(code) => ObjectResult::Bad(code),
+                None => index(object, indexes, channel),
             },
-            Err(_) => Fate::Bad(6),
+            Err(_) => ObjectResult::Bad(6),
         };
-        match fate {
-            Fate::Indexed(event) => indexed.push(event),
-            Fate::Skipped => {}
-            Fate::Silence => break,
-            Fate::Bad(code) => {
-                let number = Some(if code == 7 { place + 1 } else { place });
+        match result {
+            ObjectResult::Indexed(event) => indexed.push(event),
+            ObjectResult::Skipped => {}
+            ObjectResult::Ignored => break,
+            ObjectResult::Bad(code) => {
+                let number = Some(if code == 7 { at + 1 } else { at });
                 return (indexed, Some(Fault { code, number }));
             }
         }
     }
-    let nothing = indexed.is_empty() && !has_fields_only(body);
-    let fault = nothing.then_some(Fault { code: 5, number: None });
+    let no_data = indexed.is_empty() && !has_fields_only(body);
+    let fault = no_data.then_some(Fault { code: 5, number: None });
     (indexed, fault)
 }
 
@@ -106,35 +106,47 @@ fn has_fields_only(body: &[u8]) -> bool {
     matches!(first, Some(Ok(object)) if object.contains_key("fields") && !object.contains_key("event"))
 }
 
-fn judge(object: &BTreeMap<String, Box<RawValue>>, indexes: &[String], channel: &str) -> Fate {
+fn index(
+    object: &BTreeMap<String, Box<RawValue>>,
+    indexes: &[String],
+    channel: &str,
+) -> ObjectResult {
     if object.keys().any(|key| !KEYS.contains(&key.as_str())) {
-        return Fate::Silence;
+        return ObjectResult::Ignored;
     }
     let Some(event) = object.get("event").map(|event| event.get()) else {
-        return if object.contains_key("fields") { Fate::Skipped } else { Fate::Bad(12) };
+        return if object.contains_key("fields") {
+            ObjectResult::Skipped
+        } else {
+            ObjectResult::Bad(12)
+        };
     };
     match event {
-        "null" => return Fate::Bad(12),
-        r#""""# => return Fate::Bad(13),
+        "null" => return ObjectResult::Bad(12),
+        r#""""# => return ObjectResult::Bad(13),
         _ => {}
     }
     let value = |key: &str| object.get(key).and_then(|raw| serde_json::from_str(raw.get()).ok());
     let time = object.get("time").map_or("", |time| time.get());
     if time.contains(['e', 'E']) || !value("fields").is_none_or(|fields: Value| is_flat(&fields)) {
-        return Fate::Bad(15);
+        return ObjectResult::Bad(15);
     }
     if let Some(index) = value("index")
         && !indexes.is_empty()
         && !indexes.iter().any(|allowed| index == allowed.as_str())
     {
-        return Fate::Bad(7);
+        return ObjectResult::Bad(7);
     }
     let envelope = object.keys().filter(|key| *key != "event");
     let envelope = envelope.filter_map(|key| Some((key.clone(), value(key)?))).collect();
-    Fate::Indexed(Indexed { event: event.to_owned(), envelope, channel: channel.to_owned() })
+    ObjectResult::Indexed(Indexed {
+        event: event.to_owned(),
+        envelope,
+        channel: channel.to_owned(),
+    })
 }
 
-/// Strings, or lists of strings.
+/// Returns whether all values are strings or lists of strings.
 fn is_flat(fields: &Value) -> bool {
     let flat = |value: &Value| match value {
         Value::String(_) => true,

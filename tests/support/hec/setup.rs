@@ -1,31 +1,32 @@
-//! How the stand-in is set up, what it is told to do wrong, and what it remembers of a request.
+//! The stand-in's options, its scripted faults, and its recorded requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 
-/// What the stand-in is set up like.
+/// The stand-in's options.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Address to listen on; port 0 takes any.
     pub(crate) listen: SocketAddr,
-    /// The tokens there are.
+    /// The existing tokens.
     pub(crate) tokens: Vec<Token>,
     /// Largest uncompressed body (`max_content_length`).
     pub(crate) max_content_length: usize,
-    /// A larger body is answered as Splunk Cloud does: code 6 at event 0, not 413.
-    pub(crate) disguise_too_large: bool,
+    /// A larger body fails as at Splunk Cloud: with code 6 at event 0, not 413.
+    pub(crate) oversize_as_bad_data: bool,
     /// Events that contain this text are bad, with this code.
     pub(crate) reject: Vec<(String, i64)>,
-    /// What a success is answered with: 0, or 24 and 25 near a limit.
+    /// The code of a success: 0, or 24 and 25 near a limit.
     pub(crate) success: i64,
-    /// A session cookie that a balancer in front would set.
+    /// A session cookie, as a load balancer sets it.
     pub(crate) cookie: Option<String>,
-    /// `/health` wants a token, as behind the OpenTelemetry Collector's extensions; Splunk's own does not.
-    pub(crate) health_wants_token: bool,
-    /// What a request without data is answered with; `None`: as Splunk does, with code 5 if the token is good.
-    pub(crate) nothing: Option<Fault>,
+    /// `/health` requires a token, as with the OpenTelemetry Collector's extensions; Splunk's own
+    /// does not.
+    pub(crate) health_needs_token: bool,
+    /// The response to a request without data; `None`: as Splunk's, code 5 if the token is valid.
+    pub(crate) empty_response: Option<Fault>,
 }
 
 impl Default for Options {
@@ -34,12 +35,12 @@ impl Default for Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tokens: vec![Token::new("stand-in-token")],
             max_content_length: 838_860_800,
-            disguise_too_large: false,
+            oversize_as_bad_data: false,
             reject: Vec::new(),
             success: 0,
             cookie: None,
-            health_wants_token: false,
-            nothing: None,
+            health_needs_token: false,
+            empty_response: None,
         }
     }
 }
@@ -49,9 +50,9 @@ impl Default for Options {
 pub(crate) struct Token {
     /// What follows `Splunk ` in `Authorization`.
     pub(crate) value: String,
-    /// It exists and may not be used.
+    /// It is disabled.
     pub(crate) disabled: bool,
-    /// Indexer acknowledgement is on: a channel is required, and answered with a receipt.
+    /// Indexer acknowledgement is on: a channel is required, and the response has an ackId.
     pub(crate) use_ack: bool,
     /// Indexes it may write to; empty: all.
     pub(crate) indexes: Vec<String>,
@@ -64,25 +65,25 @@ impl Token {
     }
 }
 
-/// One answer instead of the usual one.
+/// A response that replaces the usual one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fault {
     /// HTTP status.
     pub(crate) status: u16,
-    /// Headers beside.
+    /// More headers.
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// Body, as it is.
+    /// Body.
     pub(crate) body: String,
-    /// Time before the answer.
+    /// Delay of the response.
     pub(crate) delay: Duration,
-    /// The connection ends without an answer.
+    /// The connection closes without a response.
     pub(crate) cut: bool,
-    /// The request takes effect all the same: only its answer is another.
+    /// The events are indexed all the same.
     pub(crate) after_indexing: bool,
 }
 
 impl Fault {
-    /// HEC's own kind of answer.
+    /// A response with one of HEC's codes.
     pub(crate) fn code(status: u16, code: i64) -> Self {
         Self {
             status,
@@ -91,13 +92,13 @@ impl Fault {
         }
     }
 
-    /// No answer: the connection is cut, before or after the events were indexed.
+    /// The connection closes without a response, before or after the events were indexed.
     pub(crate) fn cut(after_indexing: bool) -> Self {
         Self { cut: true, after_indexing, ..Self::default() }
     }
 }
 
-/// A request as it arrived.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     /// `POST`, `GET`.
@@ -108,12 +109,12 @@ pub(crate) struct Seen {
     pub(crate) headers: Vec<(String, String)>,
     /// Bytes as sent, compressed or not.
     pub(crate) stored_bytes: usize,
-    /// Body, uncompressed where it could be.
+    /// Body, uncompressed if possible.
     pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
-    /// A header's value.
+    /// Returns a header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

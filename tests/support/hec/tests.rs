@@ -1,4 +1,5 @@
-//! The stand-in is held to what was observed of Splunk: over plain sockets, so that no client's habits stand between.
+//! The stand-in behaves as Splunk was observed to: tested over plain sockets, independent of any
+//! HTTP client.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -13,8 +14,13 @@ async fn start(change: impl FnOnce(&mut Options)) -> HecStandIn {
     HecStandIn::start(options).await.unwrap()
 }
 
-/// Sends a request; answers status and body, or nothing where the connection was cut.
-async fn ask(hec: &HecStandIn, line: &str, headers: &[&str], body: &[u8]) -> Option<(u16, String)> {
+/// Sends a request; returns status and body, or nothing if the connection was closed.
+async fn request(
+    hec: &HecStandIn,
+    line: &str,
+    headers: &[&str],
+    body: &[u8],
+) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(hec.address).await.unwrap();
     let mut head = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
     for header in headers {
@@ -34,11 +40,11 @@ async fn ask(hec: &HecStandIn, line: &str, headers: &[&str], body: &[u8]) -> Opt
 
 async fn post(hec: &HecStandIn, headers: &[&str], body: &str) -> (u16, Value) {
     let line = "POST /services/collector/event";
-    let (status, body) = ask(hec, line, headers, body.as_bytes()).await.unwrap();
+    let (status, body) = request(hec, line, headers, body.as_bytes()).await.unwrap();
     (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
 }
 
-/// Posts with a good token; answers status, code, `invalid-event-number`, and what is indexed now.
+/// Posts with a valid token; returns status, code, `invalid-event-number`, and all indexed events.
 async fn send(hec: &HecStandIn, body: &str) -> (u16, i64, Option<i64>, Vec<String>) {
     let (status, answer) = post(hec, &[TOKEN], body).await;
     let events = hec.indexed().into_iter().map(|indexed| indexed.event).collect();
@@ -46,7 +52,7 @@ async fn send(hec: &HecStandIn, body: &str) -> (u16, i64, Option<i64>, Vec<Strin
 }
 
 #[tokio::test]
-async fn objects_stand_one_after_the_other() {
+async fn objects_are_concatenated() {
     let hec = start(|_| {}).await;
     let body = r#"{"event":"a"}{"event":{"b":1},"index":"i"}
         {"event":["c"],"time":1790000000.001,"fields":{"k":"v","l":["x"]}}"#;
@@ -58,7 +64,7 @@ async fn objects_stand_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn before_a_bad_object_all_is_indexed_and_after_it_nothing() {
+async fn objects_before_a_bad_one_are_indexed_and_none_after_it() {
     for (bad, code, number) in [
         ("{broken", 6, 1),
         ("[1]", 6, 1),
@@ -79,7 +85,7 @@ async fn before_a_bad_object_all_is_indexed_and_after_it_nothing() {
 }
 
 #[tokio::test]
-async fn from_an_unknown_key_on_nothing_is_indexed_and_nobody_is_told() {
+async fn from_an_unknown_key_on_nothing_is_indexed_silently() {
     let hec = start(|_| {}).await;
     let body = r#"{"event":"a"}{"event":"b","Index":"x"}{"event":"c"}"#;
     assert_eq!(send(&hec, body).await, (200, 0, None, vec![r#""a""#.to_owned()]));
@@ -95,7 +101,7 @@ async fn no_data_is_an_error_and_fields_alone_are_skipped() {
 }
 
 #[tokio::test]
-async fn every_kind_of_wrong_token_has_its_code() {
+async fn every_token_error_has_its_code() {
     let off = Token { disabled: true, ..Token::new("off") };
     let hec = start(|options| options.tokens.push(off)).await;
     for (header, status, code) in [
@@ -111,7 +117,7 @@ async fn every_kind_of_wrong_token_has_its_code() {
 }
 
 #[tokio::test]
-async fn gzip_is_read_and_deflate_is_not() {
+async fn gzip_is_supported_and_deflate_is_not() {
     use std::io::Write as _;
     let hec = start(|_| {}).await;
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -119,27 +125,27 @@ async fn gzip_is_read_and_deflate_is_not() {
     let packed = gzip.finish().unwrap();
     let line = "POST /services/collector/event";
     let headers = [TOKEN, "content-encoding: gzip"];
-    assert_eq!(ask(&hec, line, &headers, &packed).await.unwrap().0, 200);
+    assert_eq!(request(&hec, line, &headers, &packed).await.unwrap().0, 200);
     assert_eq!(hec.indexed()[0].event, r#""packed""#);
-    let request = &hec.requests()[0];
-    assert_eq!((request.stored_bytes, request.body.len()), (packed.len(), 18));
+    let seen = &hec.requests()[0];
+    assert_eq!((seen.stored_bytes, seen.body.len()), (packed.len(), 18));
     let headers = [TOKEN, "content-encoding: deflate"];
-    let (status, body) = ask(&hec, line, &headers, b"x").await.unwrap();
+    let (status, body) = request(&hec, line, &headers, b"x").await.unwrap();
     assert_eq!(status, 415);
     assert!(body.starts_with("<!doctype html>"), "{body}");
 }
 
 #[tokio::test]
-async fn a_body_too_large_is_413_or_disguised_as_bad_data() {
+async fn an_oversized_body_is_413_or_reported_as_bad_data() {
     let hec = start(|options| options.max_content_length = 20).await;
     assert_eq!(send(&hec, r#"{"event":"0123456789"}"#).await.0, 413);
-    hec.change(|options| options.disguise_too_large = true);
+    hec.change(|options| options.oversize_as_bad_data = true);
     let (status, code, number, events) = send(&hec, r#"{"event":"0123456789"}"#).await;
     assert_eq!((status, code, number, events.len()), (400, 6, Some(0), 0));
 }
 
 #[tokio::test]
-async fn receipts_count_for_each_channel_and_true_is_said_once() {
+async fn ack_ids_count_for_each_channel_and_true_is_returned_once() {
     let hec = start(|options| options.tokens[0].use_ack = true).await;
     let other = CHANNEL.replace("0f2b", "ffff");
     for (channel, id) in [(CHANNEL, 0), (CHANNEL, 1), (other.as_str(), 0)] {
@@ -149,18 +155,18 @@ async fn receipts_count_for_each_channel_and_true_is_said_once() {
     let poll = async |channel: &str| {
         let line = "POST /services/collector/ack";
         let body = br#"{"acks":[0,1,7]}"#;
-        ask(&hec, line, &[TOKEN, channel], body).await.unwrap().1
+        request(&hec, line, &[TOKEN, channel], body).await.unwrap().1
     };
-    hec.hold_acks(true);
+    hec.withhold_acks(true);
     assert_eq!(poll(CHANNEL).await, r#"{"acks":{"0":false,"1":false,"7":false}}"#);
-    hec.hold_acks(false);
+    hec.withhold_acks(false);
     assert_eq!(poll(CHANNEL).await, r#"{"acks":{"0":true,"1":true,"7":false}}"#);
     assert_eq!(poll(CHANNEL).await, r#"{"acks":{"0":false,"1":false,"7":false}}"#);
     assert_eq!(poll(&other).await, r#"{"acks":{"0":true,"1":false,"7":false}}"#);
 }
 
 #[tokio::test]
-async fn after_a_restart_receipts_count_anew_and_what_was_not_written_is_gone() {
+async fn a_restart_resets_ack_ids_and_loses_unwritten_events() {
     let hec = start(|options| options.tokens[0].use_ack = true).await;
     for _ in 0..2 {
         let (_, answer) = post(&hec, &[TOKEN, CHANNEL], r#"{"event":"x"}"#).await;
@@ -172,14 +178,14 @@ async fn after_a_restart_receipts_count_anew_and_what_was_not_written_is_gone() 
 }
 
 #[tokio::test]
-async fn a_refusal_with_acknowledgement_carries_the_receipt_of_what_stands_before() {
+async fn an_error_with_acknowledgement_has_the_ack_id_of_the_prefix() {
     let hec = start(|options| options.tokens[0].use_ack = true).await;
     let (_, answer) = post(&hec, &[TOKEN, CHANNEL], r#"{"event":"a"}{"event":""}"#).await;
     assert_eq!((&answer["code"], &answer["ackId"]), (&json!(13), &json!(0)));
 }
 
 #[tokio::test]
-async fn acknowledgement_needs_a_channel_that_is_a_guid_and_a_token_that_has_it() {
+async fn acknowledgement_requires_a_guid_channel_and_an_enabled_token() {
     let hec = start(|options| options.tokens[0].use_ack = true).await;
     let code =
         async |headers: &[&str]| post(&hec, headers, r#"{"event":"a"}"#).await.1["code"].clone();
@@ -187,18 +193,18 @@ async fn acknowledgement_needs_a_channel_that_is_a_guid_and_a_token_that_has_it(
     assert_eq!(code(&[TOKEN, "x-splunk-request-channel: mine"]).await, 11);
     hec.change(|options| options.tokens[0].use_ack = false);
     let line = "POST /services/collector/ack";
-    let (status, body) = ask(&hec, line, &[TOKEN, CHANNEL], br#"{"acks":[0]}"#).await.unwrap();
+    let (status, body) = request(&hec, line, &[TOKEN, CHANNEL], br#"{"acks":[0]}"#).await.unwrap();
     assert_eq!((status, body.contains("\"code\":14")), (400, true), "{body}");
 }
 
 #[tokio::test]
-async fn health_wants_no_token_unless_told_to_and_other_paths_are_refused() {
+async fn health_needs_no_token_by_default_and_other_paths_fail() {
     let hec = start(|options| options.cookie = Some("indexer=1".to_owned())).await;
-    let status = async |line: &str| ask(&hec, line, &[], b"").await.unwrap().0;
+    let status = async |line: &str| request(&hec, line, &[], b"").await.unwrap().0;
     assert_eq!(status("GET /services/collector/health").await, 200);
-    hec.change(|options| options.health_wants_token = true);
+    hec.change(|options| options.health_needs_token = true);
     assert_eq!(status("GET /services/collector/health").await, 401);
-    hec.change(|options| options.health_wants_token = false);
+    hec.change(|options| options.health_needs_token = false);
     hec.set_healthy(false);
     assert_eq!(status("GET /services/collector/health").await, 503);
     assert_eq!(status("GET /services/collector/event").await, 405);
@@ -207,14 +213,14 @@ async fn health_wants_no_token_unless_told_to_and_other_paths_are_refused() {
 }
 
 #[tokio::test]
-async fn a_script_answers_before_or_after_the_events_count() {
+async fn scripted_responses_apply_before_or_after_indexing() {
     let hec = start(|_| {}).await;
     let late = Fault { after_indexing: true, ..Fault::code(503, 9) };
     hec.script([Fault::code(503, 9), late, Fault::cut(false), Fault::cut(true)]);
     let line = "POST /services/collector/event";
     let mut seen = Vec::new();
     for _ in 0..5 {
-        let answer = ask(&hec, line, &[TOKEN], br#"{"event":"a"}"#).await;
+        let answer = request(&hec, line, &[TOKEN], br#"{"event":"a"}"#).await;
         seen.push((answer.map(|(status, _)| status), hec.count()));
     }
     assert_eq!(seen, [(Some(503), 0), (Some(503), 1), (None, 1), (None, 2), (Some(200), 3)]);
@@ -222,7 +228,7 @@ async fn a_script_answers_before_or_after_the_events_count() {
 }
 
 #[tokio::test]
-async fn events_can_be_made_bad_at_will_and_requests_waited_for() {
+async fn events_can_be_rejected_by_text_and_requests_awaited() {
     let hec = start(|options| options.reject = vec![("needle".to_owned(), 7)]).await;
     let (sent, ()) = futures_util::future::join(
         send(&hec, r#"{"event":"a"}{"event":"a needle"}{"event":"b"}"#),

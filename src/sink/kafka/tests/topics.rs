@@ -1,29 +1,16 @@
-//! Several topics behind one producer: what one of them lacks is no trouble of the others.
+//! Several topics over one producer, which fail independently; and secrets that change.
+
+use parking_lot::Mutex;
 
 use super::*;
-use crate::config::{MappingKey, MappingTable, Secret};
-use crate::error::Code;
+use crate::config::{AwsSecret, Secret, Stage, Version, Versions};
+use crate::sink;
 use crate::telemetry::BySink;
 
-const LAB: &str = "lab";
-
-/// Events of the laboratory's account go to a topic of their own.
+/// Events of the laboratory's account go to their own topic.
 fn two_topics(cluster: &Cluster) -> KafkaConfig {
-    let exact = [("444455556666".to_owned(), LAB.to_owned())].into();
-    let topic = Mapping::Table(MappingTable {
-        by: MappingKey::Account,
-        exact,
-        globs: Vec::new(),
-        default: TOPIC.to_owned(),
-    });
-    let hasty = &[("topic.metadata.propagation.max.ms", "300")];
-    with_options(KafkaConfig { topic, ..settings(cluster) }, hasty)
-}
-
-fn of_lab(n: usize) -> Arc<Event> {
-    let mut event = Event::clone(&event(n));
-    event.fields.account = Some("444455556666".to_owned());
-    Arc::new(event)
+    let fast = &[("topic.metadata.propagation.max.ms", "300")];
+    with_options(KafkaConfig { topic: by_account(), ..settings(cluster) }, fast)
 }
 
 fn producers(running: &Running) -> u64 {
@@ -42,49 +29,49 @@ async fn failures(running: &Running, count: u64) {
 }
 
 #[tokio::test]
-async fn a_topic_that_is_missing_holds_its_own_events_and_no_others() {
+async fn a_missing_topic_delays_only_its_own_events() {
     let cluster = cluster();
     cluster.create_topic(LAB, PARTITIONS, 1).unwrap();
-    let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    let missing = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     cluster.topic_error(LAB, missing).unwrap();
     let running = run(&two_topics(&cluster));
-    let held = running.built.deliver((100..150).map(of_lab).collect());
+    let delayed = running.sink.deliver((100..150).map(of_lab).collect());
     let others = async {
         for round in 0..3 {
             failures(&running, round + 1).await;
-            let SinkState::Paused(error) = running.built.state() else { panic!("not paused") };
+            let SinkState::Paused(error) = running.sink.state() else { panic!("not paused") };
             assert_eq!(
                 (error.code, error.text.contains("topic lab")),
                 (Code::KafkaTopic, true),
                 "{error}"
             );
             let first = usize::try_from(round).unwrap() * 10;
-            let outcomes = running.built.deliver((first..first + 10).map(event).collect()).await;
+            let outcomes = running.deliver((first..first + 10).map(event).collect()).await;
             assert_eq!(outcomes, vec![Outcome::Delivered; 10]);
         }
-        assert_eq!(producers(&running), 1, "the other topics' producer was replaced");
-        cluster.topic_error(LAB, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+        assert_eq!(producers(&running), 1, "the shared producer was replaced");
+        cluster.topic_error(LAB, RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
     };
-    let (outcomes, ()) = futures_util::future::join(held, others).await;
+    let (outcomes, ()) = futures_util::future::join(delayed, others).await;
     assert_eq!(outcomes, vec![Outcome::Delivered; 50]);
-    // While it was missing, one of its events at a time was tried: the queue belongs to all topics.
+    // While the topic was missing, one event at a time was sent: all topics share the queue.
     let bytes = running.metrics.sink_bytes.get_or_create(&BySink::new("lake")).get();
     assert!(bytes < 150 * event(100).record().bytes.len() as u64, "{bytes}");
     assert_eq!(consume(&cluster, 30).len(), 30);
     assert_eq!(consume_from(&cluster, LAB, 50).len(), 50);
-    assert_eq!((producers(&running), running.built.state()), (1, SinkState::Up));
+    assert_eq!((producers(&running), running.sink.state()), (1, SinkState::Up));
     running.finish().await;
 }
 
 #[tokio::test]
-async fn one_call_with_events_for_several_topics_is_answered_in_its_own_order() {
+async fn outcomes_of_a_call_for_several_topics_are_in_order() {
     let cluster = cluster();
     cluster.create_topic(LAB, PARTITIONS, 1).unwrap();
     let running = run(&with_options(two_topics(&cluster), &[("message.max.bytes", "2000")]));
     let mut huge = Event::clone(&event_with("huge", &"x".repeat(5000)));
     huge.fields.account = Some("444455556666".to_owned());
     let events = vec![event(0), Arc::new(huge), of_lab(1), event(2)];
-    let outcomes = running.built.deliver(events).await;
+    let outcomes = running.deliver(events).await;
     assert!(matches!(&outcomes[1], Outcome::Rejected(error) if error.code == Code::KafkaTooLarge));
     for at in [0, 2, 3] {
         assert_eq!(outcomes[at], Outcome::Delivered, "{at}");
@@ -93,24 +80,22 @@ async fn one_call_with_events_for_several_topics_is_answered_in_its_own_order() 
 }
 
 #[tokio::test]
-async fn a_right_to_a_topic_that_is_missing_replaces_no_producer() {
+async fn a_missing_topic_permission_replaces_no_producer() {
     let cluster = cluster();
-    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    let denied = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     cluster.topic_error(TOPIC, denied).unwrap();
     let running = run(&settings(&cluster));
-    let mend = async {
+    let fix = async {
         failures(&running, 3).await;
-        cluster.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+        cluster.topic_error(TOPIC, RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
     };
-    let deliver = running.built.deliver((0..5).map(event).collect());
-    let (outcomes, ()) = futures_util::future::join(deliver, mend).await;
+    let (outcomes, ()) = running.deliver_while((0..5).map(event).collect(), fix).await;
     assert_eq!((outcomes, producers(&running)), (vec![Outcome::Delivered; 5], 1));
     running.finish().await;
 }
 
 #[tokio::test]
-async fn a_secret_that_changed_is_used_when_its_time_has_come_and_one_that_did_not_changes_nothing()
-{
+async fn a_changed_secret_replaces_the_producer_and_an_unchanged_one_does_not() {
     let cluster = cluster();
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
@@ -123,13 +108,62 @@ async fn a_secret_that_changed_is_used_when_its_time_has_come_and_one_that_did_n
     let client =
         Client::new("lake", &KafkaConfig { auth, ..settings(&cluster) }, None, &Arc::default());
     let client = client.unwrap();
-    let first = client.live().await.unwrap();
-    assert!(Arc::ptr_eq(&first, &client.live().await.unwrap()));
+    let first = client.active().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &client.active().await.unwrap()));
     std::fs::write(&ca, "two").unwrap();
-    let second = client.live().await.unwrap();
+    let second = client.active().await.unwrap();
     assert!(!Arc::ptr_eq(&first, &second));
-    // One that cannot be read now says nothing about the one in use.
+    // A secret that cannot be read does not replace the producer.
     std::fs::remove_file(&ca).unwrap();
-    assert!(Arc::ptr_eq(&second, &client.live().await.unwrap()));
+    assert!(Arc::ptr_eq(&second, &client.active().await.unwrap()));
     client.close(HOUR).await;
+}
+
+/// A secret with one value for each stage; records the requested stages.
+#[derive(Default)]
+struct Requested(Mutex<Vec<Stage>>);
+
+impl Versions for Requested {
+    fn get<'a>(
+        &'a self,
+        _: &'a str,
+        stage: Stage,
+    ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
+        self.0.lock().push(stage);
+        let text = if stage == Stage::Current { "new" } else { "old" };
+        Box::pin(async move { Ok(Some(Version { text: text.into(), age: None })) })
+    }
+}
+
+/// A login with a password in AWS that has two versions.
+fn login(cluster: &Cluster) -> (KafkaConfig, Arc<Requested>) {
+    let requested = Arc::new(Requested::default());
+    let secret = Arc::new(AwsSecret::new("prod/kafka".to_owned(), None, HOUR));
+    secret.connect(requested.clone());
+    let (mechanism, username) = ("PLAIN", "relay".to_owned());
+    let auth = KafkaAuth::Sasl { mechanism, username, password: Secret::Aws(secret) };
+    let timeout = Duration::from_millis(500);
+    (KafkaConfig { auth, timeout, ..settings(cluster) }, requested)
+}
+
+#[tokio::test]
+async fn a_failed_probe_reads_the_password_from_aws_again() {
+    let cluster = cluster();
+    let (own, requested) = login(&cluster);
+    let sink = config("lake", SinkKind::Kafka(own));
+    for _ in 0..2 {
+        let result = sink::probe(&sink, None, ProbeScope::AnyEndpoint).await;
+        assert!(result.is_err(), "the mock cluster supports no authentication");
+    }
+    assert_eq!(*requested.0.lock(), [Stage::Current, Stage::Current]);
+}
+
+#[tokio::test]
+async fn after_a_rejected_password_the_previous_version_is_read() {
+    let (own, requested) = login(&cluster());
+    let password = own.auth.password().unwrap();
+    password.renew().await.unwrap();
+    client::secrets_rejected(&own, RDKafkaErrorCode::SaslAuthenticationFailed);
+    password.renew().await.unwrap();
+    assert_eq!(*requested.0.lock(), [Stage::Current, Stage::Current, Stage::Previous]);
 }

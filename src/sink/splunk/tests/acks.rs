@@ -1,7 +1,6 @@
 //! Indexer acknowledgement, over loopback.
 
 use super::*;
-use crate::error::Code;
 
 async fn with_acks(change: impl FnOnce(&mut Options)) -> HecStandIn {
     let mut options = Options::default();
@@ -14,9 +13,9 @@ fn acknowledged(hec: &HecStandIn) -> SplunkConfig {
     SplunkConfig { ack: true, ..settings(hec) }
 }
 
-/// Gives a receipt up soon.
-fn run_hasty(hec: &HecStandIn) -> Running {
-    run_with(acknowledged(hec), Patience { longest: Duration::from_millis(400), ..QUICK })
+/// Runs with a short acknowledgement timeout.
+fn run_impatient(hec: &HecStandIn) -> Running {
+    run_with(acknowledged(hec), AckTiming { timeout: Duration::from_millis(400), ..FAST })
 }
 
 fn channels(hec: &HecStandIn) -> Vec<String> {
@@ -26,21 +25,21 @@ fn channels(hec: &HecStandIn) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn events_are_delivered_when_the_indexer_says_so_and_not_before() {
+async fn events_are_delivered_when_the_indexer_acknowledges_them() {
     let hec = with_acks(|_| {}).await;
-    hec.hold_acks(true);
+    hec.withhold_acks(true);
     let running = run(SplunkConfig { ack: true, ..settings(&hec) });
     let later = async {
-        // Two events of two calls, taken in and asked about: requests go on meanwhile.
+        // Two events of two calls are accepted and polled: requests continue meanwhile.
         hec.wait_for_requests(4).await;
         let pending = running.metrics.encode();
-        hec.hold_acks(false);
+        hec.withhold_acks(false);
         pending
     };
-    let first = running.built.deliver(vec![event(0)]);
+    let first = running.sink.deliver(vec![event(0)]);
     let second = async {
         hec.wait_for_requests(1).await;
-        running.built.deliver(vec![event(1)]).await
+        running.deliver(vec![event(1)]).await
     };
     let (first, second, pending) = futures_util::future::join3(first, second, later).await;
     assert_eq!((first, second), (vec![Outcome::Delivered], vec![Outcome::Delivered]));
@@ -51,17 +50,16 @@ async fn events_are_delivered_when_the_indexer_says_so_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_receipt_that_does_not_come_means_that_the_events_are_sent_again() {
+async fn events_without_acknowledgement_are_sent_again() {
     let hec = with_acks(|_| {}).await;
-    hec.hold_acks(true);
-    let running = run_hasty(&hec);
-    let mend = async {
-        let error = running.trouble().await;
-        hec.hold_acks(false);
+    hec.withhold_acks(true);
+    let running = run_impatient(&hec);
+    let fix = async {
+        let error = running.failure().await;
+        hec.withhold_acks(false);
         error
     };
-    let deliver = running.built.deliver(vec![event(0)]);
-    let (outcomes, error) = futures_util::future::join(deliver, mend).await;
+    let (outcomes, error) = running.deliver_while(vec![event(0)], fix).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
     assert_eq!(error.code, Code::SplunkAckLost);
     let ids = ids(&hec);
@@ -73,14 +71,13 @@ async fn a_receipt_that_does_not_come_means_that_the_events_are_sent_again() {
 async fn a_token_without_acknowledgement_confirms_nothing() {
     let hec = with_acks(|options| options.tokens[0].use_ack = false).await;
     let running = run(acknowledged(&hec));
-    let mend = async {
-        let error = running.trouble().await;
-        assert!(matches!(running.built.state(), SinkState::Paused(_)));
+    let fix = async {
+        let error = running.failure().await;
+        assert!(matches!(running.sink.state(), SinkState::Paused(_)));
         hec.change(|options| options.tokens[0].use_ack = true);
         error
     };
-    let deliver = running.built.deliver(vec![event(0)]);
-    let (outcomes, error) = futures_util::future::join(deliver, mend).await;
+    let (outcomes, error) = running.deliver_while(vec![event(0)], fix).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
     assert_eq!(error.code, Code::SplunkAckDisabled);
     assert!(error.text.contains("ack = false"), "{error}");
@@ -88,29 +85,28 @@ async fn a_token_without_acknowledgement_confirms_nothing() {
 }
 
 #[tokio::test]
-async fn a_question_that_is_refused_confirms_nothing() {
+async fn a_failed_poll_confirms_nothing() {
     let hec = with_acks(|_| {}).await;
-    let running = run_hasty(&hec);
-    hec.hold_acks(true);
-    let meddle = async {
+    let running = run_impatient(&hec);
+    hec.withhold_acks(true);
+    let interfere = async {
         hec.wait_for_requests(1).await;
-        // Now `/ack` answers 400 with code 14: what a balancer's other half would say.
+        // Now `/ack` returns 400 with code 14.
         hec.change(|options| options.tokens[0].use_ack = false);
-        hec.hold_acks(false);
-        let error = running.trouble().await;
+        hec.withhold_acks(false);
+        let error = running.failure().await;
         hec.change(|options| options.tokens[0].use_ack = true);
         error.code
     };
-    let deliver = running.built.deliver(vec![event(0)]);
-    let (outcomes, code) = futures_util::future::join(deliver, meddle).await;
+    let (outcomes, code) = running.deliver_while(vec![event(0)], interfere).await;
     assert_eq!((outcomes, code), (vec![Outcome::Delivered], Code::SplunkAckLost));
     running.finish().await;
 }
 
 #[tokio::test]
-async fn another_indexer_behind_a_balancer_means_a_new_channel_and_a_second_sending() {
+async fn another_indexer_behind_a_load_balancer_means_a_new_channel_and_a_retry() {
     let hec = with_acks(|options| options.cookie = Some("indexer=a; Path=/".to_owned())).await;
-    hec.hold_acks(true);
+    hec.withhold_acks(true);
     let running = run(acknowledged(&hec));
     let move_on = async {
         hec.wait_for_requests(2).await;
@@ -121,10 +117,9 @@ async fn another_indexer_behind_a_balancer_means_a_new_channel_and_a_second_send
             }
             hec.wait_for_requests(seen).await;
         }
-        hec.hold_acks(false);
+        hec.withhold_acks(false);
     };
-    let deliver = running.built.deliver(vec![event(0)]);
-    let (outcomes, ()) = futures_util::future::join(deliver, move_on).await;
+    let (outcomes, ()) = running.deliver_while(vec![event(0)], move_on).await;
     assert_eq!(outcomes, [Outcome::Delivered]);
     assert_eq!((ids(&hec).len(), channels(&hec).len()), (2, 2));
     let cookies: Vec<_> =
@@ -135,16 +130,15 @@ async fn another_indexer_behind_a_balancer_means_a_new_channel_and_a_second_send
 }
 
 #[tokio::test]
-async fn what_stands_before_a_bad_event_waits_for_its_own_receipt() {
+async fn events_before_a_bad_one_wait_for_their_own_acknowledgement() {
     let hec = with_acks(|options| options.reject = vec![("event-2".to_owned(), 13)]).await;
-    hec.hold_acks(true);
+    hec.withhold_acks(true);
     let running = run(acknowledged(&hec));
     let release = async {
         hec.wait_for_requests(3).await;
-        hec.hold_acks(false);
+        hec.withhold_acks(false);
     };
-    let deliver = running.built.deliver((0..5).map(event).collect());
-    let (outcomes, ()) = futures_util::future::join(deliver, release).await;
+    let (outcomes, ()) = running.deliver_while((0..5).map(event).collect(), release).await;
     assert!(matches!(&outcomes[2], Outcome::Rejected(_)), "{outcomes:?}");
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count(), 4);
     assert_eq!(ids(&hec), ["event-0", "event-1", "event-3", "event-4"]);
@@ -152,20 +146,20 @@ async fn what_stands_before_a_bad_event_waits_for_its_own_receipt() {
 }
 
 #[tokio::test]
-async fn a_restarted_indexers_receipt_is_not_taken_for_an_older_one() {
+async fn an_ack_of_a_restarted_indexer_does_not_confirm_an_older_request() {
     let hec = with_acks(|_| {}).await;
-    hec.hold_acks(true);
-    let running = run_hasty(&hec);
-    let first = running.built.deliver(vec![event(0)]);
+    hec.withhold_acks(true);
+    let running = run_impatient(&hec);
+    let first = running.sink.deliver(vec![event(0)]);
     let second = async {
-        // Asked about receipt 0, and killed: the first event is gone.
+        // Polled for ackId 0, and killed: the first event is lost.
         hec.wait_for_requests(2).await;
         hec.restart();
-        // The second event's receipt is 0, too, and asked about before its request is answered.
+        // The second event's ackId is 0, too, and polled before its response arrives.
         let body = r#"{"text":"Success","code":0,"ackId":0}"#.to_owned();
         let delay = Duration::from_millis(200);
         hec.script([Fault { body, delay, after_indexing: true, ..Fault::code(200, 0) }]);
-        running.built.deliver(vec![event(1)]).await
+        running.deliver(vec![event(1)]).await
     };
     let (first, second) = futures_util::future::join(first, second).await;
     assert_eq!((first, second), (vec![Outcome::Delivered], vec![Outcome::Delivered]));
@@ -177,13 +171,13 @@ async fn a_restarted_indexers_receipt_is_not_taken_for_an_older_one() {
 }
 
 #[tokio::test]
-async fn a_request_without_an_answer_gives_its_channel_up() {
+async fn a_request_without_a_response_of_hec_abandons_its_channel() {
     let page = Fault { status: 504, body: "<html>".to_owned(), ..Fault::default() };
     for (fault, channels_used) in [(Fault::cut(true), 2), (page, 2), (Fault::code(503, 9), 1)] {
         let hec = with_acks(|_| {}).await;
         hec.script([fault.clone()]);
         let running = run(acknowledged(&hec));
-        assert_eq!(running.built.deliver(vec![event(0)]).await, [Outcome::Delivered]);
+        assert_eq!(running.deliver(vec![event(0)]).await, [Outcome::Delivered]);
         let posts = hec.requests().into_iter().filter(|seen| seen.path.ends_with("/event"));
         let channel = |seen: hec::Seen| seen.header("x-splunk-request-channel").map(str::to_owned);
         let used: std::collections::BTreeSet<_> = posts.map(channel).collect();
@@ -193,10 +187,10 @@ async fn a_request_without_an_answer_gives_its_channel_up() {
 }
 
 #[tokio::test]
-async fn questions_about_receipts_are_not_compressed() {
+async fn polls_are_not_compressed() {
     let hec = with_acks(|_| {}).await;
     let running = run(acknowledged(&hec));
-    assert_eq!(running.built.deliver(vec![event(0)]).await, [Outcome::Delivered]);
+    assert_eq!(running.deliver(vec![event(0)]).await, [Outcome::Delivered]);
     let encodings: Vec<_> = hec
         .requests()
         .iter()

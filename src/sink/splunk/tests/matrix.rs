@@ -1,50 +1,36 @@
-//! Every code of HEC × place of the bad event × number of events × acknowledgement on and off: what is indexed, what is
-//! refused, and what is sent more than once.
+//! Every code of HEC × index of the bad event × number of events × acknowledgement on and off: what
+//! is indexed, what is rejected, and what is sent more than once.
 
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
 use super::*;
-use crate::error::Code;
 
 /// Codes of an event that is bad by itself.
 const EVENT_CODES: [i64; 4] = [6, 12, 13, 15];
 /// The code of an event whose index is not allowed.
 const INDEX_CODE: i64 = 7;
-/// The code of a request in which HEC finds nothing.
-const NOTHING_CODE: i64 = 5;
-/// Codes of a request that is taken in.
-const TAKEN_CODES: [i64; 3] = [0, 24, 25];
-/// HTTP status and code of answers to a request as a whole that is not taken in.
-const REQUEST_CODES: [(u16, i64); 22] = [
-    (403, 1),
-    (401, 2),
-    (401, 3),
-    (403, 4),
-    (500, 8),
-    (503, 9),
-    (400, 10),
-    (400, 11),
-    (400, 14),
-    (400, 16),
-    (200, 17),
-    (503, 18),
-    (503, 19),
-    (503, 20),
-    (400, 21),
-    (400, 22),
-    (503, 23),
-    (429, 26),
-    (429, 27),
-    (400, 28),
-    (404, 404),
-    (405, 405),
+/// The code of a request without data.
+const NO_DATA_CODE: i64 = 5;
+/// Codes of an accepted request.
+const ACCEPTED_CODES: [i64; 3] = [0, 24, 25];
+/// HTTP status and codes of responses that reject a whole request.
+const REQUEST_CODES: [(u16, &[i64]); 9] = [
+    (200, &[17]),
+    (400, &[10, 11, 14, 16, 21, 22, 28]),
+    (401, &[2, 3]),
+    (403, &[1, 4]),
+    (404, &[404]),
+    (405, &[405]),
+    (429, &[26, 27]),
+    (500, &[8]),
+    (503, &[9, 18, 19, 20, 23]),
 ];
-/// Answers of whatever stands before HEC, none of them JSON.
+/// Statuses of proxies in front of HEC, whose bodies are not JSON.
 const PAGES: [u16; 14] = [200, 204, 302, 303, 400, 401, 403, 404, 408, 415, 429, 500, 502, 504];
 
-/// One cell: a collector, a sink, and what came of `size` events.
+/// One cell: a collector, a sink, and `size` events.
 struct Cell {
     hec: HecStandIn,
     running: Running,
@@ -52,13 +38,13 @@ struct Cell {
     ack: bool,
 }
 
-/// What is expected of a cell; all other events are delivered, in order, and sent once.
+/// The expected result of a cell; all other events are delivered, in order, and sent once.
 #[derive(Default)]
 struct Expected {
-    refused: Vec<usize>,
+    rejected: Vec<usize>,
     /// Events that are sent more than once.
     resent: Vec<usize>,
-    /// Requests, where their number is certain.
+    /// Number of requests, if it is certain.
     requests: Option<usize>,
 }
 
@@ -72,11 +58,11 @@ impl Cell {
     }
 
     async fn deliver(&self) -> Vec<Outcome> {
-        self.running.built.deliver((0..self.size).map(event).collect()).await
+        self.running.deliver((0..self.size).map(event).collect()).await
     }
 
-    /// In how many requests each event stood.
-    fn sendings(&self) -> Vec<usize> {
+    /// Returns how many requests contained each event.
+    fn request_counts(&self) -> Vec<usize> {
         let bodies = self.hec.requests().into_iter().filter(|seen| seen.path.ends_with("/event"));
         let bodies: Vec<String> =
             bodies.map(|seen| String::from_utf8(seen.body).unwrap()).collect();
@@ -86,23 +72,23 @@ impl Cell {
     }
 
     async fn expect(self, label: &str, outcomes: &[Outcome], expected: Expected) {
-        let Expected { refused, resent, requests } = expected;
+        let Expected { rejected, resent, requests } = expected;
         let label = format!("{label}, {} events, ack {}", self.size, self.ack);
         for (at, outcome) in outcomes.iter().enumerate() {
             let as_expected = match outcome {
-                Outcome::Delivered => !refused.contains(&at),
-                Outcome::Rejected(_) => refused.contains(&at),
+                Outcome::Delivered => !rejected.contains(&at),
+                Outcome::Rejected(_) => rejected.contains(&at),
                 Outcome::Retry(_) => false,
             };
             assert!(as_expected, "{label}: event {at} {outcome:?}");
         }
-        let indexed = (0..self.size).filter(|at| !refused.contains(at));
+        let indexed = (0..self.size).filter(|at| !rejected.contains(at));
         let indexed: Vec<String> = indexed.map(|at| format!("event-{at}")).collect();
         assert_eq!(ids(&self.hec), indexed, "{label}: each once, in order");
-        let sendings = self.sendings();
-        let again: Vec<usize> = (0..self.size).filter(|at| sendings[*at] > 1).collect();
+        let counts = self.request_counts();
+        let again: Vec<usize> = (0..self.size).filter(|at| counts[*at] > 1).collect();
         assert_eq!(again, resent, "{label}: sent again");
-        assert!(sendings.iter().all(|count| *count >= 1), "{label}: {sendings:?}");
+        assert!(counts.iter().all(|count| *count >= 1), "{label}: {counts:?}");
         if let Some(requests) = requests {
             assert_eq!(posts(&self.hec), requests, "{label}");
         }
@@ -115,69 +101,70 @@ fn cells() -> impl Iterator<Item = (usize, bool)> {
     [1, 2, 7].into_iter().flat_map(|size| [(size, false), (size, true)])
 }
 
-/// First, middle, last; each once.
-fn places(size: usize) -> BTreeSet<usize> {
+/// First, middle and last index; each once.
+fn indexes(size: usize) -> BTreeSet<usize> {
     [0, size / 2, size - 1].into()
 }
 
 #[test]
-fn every_code_has_its_place_in_the_matrix() {
-    let of_requests = REQUEST_CODES.iter().map(|(_, code)| *code);
-    let all = EVENT_CODES.into_iter().chain(TAKEN_CODES).chain(of_requests);
-    let all: BTreeSet<i64> = all.chain([INDEX_CODE, NOTHING_CODE]).collect();
+fn the_matrix_has_every_code() {
+    let of_requests = REQUEST_CODES.into_iter().flat_map(|(_, codes)| codes.to_vec());
+    let all = EVENT_CODES.into_iter().chain(ACCEPTED_CODES).chain(of_requests);
+    let all: BTreeSet<i64> = all.chain([INDEX_CODE, NO_DATA_CODE]).collect();
     let known: BTreeSet<i64> = (0..=28).chain([404, 405]).collect();
     assert_eq!(all, known);
 }
 
 #[tokio::test]
-async fn a_bad_event_is_refused_wherever_it_stands_and_nothing_else_is() {
+async fn a_bad_event_is_rejected_alone_at_any_index() {
     let cell = async |code: i64, size: usize, ack: bool, bad: usize| {
         let cell = Cell::new(size, ack).await;
         cell.hec.change(|options| options.reject = vec![(format!("event-{bad}\""), code)]);
         let outcomes = cell.deliver().await;
-        // Code 6 at event 0 may be a size in disguise: then halves are tried, down to the event itself.
-        let in_disguise = code == 6 && bad == 0 && size > 1;
-        let resent = if in_disguise { 0..size } else { bad + 1..size };
-        let requests = (!in_disguise).then_some(if bad + 1 == size { 1 } else { 2 });
-        let expected = Expected { refused: vec![bad], resent: resent.collect(), requests };
+        // Code 6 at event 0 may mean an oversized body: then halves are tried, down to the event
+        // itself.
+        let ambiguous = code == 6 && bad == 0 && size > 1;
+        let resent = if ambiguous { 0..size } else { bad + 1..size };
+        let requests = (!ambiguous).then_some(if bad + 1 == size { 1 } else { 2 });
+        let expected = Expected { rejected: vec![bad], resent: resent.collect(), requests };
         cell.expect(&format!("code {code} at {bad}"), &outcomes, expected).await;
     };
     for code in EVENT_CODES {
         let all = cells()
-            .flat_map(|(size, ack)| places(size).into_iter().map(move |bad| (size, ack, bad)));
+            .flat_map(|(size, ack)| indexes(size).into_iter().map(move |bad| (size, ack, bad)));
         join_all(all.map(|(size, ack, bad)| cell(code, size, ack, bad))).await;
     }
 }
 
 #[tokio::test]
-async fn a_refused_index_pauses_and_is_resumed_where_it_stopped() {
+async fn a_denied_index_pauses_the_sink_which_resumes_where_it_stopped() {
     let cell = async |size: usize, ack: bool, bad: usize| {
         let cell = Cell::new(size, ack).await;
         cell.hec.change(|options| options.reject = vec![(format!("event-{bad}\""), INDEX_CODE)]);
-        let mend = async {
-            let error = cell.running.trouble().await;
+        let fix = async {
+            let error = cell.running.failure().await;
             assert_eq!(error.code, Code::SplunkIndex);
             cell.hec.change(|options| options.reject.clear());
         };
-        let (outcomes, ()) = futures_util::future::join(cell.deliver(), mend).await;
+        let (outcomes, ()) = futures_util::future::join(cell.deliver(), fix).await;
         let expected = Expected { resent: (bad..size).collect(), ..Expected::default() };
         cell.expect(&format!("code 7 at {bad}"), &outcomes, expected).await;
     };
     let all =
-        cells().flat_map(|(size, ack)| places(size).into_iter().map(move |bad| (size, ack, bad)));
+        cells().flat_map(|(size, ack)| indexes(size).into_iter().map(move |bad| (size, ack, bad)));
     join_all(all.map(|(size, ack, bad)| cell(size, ack, bad))).await;
 }
 
 #[tokio::test]
-async fn where_nothing_is_found_in_a_request_its_halves_are_tried() {
+async fn a_request_without_data_is_retried_in_halves() {
     let cell = async |size: usize, ack: bool| {
         let cell = Cell::new(size, ack).await;
-        cell.hec.script([Fault::code(400, NOTHING_CODE)]);
+        cell.hec.script([Fault::code(400, NO_DATA_CODE)]);
         let outcomes = cell.deliver().await;
-        // Of a single event the answer is believed.
+        // A single event is rejected.
         let alone = size == 1;
         let expected = Expected {
-            refused: if alone { vec![0] } else { Vec::new() },
+            rejected: if alone { vec![0] } else { Vec::new() },
             resent: if alone { Vec::new() } else { (0..size).collect() },
             requests: Some(if alone { 1 } else { 3 }),
         };
@@ -187,7 +174,7 @@ async fn where_nothing_is_found_in_a_request_its_halves_are_tried() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_as_a_whole_is_sent_again_as_a_whole() {
+async fn a_request_rejected_as_a_whole_is_retried_as_a_whole() {
     let cell = async |label: String, fault: Fault, size: usize, ack: bool| {
         let cell = Cell::new(size, ack).await;
         cell.hec.script([fault]);
@@ -197,11 +184,11 @@ async fn a_request_that_is_refused_as_a_whole_is_sent_again_as_a_whole() {
         cell.expect(&label, &outcomes, expected).await;
     };
     let page = |status| Fault { status, body: "<html>no</html>".to_owned(), ..Fault::default() };
-    let codes = REQUEST_CODES
-        .into_iter()
-        .map(|(status, code)| (format!("code {code}"), Fault::code(status, code)));
+    let codes = REQUEST_CODES.into_iter().flat_map(|(status, codes)| {
+        codes.iter().map(move |code| (format!("code {code}"), Fault::code(status, *code)))
+    });
     let pages = PAGES.into_iter().map(|status| (format!("page {status}"), page(status)));
-    let cut = [("no answer".to_owned(), Fault::cut(false))];
+    let cut = [("no response".to_owned(), Fault::cut(false))];
     let all = codes.chain(pages).chain(cut).flat_map(|(label, fault)| {
         cells().map(move |(size, ack)| (label.clone(), fault.clone(), size, ack))
     });
@@ -209,7 +196,7 @@ async fn a_request_that_is_refused_as_a_whole_is_sent_again_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_taken_in_is_never_sent_again() {
+async fn an_accepted_request_is_never_sent_again() {
     let cell = async |code: i64, size: usize, ack: bool| {
         let cell = Cell::new(size, ack).await;
         cell.hec.change(|options| options.success = code);
@@ -217,12 +204,12 @@ async fn a_request_that_is_taken_in_is_never_sent_again() {
         let expected = Expected { requests: Some(1), ..Expected::default() };
         cell.expect(&format!("code {code}"), &outcomes, expected).await;
     };
-    let all = TAKEN_CODES.into_iter().flat_map(|code| cells().map(move |(s, a)| (code, s, a)));
+    let all = ACCEPTED_CODES.into_iter().flat_map(|code| cells().map(move |(s, a)| (code, s, a)));
     join_all(all.map(|(code, size, ack)| cell(code, size, ack))).await;
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_large_is_sent_again_in_halves() {
+async fn a_request_that_is_too_large_is_retried_in_halves() {
     let cell = async |size: usize, ack: bool| {
         let cell = Cell::new(size, ack).await;
         let too_large = Fault { status: 413, body: "<html>".to_owned(), ..Fault::default() };
@@ -230,7 +217,7 @@ async fn a_request_that_is_too_large_is_sent_again_in_halves() {
         let outcomes = cell.deliver().await;
         let alone = size == 1;
         let expected = Expected {
-            refused: if alone { vec![0] } else { Vec::new() },
+            rejected: if alone { vec![0] } else { Vec::new() },
             resent: if alone { Vec::new() } else { (0..size).collect() },
             requests: Some(if alone { 1 } else { 3 }),
         };

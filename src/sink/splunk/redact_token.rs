@@ -1,22 +1,22 @@
-//! An answer that may be quoted: proxies print a request's headers on their error pages, as they are, percent-encoded,
-//! escaped for JSON or HTML, or in base64. The token goes in all of these.
+//! Removes the token from a response body before it is quoted: proxies print a request's headers on
+//! their error pages, as they are, percent-encoded, escaped for JSON or HTML, or in base64.
 
 use data_encoding::BASE64;
 
-/// What stands instead.
+/// The replacement.
 const REDACTED: &[u8] = b"[redacted]";
-/// Fewer bytes than this of an encoded token stand in too many other texts.
-const SHORTEST: usize = 8;
+/// Fewer bytes than this of an encoded token occur in too many other texts.
+const MIN_LENGTH: usize = 8;
 
-/// The body without the token.
-pub(super) fn without(body: Vec<u8>, token: &[u8]) -> Vec<u8> {
+/// Returns the body without the token.
+pub(super) fn redact(body: Vec<u8>, token: &[u8]) -> Vec<u8> {
     if token.is_empty() {
         return body;
     }
-    forms(token).iter().fold(body, |body, form| replaced(body, form))
+    forms(token).iter().fold(body, |body, form| replace_all(body, form))
 }
 
-/// How the token may be written, longest first.
+/// Returns the encodings of the token, longest first.
 fn forms(token: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![token.to_vec()];
     for upper in [false, true] {
@@ -33,15 +33,15 @@ fn forms(token: &[u8]) -> Vec<Vec<u8>> {
         let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         forms.push(html.replace('"', "&quot;").replace('\'', "&#39;").into_bytes());
     }
-    // Base64 of whatever the token stands in: by what stands before, one of three texts, whose ends depend on
-    // the neighbours.
+    // Base64 of a longer text that contains the token: one of three encodings, by the offset; their
+    // ends depend on the neighbouring bytes.
     for before in 0..3 {
         let mut shifted = vec![0; before];
         shifted.extend_from_slice(token);
         let whole = shifted.len() / 3 * 3;
         let encoded = BASE64.encode(&shifted[..whole]).into_bytes();
         let core = encoded.get(if before == 0 { 0 } else { 4 }..).unwrap_or_default();
-        if core.len() >= SHORTEST {
+        if core.len() >= MIN_LENGTH {
             forms.push(core.to_vec());
             forms.push(core.iter().map(|byte| url_safe(*byte)).collect());
         }
@@ -51,10 +51,10 @@ fn forms(token: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
-fn percent(token: &[u8], upper: bool, stays: impl Fn(u8) -> bool) -> Vec<u8> {
+fn percent(token: &[u8], upper: bool, is_plain: impl Fn(u8) -> bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(token.len() * 3);
     for byte in token {
-        match (stays(*byte), upper) {
+        match (is_plain(*byte), upper) {
             (true, _) => out.push(*byte),
             (false, true) => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
             (false, false) => out.extend_from_slice(format!("%{byte:02x}").as_bytes()),
@@ -71,7 +71,7 @@ fn url_safe(byte: u8) -> u8 {
     }
 }
 
-fn replaced(body: Vec<u8>, form: &[u8]) -> Vec<u8> {
+fn replace_all(body: Vec<u8>, form: &[u8]) -> Vec<u8> {
     if memchr::memmem::find(&body, form).is_none() {
         return body;
     }
@@ -92,12 +92,12 @@ mod tests {
 
     const TOKEN: &str = "canary/5f0c+2a<b>&c\"d'e";
 
-    fn cleaned(body: &str) -> String {
-        String::from_utf8(without(body.as_bytes().to_vec(), TOKEN.as_bytes())).unwrap()
+    fn redacted(body: &str) -> String {
+        String::from_utf8(redact(body.as_bytes().to_vec(), TOKEN.as_bytes())).unwrap()
     }
 
     #[test]
-    fn the_token_goes_however_it_is_written() {
+    fn every_encoding_of_the_token_is_redacted() {
         for form in [
             TOKEN,
             "canary%2F5f0c%2B2a%3Cb%3E%26c%22d%27e",
@@ -107,22 +107,22 @@ mod tests {
             "canary/5f0c+2a&lt;b&gt;&amp;c&quot;d&#39;e",
         ] {
             assert_eq!(
-                cleaned(&format!("a {form} b {form}")),
+                redacted(&format!("a {form} b {form}")),
                 "a [redacted] b [redacted]",
                 "{form}"
             );
         }
-        assert_eq!(cleaned("nothing of it"), "nothing of it");
+        assert_eq!(redacted("nothing of it"), "nothing of it");
     }
 
     #[test]
-    fn of_base64_no_run_of_the_token_is_left_wherever_it_starts() {
+    fn base64_is_redacted_at_every_offset() {
         for before in ["", "S", "Sp", "Splunk ", "authorization: Splunk "] {
             for after in ["", "x", "\r\n", "and more"] {
                 let encoded = BASE64.encode(format!("{before}{TOKEN}{after}").as_bytes());
-                let left = cleaned(&encoded);
+                let left = redacted(&encoded);
                 assert!(left.contains("[redacted]"), "{before}|{after}: {left}");
-                // What is left of its 23 bytes are the ends, of less than three bytes each.
+                // Only the ends remain of its 23 bytes, less than three bytes each.
                 let gone = encoded.len() + "[redacted]".len() - left.len();
                 assert_eq!(gone, 28, "{before}|{after}: {left}");
             }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_all_stays() {
-        assert_eq!(without(b"abc".to_vec(), b""), b"abc");
+    fn without_a_token_the_body_is_unchanged() {
+        assert_eq!(redact(b"abc".to_vec(), b""), b"abc");
     }
 }

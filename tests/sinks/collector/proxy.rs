@@ -1,25 +1,27 @@
-//! A reverse proxy before the collector: it notes what is asked, and can keep questions about receipts waiting.
+//! A reverse proxy in front of the collector: it records requests, and can delay polls for
+//! acknowledgements.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use hyper::{Request, Response};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// A request, and how it was answered.
+/// A request and its status.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) encoding: Option<String>,
-    /// `None`: not answered yet.
+    /// `None`: no response yet.
     pub(crate) status: Option<u16>,
 }
 
 /// A proxy that runs until it is dropped.
-pub(crate) struct Between {
+pub(crate) struct Proxy {
     pub(crate) url: String,
     state: Arc<State>,
     _tasks: JoinSet<()>,
@@ -28,34 +30,34 @@ pub(crate) struct Between {
 struct State {
     upstream: String,
     client: reqwest::Client,
-    asked: Mutex<Vec<Asked>>,
-    held: watch::Sender<bool>,
+    requests: Mutex<Vec<Seen>>,
+    withheld: watch::Sender<bool>,
 }
 
-impl Between {
-    /// Starts listening before `upstream`.
+impl Proxy {
+    /// Starts listening in front of `upstream`.
     pub(crate) async fn start(upstream: String) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(State {
             upstream,
             client: reqwest::Client::new(),
-            asked: Mutex::default(),
-            held: watch::Sender::new(false),
+            requests: Mutex::default(),
+            withheld: watch::Sender::new(false),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, state.clone()));
         Ok(Self { url, state, _tasks: tasks })
     }
 
-    /// Every request so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.state.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns every request so far.
+    pub(crate) fn requests(&self) -> Vec<Seen> {
+        self.state.requests.lock().clone()
     }
 
-    /// Keeps questions about receipts waiting while `held`.
-    pub(crate) fn hold_acks(&self, held: bool) {
-        self.state.held.send_replace(held);
+    /// Delays polls for acknowledgements while `withheld`.
+    pub(crate) fn withhold_acks(&self, withheld: bool) {
+        self.state.withheld.send_replace(withheld);
     }
 }
 
@@ -84,25 +86,25 @@ async fn pass(
     let encoding = head.headers.get("content-encoding");
     let encoding = encoding.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let number = {
-        let mut asked = state.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push(Asked { path: path.clone(), encoding, status: None });
-        asked.len() - 1
+        let mut requests = state.requests.lock();
+        requests.push(Seen { path: path.clone(), encoding, status: None });
+        requests.len() - 1
     };
     if path.ends_with("/ack") {
-        let _ = state.held.subscribe().wait_for(|held| !held).await;
+        let _ = state.withheld.subscribe().wait_for(|withheld| !withheld).await;
     }
     let url = format!("{}{path}", state.upstream);
     let request = state.client.request(head.method, url).headers(head.headers).body(body);
-    let answer = request.send().await.map_err(io::Error::other)?;
-    let mut response = Response::builder().status(answer.status());
+    let upstream = request.send().await.map_err(io::Error::other)?;
+    let mut response = Response::builder().status(upstream.status());
     if let Some(headers) = response.headers_mut() {
-        headers.extend(answer.headers().clone());
-        // About the connection behind, not about ours.
+        headers.extend(upstream.headers().clone());
+        // These are about the upstream connection.
         headers.remove("connection");
         headers.remove("transfer-encoding");
     }
-    let status = answer.status().as_u16();
-    let body = answer.bytes().await.map_err(io::Error::other)?;
-    state.asked.lock().unwrap_or_else(PoisonError::into_inner)[number].status = Some(status);
+    let status = upstream.status().as_u16();
+    let body = upstream.bytes().await.map_err(io::Error::other)?;
+    state.requests.lock()[number].status = Some(status);
     response.body(Body::from(body)).map_err(io::Error::other)
 }

@@ -1,5 +1,5 @@
-//! The OpenTelemetry Collector on a leash: its receiver of Splunk HEC, before an exporter that writes to a file.
-//! It can be killed and started again where it was.
+//! An OpenTelemetry Collector process: its Splunk HEC receiver with an exporter that writes to a
+//! file. It can be killed and restarted at the same address.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -12,17 +12,17 @@ use super::exported::{Exported, read};
 use crate::support::leash::Leashed;
 use crate::support::tier;
 
-/// What it is configured with; words in capitals are replaced.
+/// The configuration; words in capitals are replaced.
 const TEMPLATE: &str = include_str!("../../real/collector/collector.yaml");
 
-/// What a test wants of it.
+/// The options of a test.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup {
-    /// With the extension that gives receipts.
+    /// With the acknowledgement extension.
     pub(crate) ack: bool,
-    /// With the extension that wants this token.
+    /// With the extension that requires this token.
     pub(crate) token: Option<&'static str>,
-    /// Bytes of a body, compressed or not, that it reads.
+    /// Maximum bytes of a body, compressed or not.
     pub(crate) limit: usize,
 }
 
@@ -38,21 +38,22 @@ pub(crate) struct Collector {
     setup: Setup,
     program: PathBuf,
     address: SocketAddr,
-    /// Where it writes; a file for each of its lives, since a killed one may end in the middle of a line.
+    /// The output folder; one file for each run, since a killed one may end in the middle of a
+    /// line.
     out: TempDir,
-    lives: usize,
+    runs: usize,
     server: Option<Leashed>,
 }
 
 impl Collector {
-    /// `None` where it could not be compiled, and that was said. `name` is for its log.
+    /// `None` if the collector is not installed, which was logged. `name` is for its log.
     pub(crate) fn start(name: &'static str, setup: Setup) -> Option<Self> {
         let program = tier::require("collector")?.join("collector");
         let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback is there");
         let address = any.local_addr().expect("it is bound");
         drop(any);
         let out = tempfile::tempdir().expect("a temporary folder");
-        let mut collector = Self { name, setup, program, address, out, lives: 0, server: None };
+        let mut collector = Self { name, setup, program, address, out, runs: 0, server: None };
         collector.start_again();
         Some(collector)
     }
@@ -69,7 +70,7 @@ impl Collector {
 
     /// Starts it and waits until it listens, for at most a minute.
     pub(crate) fn start_again(&mut self) {
-        self.lives += 1;
+        self.runs += 1;
         let work = tempfile::Builder::new().prefix("certrelay-collector-").tempdir();
         let work = work.expect("a temporary folder").keep();
         let settings = work.join("collector.yaml");
@@ -88,8 +89,8 @@ impl Collector {
         panic!("the collector does not listen, see target/real/{}.log", self.name);
     }
 
-    fn file(&self, life: usize) -> PathBuf {
-        self.out.path().join(format!("{life}.json"))
+    fn file(&self, run: usize) -> PathBuf {
+        self.out.path().join(format!("{run}.json"))
     }
 
     fn settings(&self) -> String {
@@ -106,24 +107,24 @@ impl Collector {
         let text = text
             .replace("ADDRESS", &self.address.to_string())
             .replace("LIMIT", &self.setup.limit.to_string())
-            .replace("FILE", &self.file(self.lives).display().to_string())
+            .replace("FILE", &self.file(self.runs).display().to_string())
             .replace("EXTENSIONS", &extensions.join(", "));
         let kept = text.lines().filter(|line| !line.contains("# ACK") && !line.contains("# TOKEN"));
         kept.map(|line| format!("{line}\n")).collect()
     }
 
-    /// Every event that it exported in any of its lives, in order.
+    /// Returns every event that it exported in any run, in order.
     pub(crate) fn exported(&self) -> Vec<Exported> {
-        (1..=self.lives).flat_map(|life| read(&self.file(life))).collect()
+        (1..=self.runs).flat_map(|run| read(&self.file(run))).collect()
     }
 
-    /// Bytes that it wrote in all its lives.
+    /// Returns the bytes that it wrote in all runs.
     pub(crate) fn written(&self) -> u64 {
-        let sizes = (1..=self.lives).map(|life| std::fs::metadata(self.file(life)));
+        let sizes = (1..=self.runs).map(|run| std::fs::metadata(self.file(run)));
         sizes.filter_map(Result::ok).map(|file| file.len()).sum()
     }
 
-    /// Waits until it wrote more than that; it is another process, so this looks again and again.
+    /// Polls until it has written more than that.
     pub(crate) async fn writes_past(&self, before: u64) {
         while self.written() <= before {
             tokio::time::sleep(Duration::from_millis(1)).await;
