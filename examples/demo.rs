@@ -1,9 +1,9 @@
 //! `make demo`: the whole path in one process, on loopback.
 //!
-//! S3, SQS and Splunk are stand-ins that speak the real protocols, Kafka is librdkafka's own mock
-//! cluster; between them runs the pipeline exactly as `certrelay run` does, with the real AWS SDK, the
-//! real Kafka client and the real HTTP client. At the end the eventIDs at every destination are
-//! compared with those that were put in, and any difference is exit code 1.
+//! S3, SQS and Splunk are stand-ins that implement the real protocols, Kafka is librdkafka's mock
+//! cluster; between them runs the same pipeline as in `certrelay run`, with the real AWS SDK, Kafka
+//! client and HTTP client. At the end the eventIDs at every destination are compared with those
+//! that were put in, and any difference is exit code 1.
 
 #[path = "demo/kafka.rs"]
 mod kafka;
@@ -35,17 +35,17 @@ use support::s3::{ACCESS_KEY, SECRET_KEY};
 use support::samples::{self, Samples};
 use support::world::{Plan, World};
 
-/// The demo gives up after this long: something is broken then.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time after which the demo fails.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const TOPIC: &str = "iam-certificate-events";
 
 const INTRODUCTION: &str = "\
 certrelay watches for changes to the certificates in AWS IAM. CloudTrail writes every call to a gzip
-file in S3; S3 announces the file in an SQS queue; certrelay fetches it, keeps the IAM certificate
-events, and delivers them. A message leaves the queue only when everything in it has arrived.
+file in S3; S3 sends a notification of the file to an SQS queue; certrelay reads it, selects the IAM
+certificate events, and delivers them. A message is deleted only after all its events are delivered.
 
-This demo plays AWS, Kafka and Splunk on loopback and runs the real pipeline between them.
+This demo simulates AWS, Kafka and Splunk on loopback and runs the real pipeline between them.
 ";
 
 #[tokio::main]
@@ -54,20 +54,20 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(cause) => {
-            eprintln!("the demo could not run: {cause}");
+            eprintln!("error: the demo cannot run: {cause}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs it; `false` if a destination has too little or too much.
+/// Runs the demo; returns whether every destination has exactly the expected events.
 async fn demo() -> Result<bool, Box<dyn Error>> {
     println!("{INTRODUCTION}");
     let folder = tempfile::tempdir()?;
     let world = World::start(Plan { visibility: 20_000, ..Plan::default() }).await?;
     let splunk = HecStandIn::start(Options::default()).await?;
     let broker = Broker::start(TOPIC)?;
-    println!("1. Stand-ins, on ports the system chose:");
+    println!("1. Stand-ins, on free ports:");
     println!("   S3 {}   SQS {}", world.s3.url(), world.sqs_http.url());
     println!("   Splunk HEC {}   Kafka {}\n", splunk.url(), broker.address());
 
@@ -80,28 +80,28 @@ async fn demo() -> Result<bool, Box<dyn Error>> {
         samples.expected.len()
     );
     println!(
-        "   {} that only mention such names; one file cut short, and one hourly digest.\n",
+        "   {} decoys that only mention such names; one truncated file, and one hourly digest.\n",
         samples.decoys
     );
 
     let text = configuration(&world, &splunk, &broker, folder.path())?;
     println!("3. The configuration:\n\n{}", indented(&text));
-    let begun = Instant::now();
+    let start = Instant::now();
     let metrics = run(&world, &text, folder.path()).await?;
-    let took = begun.elapsed();
+    let took = start.elapsed();
 
     let destinations = [
         Destination::new("Kafka", broker.read(TOPIC, samples.expected.len()).await?),
         Destination::new("Splunk", splunk_arrivals(&splunk)),
         Destination::new("file", report::lines_of(&folder.path().join("events.ndjson"))?),
     ];
-    println!("4. What an analyst reads (from Kafka, the first of each kind):\n");
+    println!("4. The events (from Kafka, the first of each kind):\n");
     report::table(&destinations[0].arrivals);
-    println!("\n5. What every destination received, compared with what was put in:\n");
+    println!("\n5. The events at every destination, compared with those that were put in:\n");
     let expected: BTreeSet<_> = samples.expected.keys().cloned().collect();
     let complete = report::compare(&destinations, &expected);
-    println!("\n6. The accounting: every record that came in is counted out.\n");
-    let balanced = report::accounting(&metrics, folder.path(), &samples);
+    println!("\n6. Record counts reconcile:\n");
+    let reconciled = report::reconcile(&metrics, folder.path(), &samples);
     println!(
         "\n{} records from queue to three destinations in {:.2} s.",
         samples.records,
@@ -110,23 +110,20 @@ async fn demo() -> Result<bool, Box<dyn Error>> {
     let left =
         world.sqs.with(|queues, _| queues.peek(&world.plan.queue)).map_or(0, |left| left.len());
     println!("Messages left in the queue: {left}.");
-    let good = complete && balanced && left == 0;
-    println!(
-        "{}",
-        if good { "Everything arrived, nothing else did." } else { "THIS IS WRONG: see above." }
-    );
+    let good = complete && reconciled && left == 0;
+    println!("{}", if good { "Every event arrived, and no other." } else { "FAILED: see above." });
     Ok(good)
 }
 
-/// Every put sends its notification, as S3 does.
+/// Puts the samples, a truncated file and a digest; each put sends its notification, as S3 does.
 fn put(world: &World, samples: &Samples) {
     for object in &samples.objects {
         world.s3.put(&world.plan.bucket, &object.key, object.gzip.clone());
     }
-    let whole = &samples.objects[0].gzip;
+    let gzip = &samples.objects[0].gzip;
     let day = "us-east-1/2026/03/01";
-    let cut = format!("AWSLogs/111122223333/CloudTrail/{day}/cut-short.json.gz");
-    world.s3.put(&world.plan.bucket, &cut, whole[..whole.len() / 2].to_vec());
+    let truncated = format!("AWSLogs/111122223333/CloudTrail/{day}/truncated.json.gz");
+    world.s3.put(&world.plan.bucket, &truncated, gzip[..gzip.len() / 2].to_vec());
     let digest = format!("AWSLogs/111122223333/CloudTrail-Digest/{day}/digest.json.gz");
     world.s3.put(
         &world.plan.bucket,
@@ -148,7 +145,7 @@ queue_url = "{queue}"
 region = "us-east-1"
 buckets = ["audit-logs"]
 
-[aws]                                # instead of AWS's own
+[aws]                                # the stand-ins' endpoints
 s3_endpoint = "{s3}"
 sqs_endpoint = "{sqs}"
 
@@ -183,7 +180,7 @@ directory = "dead-letters"
     ))
 }
 
-/// The pipeline as `certrelay run` runs it, until the queue is empty.
+/// Runs the pipeline as `certrelay run` does, until the queue is empty.
 async fn run(world: &World, text: &str, folder: &Path) -> Result<Arc<Metrics>, Box<dyn Error>> {
     let config = config::parse("demo.toml", text, folder)?;
     telemetry::init(&LogConfig { json: false, level: "off".to_owned() })
@@ -206,13 +203,13 @@ async fn run(world: &World, text: &str, folder: &Path) -> Result<Arc<Metrics>, B
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let emptied = tokio::time::timeout(PATIENCE, empty).await.is_ok();
+        let emptied = tokio::time::timeout(TIMEOUT, empty).await.is_ok();
         stop.cancel();
         emptied
     };
     let (emptied, _) = tokio::join!(emptied, pipeline::run(parts, stop.clone()));
     if !emptied {
-        println!("The queue was not emptied in {} s.", PATIENCE.as_secs());
+        println!("The queue was not emptied in {} s.", TIMEOUT.as_secs());
     }
     Ok(metrics)
 }

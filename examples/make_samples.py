@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes CloudTrail log files that look like delivered ones, from invented data only.
+"""Writes CloudTrail log files in the format of delivered ones, from invented data only.
 
     make_samples.py --out DIR [--records N] [--files N]
 
@@ -8,8 +8,8 @@
 
 Without --records: the 300 records that are committed as examples/cloudtrail (each of the twelve events,
 once with success and once denied; decoys; one file of two gzip members). The same arguments give the
-same records. The certificates are examples/certificates/*.pem: made with openssl for example.com and
-their keys were thrown away. Standard library only.
+same records. The certificates are examples/certificates/*.pem: made with openssl for example.com, their
+keys deleted. Standard library only.
 """
 import argparse
 import gzip
@@ -42,7 +42,7 @@ def iso(seconds):
 
 
 def iam_date(seconds):
-    """IAM writes its dates for people, with a narrow no-break space before AM and PM."""
+    """A date as IAM writes it, with a narrow no-break space before AM and PM."""
     date = time.gmtime(seconds)
     return time.strftime(f"%b {date.tm_mday}, %Y, {date.tm_hour % 12 or 12}:%M:%S\u202f%p", date)
 
@@ -131,7 +131,7 @@ def record(chance, at, source, name, identity, **fields):
 
 
 def certificate_event(chance, at, name, denied):
-    """One of the twelve. Denied: IAM logs no parameters, only a sentence with the target in it."""
+    """One of the twelve events. Denied: IAM logs no parameters, only a message with the target in it."""
     identity = chance.choice((iam_user, assumed_role))(chance)
     user = identity.get("userName") or chance.choice(USERS)
     request, response, target = OPERATIONS[name](name, user, at, chance)
@@ -163,8 +163,8 @@ def decoy(chance, at, kind):
     return record(chance, at, "iam.amazonaws.com", "ListUsers", user, userAgent=f'"eventName":"{name}"')
 
 
-def everyday(chance, at):
-    """What the rest of a file is."""
+def other_event(chance, at):
+    """Any other event, as most records of a file are."""
     source, name = chance.choice((
         ("ec2.amazonaws.com", "DescribeInstances"), ("sts.amazonaws.com", "AssumeRole"),
         ("s3.amazonaws.com", "GetBucketAcl"), ("kms.amazonaws.com", "Decrypt"),
@@ -175,17 +175,17 @@ def everyday(chance, at):
 
 
 def make_records(chance, count):
-    """`count` records in random order, or one of everything; and the eventIDs of ours."""
-    ours = [(name, denied) for name in OPERATIONS for denied in (False, True)]
+    """`count` records in random order, or one of each kind; and the eventIDs of the certificate events."""
+    kinds = [(name, denied) for name in OPERATIONS for denied in (False, True)]
     if count is None:
-        made = [certificate_event(chance, START + 7 * n, *which) for n, which in enumerate(ours)]
+        made = [certificate_event(chance, START + 7 * n, *which) for n, which in enumerate(kinds)]
         others = [decoy(chance, START + 11 * n, n % 6) for n in range(36)]
-        others += [everyday(chance, START + 5 * n) for n in range(240)]
+        others += [other_event(chance, START + 5 * n) for n in range(240)]
     else:
-        # A third ours, a sixth decoys, the rest everyday: far more than in life, so that a demo shows something.
-        made = [certificate_event(chance, START + n, *ours[n % len(ours)]) for n in range(count // 3)]
+        # A third certificate events, a sixth decoys: far more than in practice, so that a demo has something to show.
+        made = [certificate_event(chance, START + n, *kinds[n % len(kinds)]) for n in range(count // 3)]
         others = [decoy(chance, START + n, n % 6) for n in range(count // 6)]
-        others += [everyday(chance, START + n) for n in range(count - len(made) - len(others))]
+        others += [other_event(chance, START + n) for n in range(count - len(made) - len(others))]
     expected = [record["eventID"] for record in made]
     records = made + others
     chance.shuffle(records)

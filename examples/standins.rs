@@ -1,9 +1,9 @@
 //! `cargo run --example standins -- --load DIR`: S3, SQS and Splunk's HTTP Event Collector on this
-//! machine, the bucket full of your files.
+//! machine, with your files in the bucket.
 //!
-//! Any S3/SQS consumer and any Splunk sender can be run and measured against them: the URLs are real,
-//! the protocols are AWS's and Splunk's, and each file put into the bucket has sent its notification to
-//! the queue. Nothing leaves loopback and nothing is written to disk; everything is gone when it ends.
+//! Any S3/SQS consumer and any Splunk sender can be run and measured against them: the protocols are
+//! AWS's and Splunk's, and each file in the bucket has sent its notification to the queue. They listen
+//! on loopback only and keep everything in memory.
 
 #[expect(dead_code, unreachable_pub, reason = "the tests use the rest of it")]
 #[path = "../tests/support/mod.rs"]
@@ -45,7 +45,7 @@ struct Flags {
     /// Latency of every object read: median and 99th percentile in milliseconds, for example 30,300
     #[arg(long, value_name = "P50,P99", value_parser = latency)]
     get_latency: Option<(u64, u64)>,
-    /// Where all randomness comes from.
+    /// Seed of all randomness.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Port of SQS; 0 lets the system choose.
@@ -80,7 +80,7 @@ async fn main() -> io::Result<()> {
     let splunk = HecStandIn::start(hec_options(&flags)).await?;
     print_guide(&world, loaded);
     print_collector(&splunk, &flags.hec_token);
-    println!("\nRunning until Ctrl-C, which prints what was asked of them.");
+    println!("\nRunning until Ctrl-C, which prints the calls received.");
     tokio::signal::ctrl_c().await?;
     print_summary(&world, &splunk);
     Ok(())
@@ -104,7 +104,7 @@ fn plan(flags: &Flags) -> Plan {
     }
 }
 
-/// Puts every file below `folder` into the bucket, in the order of their names; says how many.
+/// Puts every file below `folder` into the bucket, in the order of their names; returns their number.
 fn load(world: &World, folder: &Path, prefix: &str) -> io::Result<usize> {
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();
@@ -132,7 +132,7 @@ fn print_guide(world: &World, loaded: usize) {
     println!("S3      {}  (path style), bucket {}, {loaded} objects", world.s3.url(), plan.bucket);
     println!("SQS     {}", world.queue_url());
     println!(
-        "        visibility {} s; holds one notification for each object, and one s3:TestEvent",
+        "        visibility {} s; has one notification for each object, and one s3:TestEvent",
         plan.visibility / 1000
     );
     println!(
@@ -159,7 +159,7 @@ fn print_collector(splunk: &HecStandIn, token: &str) {
     );
 }
 
-/// What clients did: the figures to compare consumers by.
+/// Prints the calls and messages, to compare consumers by.
 fn print_summary(world: &World, splunk: &HecStandIn) {
     println!("\nSQS calls {:?}", world.sqs_http.calls());
     println!("S3 calls  {:?}", world.s3.calls());

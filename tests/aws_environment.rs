@@ -1,6 +1,6 @@
-//! What the environment says to AWS's clients: whom to trust, which endpoints, through which proxy.
+//! AWS's clients honour the environment: trusted authorities, endpoints, proxy.
 //!
-//! `check --connect` makes the same clients as the service, so it stands for both here.
+//! `check --connect` creates the same clients as the service, so it covers both.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::world::{Plan, World};
 
-/// A configuration with one queue and nothing else outside.
+/// A configuration with one queue as its only external system.
 fn configuration(folder: &Path, queue_url: &str) -> PathBuf {
     let text = format!(
         "[[source]]\nqueue_url = \"{queue_url}\"\nregion = \"us-east-1\"\nbuckets = [\"audit-logs\"]\n\
@@ -26,7 +26,7 @@ fn configuration(folder: &Path, queue_url: &str) -> PathBuf {
          [dead_letter]\nredrive = true\n"
     );
     let path = folder.join("certrelay.toml");
-    std::fs::write(&path, text).expect("the folder is ours");
+    std::fs::write(&path, text).expect("a file");
     path
 }
 
@@ -48,7 +48,7 @@ fn pem(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls").join(name)
 }
 
-/// TLS in front of a plain server at `behind`: its `https` URL, and the tasks that serve it.
+/// Starts TLS in front of a plain server at `behind`; returns its `https` URL and its tasks.
 async fn tls_in_front_of(behind: &str) -> (String, JoinSet<()>) {
     let certificate = CertificateDer::from_pem_file(pem("server.pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(pem("server.key")).expect("a key");
@@ -74,34 +74,34 @@ async fn tls_in_front_of(behind: &str) -> (String, JoinSet<()>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn aws_clients_trust_the_authorities_of_aws_ca_bundle_and_without_it_not_those() {
+async fn aws_clients_trust_the_authorities_of_aws_ca_bundle_only_if_it_is_set() {
     let world = World::start(Plan::default()).await.expect("the stand-ins");
     let (url, _tasks) = tls_in_front_of(world.sqs_http.url()).await;
     let endpoint = ("AWS_ENDPOINT_URL_SQS", url);
     let buckets = ("AWS_ENDPOINT_URL_S3", world.s3.url());
     let bundle = ("AWS_CA_BUNDLE", pem("ca.pem").display().to_string());
-    let (code, said) =
+    let (code, printed) =
         check(&world.queue_url(), &[endpoint.clone(), buckets.clone(), bundle]).await;
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{printed}");
     assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "one call over TLS arrived");
 
-    let (code, said) = check(&world.queue_url(), &[endpoint, buckets]).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("sqs_unreachable") && said.contains("certificate"), "{said}");
+    let (code, printed) = check(&world.queue_url(), &[endpoint, buckets]).await;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("sqs_unreachable") && printed.contains("certificate"), "{printed}");
     assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "nothing more did");
 }
 
-/// A proxy that notes whom it is asked for and lets nobody through.
+/// A proxy that records the requested hosts and rejects every connection.
 struct Proxy {
     url: String,
-    asked: Receiver<String>,
+    requests: Receiver<String>,
 }
 
 impl Proxy {
     fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let (send, asked) = channel();
+        let (send, requests) = channel();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let mut line = String::new();
@@ -112,17 +112,17 @@ impl Proxy {
                 }
             }
         });
-        Self { url, asked }
+        Self { url, requests }
     }
 
-    /// Whom it was asked for since the last call.
-    fn asked(&self) -> BTreeSet<String> {
-        self.asked.try_iter().collect()
+    /// The requests since the last call.
+    fn requests(&self) -> BTreeSet<String> {
+        self.requests.try_iter().collect()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fips_and_dual_stack_endpoints_are_asked_for_through_the_proxy() {
+async fn fips_and_dual_stack_endpoints_are_connected_through_the_proxy() {
     const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/111122223333/cloudtrail-objects";
     let proxy = Proxy::start();
     let through = ("HTTPS_PROXY", proxy.url.clone());
@@ -141,11 +141,11 @@ async fn fips_and_dual_stack_endpoints_are_asked_for_through_the_proxy() {
         ),
     ] {
         let variables = [vec![through.clone()], variables].concat();
-        let (code, said) = check(QUEUE, &variables).await;
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("sqs_unreachable"), "{said}");
+        let (code, printed) = check(QUEUE, &variables).await;
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains("sqs_unreachable"), "{printed}");
         let hosts = [queue.to_owned(), format!("audit-logs.{objects}")];
-        let asked = hosts.map(|host| format!("CONNECT {host}:443 HTTP/1.1"));
-        assert_eq!(proxy.asked(), BTreeSet::from(asked), "{said}");
+        let requests = hosts.map(|host| format!("CONNECT {host}:443 HTTP/1.1"));
+        assert_eq!(proxy.requests(), BTreeSet::from(requests), "{printed}");
     }
 }

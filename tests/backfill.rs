@@ -1,4 +1,5 @@
-//! History: what is listed is delivered, exactly, here or through the queue, over interruptions too.
+//! Backfill: exactly the listed objects are delivered, here or through the queue, after
+//! interruptions too.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use certrelay::config::Config;
 use certrelay::error::Code;
-use certrelay::jobs::{self, Backfill, Counts, Plan, Resume, Span};
+use certrelay::jobs::{self, Backfill, JobCounts, Plan, ResumeFile, Scope};
 use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +20,8 @@ use crate::support::sqs_http::Fault;
 
 const REST: &str = "[dead_letter]\ndirectory = \"letters\"";
 
-fn span() -> Span {
-    Span {
+fn scope() -> Scope {
+    Scope {
         bucket: "audit-logs".to_owned(),
         prefix: String::new(),
         since: datetime!(2026-03-01 00:00 UTC),
@@ -30,7 +31,7 @@ fn span() -> Span {
     }
 }
 
-/// Puts history into the bucket, with other things beside it, and tells nobody.
+/// Puts history into the bucket, next to other objects, without notifications.
 fn history(service: &Service, seed: u64, files: usize) -> Samples {
     let samples = samples::generate(seed, files, 12);
     for object in &samples.objects {
@@ -50,9 +51,9 @@ fn history(service: &Service, seed: u64, files: usize) -> Samples {
     samples
 }
 
-async fn plan(service: &Service, span: Span) -> Plan {
+async fn plan(service: &Service, scope: Scope) -> Plan {
     let config = service.config(REST);
-    jobs::plan_backfill(&config, Some(Service::aws()), span).await.expect("a plan")
+    jobs::plan_backfill(&config, Some(Service::aws()), scope).await.expect("a plan")
 }
 
 fn job(
@@ -60,12 +61,12 @@ fn job(
     resume: Option<PathBuf>,
     tick: impl Fn() + Send + Sync + 'static,
 ) -> Backfill {
-    let resume = Resume::open(resume, &span()).expect("a note of this backfill");
+    let resume = ResumeFile::open(resume, &scope()).expect("a resume file of this backfill");
     Backfill { config, aws: Some(Service::aws()), resume, tick: Box::new(tick) }
 }
 
-async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends within a minute")
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("an end within a minute")
 }
 
 fn lists(service: &Service) -> u64 {
@@ -76,14 +77,14 @@ fn lists(service: &Service) -> u64 {
 async fn the_plan_counts_the_calls_and_the_run_delivers_exactly_the_range() {
     let service = Service::start().await;
     let samples = history(&service, 41, 25);
-    let plan = plan(&service, span()).await;
+    let plan = plan(&service, scope()).await;
     assert_eq!((plan.objects, plan.listed), (25, lists(&service)));
     assert!(plan.accounts.len() > 1 && plan.regions.len() == 1);
-    assert!(!service.world.s3.calls().contains_key("GetObject"), "a plan reads nothing");
+    assert!(!service.world.s3.calls().contains_key("GetObject"), "a plan reads no object");
 
     let ended =
         jobs::backfill(job(service.config(REST), None, || ()), &plan, CancellationToken::new());
-    assert_eq!(in_time(ended).await, Ok(Counts { done: 25, kept: 0 }));
+    assert_eq!(in_time(ended).await, Ok(JobCounts { completed: 25, failed: 0 }));
     assert_eq!(lists(&service), plan.listed + plan.to_list);
     assert_eq!(service.world.s3.calls()["GetObject"], plan.objects);
     let (ids, lines) = service.delivered();
@@ -92,36 +93,33 @@ async fn the_plan_counts_the_calls_and_the_run_delivers_exactly_the_range() {
 }
 
 #[tokio::test]
-async fn accounts_can_be_chosen_and_the_prefix_may_begin_anywhere() {
+async fn accounts_can_be_selected_and_the_prefix_may_be_any_folder() {
     let service = Service::start().await;
     let samples = history(&service, 42, 12);
     let account = "111122223333".to_owned();
     let theirs = samples.objects.iter().filter(|object| object.key.contains(&account)).count();
-    let chosen = plan(&service, Span { accounts: vec![account.clone()], ..span() }).await;
+    let chosen = plan(&service, Scope { accounts: vec![account.clone()], ..scope() }).await;
     assert_eq!(chosen.objects, theirs as u64);
     for prefix in [
         "AWSLogs/111122223333/",
         "AWSLogs/111122223333/CloudTrail/us-east-1/",
         "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/",
     ] {
-        let same = plan(&service, Span { prefix: prefix.to_owned(), ..span() }).await;
+        let same = plan(&service, Scope { prefix: prefix.to_owned(), ..scope() }).await;
         assert_eq!(same.objects, theirs as u64, "{prefix}");
     }
-    let none = Span { accounts: vec!["999999999999".to_owned()], ..span() };
+    let none = Scope { accounts: vec!["999999999999".to_owned()], ..scope() };
     let config = service.config(REST);
-    let refused = jobs::plan_backfill(&config, Some(Service::aws()), none).await;
-    assert_eq!(
-        refused.map(|plan| plan.objects).map_err(|error| error.code),
-        Err(Code::NothingFound)
-    );
+    let plan = jobs::plan_backfill(&config, Some(Service::aws()), none).await;
+    assert_eq!(plan.map(|plan| plan.objects).map_err(|error| error.code), Err(Code::NothingFound));
 }
 
 #[tokio::test]
-async fn an_interrupted_run_goes_on_and_loses_nothing() {
+async fn an_interrupted_backfill_is_resumed_and_loses_nothing() {
     let service = Service::start().await;
     let samples = history(&service, 43, 120);
-    let plan = plan(&service, span()).await;
-    let note = service.folder().join("backfill.json");
+    let plan = plan(&service, scope()).await;
+    let file = service.folder().join("backfill.json");
     let (stop, done) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
     let tick = {
         let (stop, done) = (stop.clone(), Arc::clone(&done));
@@ -132,39 +130,43 @@ async fn an_interrupted_run_goes_on_and_loses_nothing() {
         }
     };
     let few = format!("{REST}\n[delivery]\nwork = 4\nunacknowledged = 8");
-    let first = jobs::backfill(job(service.config(&few), Some(note.clone()), tick), &plan, stop);
+    let first = jobs::backfill(job(service.config(&few), Some(file.clone()), tick), &plan, stop);
     assert_eq!(in_time(first).await.map_err(|error| error.code), Err(Code::Interrupted));
     let before = done.load(Ordering::Relaxed);
     assert!(before < 120, "{before} of 120 were done");
-    let noted = Resume::open(Some(note.clone()), &span()).expect("a note");
-    let after = noted.after().expect("something was noted").to_owned();
+    let recorded = ResumeFile::open(Some(file.clone()), &scope()).expect("a resume file");
+    let after = recorded.after().expect("a recorded key").to_owned();
     let (ids, _) = service.delivered();
     for object in samples.objects.iter().filter(|object| object.key <= after) {
-        assert!(events_in(object, &samples).is_subset(&ids), "{} was noted too early", object.key);
+        assert!(
+            events_in(object, &samples).is_subset(&ids),
+            "{} was recorded too early",
+            object.key
+        );
     }
 
     let gets = service.world.s3.calls()["GetObject"];
-    let second = job(service.config(REST), Some(note.clone()), || ());
+    let second = job(service.config(REST), Some(file.clone()), || ());
     let counts = in_time(jobs::backfill(second, &plan, CancellationToken::new())).await;
     let passed = samples.objects.iter().filter(|object| object.key <= after).count() as u64;
-    assert_eq!(counts, Ok(Counts { done: 120 - passed, kept: 0 }));
+    assert_eq!(counts, Ok(JobCounts { completed: 120 - passed, failed: 0 }));
     assert_eq!(service.world.s3.calls()["GetObject"] - gets, 120 - passed, "no more than needed");
     assert_eq!(service.delivered().0, samples.expected.keys().cloned().collect());
 
-    let other = Span { until: datetime!(2026-04-01 00:00 UTC), ..span() };
-    assert!(Resume::open(Some(note), &other).is_err(), "a note of another range is refused");
+    let other = Scope { until: datetime!(2026-04-01 00:00 UTC), ..scope() };
+    assert!(ResumeFile::open(Some(file), &other).is_err(), "the file of another range is rejected");
 }
 
 #[tokio::test]
-async fn what_is_enqueued_is_delivered_by_the_running_service() {
+async fn enqueued_objects_are_delivered_by_the_running_service() {
     let service = Service::start().await;
     let samples = history(&service, 44, 23);
-    let plan = plan(&service, span()).await;
-    // A call that is refused is made again: every entry is confirmed in the end.
+    let plan = plan(&service, scope()).await;
+    // A throttled call is retried until every entry is confirmed.
     service.world.sqs_http.script(Some("SendMessageBatch"), Fault::Throttled, 1);
     let job = job(service.config(REST), None, || ());
     let counts = in_time(jobs::enqueue(job, &plan, CancellationToken::new())).await;
-    assert_eq!(counts, Ok(Counts { done: 23, kept: 0 }));
+    assert_eq!(counts, Ok(JobCounts { completed: 23, failed: 0 }));
     assert_eq!(service.left(), 23 + 1, "and the test event of the set-up");
     assert!(!service.world.s3.calls().contains_key("GetObject"));
     service.run_until_empty(service.config(REST)).await;

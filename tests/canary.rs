@@ -1,9 +1,10 @@
-//! Every secret of a configuration is a canary. The program runs through every failure of its sinks, and whatever it says
-//! is searched for them: log at level debug, metrics, health, dead letters, `check`, `check --connect`.
+//! Every secret of a configuration is a canary. The program runs through every failure of its
+//! sinks, and all its output is searched for them: log at level debug, metrics, health, dead
+//! letters, `check`, `check --connect`.
 
-mod impostor;
-mod keeper;
 mod search;
+mod secrets_manager;
+mod untrusted_server;
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,16 +15,16 @@ use data_encoding::BASE64;
 
 use crate::support::hec::{Fault, HecStandIn, Options, Token};
 use crate::support::{leash, samples, tier, wait};
-use impostor::Impostor;
-use keeper::Keeper;
 use search::{Canary, found};
+use secrets_manager::SecretsManager;
+use untrusted_server::UntrustedServer;
 
 const TOKEN: &str = "cAnArY-token/5f0c+2a-77";
 const AWS_TOKEN: &str = "cAnArY-kept/81bd+9e-31";
 const PASSWORD: &str = "cAnArY-password/30aa+4c-58";
 const AWS_KEY: &str = "cAnArY-aws/d2f1+6b-90";
 
-/// The program, its folder, and where it writes.
+/// The program with its folder, where it writes.
 struct Program {
     folder: tempfile::TempDir,
 }
@@ -43,33 +44,33 @@ impl Program {
         command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE").env("AWS_SECRET_ACCESS_KEY", AWS_KEY);
         command.env("KAFKA_PASSWORD", PASSWORD);
         let name = arguments.join("-");
-        let create = |name: String| fs::File::create(self.file(&name)).expect("our folder");
+        let create = |name: String| fs::File::create(self.file(&name)).expect("a file");
         command.args(arguments).arg("-c").arg(self.file("certrelay.toml")).stdin(Stdio::null());
         command.stdout(create(format!("{name}.out"))).stderr(create(format!("{name}.err")));
         command.spawn().expect("the program runs")
     }
 
-    /// Runs a command to its end; what it said.
-    fn say(&self, arguments: &[&str]) -> String {
+    /// Runs a command to its end; returns its output.
+    fn output(&self, arguments: &[&str]) -> String {
         self.start(arguments).wait().expect("it ends");
         let name = arguments.join("-");
         self.text(&format!("{name}.out")) + &self.text(&format!("{name}.err"))
     }
 }
 
-/// What HEC and whatever stands before it may answer, with the token in each.
-fn answers(token: &str) -> Vec<Fault> {
+/// Responses of HEC and of proxies in front of it, with the token in each.
+fn responses(token: &str) -> Vec<Fault> {
     let page = |status, body: String| Fault { status, body, ..Fault::default() };
     let echo = |text: &str| format!("<pre>POST /\nauthorization: Splunk {text}\nx: {text}</pre>");
     let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
-    let elsewhere = format!("http://127.0.0.1:1/?token={encoded}");
+    let location = format!("http://127.0.0.1:1/?token={encoded}");
     vec![
         page(401, echo(token)),
         page(403, format!(r#"{{"code":4,"text":"no such token {}"}}"#, token.replace('/', "\\/"))),
         page(502, echo(&encoded)),
         page(404, echo(&encoded.to_lowercase())),
         page(500, BASE64.encode(format!("authorization: Splunk {token}\r\n").as_bytes())),
-        Fault { headers: vec![("location", elsewhere)], ..page(303, echo(token)) },
+        Fault { headers: vec![("location", location)], ..page(303, echo(token)) },
         Fault::cut(false),
         page(429, format!(r#"{{"code":26,"text":"{token}"}}"#)),
         page(400, format!(r#"{{"code":7,"text":"{token}","invalid-event-number":1}}"#)),
@@ -81,12 +82,12 @@ fn answers(token: &str) -> Vec<Fault> {
 fn configuration(
     collectors: &[HecStandIn],
     kept: &HecStandIn,
-    keeper: &Keeper,
-    impostor: &str,
+    secrets_manager: &SecretsManager,
+    untrusted: &str,
     closed: &str,
 ) -> String {
     let tls = tier::project().join("tests/support/tls");
-    let ours =
+    let client =
         format!("cert_file = \"{0}/client.pem\", key_file = \"{0}/client.key\"", tls.display());
     let no_tls = kept.url().replace("http://", "");
     let socs: String = (0..collectors.len()).map(|n| format!("\"soc{n}\", ")).collect();
@@ -110,9 +111,9 @@ endpoints = ["{kept}"]
 token = {{ aws_secret = "hec", key = "token", refresh = "10 s" }}
 [sink.not-tls]
 type = "splunk_hec"
-endpoints = ["https://{no_tls}", "https://{impostor}"]
+endpoints = ["https://{no_tls}", "https://{untrusted}"]
 token = "{TOKEN}"
-tls = {{ {ours} }}
+tls = {{ {client} }}
 [sink.closed]
 type = "splunk_hec"
 endpoints = ["http://{closed}"]
@@ -134,9 +135,9 @@ brokers = ["{no_tls}"]
 topic = "certificates"
 timeout = "1 s"
 auth = {{ mechanism = "SCRAM-SHA-512", username = "certrelay", password = "{PASSWORD}" }}
-tls = {{ {ours} }}
+tls = {{ {client} }}
 [aws]
-secretsmanager_endpoint = "{keeper}"
+secretsmanager_endpoint = "{secrets_manager}"
 [delivery]
 drain = "1 s"
 [dead_letter]
@@ -148,29 +149,29 @@ listen = "127.0.0.1:0"
 level = "debug"
 "#,
         kept = kept.url(),
-        keeper = keeper.url,
+        secrets_manager = secrets_manager.url,
     )
 }
 
-/// A collector that first answers like this.
-async fn collector(token: &str, answers: Vec<Fault>) -> HecStandIn {
+/// A collector with these first responses.
+async fn collector(token: &str, responses: Vec<Fault>) -> HecStandIn {
     let options = Options { tokens: vec![Token::new(token)], ..Options::default() };
     let hec = HecStandIn::start(options).await.expect("the stand-in");
-    hec.script(answers);
+    hec.script(responses);
     hec
 }
 
 fn prepare(folder: &Path) {
-    fs::write(folder.join("token"), format!("{TOKEN}\n")).expect("our folder");
-    fs::create_dir(folder.join("in")).expect("our folder");
+    fs::write(folder.join("token"), format!("{TOKEN}\n")).expect("a file");
+    fs::create_dir(folder.join("in")).expect("a file");
     let samples = samples::generate(7, 1, 12);
-    fs::write(folder.join("in/a.json.gz"), &samples.objects[0].gzip).expect("our folder");
-    // A record that cannot be read and holds a private key, in a file that can.
+    fs::write(folder.join("in/a.json.gz"), &samples.objects[0].gzip).expect("a file");
+    // An invalid record with a private key, in a valid file.
     let bad = r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","requestParameters":{"privateKey":"cAnArY-key/11+22-33"},"eventTime":tomorrow}]}"#;
-    fs::write(folder.join("in/b.json"), bad).expect("our folder");
+    fs::write(folder.join("in/b.json"), bad).expect("a file");
 }
 
-/// A line of the log that is JSON and has this member.
+/// The value of this member in the first line of the log that has it.
 fn member(log: &str, name: &str) -> Option<String> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let mut members = lines.filter_map(|line| line[name].as_str().map(str::to_owned));
@@ -178,23 +179,23 @@ fn member(log: &str, name: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_said_whatever_fails() {
-    // A few answers each: a sink waits longer after each failure.
+async fn no_output_contains_a_secret_whatever_fails() {
+    // A few responses each: a sink waits longer after each failure.
     let mut collectors = Vec::new();
-    for answers in answers(TOKEN).chunks(3) {
-        collectors.push(collector(TOKEN, answers.to_vec()).await);
+    for responses in responses(TOKEN).chunks(3) {
+        collectors.push(collector(TOKEN, responses.to_vec()).await);
     }
-    let kept = collector(AWS_TOKEN, vec![answers(AWS_TOKEN).swap_remove(0); 5]).await;
-    let keeper = Keeper::start(AWS_TOKEN).await;
+    let kept = collector(AWS_TOKEN, vec![responses(AWS_TOKEN).swap_remove(0); 5]).await;
+    let secrets_manager = SecretsManager::start(AWS_TOKEN).await;
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one");
     let program = Program { folder: tempfile::tempdir().expect("a folder") };
     prepare(program.folder.path());
-    let impostor = Impostor::start().await;
+    let untrusted = UntrustedServer::start().await;
     let closed = closed.to_string();
-    let config = configuration(&collectors, &kept, &keeper, &impostor.address, &closed);
-    fs::write(program.file("certrelay.toml"), config).expect("our folder");
+    let config = configuration(&collectors, &kept, &secrets_manager, &untrusted.address, &closed);
+    fs::write(program.file("certrelay.toml"), config).expect("a file");
 
-    let mut said = vec![("check", program.say(&["check"]))];
+    let mut outputs = vec![("check", program.output(&["check"]))];
     let mut child = program.start(&["run"]);
     let expected = [
         "splunk_token",
@@ -211,33 +212,38 @@ async fn no_secret_is_said_whatever_fails() {
         "may hold a private key",
     ];
     let log = || program.text("run.err");
-    let letters = || {
+    let dead_letters = || {
         let entries = fs::read_dir(program.file("dead-letters")).into_iter().flatten();
-        let texts = entries.map(|entry| fs::read_to_string(entry.expect("a letter").path()));
+        let texts = entries.map(|entry| fs::read_to_string(entry.expect("a dead letter").path()));
         texts.map(Result::unwrap_or_default).collect::<String>()
     };
     for code in expected {
         wait::until(code, async || {
-            let ended = child.try_wait().expect("it is ours");
-            assert!(ended.is_none(), "it ended at once: {}", log());
-            (log() + &letters()).contains(code).then_some(())
+            let ended = child.try_wait().expect("our child");
+            assert!(ended.is_none(), "it exited: {}", log());
+            (log() + &dead_letters()).contains(code).then_some(())
         })
         .await;
     }
     for hec in collectors.iter().chain([&kept]) {
         wait::until("those that recover", async || (hec.count() > 0).then_some(())).await;
     }
-    assert!(keeper.asked() >= 6, "only {} questions", keeper.asked());
+    let requests = secrets_manager.requests();
+    assert!(requests >= 6, "only {requests} requests");
     let address = member(&log(), "address").expect("the probes' address");
     let address = address.trim_start_matches("Some(").trim_end_matches(')');
     for path in ["metrics", "readyz", "livez"] {
-        let answer = reqwest::get(format!("http://{address}/{path}")).await.expect("an answer");
-        said.push((path, answer.text().await.expect("text")));
+        let response = reqwest::get(format!("http://{address}/{path}")).await.expect("a response");
+        outputs.push((path, response.text().await.expect("text")));
     }
-    said.push(("check --connect", program.say(&["check", "--connect"])));
+    outputs.push(("check --connect", program.output(&["check", "--connect"])));
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    said.extend([("log", log()), ("stdout", program.text("run.out")), ("letters", letters())]);
+    outputs.extend([
+        ("log", log()),
+        ("stdout", program.text("run.out")),
+        ("dead letters", dead_letters()),
+    ]);
 
     let pem = fs::read_to_string(tier::project().join("tests/support/tls/client.key"));
     let pem = pem.expect("a test key");
@@ -249,17 +255,17 @@ async fn no_secret_is_said_whatever_fails() {
         Canary::new("private key of a record", "cAnArY-key/11+22-33"),
         Canary::new("private key of TLS", pem.lines().nth(1).expect("a line of base64")),
     ];
-    for (place, text) in &said {
-        assert!(text.len() > 50 || *place == "stdout" || *place == "livez", "{place}: {text:?}");
+    for (name, text) in &outputs {
+        assert!(text.len() > 50 || *name == "stdout" || *name == "livez", "{name}: {text:?}");
         let leaks = found(&canaries, text);
-        assert!(leaks.is_empty(), "{place}: {leaks:#?}");
+        assert!(leaks.is_empty(), "{name}: {leaks:#?}");
     }
-    // The secrets were there to be leaked: they were sent, and came back in answers that were quoted.
+    // The secrets could have leaked: they were sent, and returned in responses that were quoted.
     let all = collectors.iter().map(|hec| (hec, TOKEN)).chain([(&kept, AWS_TOKEN)]);
     for (hec, token) in all {
         let header = format!("Splunk {token}");
         assert!(hec.requests().iter().any(|seen| seen.header("authorization") == Some(&header)));
     }
     let quoted = log().matches("[redacted]").count();
-    assert!(quoted >= 5, "only {quoted} answers were quoted");
+    assert!(quoted >= 5, "only {quoted} responses were quoted");
 }

@@ -1,11 +1,11 @@
-//! The program as an operator meets it: exit codes, what goes to stdout and what to stderr, signals.
+//! The program's interface: exit codes, stdout and stderr, signals.
 
 mod check;
-mod context;
-mod ending;
+mod config_location;
+mod enrichment;
+mod exit;
 mod explain;
 mod folders;
-mod places;
 mod replay;
 mod service;
 
@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::support::hec::{HecStandIn, Options};
-use service::{Service, within_patience};
+use service::{Service, within_timeout};
 
 const SAMPLES: &str = "examples/cloudtrail";
 
-/// The program, in the project's folder, with nothing of AWS and no proxy in reach.
+/// The program, in the project's folder, without AWS credentials and proxy.
 fn certrelay() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear();
@@ -41,7 +41,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn check_asks_librdkafka_about_its_options_and_shows_no_value() {
+fn check_validates_librdkafka_options_and_prints_no_value() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
     for (options, named) in [
@@ -57,9 +57,9 @@ fn check_asks_librdkafka_about_its_options_and_shows_no_value() {
         );
         fs::write(&path, &text).expect("written");
         let output = run(&["check", "-c", path.to_str().expect("a path")]);
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(64), "{said}");
-        assert!(said.contains(named) && !said.contains("cAnArY"), "{said}");
+        let printed = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{printed}");
+        assert!(printed.contains(named) && !printed.contains("cAnArY"), "{printed}");
         fs::write(&path, text.replace(options, "")).expect("written");
         let output = run(&["check", "-c", path.to_str().expect("a path")]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -102,15 +102,18 @@ fn exit_codes_are_0_1_and_64_and_usage_goes_to_stderr() {
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
-        let says = if code == 64 { &output.stderr } else { &output.stdout };
+        let printed = if code == 64 { &output.stderr } else { &output.stdout };
         let is_help = arguments.first().is_some_and(|first| first.starts_with("--"));
-        assert_eq!(!says.is_empty(), code == 64 || is_help, "{arguments:?}");
-        assert!(code == 0 || output.stdout.is_empty(), "{arguments:?}: data of a failure");
+        assert_eq!(!printed.is_empty(), code == 64 || is_help, "{arguments:?}");
+        assert!(
+            code == 0 || output.stdout.is_empty(),
+            "{arguments:?}: data on stdout despite a failure"
+        );
     }
 }
 
 #[test]
-fn a_scan_prints_one_json_object_an_event_and_nothing_else() {
+fn a_scan_prints_one_json_object_per_event_and_nothing_else() {
     for format in ["ocsf", "ecs", "cim", "raw"] {
         let output = run(&["scan", SAMPLES, "--format", format]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -121,13 +124,13 @@ fn a_scan_prints_one_json_object_an_event_and_nothing_else() {
                 assert!(value.is_object(), "{line}");
             })
             .count();
-        let summary = format!("records=300 events={lines} bad=0 damaged=0");
+        let summary = format!("records=300 events={lines} invalid=0 failed=0");
         assert!(lines >= 24 && stderr(&output).contains(&summary), "{}", stderr(&output));
     }
 }
 
 #[test]
-fn all_events_are_printed_if_asked_for() {
+fn all_events_are_printed_on_request() {
     let output = run(&["scan", SAMPLES, "--all-events", "--format", "cim"]);
     assert_eq!(stdout(&output).lines().count(), 300);
     assert!(stderr(&output).contains("records=300 events=300"), "{}", stderr(&output));
@@ -152,20 +155,23 @@ fn a_scan_reads_stdin() {
 }
 
 #[test]
-fn a_damaged_file_is_named_the_others_are_read_and_the_exit_code_is_1() {
+fn a_corrupt_file_is_named_the_others_are_read_and_the_exit_code_is_1() {
     let folder = tempfile::tempdir().expect("a folder");
     let bytes = fs::read(one_file()).expect("a sample");
     fs::write(folder.path().join("a.json.gz"), &bytes[..bytes.len() / 2]).expect("a file");
     fs::write(folder.path().join("b.json.gz"), &bytes).expect("a file");
     let output = run(&["scan", folder.path().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(1));
-    let said = stderr(&output);
-    assert!(said.contains("a.json.gz: gzip is damaged") && said.contains("damaged=1"), "{said}");
-    assert!(said.contains("objects=1") && !output.stdout.is_empty(), "{said}");
+    let printed = stderr(&output);
+    assert!(
+        printed.contains("a.json.gz: gzip is damaged") && printed.contains("failed=1"),
+        "{printed}"
+    );
+    assert!(printed.contains("objects=1") && !output.stdout.is_empty(), "{printed}");
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_a_scan_without_a_complaint() {
+fn a_scan_whose_reader_closes_the_pipe_ends_without_an_error() {
     let mut command = certrelay();
     command.args(["scan", SAMPLES, "--all-events"]);
     let mut child =
@@ -174,18 +180,18 @@ fn a_reader_that_has_enough_ends_a_scan_without_a_complaint() {
     let mut line = String::new();
     reader.read_line(&mut line).expect("a line");
     drop(reader);
-    let mut said = String::new();
-    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{said}");
-    assert!(line.starts_with('{') && !said.contains("stdout"), "{said}");
+    let mut printed = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut printed).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{printed}");
+    assert!(line.starts_with('{') && !printed.contains("stdout"), "{printed}");
 }
 
 #[test]
-fn the_catalogue_lists_all_twelve_for_people_and_for_tools() {
+fn the_catalogue_lists_all_twelve_events_as_a_table_and_as_json() {
     let table = stdout(&run(&["events"]));
     assert_eq!(table.lines().count(), 13, "{table}");
-    let tools = stdout(&run(&["events", "--json"]));
-    let names: Vec<String> = tools
+    let json = stdout(&run(&["events", "--json"]));
+    let names: Vec<String> = json
         .lines()
         .map(|line| {
             let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -202,7 +208,7 @@ fn the_catalogue_lists_all_twelve_for_people_and_for_tools() {
 }
 
 #[test]
-fn mistakes_of_a_configuration_go_to_stderr_with_their_lines() {
+fn errors_of_a_configuration_go_to_stderr_with_their_lines() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
     fs::write(&path, "[delivery]\nwork = 0\ndrian = 1\n").expect("a file");
@@ -210,21 +216,27 @@ fn mistakes_of_a_configuration_go_to_stderr_with_their_lines() {
         let output = run(&[command, "-c", path.to_str().expect("text")]);
         assert_eq!(output.status.code(), Some(64));
         assert!(output.stdout.is_empty());
-        let said = stderr(&output);
-        assert!(said.contains("certrelay.toml:2:8: mistake:"), "{said}");
-        assert!(said.contains("certrelay.toml:3:1: mistake: unknown key `drian`"), "{said}");
+        let printed = stderr(&output);
+        assert!(printed.contains("certrelay.toml:2:8: mistake:"), "{printed}");
+        assert!(printed.contains("certrelay.toml:3:1: mistake: unknown key `drian`"), "{printed}");
     }
 }
 
 #[test]
-fn what_is_no_address_and_no_place_of_a_configuration_is_told_what_to_write() {
-    let said = stderr(&run(&["healthcheck", "--address", "localhost:9600"]));
-    assert!(said.contains("write an IP address and a port, such as 127.0.0.1:9600"), "{said}");
-    let said = stderr(&run(&["check", "-c", "https://example.com/certrelay.toml"]));
-    assert!(said.contains("a configuration is a file, `env:NAME`, `s3://bucket/key`"), "{said}");
+fn an_invalid_address_or_configuration_location_is_an_error_with_advice() {
+    let printed = stderr(&run(&["healthcheck", "--address", "localhost:9600"]));
+    assert!(
+        printed.contains("write an IP address and a port, such as 127.0.0.1:9600"),
+        "{printed}"
+    );
+    let printed = stderr(&run(&["check", "-c", "https://example.com/certrelay.toml"]));
+    assert!(
+        printed.contains("a configuration is a file, `env:NAME` or `s3://bucket/key`"),
+        "{printed}"
+    );
 }
 
-/// A folder of samples, a collector, probes at any free port.
+/// A folder of samples, a Splunk sink, the admin address at any free port.
 fn to_splunk(url: &str, token: &str) -> String {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES);
     format!(
@@ -246,7 +258,7 @@ listen = "127.0.0.1:0"
 }
 
 #[test]
-fn a_service_answers_its_health_check_and_ends_at_sigterm() {
+fn a_service_passes_its_health_check_and_exits_at_sigterm() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = fs::read_to_string("config/local.toml").expect("the shipped file");
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES);
@@ -263,41 +275,46 @@ fn a_service_answers_its_health_check_and_ends_at_sigterm() {
     assert_eq!(run(&["healthcheck", "--address", &address]).status.code(), Some(1));
 }
 
-/// The table of accounts does not come; the sink, which is made before it, and its client are let go of.
+/// S3 does not respond with the accounts file; the sink, created before it, and its client are
+/// dropped.
 #[test]
-fn a_sigterm_while_the_parts_are_made_ends_the_start_cleanly() {
+fn a_sigterm_during_start_up_exits_cleanly() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let unresponsive = TcpListener::bind("127.0.0.1:0").expect("a port");
     let config = format!(
         "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"lake\"]\n[sink.lake]\n\
          type = \"kafka\"\nbrokers = [\"127.0.0.1:1\"]\ntopic = \"all\"\n\
          [accounts]\ns3 = \"s3://tables/accounts.csv\"\n[aws]\ns3_endpoint = \"http://{}\"\n",
-        mute.local_addr().expect("an address")
+        unresponsive.local_addr().expect("an address")
     );
     let service = Service::start(folder.path(), &config);
-    let _asked = within_patience(move || (mute.accept().expect("it asks for the table"), mute));
+    let _request = within_timeout(move || {
+        (unresponsive.accept().expect("a request for the file"), unresponsive)
+    });
     service.terminate();
-    service.await_line("stopped before it began");
+    service.await_line("shutdown requested during start-up");
     assert_eq!(service.ended().code(), Some(0));
 }
 
 #[test]
-fn a_second_sigterm_ends_a_service_that_waits_for_a_sink_at_once() {
+fn a_second_sigterm_exits_immediately_while_a_sink_is_unresponsive() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", mute.local_addr().expect("an address"));
+    let unresponsive = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", unresponsive.local_addr().expect("an address"));
     let config = to_splunk(&url, "token") + "[delivery]\ndrain = \"1 h\"\n";
     let service = Service::start(folder.path(), &config);
-    let _asked = within_patience(move || (mute.accept().expect("the sink sends something"), mute));
+    let _request = within_timeout(move || {
+        (unresponsive.accept().expect("a request of the sink"), unresponsive)
+    });
     service.terminate();
     service.await_line("stopping");
     service.terminate();
-    service.await_line("second signal");
-    assert_eq!(service.ended().code(), Some(1), "not all was done");
+    service.await_line("second signal received, exiting immediately");
+    assert_eq!(service.ended().code(), Some(1), "work was unfinished");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_connect_tells_a_collector_that_takes_us_from_one_that_does_not() {
+async fn check_connect_tells_whether_a_splunk_sink_accepts_events() {
     const CANARY: &str = "cAnArY-cAnArY";
     let hec = HecStandIn::start(Options::default()).await.expect("the stand-in");
     let folder = tempfile::tempdir().expect("a folder");
@@ -308,15 +325,15 @@ async fn check_connect_tells_a_collector_that_takes_us_from_one_that_does_not() 
         assert!(output.stdout.is_empty(), "stdout is for data");
         (output.status.code(), stderr(&output))
     };
-    let (code, said) = check(&hec.url(), "stand-in-token");
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("sink soc: answers") && hec.indexed().is_empty(), "{said}");
+    let (code, printed) = check(&hec.url(), "stand-in-token");
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("sink soc: ok") && hec.indexed().is_empty(), "{printed}");
 
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one");
     for url in [hec.url(), format!("http://{closed}")] {
-        let (code, said) = check(&url, CANARY);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("sink soc: ") && !said.contains("sink soc: answers"), "{said}");
-        assert!(said.contains("is written out here") && !said.contains("cAnA"), "{said}");
+        let (code, printed) = check(&url, CANARY);
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains("sink soc: ") && !printed.contains("sink soc: ok"), "{printed}");
+        assert!(printed.contains("is written out here") && !printed.contains("cAnA"), "{printed}");
     }
 }

@@ -1,7 +1,7 @@
-//! From end to end: the built binary as a child process, between servers that it only knows by URL.
+//! End to end: the built binary as a child process, between servers that it only knows by URL.
 //!
-//! Nothing of the library is called here. What went in and what came out are compared as sets of
-//! eventIDs; what happened between is asked over HTTP and read from the child's log.
+//! The library is not called here. Input and output are compared as sets of eventIDs; the rest is
+//! read from the child's endpoints and log.
 
 mod arrivals;
 mod aws;
@@ -11,4 +11,4 @@ mod main_path;
 mod scrape;
 mod service;
 mod setup;
-mod start;
+mod startup;

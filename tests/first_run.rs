@@ -1,4 +1,5 @@
-//! The first minute on a new machine: what `make doctor` says, and what the programs we start may see.
+//! The first minute on a new machine: `make doctor`, and the environment of the programs that tests
+//! start.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,7 +17,8 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A machine that has only these programs; its user is not root, and `sudo` and `apt-get` tell on us.
+/// A machine that has only these programs; its user is not root, and `sudo` and `apt-get` print
+/// when they are called.
 fn machine(programs: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let always = ["bash", "sed", "awk", "df", "grep", "dirname", "cat", "mktemp", "tail", "head"];
@@ -42,60 +44,60 @@ fn doctor(machine: &TempDir) -> (Output, String) {
         .env("PATH", machine.path())
         .output()
         .expect("the doctor runs");
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    let said = String::from_utf8(said).expect("text");
-    assert!(!said.contains("CALLED"), "only root installs, and never through sudo: {said}");
-    (output, said)
+    let printed = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    let printed = String::from_utf8(printed).expect("text");
+    assert!(!printed.contains("CALLED"), "only root installs, and never through sudo: {printed}");
+    (output, printed)
 }
 
 const BUILD: [&str; 7] = ["cargo", "rustc", "cc", "g++", "make", "perl", "pkg-config"];
 
 #[test]
-fn a_machine_without_compilers_gets_one_line_and_a_stop() {
-    let (output, said) = doctor(&machine(&["cargo", "rustc", "make", "perl"]));
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert_eq!(said.matches("apt-get install").count(), 1, "{said}");
+fn missing_compilers_are_reported_in_one_line_and_fail() {
+    let (output, printed) = doctor(&machine(&["cargo", "rustc", "make", "perl"]));
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert_eq!(printed.matches("apt-get install").count(), 1, "{printed}");
     for package in ["gcc", "g++", "libssl-dev", "zlib1g-dev", "maven"] {
-        assert!(said.contains(package), "{package} is not named: {said}");
+        assert!(printed.contains(package), "{package} is not named: {printed}");
     }
 }
 
 #[test]
-fn what_only_some_tests_need_is_mentioned_and_stops_nothing() {
-    let (output, said) = doctor(&machine(&BUILD));
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("maven") && said.contains("will be skipped"), "{said}");
+fn requirements_of_some_tests_are_reported_without_a_failure() {
+    let (output, printed) = doctor(&machine(&BUILD));
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(printed.contains("maven") && printed.contains("will be skipped"), "{printed}");
 }
 
 #[test]
-fn an_old_or_absent_rust_is_said_together_with_the_rest() {
+fn an_old_or_missing_rust_is_reported_with_the_rest() {
     let old = machine(&["cc", "g++"]);
     script(&old, "cargo", "");
     script(&old, "rustc", "echo 'rustc 1.70.0 (90c541806 2023-05-31)'");
-    let (output, said) = doctor(&old);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("rustc is 1.70.0") && said.contains("perl"), "{said}");
+    let (output, printed) = doctor(&old);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("rustc is 1.70.0") && printed.contains("perl"), "{printed}");
 
-    let (output, said) = doctor(&machine(&BUILD[2..]));
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("Rust is missing"), "{said}");
+    let (output, printed) = doctor(&machine(&BUILD[2..]));
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("Rust is missing"), "{printed}");
 }
 
 #[test]
-fn root_on_debian_has_everything_installed_and_is_told() {
+fn root_on_debian_gets_everything_installed_and_reported() {
     let bare = machine(&["cargo", "rustc", "make"]);
     script(&bare, "id", "echo 0");
-    script(&bare, "apt-get", &format!("echo \"$@\" >>{}/asked", bare.path().display()));
-    let (_, said) = doctor(&bare);
-    let asked = fs::read_to_string(bare.path().join("asked")).expect("apt-get was called");
-    assert!(said.contains("installing with apt-get: gcc"), "{said}");
-    assert!(asked.starts_with("update\ninstall -y --no-install-recommends gcc"), "{asked}");
-    assert!(asked.contains("libssl-dev") && asked.contains("python3-venv"), "{asked}");
+    script(&bare, "apt-get", &format!("echo \"$@\" >>{}/calls", bare.path().display()));
+    let (_, printed) = doctor(&bare);
+    let calls = fs::read_to_string(bare.path().join("calls")).expect("apt-get was called");
+    assert!(printed.contains("installing with apt-get: gcc"), "{printed}");
+    assert!(calls.starts_with("update\ninstall -y --no-install-recommends gcc"), "{calls}");
+    assert!(calls.contains("libssl-dev") && calls.contains("python3-venv"), "{calls}");
 }
 
 #[test]
-fn nothing_that_leads_off_this_machine_reaches_what_we_run() {
-    let poison = [
+fn variables_that_lead_off_this_machine_are_removed() {
+    let leaking = [
         ("AWS_PROFILE", "production"),
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
         ("AWS_ENDPOINT_URL", "http://203.0.113.9"),
@@ -106,16 +108,16 @@ fn nothing_that_leads_off_this_machine_reaches_what_we_run() {
     ];
     let output = Command::new(root().join("tests/run"))
         .args(["cleaned", "env"])
-        .envs(poison)
+        .envs(leaking)
         .env("HARMLESS", "kept")
         .output()
         .expect("the driver runs");
-    let said = String::from_utf8(output.stdout).expect("text");
-    assert!(!said.contains("203.0.113.9") && !said.contains("production"), "{said}");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    assert!(!printed.contains("203.0.113.9") && !printed.contains("production"), "{printed}");
     for line in ["HARMLESS=kept", "NO_PROXY=127.0.0.1,localhost", "AWS_EC2_METADATA_DISABLED=true"]
     {
-        assert!(said.lines().any(|said| said == line), "no {line}: {said}");
+        assert!(printed.lines().any(|printed| printed == line), "no {line}: {printed}");
     }
-    let kept: Vec<&str> = said.lines().filter(|line| line.starts_with("AWS_")).collect();
+    let kept: Vec<&str> = printed.lines().filter(|line| line.starts_with("AWS_")).collect();
     assert_eq!(kept.len(), 3, "{kept:?}");
 }

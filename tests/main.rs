@@ -28,14 +28,13 @@ mod event_stories;
 mod event_trail;
 mod event_validators;
 mod first_run;
-mod first_signs;
 mod fuzzing;
-mod letters;
 mod pipeline;
 mod pipeline_lanes;
 mod poisoned;
 mod readme;
 mod real_smoke;
+mod replay;
 mod samples;
 mod scan_corpus;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
@@ -49,6 +48,7 @@ mod simulation;
 mod sinks;
 mod skip;
 mod standins;
+mod startup_diagnostics;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 mod support;
 mod tidy;

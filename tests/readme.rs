@@ -1,4 +1,4 @@
-//! What README and docs show works: configurations are valid and commands run.
+//! Configurations in README and docs are valid, and commands run.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,9 +8,9 @@ use std::process::Command;
 /// One fenced block.
 #[derive(Debug)]
 struct Block {
-    /// `README.md:27`.
-    place: String,
-    /// What follows the fence's backticks.
+    /// File and line, such as `README.md:27`.
+    location: String,
+    /// The text after the fence's backticks.
     language: String,
     /// The line before the fence.
     before: String,
@@ -30,7 +30,7 @@ fn blocks_of(name: &str, page: &str) -> Vec<Block> {
             open = !open;
             if open {
                 blocks.push(Block {
-                    place: format!("{name}:{}", number + 1),
+                    location: format!("{name}:{}", number + 1),
                     language: language.trim().to_owned(),
                     before: before.to_owned(),
                     text: String::new(),
@@ -51,7 +51,7 @@ fn blocks() -> Vec<Block> {
         .expect("docs/")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        // Made from the catalogue; `event_remedies` runs every command in it.
+        // Generated from the catalogue; `event_remedies` runs every command in it.
         .filter(|path| path.file_name().is_none_or(|name| name != "events.md"))
         .collect();
     pages.push(root().join("README.md"));
@@ -73,7 +73,7 @@ fn commands(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Runs one command of ours, as a reader in the project's folder would.
+/// Runs one command of certrelay or make, in the project's folder.
 fn run(command: &str) -> Result<(), String> {
     let program = command.split(' ').next().unwrap_or_default();
     if program == "make" {
@@ -108,8 +108,8 @@ fn every_configuration_shown_is_valid() {
     let shown: Vec<Block> = blocks().into_iter().filter(|block| block.language == "toml").collect();
     assert!(!shown.is_empty(), "no configuration is shown");
     for block in shown {
-        if let Err(error) = certrelay::config::parse(&block.place, &block.text, root()) {
-            panic!("{}: {error:#?}", block.place);
+        if let Err(error) = certrelay::config::parse(&block.location, &block.text, root()) {
+            panic!("{}: {error:#?}", block.location);
         }
     }
 }
@@ -122,7 +122,7 @@ fn every_command_shown_runs() {
         for command in commands(&block.text) {
             ran += 1;
             if let Err(error) = run(&command) {
-                let _ = writeln!(failures, "{}: `{command}`: {error}", block.place);
+                let _ = writeln!(failures, "{}: `{command}`: {error}", block.location);
             }
         }
     }
@@ -131,19 +131,22 @@ fn every_command_shown_runs() {
 }
 
 #[test]
-fn most_commands_shown_are_run_and_the_others_say_why_not() {
+fn most_commands_shown_are_run_and_the_others_have_a_reason() {
     let (mut ran, mut not_run) = (0, 0);
     for block in blocks() {
         match block.language.as_str() {
             "sh" => ran += commands(&block.text).len(),
             "sh not-run" => {
                 let reason = block.before.strip_prefix("<!-- not run: ");
-                assert!(reason.is_some_and(|r| r.len() > 15), "{}: no reason", block.place);
+                assert!(reason.is_some_and(|r| r.len() > 15), "{}: no reason", block.location);
                 not_run += commands(&block.text).len();
             }
             "toml" | "text" | "json" => {}
             other => {
-                panic!("{}: a block of {other:?}: rustdoc or nobody would run it", block.place)
+                panic!(
+                    "{}: a block of {other:?} would be run by rustdoc or not at all",
+                    block.location
+                )
             }
         }
     }
@@ -155,7 +158,7 @@ fn blocks_and_commands_are_found_as_written() {
     let page = "a\n<!-- x -->\n```sh not-run\nmake demo \\\n  lint # both\n\n# nothing\n```\n";
     let blocks = blocks_of("P", page);
     assert_eq!(blocks.len(), 1);
-    assert_eq!((blocks[0].place.as_str(), blocks[0].before.as_str()), ("P:3", "<!-- x -->"));
+    assert_eq!((blocks[0].location.as_str(), blocks[0].before.as_str()), ("P:3", "<!-- x -->"));
     assert_eq!(commands(&blocks[0].text), ["make demo    lint"]);
 }
 

@@ -1,4 +1,4 @@
-//! Proof that the real servers' harness works, so that a failure above it is certrelay's own.
+//! The harness of the real servers works, so that a failure of other tests is certrelay's own.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::support::{clients, real};
 async fn a_put_to_motos_s3_reaches_motos_sqs_by_every_route() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let (s3, sqs) = clients::of(&moto.url, &moto.url);
-    let tell_tales =
+    let markers =
         [("s3", r#""key": "AWSLogs%2Fk.gz""#), ("sns", "TopicArn"), ("eventbridge", "detail-type")];
-    for (route, tell_tale) in tell_tales {
+    for (route, marker) in markers {
         let wired = tokio::task::block_in_place(|| moto.wire(route, 30));
         let put = s3.put_object().bucket(&wired.bucket).key("AWSLogs/k.gz");
         put.body(ByteStream::from_static(b"abc")).send().await.expect("put");
         let call = sqs.receive_message().queue_url(&wired.queue_url).max_number_of_messages(10);
         let received = call.wait_time_seconds(5).send().await.expect("received");
         let bodies: Vec<&str> = received.messages().iter().filter_map(|m| m.body()).collect();
-        assert!(bodies.iter().any(|body| body.contains(tell_tale)), "{route}: {bodies:?}");
+        assert!(bodies.iter().any(|body| body.contains(marker)), "{route}: {bodies:?}");
         let attributes = sqs.get_queue_attributes().queue_url(&wired.dead_letter_url);
         attributes.send().await.expect("its dead-letter queue is there");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_our_client_library_writes_to_apache_kafka_its_own_consumer_reads() {
+async fn records_written_by_librdkafka_are_read_by_kafkas_own_consumer() {
     let Some(kafka) = tokio::task::block_in_place(real::kafka) else { return };
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", &kafka.bootstrap)

@@ -1,8 +1,9 @@
-//! `certrelay scan` over corpora of real records with ours among them: exactly what is expected, byte
-//! by byte, and none of the records that only look like it.
+//! `certrelay scan` over corpora of real records with certificate events among them: exactly the
+//! expected ones are found, byte by byte, and none of the decoys.
 //!
 //! Bytes are compared by their SHA-256. `--format raw` prints certificates and keys redacted, so an
-//! upload's line is compared by file, place and eventID there, and its own bytes through the decoder.
+//! upload's line is compared by file, index and eventID there, and its own bytes through the
+//! decoder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,11 +25,11 @@ struct Corpus {
     python: PathBuf,
 }
 
-/// Where a record lies: file and place.
-type Place = (String, u64);
+/// The location of a record: its file and index.
+type RecordLocation = (String, u64);
 
 impl Corpus {
-    /// Generates one; none where the tools cannot run, which has been said then.
+    /// Generates one; `None` where the tools cannot run, which has been reported then.
     fn make(flags: &str) -> Option<Self> {
         let python = tier::require("validators")?.join("bin/python");
         let (tool, data) = (shared("tools/make_corpus.py"), shared("data/cloudtrail"));
@@ -48,8 +49,8 @@ impl Corpus {
         self.folder.path().join("corpus")
     }
 
-    /// The lines of `expected.jsonl` or `decoys.jsonl`, by place.
-    fn listed(&self, name: &str) -> BTreeMap<Place, Value> {
+    /// The lines of `expected.jsonl` or `decoys.jsonl`, by location.
+    fn listed(&self, name: &str) -> BTreeMap<RecordLocation, Value> {
         let text = std::fs::read_to_string(self.folder.path().join(name)).expect("it was made");
         let line = |line: &str| {
             let value: Value = serde_json::from_str(line).expect("JSON");
@@ -59,7 +60,7 @@ impl Corpus {
         text.lines().map(line).collect()
     }
 
-    /// Objects and records that were made.
+    /// Objects and records that were generated.
     fn totals(&self) -> (u64, u64) {
         let text = std::fs::read_to_string(self.folder.path().join("files.tsv")).expect("made");
         let records = text.lines().map(|line| {
@@ -97,14 +98,14 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The decoder's own selection, each record's bytes by their hash.
-fn decoded(corpus: &Corpus, files: &BTreeSet<String>) -> BTreeMap<Place, String> {
+fn decoded(corpus: &Corpus, files: &BTreeSet<String>) -> BTreeMap<RecordLocation, String> {
     let selection = Arc::new(Selection::new(EventRule::defaults()));
     let mut decoder = Decoder::new(DecoderSettings { selection, limits: Decode::default() });
     let mut selected = BTreeMap::new();
     for file in files {
         let stored = std::fs::read(corpus.files().join(file)).expect("it was made");
         let mut found = Vec::new();
-        decoder.decode(&stored, &mut found).expect("sound");
+        decoder.decode(&stored, &mut found).expect("a valid file");
         for one in found {
             let Decoded::Record(record) = one else { panic!("{one:?}") };
             selected.insert((file.clone(), record.index), sha256(&record.bytes));
@@ -113,15 +114,15 @@ fn decoded(corpus: &Corpus, files: &BTreeSet<String>) -> BTreeMap<Place, String>
     selected
 }
 
-/// The place that an OCSF event names: `…/corpus/<file>#<index>`.
-fn place_of(event: &Value) -> Place {
+/// The location in an OCSF event: `…/corpus/<file>#<index>`.
+fn location_of(event: &Value) -> RecordLocation {
     let source = event["metadata"]["source"].as_str().expect("a source");
-    let (path, index) = source.rsplit_once('#').expect("a place in it");
+    let (path, index) = source.rsplit_once('#').expect("an index in it");
     let (_, file) = path.split_once("/corpus/").expect("a file of the corpus");
     (file.to_owned(), index.parse().expect("a number"))
 }
 
-/// Everything that must hold of a corpus.
+/// Checks everything about a corpus.
 fn selects_exactly_what_is_expected(flags: &str, at_least: usize) {
     let Some(corpus) = Corpus::make(flags) else { return };
     let (expected, decoys) = (corpus.listed("expected.jsonl"), corpus.listed("decoys.jsonl"));
@@ -130,27 +131,29 @@ fn selects_exactly_what_is_expected(flags: &str, at_least: usize) {
 
     let files = walk(&corpus.files());
     let hash = |value: &Value| value["sha256"].as_str().expect("a hash").to_owned();
-    let hashes: BTreeMap<Place, String> =
-        expected.iter().map(|(place, value)| (place.clone(), hash(value))).collect();
+    let hashes: BTreeMap<RecordLocation, String> =
+        expected.iter().map(|(location, value)| (location.clone(), hash(value))).collect();
     assert_eq!(files.len() as u64, objects);
     assert_eq!(decoded(&corpus, &files), hashes, "the records' own bytes");
 
     let raw = scan(&["--format", "raw"], &corpus.files());
     assert_eq!(raw.status.code(), Some(0), "{}", String::from_utf8_lossy(&raw.stderr));
     let numbers = [objects, records, expected.len() as u64, 0, 0, 0];
-    let names = ["objects", "records", "events", "bad", "damaged", "skipped"].map(str::to_owned);
+    let names = ["objects", "records", "events", "invalid", "failed", "skipped"].map(str::to_owned);
     assert_eq!(summary(&raw), names.into_iter().zip(numbers).collect());
-    raw_lines_are_theirs(&lines(&raw), &expected, &decoys);
+    assert_raw_lines(&lines(&raw), &expected, &decoys);
 
     let ocsf = scan(&[], &corpus.files());
     assert_eq!(ocsf.status.code(), Some(0), "{}", String::from_utf8_lossy(&ocsf.stderr));
     let events = lines(&ocsf).into_iter().map(|line| serde_json::from_str(line).expect("JSON"));
     let events: Vec<Value> = events.collect();
-    let places = events.iter().map(|event| (place_of(event), event["metadata"]["uid"].clone()));
-    let wanted = expected.iter().map(|(place, value)| (place.clone(), value["eventID"].clone()));
+    let locations =
+        events.iter().map(|event| (location_of(event), event["metadata"]["uid"].clone()));
+    let listed =
+        expected.iter().map(|(location, value)| (location.clone(), value["eventID"].clone()));
     assert_eq!(events.len(), expected.len(), "nothing twice");
-    assert_eq!(places.collect::<BTreeMap<_, _>>(), wanted.collect());
-    must_validate(&corpus, &ocsf.stdout, expected.len());
+    assert_eq!(locations.collect::<BTreeMap<_, _>>(), listed.collect());
+    assert_valid(&corpus, &ocsf.stdout, expected.len());
 }
 
 /// Every file below `folder`, by its path from there.
@@ -171,12 +174,12 @@ fn walk(folder: &Path) -> BTreeSet<String> {
 }
 
 /// Every line is the expected record's own bytes, or an upload whose certificate was taken out.
-fn raw_lines_are_theirs(
+fn assert_raw_lines(
     lines: &[&str],
-    expected: &BTreeMap<Place, Value>,
-    decoys: &BTreeMap<Place, Value>,
+    expected: &BTreeMap<RecordLocation, Value>,
+    decoys: &BTreeMap<RecordLocation, Value>,
 ) {
-    // An eventID may stand in several files of a corpus: real records come again.
+    // An eventID may be in several files of a corpus: real records are repeated.
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let mut left: BTreeMap<(String, String), usize> = BTreeMap::new();
     for value in expected.values() {
@@ -198,29 +201,29 @@ fn raw_lines_are_theirs(
     }
     assert!(left.values().all(|count| *count == 0), "missing: {left:?}");
     assert!(exact > redacted, "{exact} lines byte by byte, {redacted} redacted");
-    let ids = |listed: &BTreeMap<Place, Value>| -> BTreeSet<String> {
+    let ids = |listed: &BTreeMap<RecordLocation, Value>| -> BTreeSet<String> {
         listed.values().map(|value| value["eventID"].to_string()).collect()
     };
-    assert!(ids(expected).is_disjoint(&ids(decoys)), "the lists say what they mean");
+    assert!(ids(expected).is_disjoint(&ids(decoys)), "the lists are disjoint");
 }
 
-/// Another implementation's schema accepts each event; an empty input would be accepted, too, so
-/// its answers are counted.
-fn must_validate(corpus: &Corpus, ndjson: &[u8], count: usize) {
+/// Another implementation's schema accepts each event. An empty input would be accepted too, so its
+/// results are counted.
+fn assert_valid(corpus: &Corpus, ndjson: &[u8], count: usize) {
     let file = corpus.folder.path().join("events.ndjson");
-    std::fs::write(&file, ndjson).expect("the folder is ours");
+    std::fs::write(&file, ndjson).expect("a file");
     let tool = shared("tools/ocsf_validate.py");
-    let answer = Command::new(&corpus.python).arg("-B").arg(tool).arg(&file).output();
-    let answer = answer.expect("python runs");
-    let said = String::from_utf8_lossy(&answer.stdout);
-    let accepted = said.lines().filter(|line| line.ends_with(" OK")).count();
-    let refused: Vec<_> = said.lines().filter(|line| !line.ends_with(" OK")).take(20).collect();
-    assert!(answer.status.success() && refused.is_empty(), "{}", refused.join("\n"));
-    assert!(count > 0 && accepted == count, "{accepted} of {count} events were looked at");
+    let output = Command::new(&corpus.python).arg("-B").arg(tool).arg(&file).output();
+    let output = output.expect("python runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let accepted = printed.lines().filter(|line| line.ends_with(" OK")).count();
+    let rejected: Vec<_> = printed.lines().filter(|line| !line.ends_with(" OK")).take(20).collect();
+    assert!(output.status.success() && rejected.is_empty(), "{}", rejected.join("\n"));
+    assert!(count > 0 && accepted == count, "{accepted} of {count} events were accepted");
 }
 
 #[test]
-fn among_everyday_records_exactly_ours_are_found() {
+fn certificate_events_among_other_records_are_found_exactly() {
     selects_exactly_what_is_expected(
         "--profile open --files 30 --records 150 --cert-frac 0.02 --decoy-frac 0.02 --seed 11",
         40,
@@ -228,7 +231,7 @@ fn among_everyday_records_exactly_ours_are_found() {
 }
 
 #[test]
-fn in_an_organisations_many_small_files_exactly_ours_are_found() {
+fn certificate_events_in_many_small_files_of_an_organisation_are_found_exactly() {
     selects_exactly_what_is_expected(
         "--profile open --files 300 --records-dist real --org o-exampleorgid --cert-frac 0.05 --decoy-frac 0.05 --accounts 3 --seed 12",
         40,
@@ -236,7 +239,7 @@ fn in_an_organisations_many_small_files_exactly_ours_are_found() {
 }
 
 #[test]
-fn where_nearly_everything_is_ours_all_of_it_is_found() {
+fn a_corpus_of_certificate_events_only_is_found_completely() {
     selects_exactly_what_is_expected(
         "--profile open --files 3 --records 200 --cert-frac 1 --cert-anywhere --seed 13",
         600,
@@ -244,16 +247,17 @@ fn where_nearly_everything_is_ours_all_of_it_is_found() {
 }
 
 #[test]
-fn a_bad_file_among_good_ones_is_named_and_the_rest_is_printed() {
+fn a_corrupt_file_is_named_and_the_others_are_printed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let samples = crate::support::samples::generate(14, 3, 30);
     for (n, object) in samples.objects.iter().enumerate() {
-        std::fs::write(folder.path().join(format!("{n}.json.gz")), &object.gzip).expect("ours");
+        std::fs::write(folder.path().join(format!("{n}.json.gz")), &object.gzip).expect("a file");
     }
     let whole = std::fs::read(folder.path().join("1.json.gz")).expect("it was written");
-    std::fs::write(folder.path().join("0-bad.json.gz"), &whole[..whole.len() / 2]).expect("ours");
+    std::fs::write(folder.path().join("0-corrupt.json.gz"), &whole[..whole.len() / 2])
+        .expect("a file");
     let output = scan(&["--format", "raw"], folder.path());
-    assert_eq!(output.status.code(), Some(1), "a bad file is a failure");
+    assert_eq!(output.status.code(), Some(1), "a corrupt file is a failure");
     let ids: BTreeSet<String> = lines(&output)
         .into_iter()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
@@ -262,7 +266,7 @@ fn a_bad_file_among_good_ones_is_named_and_the_rest_is_printed() {
     assert!(!ids.is_empty());
     assert_eq!(ids, samples.expected.into_keys().collect());
     let summary = summary(&output);
-    assert_eq!((summary["objects"], summary["damaged"]), (3, 1), "{summary:?}");
+    assert_eq!((summary["objects"], summary["failed"]), (3, 1), "{summary:?}");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(errors.matches("0-bad.json.gz").count(), 1, "{errors}");
+    assert_eq!(errors.matches("0-corrupt.json.gz").count(), 1, "{errors}");
 }

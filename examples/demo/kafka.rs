@@ -1,4 +1,4 @@
-//! Kafka for the demo: librdkafka's mock cluster, and a consumer of its own to read back.
+//! Kafka for the demo: librdkafka's mock cluster, and a consumer that reads the events back.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
 use super::report::Arrival;
 
-/// Nothing more is expected after this long without a record.
-const SILENCE: Duration = Duration::from_secs(3);
+/// Time without a record after which no more are expected.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Partitions of the topic.
 const PARTITIONS: i32 = 4;
@@ -33,7 +33,7 @@ impl Broker {
         self.cluster.bootstrap_servers()
     }
 
-    /// Everything in `topic`: waits for `expected` records, and a moment longer for what is too much.
+    /// Reads everything in `topic`: waits for `expected` records, and a moment longer for any more.
     pub(crate) async fn read(
         &self,
         topic: &str,
@@ -48,24 +48,24 @@ impl Broker {
             all.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&all)?;
-        let read = tokio::task::spawn_blocking(move || drain(&consumer, expected)).await?;
+        let read = tokio::task::spawn_blocking(move || read_all(&consumer, expected)).await?;
         Ok(read)
     }
 }
 
-fn drain(consumer: &BaseConsumer, expected: usize) -> Vec<Arrival> {
+fn read_all(consumer: &BaseConsumer, expected: usize) -> Vec<Arrival> {
     let mut arrivals = Vec::new();
-    let mut quiet = Duration::ZERO;
-    while quiet < SILENCE {
-        let patience = if arrivals.len() < expected { SILENCE } else { SILENCE / 6 };
-        match consumer.poll(patience) {
+    let mut idle = Duration::ZERO;
+    while idle < IDLE_TIMEOUT {
+        let timeout = if arrivals.len() < expected { IDLE_TIMEOUT } else { IDLE_TIMEOUT / 6 };
+        match consumer.poll(timeout) {
             Some(Ok(record)) => {
-                quiet = Duration::ZERO;
+                idle = Duration::ZERO;
                 arrivals.push(arrival(&record));
             }
             Some(Err(_)) => {}
             None if arrivals.len() >= expected => return arrivals,
-            None => quiet += patience,
+            None => idle += timeout,
         }
     }
     arrivals

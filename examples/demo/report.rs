@@ -1,4 +1,4 @@
-//! What the demo prints: a table of events, a comparison, the accounting.
+//! The demo's output: a table of events, a comparison, the record counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) struct Arrival {
     pub(crate) event: Value,
 }
 
-/// A destination and what it has.
+/// A destination and its events.
 pub(crate) struct Destination {
     name: &'static str,
     pub(crate) arrivals: Vec<Arrival>,
@@ -27,7 +27,7 @@ impl Destination {
     }
 }
 
-/// The lines of the file sink: raw records, which carry their eventID themselves.
+/// The lines of the file sink: raw records, which contain their eventID.
 pub(crate) fn lines_of(path: &Path) -> std::io::Result<Vec<Arrival>> {
     let text = std::fs::read_to_string(path)?;
     let arrival = |line: &str| {
@@ -37,7 +37,7 @@ pub(crate) fn lines_of(path: &Path) -> std::io::Result<Vec<Arrival>> {
     Ok(text.lines().map(arrival).collect())
 }
 
-/// One line for each operation and outcome, so that all twelve can be seen.
+/// Prints one line for each operation and outcome.
 pub(crate) fn table(arrivals: &[Arrival]) {
     let mut first = BTreeMap::new();
     for arrival in arrivals {
@@ -72,19 +72,19 @@ fn text(value: &Value) -> String {
     escape(value.as_str().unwrap_or("-"))
 }
 
-/// Prints one line a destination; `true` if each has exactly what was put in.
+/// Prints one line per destination; returns whether each has exactly the expected events.
 pub(crate) fn compare(destinations: &[Destination], expected: &BTreeSet<String>) -> bool {
     let mut good = true;
     for destination in destinations {
         let ids: BTreeSet<_> =
             destination.arrivals.iter().map(|arrival| arrival.id.clone()).collect();
         let missing = expected.difference(&ids).count();
-        let foreign = ids.difference(expected).count();
-        let twice = destination.arrivals.len() - ids.len();
-        let equal = missing == 0 && foreign == 0 && twice == 0;
+        let unexpected = ids.difference(expected).count();
+        let duplicate = destination.arrivals.len() - ids.len();
+        let equal = missing == 0 && unexpected == 0 && duplicate == 0;
         good &= equal;
         println!(
-            "   {:<7} {:>4} of {} expected, {missing} missing, {foreign} foreign, {twice} twice   {}",
+            "   {:<7} {:>4} of {} expected, {missing} missing, {unexpected} unexpected, {duplicate} duplicate   {}",
             destination.name,
             ids.len(),
             expected.len(),
@@ -94,22 +94,22 @@ pub(crate) fn compare(destinations: &[Destination], expected: &BTreeSet<String>)
     good
 }
 
-/// Prints the counters of the run; `true` if they add up.
-pub(crate) fn accounting(metrics: &Metrics, folder: &Path, samples: &Samples) -> bool {
+/// Prints the record counts of the run; returns whether they reconcile.
+pub(crate) fn reconcile(metrics: &Metrics, folder: &Path, samples: &Samples) -> bool {
     let read = metrics.records_read.get();
     let filtered = metrics.records_filtered.get();
-    let bad = metrics.records_invalid.get();
+    let invalid = metrics.records_invalid.get();
     let duplicate = metrics.events_duplicate.get();
     let discarded = metrics.events_discarded.get();
     let routed = metrics.events_routed.get();
     println!(
-        "   read {read} = filtered {filtered} + bad {bad} + duplicate {duplicate} + discarded {discarded} + routed {routed}"
+        "   read {read} = filtered {filtered} + invalid {invalid} + duplicate {duplicate} + discarded {discarded} + routed {routed}"
     );
-    let letters = std::fs::read_dir(folder.join("dead-letters")).map_or(0, Iterator::count);
+    let dead_letters = std::fs::read_dir(folder.join("dead-letters")).map_or(0, Iterator::count);
     println!(
-        "   dead letters: {letters} (the file that was cut short: it delivers nothing, and can be replayed)"
+        "   dead letters: {dead_letters} (the truncated file: none of its events is delivered, and it can be replayed)"
     );
-    read == filtered + bad + duplicate + discarded + routed
+    read == filtered + invalid + duplicate + discarded + routed
         && read == samples.records as u64
-        && letters == 1
+        && dead_letters == 1
 }

@@ -1,4 +1,4 @@
-//! From a checked configuration to the real parts.
+//! Creates the pipeline's parts from a checked configuration.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::app::aws::Configurations;
+use crate::app::aws::AwsConfigs;
 use crate::app::enrichment::Enrichment;
 use crate::app::secrets::secrets;
 use crate::cloudtrail::{DecoderSettings, Selection};
@@ -29,43 +29,44 @@ use crate::sink;
 use crate::store::{BucketAccess, FileStore, S3Store, Store};
 use crate::telemetry::{Health, Metrics};
 
-/// Makes every client and opens every file; reads what is to be known beside the records, and
-/// connects to nothing else yet. AWS's own configuration
-/// (credentials, endpoints) comes from the environment, unless `aws` brings it.
+/// Creates every client, opens every file, reads the secrets and the enrichment data, and connects
+/// to nothing else yet. AWS's SDK configuration (credentials, endpoints) is `aws`, or else the
+/// environment's.
 ///
 /// # Errors
-/// The first part that cannot be made, with its name and setting. Credentials are not tried here.
+/// The first part that cannot be created, with its name and setting. AWS credentials are not
+/// verified here.
 pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Error> {
     let metrics = Arc::new(Metrics::new());
     let health = Health::new(Arc::clone(&metrics));
-    for (_, read) in secrets(&config, aws.clone()).await? {
-        read?;
+    for (_, result) in secrets(&config, aws.clone()).await? {
+        result?;
     }
     config.sinks.iter().try_for_each(SinkConfig::read_secrets)?;
     let sinks_stop = sink::Stop::default();
     let mut sinks = Vec::with_capacity(config.sinks.len());
-    let mut looks = Vec::with_capacity(config.sinks.len());
+    let mut probes = Vec::with_capacity(config.sinks.len());
     for one in &config.sinks {
         let credentials = sink_credentials(&config, one, aws.clone()).await?;
         sinks.push(sink::build(one, credentials.clone(), &metrics, sinks_stop.clone())?);
-        looks.push((one.clone(), credentials));
+        probes.push((one.clone(), credentials));
     }
     let sources = sources(&config, aws.clone()).await?;
-    let graveyard = graveyard(&config, aws.clone()).await?;
-    let surroundings = Enrichment::new(&config, aws).await?;
-    surroundings.read_first(&metrics).await?;
+    let dead_letters = dead_letter_policy(&config, aws.clone()).await?;
+    let enrichment = Enrichment::new(&config, aws).await?;
+    enrichment.load(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // What Kafka's queues may hold is not there for objects.
+    // Memory that Kafka's queues may use is not available to objects.
     let delivery = Delivery { memory: config.memory_for_objects(), ..config.delivery.clone() };
     Ok(Parts {
         sources,
         sinks,
-        looks,
+        looks: probes,
         sinks_stop,
         options: Arc::new(config.options),
-        surroundings: Arc::new(surroundings),
+        surroundings: Arc::new(enrichment),
         router: Router::new(config.routes),
-        graveyard,
+        graveyard: dead_letters,
         delivery,
         decoder: DecoderSettings {
             selection: Arc::new(Selection::new(config.events)),
@@ -79,15 +80,18 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
     })
 }
 
-/// Where AWS's own configuration starts from where no queue names a region; S3 names a bucket's.
-pub(crate) const ANY_REGION: &str = "us-east-1";
+/// Region of the SDK configuration where no queue names one; S3 redirects to the bucket's own.
+pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 
-/// Where poison goes, with the process's own rights.
-async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<DeadLetterPolicy, Error> {
+/// Creates the writer of dead letters, with the process's own credentials.
+async fn dead_letter_policy(
+    config: &Config,
+    aws: Option<SdkConfig>,
+) -> Result<DeadLetterPolicy, Error> {
     let DeadLetterConfig::Write { place, keep_bytes } = &config.dead_letter else {
         return Ok(DeadLetterPolicy::Redrive);
     };
-    let letters: Arc<dyn DeadLetterWriter> = match place {
+    let writer: Arc<dyn DeadLetterWriter> = match place {
         DeadLetterLocation::Directory(path) => Arc::new(DeadLetterDirectory::new(path.clone())),
         DeadLetterLocation::S3 { bucket, prefix } => {
             let store = Arc::new(own_store(config, aws).await?);
@@ -95,60 +99,61 @@ async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<DeadLetter
         }
         DeadLetterLocation::Sqs { queue_url, region } => {
             let region = region.as_deref().unwrap_or_else(|| first_region(config));
-            let own = Configurations::new(aws).of(None, region, &config.aws).await?;
+            let own = AwsConfigs::new(aws).get(None, region, &config.aws).await?;
             Arc::new(DeadLetterQueue::new(queue(config, &own, queue_url, region)))
         }
     };
-    Ok(DeadLetterPolicy::Write(letters, KeepBytes(*keep_bytes)))
+    Ok(DeadLetterPolicy::Write(writer, KeepBytes(*keep_bytes)))
 }
 
-/// The region of the first queue, where there is one.
+/// Returns the region of the first queue, or else a default.
 pub(crate) fn first_region(config: &Config) -> &str {
     let region = config.sources.iter().find_map(|source| match &source.kind {
         SourceKind::Sqs { region, .. } => Some(region.as_str()),
         SourceKind::Directory(_) => None,
     });
-    region.unwrap_or(ANY_REGION)
+    region.unwrap_or(DEFAULT_REGION)
 }
 
-/// S3 with the process's own rights: for dead letters.
+/// Creates the S3 client with the process's own credentials, for dead letters and enrichment data.
 ///
 /// # Errors
 /// As [`build`].
 pub(crate) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Error> {
-    let own = Configurations::new(aws).of(None, first_region(config), &config.aws).await?;
+    let own = AwsConfigs::new(aws).get(None, first_region(config), &config.aws).await?;
     Ok(S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str)))
 }
 
-/// A source's own queue and objects, for a backfill.
+/// Creates a source's queue and object store, for a backfill.
 ///
 /// # Errors
-/// As [`build`]; or the source has no queue.
+/// As [`build`], or the source has no queue.
 pub(crate) async fn queue_and_store(
     config: &Config,
     source: &SourceConfig,
     aws: Option<SdkConfig>,
 ) -> Result<(SqsQueue, S3Store), Error> {
     let SourceKind::Sqs { queue_url, region } = &source.kind else {
-        return Err(Error::new(Code::NoQueue, "this needs a [[source]] with a queue"));
+        return Err(Error::new(Code::NoQueue, "a [[source]] with a queue is required"));
     };
-    let mut aws = Configurations::new(aws);
-    let own = aws.of(source.role.as_ref(), region, &config.aws).await?;
+    let mut aws = AwsConfigs::new(aws);
+    let own = aws.get(source.role.as_ref(), region, &config.aws).await?;
     let store = store(source, region, &own, &config.aws, &mut aws).await?;
     Ok((queue(config, &own, queue_url, region), store))
 }
 
-/// The credentials of a sink that logs in with AWS's; AWS's own configuration is loaded for no other.
+/// Returns the AWS credentials of a sink that authenticates with them; no SDK configuration is
+/// loaded for any other.
 ///
 /// # Errors
 /// As [`build`].
-pub async fn sink_credentials(
+pub(crate) async fn sink_credentials(
     config: &Config,
     one: &SinkConfig,
     aws: Option<SdkConfig>,
 ) -> Result<Option<SharedCredentialsProvider>, Error> {
     let Some((region, role)) = one.aws_login() else { return Ok(None) };
-    let own = Configurations::new(aws).of(role, region, &config.aws).await?;
+    let own = AwsConfigs::new(aws).get(role, region, &config.aws).await?;
     Ok(own.credentials_provider())
 }
 
@@ -157,13 +162,13 @@ pub(crate) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -
     SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility)
 }
 
-/// The sources of a configuration, in order, each with its own rights; connects to nothing yet. AWS's
-/// configuration is loaded only if one of them needs it.
+/// Creates the sources of a configuration, in order, each with its own credentials; connects to
+/// nothing yet. AWS's SDK configuration is loaded only if one of them needs it.
 ///
 /// # Errors
 /// As [`build`].
-pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Source>, Error> {
-    let mut aws = Configurations::new(aws);
+pub(crate) async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Source>, Error> {
+    let mut aws = AwsConfigs::new(aws);
     let mut sources = Vec::new();
     for source in &config.sources {
         let (queue, store): (Arc<dyn Queue>, Arc<dyn Store>) = match &source.kind {
@@ -172,7 +177,7 @@ pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Sour
                 (Arc::new(queue), Arc::new(FileStore))
             }
             SourceKind::Sqs { queue_url, region } => {
-                let own = aws.of(source.role.as_ref(), region, &config.aws).await?;
+                let own = aws.get(source.role.as_ref(), region, &config.aws).await?;
                 let queue = queue(config, &own, queue_url, region);
                 let store = store(source, region, &own, &config.aws, &mut aws).await?;
                 (Arc::new(queue), Arc::new(store))
@@ -183,19 +188,19 @@ pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Sour
     Ok(sources)
 }
 
-/// The source's objects, each bucket with the rights that it asks for.
+/// Creates a source's object store, each bucket with the role that it names.
 async fn store(
     source: &SourceConfig,
     region: &str,
     own: &SdkConfig,
     settings: &Aws,
-    aws: &mut Configurations,
+    aws: &mut AwsConfigs,
 ) -> Result<S3Store, Error> {
     let endpoint = settings.s3_endpoint.as_ref().map(Url::as_str);
     let mut store = S3Store::new(own, endpoint);
     for bucket in &source.buckets {
         let config = match &bucket.role {
-            Some(role) => Some(aws.of(Some(role), region, settings).await?),
+            Some(role) => Some(aws.get(Some(role), region, settings).await?),
             None => None,
         };
         let access = BucketAccess {

@@ -1,231 +1,227 @@
-//! What is known beside the records, `[accounts]` and `[posture]`: read at start, and again on a
-//! timer. What cannot be read is said and counted; what was known before stays, and no event waits.
+//! Data that enriches events, from `[accounts]` and `[credential_reports]`: loaded at start-up and
+//! refreshed on a timer. A failed refresh is logged and counted; the previous data stays in use,
+//! and no event waits.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use parking_lot::RwLock;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::build::own_store;
-use crate::app::text;
+use crate::app::fetch_config::{list_keys, read_text};
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
-use crate::store::{Ask, FileStore, Location, S3Store, Store};
+use crate::store::{Location, S3Store};
 use crate::telemetry::{ByReason, Metrics};
 
-/// A report of the 5,000 users that an account may have is a tenth of this.
+/// Largest file. A report of the 5,000 users that an account may have is a tenth of this.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Reports that are read: an organisation's accounts, not their history.
+/// Most reports that are read: one for each account of an organisation, not their history.
 const MAX_REPORTS: usize = 2_000;
 
-/// So long the start waits for reports: probes must answer soon, and an organisation's are many.
-const FIRST_REPORTS: Duration = Duration::from_secs(15);
+/// Longest time that start-up waits for reports: probes must respond soon, and an organisation's
+/// reports are many.
+const REPORTS_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Reads what the configuration names, and hands out what it knows.
+/// Loads the data that the configuration names and provides the current state.
 #[derive(Default)]
 pub struct Enrichment {
     accounts: Option<Refreshed>,
-    posture: Option<Refreshed>,
+    credential_reports: Option<Refreshed>,
     s3: Option<Arc<S3Store>>,
-    known: RwLock<Context>,
-    /// The start did not wait for all reports: read them at once.
-    reports_owed: AtomicBool,
+    context: RwLock<Context>,
+    /// Start-up did not wait for all reports: the first refresh is due at once.
+    reports_pending: AtomicBool,
 }
 
-/// Why a table of accounts is not used.
-#[derive(Debug)]
-pub enum Unusable {
+/// Why the accounts file was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum AccountsError {
     /// It cannot be read.
     Unreadable(Error),
-    /// It has mistakes.
-    Mistaken(ConfigError),
+    /// It has errors.
+    Invalid(ConfigError),
 }
 
-impl From<Unusable> for Error {
-    fn from(unusable: Unusable) -> Self {
-        match unusable {
-            Unusable::Unreadable(error) => error,
-            Unusable::Mistaken(mistakes) => {
-                let first =
-                    mistakes.problems.first().map(|one| format!("{}: {}", one.line, one.text));
-                let (place, count) = (&mistakes.place, mistakes.problems.len());
-                let text = format!(
-                    "[accounts] {place}:{}; {count} mistakes, which `certrelay check` shows",
-                    first.unwrap_or_default()
-                );
-                Self::new(Code::AccountsInvalid, text)
-            }
-        }
+impl From<AccountsError> for Error {
+    fn from(error: AccountsError) -> Self {
+        let errors = match error {
+            AccountsError::Unreadable(error) => return error,
+            AccountsError::Invalid(errors) => errors,
+        };
+        let first = errors.problems.first().map(|one| format!("{}: {}", one.line, one.text));
+        let (first, count) = (first.unwrap_or_default(), errors.problems.len());
+        let text = format!(
+            "[accounts] {}:{first}; {count} errors, run `certrelay check` for all of them",
+            errors.place
+        );
+        Self::new(Code::AccountsInvalid, text)
     }
+}
+
+/// The result of loading credential reports.
+pub(crate) struct LoadedReports {
+    /// Accounts that a report is known of.
+    pub(crate) accounts: usize,
+    /// Reports that could not be used, and why; their previous version stays in use.
+    pub(crate) errors: Vec<Error>,
 }
 
 impl Enrichment {
-    /// Knows nothing yet and has connected to nothing.
+    /// Creates the enrichment without data; connects to nothing yet.
     ///
     /// # Errors
-    /// AWS's own configuration, where something lies in S3.
-    pub async fn new(config: &Config, aws: Option<SdkConfig>) -> Result<Self, Error> {
-        let (accounts, posture) = (config.accounts.clone(), config.posture.clone());
-        let in_s3 = [&accounts, &posture].into_iter().flatten().any(Refreshed::is_in_s3);
+    /// Some of the data is in S3 and AWS's client cannot be configured.
+    pub(crate) async fn new(config: &Config, aws: Option<SdkConfig>) -> Result<Self, Error> {
+        let (accounts, credential_reports) = (config.accounts.clone(), config.posture.clone());
+        let in_s3 = [&accounts, &credential_reports].into_iter().flatten().any(Refreshed::is_in_s3);
         let s3 = if in_s3 { Some(Arc::new(own_store(config, aws).await?)) } else { None };
-        Ok(Self {
-            accounts,
-            posture,
-            s3,
-            known: RwLock::default(),
-            reports_owed: AtomicBool::default(),
-        })
+        Ok(Self { accounts, credential_reports, s3, ..Self::default() })
     }
 
-    /// What is known now.
+    /// Returns the current data.
     #[must_use]
-    pub fn known(&self) -> Context {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn context(&self) -> Context {
+        self.context.read().clone()
     }
 
-    /// Reads the table of accounts, if there is one: how many it has.
+    /// Loads the accounts file, if one is configured, and returns its number of accounts.
     ///
     /// # Errors
-    /// It cannot be read or has mistakes; the one before stays.
-    pub async fn read_accounts(&self) -> Result<Option<usize>, Unusable> {
+    /// It cannot be read or has errors; the previous one stays in use.
+    pub(crate) async fn load_accounts(&self) -> Result<Option<usize>, AccountsError> {
         let Some(Refreshed { place, .. }) = &self.accounts else { return Ok(None) };
         let unreadable = |text: String| {
-            Unusable::Unreadable(Error::new(Code::AccountsUnreadable, format!("[accounts] {text}")))
+            let text = format!("[accounts] {text}");
+            AccountsError::Unreadable(Error::new(Code::AccountsUnreadable, text))
         };
-        let (text, _) = self.fetch(location(place)).await.map_err(unreadable)?;
-        let accounts = Accounts::parse(&place.to_string(), &text).map_err(Unusable::Mistaken)?;
+        let (text, _) = self.read(location(place)).await.map_err(unreadable)?;
+        let accounts =
+            Accounts::parse(&place.to_string(), &text).map_err(AccountsError::Invalid)?;
         let count = accounts.len();
-        self.known.write().unwrap_or_else(PoisonError::into_inner).accounts = Arc::new(accounts);
+        self.context.write().accounts = Arc::new(accounts);
         Ok(Some(count))
     }
 
-    /// Reads the credential reports, if there are any: of how many accounts they are, and what is wrong
-    /// with those that cannot be used. What they said before stays.
-    pub async fn read_reports(&self) -> Option<(usize, Vec<Error>)> {
-        let Refreshed { place, .. } = self.posture.as_ref()?;
-        let mut faults = Vec::new();
-        let fault = |text: String| {
-            Error::new(
-                Code::CredentialReportUnreadable,
-                format!("[posture] credential_reports {text}"),
-            )
+    /// Loads the credential reports, if any are configured.
+    pub(crate) async fn load_reports(&self) -> Option<LoadedReports> {
+        let Refreshed { place, .. } = self.credential_reports.as_ref()?;
+        let error = |text: String| {
+            let text = format!("[credential_reports] {text}");
+            Error::new(Code::CredentialReportUnreadable, text)
         };
-        let mut places = self.list(place).await.unwrap_or_else(|text| {
-            faults.push(fault(text));
+        let mut errors = Vec::new();
+        let mut locations = self.list(place).await.unwrap_or_else(|text| {
+            errors.push(error(text));
             Vec::new()
         });
-        if places.len() > MAX_REPORTS {
-            faults.push(fault(format!(
-                "{place}: {} reports, of which {MAX_REPORTS} are read; keep one an account",
-                places.len()
+        if locations.len() > MAX_REPORTS {
+            let count = locations.len();
+            errors.push(error(format!(
+                "{place}: {count} reports, {MAX_REPORTS} of them are read; keep one per account"
             )));
-            places.truncate(MAX_REPORTS);
+            locations.truncate(MAX_REPORTS);
         }
         let mut reports = Reports::default();
-        for one in places {
-            let name = one.to_string();
-            match self.report(one).await {
+        for location in locations {
+            let name = location.to_string();
+            match self.load_report(location).await {
                 Ok(report) => reports.add(report),
-                Err(text) => faults.push(fault(format!("{name}: {text}"))),
+                Err(text) => errors.push(error(format!("{name}: {text}"))),
             }
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if !faults.is_empty() {
-            reports.keep(&known.reports);
+        let mut context = self.context.write();
+        if !errors.is_empty() {
+            reports.keep(&context.reports);
         }
-        known.reports = Arc::new(reports);
-        Some((known.reports.len(), faults))
+        context.reports = Arc::new(reports);
+        Some(LoadedReports { accounts: context.reports.len(), errors })
     }
 
-    async fn report(&self, place: Location) -> Result<Report, String> {
-        let name = place.to_string();
-        let (text, written) = self.fetch(place).await?;
-        let made = Report::made(&name, written).ok_or("nobody knows when it was made")?;
+    async fn load_report(&self, location: Location) -> Result<Report, String> {
+        let name = location.to_string();
+        let (text, written) = self.read(location).await?;
+        let made = Report::made(&name, written).ok_or("its creation time is unknown")?;
         Report::parse(&text, made)
     }
 
-    /// All there is to read, before the first event.
+    /// Loads everything before the first event.
     ///
     /// # Errors
-    /// A table of accounts that cannot be used: routes may hang on it. Reports never keep us for long.
-    pub(crate) async fn read_first(&self, metrics: &Metrics) -> Result<(), Error> {
-        if let Some(count) = self.read_accounts().await? {
-            tracing::info!(accounts = count, "the table of accounts is read");
+    /// An accounts file that cannot be used: routes may depend on it. Reports only delay the start.
+    pub(crate) async fn load(&self, metrics: &Metrics) -> Result<(), Error> {
+        if let Some(accounts) = self.load_accounts().await? {
+            tracing::info!(accounts, "accounts loaded");
         }
         let reports = self.refresh_reports(metrics);
-        if tokio::time::timeout(FIRST_REPORTS, reports).await.is_err() {
-            let seconds = FIRST_REPORTS.as_secs();
-            tracing::warn!(
-                "not all credential reports were read in {seconds} s; events go on without them until they are"
-            );
-            self.reports_owed.store(true, Ordering::Relaxed);
+        if tokio::time::timeout(REPORTS_TIMEOUT, reports).await.is_err() {
+            let timeout_seconds = REPORTS_TIMEOUT.as_secs();
+            tracing::warn!(timeout_seconds, "credential reports timeout, starting without them");
+            self.reports_pending.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
 
     async fn refresh_accounts(&self, metrics: &Metrics) {
-        if let Err(unusable) = self.read_accounts().await {
-            complain(&unusable.into(), metrics);
+        if let Err(error) = self.load_accounts().await {
+            log_failure(&error.into(), metrics);
         }
     }
 
     async fn refresh_reports(&self, metrics: &Metrics) {
-        let Some((accounts, faults)) = self.read_reports().await else { return };
-        faults.iter().for_each(|error| complain(error, metrics));
-        tracing::info!(accounts, "the credential reports are read");
+        let Some(LoadedReports { accounts, errors }) = self.load_reports().await else { return };
+        errors.iter().for_each(|error| log_failure(error, metrics));
+        tracing::info!(accounts, "credential reports loaded");
     }
 
-    /// Reads everything again and again, each at its own pace, until `stop`.
-    pub(crate) async fn keep_fresh(
-        self: Arc<Self>,
-        metrics: Arc<Metrics>,
-        stop: CancellationToken,
-    ) {
+    /// Refreshes everything, each on its own timer, until `stop`.
+    pub(crate) async fn refresh(self: Arc<Self>, metrics: Arc<Metrics>, stop: CancellationToken) {
         let accounts = async {
-            let Some(every) = self.accounts.as_ref().map(|one| one.refresh) else { return };
-            while pause(every, &stop).await {
+            let Some(interval) = self.accounts.as_ref().map(|one| one.refresh) else { return };
+            loop {
+                tokio::time::sleep(interval).await;
                 self.refresh_accounts(&metrics).await;
             }
         };
         let reports = async {
-            let Some(every) = self.posture.as_ref().map(|one| one.refresh) else { return };
-            if self.reports_owed.swap(false, Ordering::Relaxed) {
+            let Some(one) = self.credential_reports.as_ref() else { return };
+            if self.reports_pending.swap(false, Ordering::Relaxed) {
                 self.refresh_reports(&metrics).await;
             }
-            while pause(every, &stop).await {
+            loop {
+                tokio::time::sleep(one.refresh).await;
                 self.refresh_reports(&metrics).await;
             }
         };
         stop.run_until_cancelled(async { tokio::join!(accounts, reports) }).await;
     }
 
-    /// What lies at a place: files or objects that may be reports.
+    /// Returns the files or objects at `place` that may be reports.
     async fn list(&self, place: &Place) -> Result<Vec<Location>, String> {
         match place {
             Place::Local(folder) => {
-                in_folder(folder).await.map_err(|cause| format!("{}: {cause}", folder.display()))
+                list_folder(folder).await.map_err(|cause| format!("{}: {cause}", folder.display()))
             }
             Place::S3 { bucket, key } => {
-                let store = self.s3.as_ref().ok_or("S3 is not configured")?;
-                in_bucket(store, bucket, key).await
+                let s3 = self.s3.as_ref().ok_or("S3 is not configured")?;
+                let keys = list_keys(s3, bucket, key, is_report, MAX_REPORTS).await?;
+                let bucket = || bucket.clone();
+                let location = |key| Location::S3 { bucket: bucket(), key, version: None };
+                Ok(keys.into_iter().map(location).collect())
             }
         }
     }
 
-    /// The text at a place and when it was written.
-    async fn fetch(&self, location: Location) -> Result<(String, Option<OffsetDateTime>), String> {
-        let store: &dyn Store = match (&location, &self.s3) {
-            (Location::File(_), _) => &FileStore,
-            (Location::S3 { .. }, Some(store)) => store.as_ref(),
-            (Location::S3 { .. }, None) => return Err("S3 is not configured".to_owned()),
-        };
-        text::read(store, location, MAX_BYTES).await
+    async fn read(&self, location: Location) -> Result<(String, Option<OffsetDateTime>), String> {
+        read_text(self.s3.as_deref(), location, MAX_BYTES).await
     }
 }
 
@@ -242,7 +238,7 @@ fn is_report(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(".csv")
 }
 
-async fn in_folder(folder: &Path) -> std::io::Result<Vec<Location>> {
+async fn list_folder(folder: &Path) -> std::io::Result<Vec<Location>> {
     let mut entries = tokio::fs::read_dir(folder).await?;
     let mut files = Vec::new();
     while let Some(entry) = entries.next_entry().await? {
@@ -254,36 +250,183 @@ async fn in_folder(folder: &Path) -> std::io::Result<Vec<Location>> {
     Ok(files.into_iter().map(Location::File).collect())
 }
 
-/// Pages until there are more than anybody should keep there.
-async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<Location>, String> {
-    let mut found = Vec::new();
-    let mut page: Option<String> = None;
-    loop {
-        let ask = Ask { prefix, page: page.as_deref(), ..Ask::default() };
-        let listing = store.list(bucket, ask).await.map_err(|error| error.text)?;
-        let keys =
-            listing.objects.into_iter().map(|object| object.key).filter(|key| is_report(key));
-        found.extend(keys.map(|key| Location::S3 {
-            bucket: bucket.to_owned(),
-            key,
-            version: None,
-        }));
-        page = listing.next;
-        if page.is_none() || found.len() > MAX_REPORTS {
-            return Ok(found);
-        }
-    }
-}
-
-fn complain(error: &Error, metrics: &Metrics) {
-    metrics.enrichment_errors.get_or_create(&ByReason::new(error.code.as_str())).inc();
-    tracing::warn!(code = error.code.as_str(), "{error}; what was known before stays");
-}
-
-/// Waits; `false`: it is time to stop.
-async fn pause(every: Duration, stop: &CancellationToken) -> bool {
-    stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some()
+fn log_failure(error: &Error, metrics: &Metrics) {
+    let code = error.code.as_str();
+    metrics.enrichment_errors.get_or_create(&ByReason::new(code)).inc();
+    tracing::warn!(code, error = error.text, "enrichment refresh failed, keeping previous data");
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::path::PathBuf;
+
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use tempfile::TempDir;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const REPORT: &str = include_str!("../../examples/credential-reports/111122223333.csv");
+    const BOB: &str = "arn:aws:iam::111122223333:user/bob";
+
+    struct World {
+        folder: TempDir,
+        enrichment: Arc<Enrichment>,
+        metrics: Arc<Metrics>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a directory");
+            std::fs::create_dir(folder.path().join("reports")).expect("a directory");
+            let at = |name: &str| Refreshed {
+                place: Place::Local(folder.path().join(name)),
+                refresh: HOUR,
+            };
+            let enrichment = Enrichment {
+                accounts: Some(at("accounts.csv")),
+                credential_reports: Some(at("reports")),
+                ..Enrichment::default()
+            };
+            Self { folder, enrichment: Arc::new(enrichment), metrics: Arc::new(Metrics::new()) }
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        }
+
+        fn account_name(&self) -> Option<String> {
+            let context = self.enrichment.context();
+            context.accounts.get("111122223333").and_then(|account| account.name.clone())
+        }
+
+        fn has_report_of_bob(&self) -> bool {
+            self.enrichment.context().reports.of(BOB).is_some()
+        }
+
+        fn errors(&self, code: &str) -> u64 {
+            self.metrics.enrichment_errors.get_or_create(&ByReason::new(code)).get()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invalid_accounts_file_fails_the_start_and_an_invalid_report_does_not() {
+        let world = World::new();
+        let first = async || world.enrichment.load(&world.metrics).await;
+        assert_eq!(first().await.map_err(|error| error.code), Err(Code::AccountsUnreadable));
+        world.write("accounts.csv", "id,name\n111122223333,shop\n1,short\n");
+        let error = first().await.expect_err("an invalid row");
+        assert_eq!(error.code, Code::AccountsInvalid);
+        assert!(error.text.contains("accounts.csv:3: `id`"), "{error}");
+        world.write("accounts.csv", "id,name\n111122223333,shop\n");
+        world.write("reports/a.csv", "no\nreport\n");
+        assert_eq!(first().await, Ok(()));
+        assert_eq!(world.account_name().as_deref(), Some("shop"));
+        assert_eq!(
+            (world.errors(Code::CredentialReportUnreadable.as_str()), world.has_report_of_bob()),
+            (1, false)
+        );
+    }
+
+    #[tokio::test]
+    async fn previous_data_stays_in_use_when_a_refresh_fails() {
+        let world = World::new();
+        world.write("accounts.csv", "id,name\n111122223333,shop\n");
+        let report = world.write("reports/a.csv", REPORT);
+        world.write("reports/readme.txt", "not a report");
+        world.enrichment.load(&world.metrics).await.expect("read");
+        assert!(
+            world.has_report_of_bob()
+                && world.errors(Code::CredentialReportUnreadable.as_str()) == 0
+        );
+
+        world.write("accounts.csv", "id,name\n1,short\n");
+        world.write("reports/a.csv", "damaged");
+        world.enrichment.refresh_accounts(&world.metrics).await;
+        world.enrichment.refresh_reports(&world.metrics).await;
+        assert_eq!(
+            (world.account_name().as_deref(), world.has_report_of_bob()),
+            (Some("shop"), true)
+        );
+        assert_eq!(
+            (
+                world.errors(Code::AccountsInvalid.as_str()),
+                world.errors(Code::CredentialReportUnreadable.as_str())
+            ),
+            (1, 1)
+        );
+
+        // A deleted report is not an unreadable one: its data goes.
+        std::fs::remove_file(report).expect("removed");
+        world.enrichment.refresh_reports(&world.metrics).await;
+        assert!(!world.has_report_of_bob());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn data_is_refreshed_on_a_timer_until_stop() {
+        let world = World::new();
+        world.write("accounts.csv", "id,name\n111122223333,shop\n");
+        world.enrichment.load(&world.metrics).await.expect("read");
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let enrichment = Arc::clone(&world.enrichment);
+        tasks.spawn(enrichment.refresh(Arc::clone(&world.metrics), stop.clone()));
+        world.write("accounts.csv", "id,name\n111122223333,store\n");
+        world.write("reports/a.csv", REPORT);
+        let mut hours = 0;
+        while world.account_name().as_deref() != Some("store") || !world.has_report_of_bob() {
+            tokio::time::sleep(HOUR).await;
+            hours += 1;
+            assert!(hours < 100, "never refreshed");
+        }
+        stop.cancel();
+        assert!(tasks.join_next().await.is_some_and(|ended| ended.is_ok()));
+    }
+
+    /// S3 that accepts every request and responds to none.
+    fn unresponsive_s3(endpoint: &str) -> S3Store {
+        let own = Credentials::new("AKIAEXAMPLE", "example", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(own))
+            .build();
+        S3Store::new(&config, Some(endpoint))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn start_up_waits_fifteen_seconds_for_reports_and_retries_them_at_once() {
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Arc::new(log.reopen().expect("a file"));
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let place = Place::S3 { bucket: "reports".to_owned(), key: String::new() };
+        let enrichment = Arc::new(Enrichment {
+            credential_reports: Some(Refreshed { place, refresh: HOUR }),
+            s3: Some(Arc::new(unresponsive_s3(&endpoint))),
+            ..Enrichment::default()
+        });
+        let metrics = Arc::new(Metrics::new());
+
+        let begin = tokio::time::Instant::now();
+        let (loaded, requested) = tokio::join!(enrichment.load(&metrics), listener.accept());
+        assert_eq!((loaded, requested.is_ok()), (Ok(()), true));
+        assert_eq!(begin.elapsed().as_secs(), 15);
+        let log = std::fs::read_to_string(log.path()).expect("the log");
+        assert!(log.contains("WARN") && log.contains("credential reports timeout"), "{log}");
+        assert!(log.contains("timeout_seconds=15"), "{log}");
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&enrichment).refresh(metrics, CancellationToken::new()));
+        let _request = listener.accept().await.expect("a second request");
+        assert_eq!(begin.elapsed().as_secs(), 15, "not an hour later");
+    }
+}

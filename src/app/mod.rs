@@ -1,22 +1,19 @@
-//! From a checked configuration to a running service: AWS clients, where the configuration is, secrets,
-//! enrichment, probes and checks.
+//! From a checked configuration to a running service: AWS clients, the configuration's location,
+//! secrets, enrichment, probes and checks.
 
 mod access_check;
 mod aws;
 mod build;
-mod configuration;
 mod enrichment;
+mod fetch_config;
 pub(crate) mod queue_check;
 mod secrets;
-mod secrets_manager;
 pub(crate) mod sink_probe;
-mod text;
 
-pub use access_check::places;
-pub use build::{build, sink_credentials, sources};
-pub(crate) use build::{own_store, queue_and_store};
-pub use configuration::configuration;
-pub use enrichment::{Enrichment, Unusable};
+pub(crate) use access_check::check_access;
+pub use build::build;
+pub(crate) use build::{own_store, queue_and_store, sink_credentials, sources};
+pub use enrichment::Enrichment;
+pub(crate) use fetch_config::{fetch_config, list_keys, read_text};
 pub use secrets::secrets;
-pub use secrets_manager::SecretsManager;
 pub use sink_probe::SinkProbe;

@@ -1,5 +1,5 @@
-//! What a queue says of itself, told once at start: a redrive policy that one outage exhausts is better
-//! heard of on the first day than after the first outage.
+//! Logs a queue's own attributes once at start-up: a redrive policy that one outage exhausts is
+//! better known on the first day than after the first outage.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,40 +9,45 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Code;
 use crate::queue::{Queue, warnings};
 
-/// Nothing waits for this; it only must not go on for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing waits for the check; it only must not last for ever.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Logs the queue's settings and what is wrong with them. Not being allowed to ask is no fault.
-pub(crate) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
-    let asked = tokio::time::timeout(PATIENCE, queue.attributes());
-    let Some(Ok(answer)) = stop.run_until_cancelled(asked).await else { return };
+/// Logs the queue's attributes and what is wrong with them. A missing permission to read them is a
+/// warning.
+pub(crate) async fn log_attributes(queue: Arc<dyn Queue>, stop: CancellationToken) {
+    let attributes = tokio::time::timeout(TIMEOUT, queue.attributes());
+    let Some(Ok(result)) = stop.run_until_cancelled(attributes).await else { return };
     let name = queue.name();
-    match answer {
+    match result {
         Ok(None) => {}
-        Ok(Some(facts)) => {
-            let redrive = facts.redrive.as_ref();
+        Ok(Some(attributes)) => {
+            let redrive = attributes.redrive.as_ref();
             tracing::info!(
                 queue = name,
-                visibility_seconds = facts.visibility.map(|time| time.as_secs()),
-                retention_seconds = facts.retention.map(|time| time.as_secs()),
+                visibility_timeout_seconds = attributes.visibility.map(|time| time.as_secs()),
+                retention_seconds = attributes.retention.map(|time| time.as_secs()),
                 max_receive_count = redrive.map(|redrive| redrive.max_receive_count),
                 dead_letter_queue = redrive.map(|redrive| redrive.dead_letter_arn.as_str()),
-                "the queue's own settings"
+                "queue attributes"
             );
-            for warning in warnings(&facts) {
-                tracing::warn!(queue = name, code = Code::QueueSettings.as_str(), "{warning}");
+            for warning in warnings(&attributes) {
+                let code = Code::QueueSettings.as_str();
+                tracing::warn!(
+                    queue = name,
+                    code,
+                    warning,
+                    "queue attributes put messages at risk"
+                );
             }
         }
         Err(error) => {
-            let advice = match error.code {
-                Code::SqsAccessDenied => "; allow sqs:GetQueueAttributes",
-                _ => "",
-            };
+            let denied = error.code == Code::SqsAccessDenied;
             tracing::warn!(
                 queue = name,
                 code = error.code.as_str(),
-                "the queue's settings are not known, so nothing can be said about its redrive \
-                 policy{advice}: {error}"
+                error = error.text,
+                help = denied.then_some("allow sqs:GetQueueAttributes"),
+                "queue attributes unavailable, redrive policy not checked"
             );
         }
     }

@@ -1,13 +1,12 @@
-//! Sinks are tried from the start, without an event: a token that was revoked, or a topic that is missing, is better heard
-//! of today than with the next certificate. No event waits for it, and none is held back by what it finds.
+//! Probes each sink from start-up on, without an event: a revoked token or a missing topic shows
+//! before the first certificate event. No event waits for a probe, and none is delayed by its
+//! result.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
@@ -15,89 +14,111 @@ use crate::config::SinkConfig;
 use crate::error::{Code, Error};
 use crate::pipeline::context::{Post, Wire};
 use crate::sink::{self, ProbeScope, SinkState};
+use crate::telemetry::LogThrottle;
 
-/// Until the next try: as often as secrets are read again.
-const AGAIN: Duration = Duration::from_secs(300);
+/// Time between two probes: as often as secrets are refreshed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Until what lasts is said again: the alarm on `ERROR` lines holds for an hour, and no message is held that another would see.
-const REMINDER: Duration = Duration::from_secs(55 * 60);
+/// Time until a lasting failure is logged again: the alarm on `ERROR` lines stays on for an hour
+/// after each, and no message is in flight whose alarm would fire instead.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(55 * 60);
 
-/// A sink to try, and the AWS credentials that it logs in with, if it does.
+/// A sink to probe, and its AWS credentials if it authenticates with them.
 pub type SinkProbe = (SinkConfig, Option<SharedCredentialsProvider>);
 
-/// Tries each sink again and again until it answers, or an event has been sent there.
-pub(crate) async fn at_sinks(wire: Arc<Wire>, looks: Vec<SinkProbe>, stop: CancellationToken) {
-    let all = looks.iter().filter_map(|(config, aws)| {
+/// Probes each sink until a probe succeeds or an event has been sent there.
+pub(crate) async fn probe_sinks(wire: Arc<Wire>, probes: Vec<SinkProbe>, stop: CancellationToken) {
+    let all = probes.iter().filter_map(|(config, aws)| {
         let post = wire.posts.iter().find(|post| post.name == config.name)?;
-        Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), ProbeScope::AnyEndpoint))))
+        let probe = move || sink::probe(config, aws.clone(), ProbeScope::AnyEndpoint);
+        Some(probe_until_verified(post, move || Box::pin(probe())))
     });
     stop.run_until_cancelled(join_all(all)).await;
 }
 
-async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Error>>) {
-    let (sink, mut said) = (post.name.as_str(), Said::default());
+async fn probe_until_verified<'a>(
+    post: &Post,
+    probe: impl Fn() -> BoxFuture<'a, Result<(), Error>>,
+) {
+    let (sink, mut failures) = (post.name.as_str(), FailureLog::new(post.required));
     loop {
-        let found = probe().await;
+        let result = probe().await;
         let state = post.sink.state();
-        let answers = match state {
-            SinkState::Unverified => found.is_ok(),
+        let reachable = match state {
+            SinkState::Unverified => result.is_ok(),
             _ => state == SinkState::Up,
         };
-        if answers && !said.at.is_empty() {
-            tracing::info!(sink, "the sink answers now");
+        if reachable && failures.any {
+            tracing::info!(sink, "sink recovered");
         }
-        // What events were answered says more, and the sink has said it.
+        // An event was sent meanwhile: its outcome is more precise, and the sink logs it itself.
         if state != SinkState::Unverified {
             return;
         }
-        let Err(Error { code, text, .. }) = &found else { return post.looked(found) };
-        let code = *code;
-        match said.level(post.required, code) {
-            Some(Level::ERROR) => {
-                tracing::error!(sink, code = code.as_str(), "the sink would take no event: {text}");
-            }
-            Some(_) => {
-                tracing::warn!(sink, code = code.as_str(), "the sink would take no event: {text}")
-            }
-            None => {}
+        if let Err(error) = &result {
+            failures.log(sink, error);
         }
-        post.looked(found);
-        tokio::time::sleep(AGAIN).await;
+        post.looked(result);
+        if reachable {
+            return;
+        }
+        tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }
 
-/// When each cause was last said, and how loudly.
-#[derive(Default)]
-struct Said {
-    at: BTreeMap<(Code, Level), Instant>,
+/// Logs the failed probes of one sink.
+struct FailureLog {
+    /// The sink is required.
+    required: bool,
+    /// A probe has failed before.
+    any: bool,
+    throttle: LogThrottle<(Code, Level)>,
 }
 
-impl Said {
-    /// How to say `code`, if it is time to.
-    fn level(&mut self, required: bool, code: Code) -> Option<Level> {
-        let lasts = code.needs_operator() || !self.at.is_empty();
-        let level = if required && lasts { Level::ERROR } else { Level::WARN };
-        let said = self.at.get(&(code, level));
-        let due = said.is_none_or(|said| said.elapsed() >= REMINDER);
-        due.then(|| {
-            self.at.insert((code, level), Instant::now());
-            level
-        })
+impl FailureLog {
+    const fn new(required: bool) -> Self {
+        Self { required, any: false, throttle: LogThrottle::new(REMINDER_INTERVAL) }
+    }
+
+    fn log(&mut self, sink: &str, error: &Error) {
+        let (code, text) = (error.code.as_str(), error.text.as_str());
+        match self.level(error.code) {
+            Some((Level::ERROR, suppressed)) => {
+                tracing::error!(sink, code, error = text, suppressed, "sink probe failed");
+            }
+            Some((_, suppressed)) => {
+                tracing::warn!(sink, code, error = text, suppressed, "sink probe failed");
+            }
+            None => {}
+        }
+    }
+
+    /// Returns the level of a line about `code` and the lines suppressed before it, if a line is
+    /// due.
+    ///
+    /// A required sink's failure is an error if an operator must act, or if the probe before it
+    /// failed too.
+    fn level(&mut self, code: Code) -> Option<(Level, u64)> {
+        let lasting = code.needs_operator() || self.any;
+        self.any = true;
+        let level = if self.required && lasting { Level::ERROR } else { Level::WARN };
+        self.throttle.due((code, level)).map(|suppressed| (level, suppressed))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Mutex;
+
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::config::{OutputFormat, SinkKind, StdoutConfig};
-    use crate::error::{Code, Outcome};
+    use crate::error::Outcome;
     use crate::event::Event;
     use crate::sink::{Built, Sink};
 
-    /// A sink to which no event was sent, until its state says so.
+    /// A sink to which no event was sent, unless its state is changed.
     struct Idle(Mutex<SinkState>);
 
     impl Sink for Idle {
@@ -105,7 +126,7 @@ mod tests {
             Box::pin(std::future::pending())
         }
         fn state(&self) -> SinkState {
-            self.0.lock().unwrap().clone()
+            self.0.lock().clone()
         }
     }
 
@@ -120,92 +141,92 @@ mod tests {
         (sink, Post::new(&built))
     }
 
-    /// Tries `post` with these answers, and as often as there are any; how many are left.
-    async fn scripted(post: &Post, answers: Vec<Result<(), Error>>) -> usize {
-        let answers = Mutex::new(VecDeque::from(answers));
-        at(post, || {
-            let next = answers.lock().unwrap().pop_front();
-            Box::pin(async move { next.expect("asked no more often than this") })
+    /// Probes `post` with these results; returns how many of them were not used.
+    async fn scripted(post: &Post, results: Vec<Result<(), Error>>) -> usize {
+        let results = Mutex::new(VecDeque::from(results));
+        probe_until_verified(post, || {
+            let next = results.lock().pop_front();
+            Box::pin(async move { next.expect("no further probe") })
         })
         .await;
-        answers.into_inner().unwrap().len()
+        results.into_inner().len()
     }
 
-    fn refused() -> Result<(), Error> {
+    fn denied() -> Result<(), Error> {
         Err(Error::new(Code::SplunkToken, "Invalid token"))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sink_is_untried_until_it_answers_and_is_asked_again_meanwhile() {
+    async fn a_sink_is_unverified_until_a_probe_succeeds_and_is_probed_again() {
         let (_, post) = idle();
         assert_eq!(post.untried(), "untried");
-        let asked = scripted(&post, vec![refused(), refused(), Ok(())]);
-        let before = tokio::time::timeout(AGAIN / 2, asked).await;
+        let probed = scripted(&post, vec![denied(), denied(), Ok(())]);
+        let before = tokio::time::timeout(PROBE_INTERVAL / 2, probed).await;
         assert!(before.is_err() && post.untried() == "untried: Invalid token [splunk_token]");
-        assert_eq!(scripted(&post, vec![refused(), refused(), Ok(()), refused()]).await, 1);
+        assert_eq!(scripted(&post, vec![denied(), denied(), Ok(()), denied()]).await, 1);
         assert_eq!(post.untried(), "up");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sink_that_was_sent_an_event_speaks_for_itself() {
+    async fn a_sink_that_was_sent_an_event_is_no_longer_probed() {
         let (sink, post) = idle();
-        *sink.0.lock().unwrap() = SinkState::Up;
-        assert_eq!(scripted(&post, vec![refused(), refused()]).await, 1);
-        assert_eq!(post.untried(), "untried", "nothing was noted");
+        *sink.0.lock() = SinkState::Up;
+        assert_eq!(scripted(&post, vec![denied(), denied()]).await, 1);
+        assert_eq!(post.untried(), "untried", "no result was recorded");
     }
 
     #[tokio::test]
-    async fn what_can_be_reached_is_up_without_an_event() {
+    async fn a_sink_without_a_destination_is_up_without_an_event() {
         let (_, post) = idle();
         let kind = SinkKind::Stdout(StdoutConfig::default());
         let config =
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
-        at(&post, || Box::pin(sink::probe(&config, None, ProbeScope::AnyEndpoint))).await;
+        probe_until_verified(&post, || Box::pin(sink::probe(&config, None, ProbeScope::AnyEndpoint))).await;
         assert_eq!(post.untried(), "up");
     }
 
-    /// What is said of required (or best-effort) sinks in two hours of tries that are refused with these codes in turn:
-    /// after how many minutes, and whether as an error.
-    async fn said_in_two_hours(required: bool, codes: &[Code]) -> Vec<(usize, bool)> {
-        let (mut said, mut lines) = (Said::default(), Vec::new());
+    /// Returns what is logged in two hours of probes that fail with these codes in turn: minute,
+    /// and whether as an error.
+    async fn logged_in_two_hours(required: bool, codes: &[Code]) -> Vec<(usize, bool)> {
+        let (mut failures, mut lines) = (FailureLog::new(required), Vec::new());
         for (number, code) in codes.iter().cycle().take(24).enumerate() {
-            if let Some(level) = said.level(required, *code) {
+            if let Some((level, _)) = failures.level(*code) {
                 lines.push((number * 5, level == Level::ERROR));
             }
-            tokio::time::advance(AGAIN).await;
+            tokio::time::advance(PROBE_INTERVAL).await;
         }
         lines
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_time_may_heal_is_an_error_if_it_does_not_and_is_said_again_within_the_hour() {
-        let lines = said_in_two_hours(true, &[Code::KafkaTransport]).await;
+    async fn a_transient_failure_that_lasts_is_an_error_and_is_repeated_hourly() {
+        let lines = logged_in_two_hours(true, &[Code::KafkaTransport]).await;
         assert_eq!(lines, [(0, false), (5, true), (60, true), (115, true)]);
-        let turns = said_in_two_hours(true, &[Code::KafkaTransport, Code::KafkaTimeout]).await;
+        let turns = logged_in_two_hours(true, &[Code::KafkaTransport, Code::KafkaTimeout]).await;
         assert_eq!(turns.iter().filter(|(_, error)| *error).count(), 4, "{turns:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_only_an_operator_can_mend_is_an_error_at_once() {
-        let lines = said_in_two_hours(true, &[Code::SplunkToken]).await;
+    async fn operator_errors_are_logged_as_errors_immediately() {
+        let lines = logged_in_two_hours(true, &[Code::SplunkToken]).await;
         assert_eq!(lines, [(0, true), (55, true), (110, true)]);
-        let best_effort = said_in_two_hours(false, &[Code::SplunkToken]).await;
+        let best_effort = logged_in_two_hours(false, &[Code::SplunkToken]).await;
         assert_eq!(best_effort, [(0, false), (55, false), (110, false)]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn that_a_sink_answers_again_is_said_if_it_was_said_that_it_did_not() {
+    async fn recovery_is_logged_after_a_logged_failure() {
         let log = tempfile::NamedTempFile::new().unwrap();
         let writer = Arc::new(log.reopen().unwrap());
         let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let (_, post) = idle();
         scripted(&post, vec![Ok(())]).await;
-        let said = || std::fs::read_to_string(log.path()).unwrap();
-        assert_eq!(said(), "", "all is well");
-        scripted(&post, vec![refused(), Ok(())]).await;
-        let lines: Vec<String> = said().lines().map(str::to_owned).collect();
+        let logged = || std::fs::read_to_string(log.path()).unwrap();
+        assert_eq!(logged(), "", "no failure, no line");
+        scripted(&post, vec![denied(), Ok(())]).await;
+        let lines: Vec<String> = logged().lines().map(str::to_owned).collect();
         assert!(lines[0].contains("ERROR") && lines[0].contains("Invalid token"), "{lines:?}");
-        assert!(lines[1].contains("INFO") && lines[1].contains("the sink answers now"));
+        assert!(lines[1].contains("INFO") && lines[1].contains("sink recovered"), "{lines:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `events`: the catalogue. `docs/events.md` is the same in full; this is for a terminal and for tools.
+//! `events`: the catalogue, for a terminal and for programs. `docs/events.md` has the same in full.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::event::{CATALOGUE, Names, Operation, RULES};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// One JSON object a line, with everything that is known of each event
+    /// Print one JSON object per line, with everything about each event
     #[arg(long)]
     json: bool,
 }
@@ -17,11 +17,11 @@ pub(super) struct Args {
 pub(super) fn events(args: &Args) -> ExitCode {
     let mut text = String::new();
     if !args.json {
-        text.push_str(&row(["EVENT", "SEVERITY", "WHAT IT MEANS"]));
+        text.push_str(&row(["EVENT", "SEVERITY", "MEANING"]));
     }
     for operation in &CATALOGUE {
         text.push_str(&if args.json {
-            format!("{}\n", in_full(operation))
+            format!("{}\n", to_json(operation))
         } else {
             row([operation.name, operation.severity.as_str(), operation.means])
         });
@@ -33,7 +33,7 @@ fn row([name, severity, means]: [&str; 3]) -> String {
     format!("{name:<26} {severity:<14} {means}\n")
 }
 
-fn in_full(operation: &Operation) -> Value {
+fn to_json(operation: &Operation) -> Value {
     let (activity_id, activity) = operation.ocsf_activity();
     let (category, kinds) = operation.ecs_category();
     let rules = RULES.iter().filter(|rule| operation.rules.contains(&rule.id));

@@ -1,56 +1,54 @@
-//! `explain`: what a record means to us, and, with a configuration, where it would go and as what.
+//! `explain`: what a record means and, with a configuration, which routes match and what each sink
+//! would receive.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::format::{Format, shown};
-use super::optional;
-use super::scan::{self, Task};
+use super::scan::{ReadOptions, Task, print_files};
+use super::{Failure, Format, load_optional_config};
 use crate::cloudtrail::Selection;
 use crate::config::{OutputFormat, SinkConfig, SinkKind};
-use crate::event::{self, Event};
+use crate::event::{self, Event, visible};
 use crate::route::Router;
 use crate::telemetry::escape;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A record or a CloudTrail file, in any form that `scan` reads; - is stdin
+    /// A record or a CloudTrail file, in any format that `scan` reads; - is stdin
     #[arg(value_name = "FILE")]
     path: PathBuf,
-    /// Also say which routes match and what each sink would be sent
+    /// Also print which routes match and what each sink would receive
     #[arg(short, long, value_name = "CONFIG")]
     config: Option<String>,
     /// Also print the event in these formats
     #[arg(long, value_enum, value_delimiter = ',')]
     format: Vec<Format>,
-    /// Explain every record, not only those that are ours
+    /// Explain every record, not only those about IAM certificates
     #[arg(long)]
     all_events: bool,
 }
 
-/// Where events would go.
+/// The routes and sinks of a configuration.
 struct Destinations {
     selection: Selection,
     router: Router,
     sinks: Vec<SinkConfig>,
 }
 
-pub(super) fn explain(args: &Args) -> ExitCode {
-    let config = match optional(args.config.as_ref()) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
+pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
+    let config = load_optional_config(args.config.as_ref())?;
     let destinations = config.as_ref().map(|config| Destinations {
         selection: Selection::new(config.events.clone()),
         router: Router::new(config.routes.clone()),
         sinks: config.sinks.clone(),
     });
     let task = Task {
-        reading: scan::reading(config, args.all_events),
+        options: ReadOptions::new(config, args.all_events),
         write: &|event, out| {
             out.extend_from_slice(event::explain(event).as_bytes());
             if let Some(destinations) = &destinations {
-                out.extend_from_slice(destinations.of(event).as_bytes());
+                out.extend_from_slice(destinations.describe(event).as_bytes());
             }
             for format in &args.format {
                 let format = OutputFormat::from(*format);
@@ -60,37 +58,40 @@ pub(super) fn explain(args: &Args) -> ExitCode {
             out.push(b'\n');
         },
     };
-    let (summary, printed) = scan::print(std::slice::from_ref(&args.path), &task);
-    let others = summary.records.saturating_sub(summary.events + summary.bad);
-    let hint = if others > 0 { "; --all-events explains those, too" } else { "" };
-    let others_are =
-        if destinations.is_some() { "not selected by [events]" } else { "none of ours" };
-    eprintln!("explained {}, {others_are} {others}{hint}", summary.events);
-    scan::exit_code(&summary, printed)
+    let (summary, printed) = print_files(std::slice::from_ref(&args.path), &task);
+    let skipped = summary.records.saturating_sub(summary.events + summary.invalid);
+    let hint = if skipped > 0 { "; --all-events explains those too" } else { "" };
+    let reason = if destinations.is_some() {
+        "not selected by [events]"
+    } else {
+        "not about IAM certificates"
+    };
+    eprintln!("explained={} skipped={skipped} ({reason}){hint}", summary.events);
+    Ok(summary.exit_code(printed))
 }
 
 fn payload(event: &Event, format: OutputFormat) -> String {
     let mut payload = Vec::new();
     event::render(event, format, &mut payload);
-    shown(&payload)
+    escape_json(&payload)
 }
 
 impl Destinations {
-    /// The routes that match, and each sink with its payload.
-    fn of(&self, event: &Event) -> String {
+    /// Returns the routes that match, and each sink with its payload.
+    fn describe(&self, event: &Event) -> String {
         if !self.selection.wants(&event.fields.source, &event.fields.name) {
-            return format!("{:<13}none: [events] does not select it\n", "route");
+            return format!("{:<13}none: not selected by [events]\n", "route");
         }
         let decision = self.router.decide(event);
         let mut text = format!("{:<13}{}\n", "route", escape(&decision.routes.join(" → ")));
         if decision.targets.is_empty() {
-            text.push_str(&format!("{:<13}nowhere: `discard` is written there\n", "sent to"));
+            text.push_str(&format!("{:<13}nowhere: `discard`\n", "sent to"));
         }
         for target in decision.targets {
             let Some(sink) = self.sinks.iter().find(|sink| sink.name == target.sink) else {
-                continue; // The checked configuration has no such route.
+                continue; // Not in a checked configuration.
             };
-            let (kind, format) = (described(&sink.kind, event), sink.format.as_str());
+            let (kind, format) = (destination(&sink.kind, event), sink.format.as_str());
             text.push_str(&format!("{:<13}{}, {kind}, {format}:\n", "sent to", sink.name));
             text.push_str(&format!("{:<13}{}\n", "", payload(event, sink.format)));
         }
@@ -98,15 +99,49 @@ impl Destinations {
     }
 }
 
-/// Where a sink puts this event.
-fn described(kind: &SinkKind, event: &Event) -> String {
+/// Returns the destination of an event at a sink.
+fn destination(kind: &SinkKind, event: &Event) -> String {
     match kind {
         SinkKind::Kafka(kafka) => format!("topic {}", event.choose(&kafka.topic)),
         SinkKind::SplunkHec(hec) => match &hec.index {
             Some(index) => format!("index {}", escape(event.choose(index))),
-            None => "the token's index".to_owned(),
+            None => "the token's default index".to_owned(),
         },
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::File(file) => format!("file {}", escape(&file.path.display().to_string())),
+    }
+}
+
+/// Returns the same JSON value with characters that control a terminal written as `\uXXXX`.
+fn escape_json(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
+    let mut out = String::with_capacity(text.len());
+    let mut bytes = [0; 4];
+    for c in text.chars() {
+        let is_space = matches!(c, '\n' | '\r' | '\t');
+        let plain = c.encode_utf8(&mut bytes);
+        if is_space || visible(plain) == *plain {
+            out.push(if is_space { ' ' } else { c });
+        } else {
+            // JSON escapes characters beyond 16 bits as two units.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape_json;
+
+    #[test]
+    fn an_escaped_payload_is_the_same_json_without_control_characters() {
+        let payload = "{\"name\":\"a\u{202e}b\u{7f}\u{9b}\u{e0041}é\",\n\t\"n\": 1}";
+        let text = escape_json(payload.as_bytes());
+        assert_eq!(text, r#"{"name":"a\u202eb\u007f\u009b\udb40\udc41é",  "n": 1}"#);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(value(&text), value(payload));
     }
 }

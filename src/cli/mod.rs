@@ -1,27 +1,27 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 //!
 //! stdout carries data only; everything for people goes to stderr. Exit codes: 0 done · 1 failed at
 //! run time · 64 bad usage or configuration (`EX_USAGE` of sysexits.h).
 
 mod backfill;
 mod check;
-mod connect;
-mod context;
 mod events;
 mod explain;
-mod format;
 mod healthcheck;
 mod replay;
 mod run;
 mod scan;
 mod schema;
 
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::app;
-use crate::config::{self, Config, Elsewhere};
+use crate::config::{self, Config, Elsewhere, OutputFormat};
 use crate::error::{Code, Error};
 use crate::sink;
 use crate::telemetry::escape;
@@ -33,7 +33,7 @@ const EX_USAGE: u8 = 64;
 #[command(
     name = "certrelay",
     version,
-    about = "Watches AWS CloudTrail for changes to IAM certificates and puts each one in front of a security team"
+    about = "Watches AWS CloudTrail for changes to IAM certificates and forwards each one"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -43,35 +43,59 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service until SIGTERM
-    Run(WithConfig),
-    /// Check a configuration: every mistake in one run
+    Run(ConfigArgs),
+    /// Check a configuration and report all errors in one run
     Check(check::Args),
-    /// Find the events in local CloudTrail files and print them as NDJSON
+    /// Find IAM certificate events in local CloudTrail files and print them as NDJSON
     Scan(scan::Args),
-    /// Deliver the files of a time range, here or by way of the source's queue
+    /// Process the CloudTrail files of a time range, here or through the source's queue
     Backfill(backfill::Args),
-    /// Offer dead letters again: what becomes final is removed, what does not stays
+    /// Reprocess dead letters; delete those that succeed
     Replay(replay::Args),
-    /// Say what a record means, and where it would go
+    /// Explain what a record means and where it is routed
     Explain(explain::Args),
-    /// List the events: what each means and how grave it is
+    /// List the IAM certificate events with their severity and meaning
     Events(events::Args),
-    /// Print the JSON Schema of the configuration, or of an output format
+    /// Print the JSON Schema of the configuration or of an output format
     Schema(schema::Args),
-    /// Ask a running service whether it is alive (for a container's health check)
+    /// Check that a running service is alive, for a container's health check
     Healthcheck(healthcheck::Args),
 }
 
 /// `-c CONFIG`: required, because a hidden default is a surprise.
 #[derive(Debug, clap::Args)]
-struct WithConfig {
-    /// A TOML file; env:NAME for the text in an environment variable; s3://bucket/key; ssm:/name for a parameter of
-    /// AWS Systems Manager
+struct ConfigArgs {
+    /// The configuration: a TOML file, env:NAME for the text of an environment variable, or
+    /// s3://bucket/key
     #[arg(short, long, value_name = "CONFIG")]
     config: String,
 }
 
-/// Parses the arguments, runs the command, answers its exit code.
+/// What is printed for each event.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// OCSF 1.8.0, class API Activity
+    Ocsf,
+    /// Elastic Common Schema
+    Ecs,
+    /// Splunk's Common Information Model, data model Change
+    Cim,
+    /// The record as CloudTrail wrote it, secrets redacted
+    Raw,
+}
+
+impl From<Format> for OutputFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Ocsf => Self::Ocsf,
+            Format::Ecs => Self::Ecs,
+            Format::Cim => Self::Cim,
+            Format::Raw => Self::Raw,
+        }
+    }
+}
+
+/// Parses the arguments, runs the command, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -81,75 +105,119 @@ pub fn main() -> ExitCode {
             return if usage.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    match cli.command {
-        Command::Run(place) => run::run(&place),
+    let ended = match cli.command {
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Scan(args) => scan::scan(&args),
         Command::Backfill(args) => backfill::backfill(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Events(args) => events::events(&args),
-        Command::Schema(args) => schema::schema(&args),
-        Command::Healthcheck(args) => healthcheck::healthcheck(&args),
+        Command::Events(args) => Ok(events::events(&args)),
+        Command::Schema(args) => Ok(schema::schema(&args)),
+        Command::Healthcheck(args) => Ok(healthcheck::healthcheck(&args)),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(Failure::Reported(code)) => code,
+        Err(Failure::Error(error)) => report(&error),
     }
 }
 
-/// The checked configuration, or every mistake on stderr and the exit code for it.
-fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
-    let read = match Elsewhere::of(&place.config) {
-        Ok(None) => config::load(&place.config, sink::kafka_option),
-        Ok(Some(elsewhere)) => {
-            let runtime = runtime().map_err(|error| failed(&error))?;
-            runtime.block_on(app::configuration(&place.config, elsewhere))
-        }
-        Err(mistakes) => Err(mistakes),
-    };
-    let config = read.map_err(|mistakes| {
-        tell(&mistakes);
-        ExitCode::from(EX_USAGE)
-    })?;
-    let refused: Vec<Error> =
-        config.sinks.iter().filter_map(|one| sink::check(one).err()).collect();
-    refused.iter().for_each(tell);
-    if refused.is_empty() { Ok(config) } else { Err(ExitCode::from(EX_USAGE)) }
+/// Why a command ended early.
+enum Failure {
+    /// The errors have been printed; the exit code.
+    Reported(ExitCode),
+    /// Still to be reported, with exit code 1.
+    Error(Error),
 }
 
-/// As [`configuration`], where one may be named.
-fn optional(place: Option<&String>) -> Result<Option<Config>, ExitCode> {
-    place.map(|config| configuration(&WithConfig { config: config.clone() })).transpose()
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }
 
-/// Says lines of text on stderr, with nothing in them that a terminal would obey.
-fn tell(text: &impl std::fmt::Display) {
-    text.to_string().lines().for_each(|line| eprintln!("{}", escape(line)));
-}
-
-/// For commands that talk to others.
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|cause| Error::new(Code::Runtime, format!("no runtime: {cause}")))
-}
-
-/// Says why the command failed: in the log where it has begun, so that whoever watches the log hears of it.
-fn failed(error: &Error) -> ExitCode {
+/// Reports why the command failed: in the log if it has started, so that alarms on the log see it.
+fn report(error: &Error) -> ExitCode {
     if tracing::enabled!(tracing::Level::ERROR) {
-        tracing::error!(code = error.code.as_str(), "{}", escape(&error.text));
+        let text = escape(&error.text);
+        tracing::error!(code = error.code.as_str(), error = text, "certrelay failed");
     } else {
-        eprintln!("certrelay: {}", escape(&error.to_string()));
+        print_error(error);
     }
     ExitCode::FAILURE
 }
 
-/// Prints a page on stdout. A reader that has seen enough is no failure.
-fn print(text: &str) -> ExitCode {
-    use std::io::Write as _;
+/// Loads and checks the configuration; prints all its errors.
+fn load_config(args: &ConfigArgs) -> Result<Config, Failure> {
+    let usage = Failure::Reported(ExitCode::from(EX_USAGE));
+    let loaded = match Elsewhere::of(&args.config) {
+        Ok(None) => config::load(&args.config, sink::kafka_option),
+        Ok(Some(location)) => runtime()?.block_on(app::fetch_config(&args.config, location)),
+        Err(errors) => Err(errors),
+    };
+    let config = match loaded {
+        Ok(config) => config,
+        Err(errors) => {
+            print_lines(&errors);
+            return Err(usage);
+        }
+    };
+    let errors: Vec<Error> = config.sinks.iter().filter_map(|one| sink::check(one).err()).collect();
+    errors.iter().for_each(print_error);
+    if errors.is_empty() { Ok(config) } else { Err(usage) }
+}
 
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("certrelay: stdout: {cause}");
+/// As [`load_config`], where a configuration is optional.
+fn load_optional_config(config: Option<&String>) -> Result<Option<Config>, Failure> {
+    config.map(|config| load_config(&ConfigArgs { config: config.clone() })).transpose()
+}
+
+/// Prints lines on stderr, with characters that control a terminal escaped.
+fn print_lines(text: &impl Display) {
+    text.to_string().lines().for_each(|line| eprintln!("{}", escape(line)));
+}
+
+/// Prints an error as one line on stderr, escaped.
+fn print_error(error: &impl Display) {
+    eprintln!("error: {}", escape(&error.to_string()));
+}
+
+/// Prints a warning as one line on stderr, escaped.
+fn print_warning(warning: &impl Display) {
+    eprintln!("warning: {}", escape(&warning.to_string()));
+}
+
+/// Creates the async runtime, for commands that connect to others.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|cause| Error::caused(Code::Runtime, "the runtime cannot be started", cause))
+}
+
+/// Prints data on stdout and returns the exit code.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed_code(printed)
+}
+
+/// Returns the exit code after printing on stdout. A reader that closes the pipe early (head, less)
+/// is no failure.
+fn printed_code(printed: io::Result<()>) -> ExitCode {
+    match printed {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            print_error(&format!("stdout: {cause}"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Creates a progress bar on stderr, hidden unless stderr is a terminal.
+fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

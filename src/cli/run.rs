@@ -1,118 +1,107 @@
-//! `run`: the service, from start to SIGTERM.
+//! `run`: the service, from start-up to SIGTERM.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{WithConfig, configuration, failed, runtime};
+use super::{ConfigArgs, Failure, load_config, runtime};
 use crate::app;
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::pipeline;
 use crate::telemetry;
 
-/// For what still blocks a thread when all is said, such as a Kafka client that waits for a name to be resolved.
-const LAST: Duration = Duration::from_secs(1);
+/// Time for threads that still block at the end, such as a Kafka client that resolves a name.
+const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(super) fn run(place: &WithConfig) -> ExitCode {
-    let config = match configuration(place) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    if let Err(error) = telemetry::init(&config.log) {
-        return failed(&error);
-    }
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error),
-    };
+pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
+    let config = load_config(args)?;
+    telemetry::init(&config.log)?;
+    let runtime = runtime()?;
     let ended = runtime.block_on(serve(config));
-    runtime.shutdown_timeout(LAST);
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
+    ended?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
     for warning in &config.warnings {
-        tracing::warn!("configuration: {warning}");
+        tracing::warn!(warning = warning.to_string(), "configuration warning");
     }
     let stop = stop_on_signal()?;
     let listen = config.http;
     let Some(parts) = stop.run_until_cancelled(app::build(config, None)).await else {
-        tracing::info!("stopped before it began");
+        tracing::info!("shutdown requested during start-up");
         return Ok(());
     };
     let parts = parts?;
-    let probes_stop = CancellationToken::new();
-    let probes = match listen {
+    let http_stop = CancellationToken::new();
+    let http = match listen {
         None => None,
         Some(address) => {
-            let cannot = |cause: std::io::Error| {
-                Error::new(Code::HttpListen, format!("[http] listen = \"{address}\": {cause}"))
+            let failed = |cause: std::io::Error| {
+                Error::caused(Code::HttpListen, format!("[http] listen = \"{address}\""), cause)
             };
-            let listener = TcpListener::bind(address).await.map_err(cannot)?;
-            // Where port 0 was asked for, this is the only place that tells the port.
-            let address = listener.local_addr().map_err(cannot)?;
-            tracing::info!(%address, "answering /livez /readyz /metrics");
-            let health = std::sync::Arc::clone(&parts.health);
-            Some(telemetry::serve(listener, health, probes_stop.clone()))
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            // For port 0 this is the only place where the actual port appears.
+            let address = listener.local_addr().map_err(failed)?;
+            tracing::info!(%address, "serving /livez, /readyz and /metrics");
+            let health = Arc::clone(&parts.health);
+            Some(telemetry::serve(listener, health, http_stop.clone()))
         }
     };
-    let work = async {
+    let pipeline = async {
         let ended = pipeline::run(parts, stop).await;
-        probes_stop.cancel();
+        http_stop.cancel();
         ended
     };
-    let answer = async {
-        if let Some(probes) = probes {
-            probes.await;
+    let http = async {
+        if let Some(http) = http {
+            http.await;
         }
     };
-    let (ended, ()) = tokio::join!(work, answer);
-    tracing::debug!(?ended, "end");
+    let (ended, ()) = tokio::join!(pipeline, http);
+    tracing::debug!(?ended, "pipeline stopped");
     if ended.broken {
-        let text = "a part of the pipeline failed (the log says which); what was not settled is redelivered";
+        let text = "a driver failed (see the log); unacknowledged messages will be redelivered";
         return Err(Error::new(Code::DriverFailed, text));
     }
     Ok(())
 }
 
-/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once, with exit code 1
-/// because work was left undone: safe at any moment, because what is not settled is redelivered.
+/// Returns a token that SIGTERM or SIGINT cancels. A second signal exits at once, with code 1
+/// because work is unfinished: safe at any moment, because unacknowledged messages are redelivered.
 pub(super) fn stop_on_signal() -> Result<CancellationToken, Error> {
     let listen = |kind| {
-        signal(kind)
-            .map_err(|cause| Error::new(Code::Signals, format!("no signal handler: {cause}")))
+        signal(kind).map_err(|cause| Error::caused(Code::Signals, "no signal handler", cause))
     };
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
-    let cancel = stop.clone();
+    let (cancel, handle) = (stop.clone(), tokio::runtime::Handle::current());
+    let wait = move || {
+        handle.block_on(async move {
+            next_signal(&mut term, &mut int).await;
+            cancel.cancel();
+            next_signal(&mut term, &mut int).await;
+            tracing::warn!(
+                "second signal received, exiting immediately; \
+                 unacknowledged messages will be redelivered"
+            );
+            std::process::exit(1);
+        });
+    };
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn({
-            let handle = tokio::runtime::Handle::current();
-            move || {
-                handle.block_on(async move {
-                    next(&mut term, &mut int).await;
-                    cancel.cancel();
-                    next(&mut term, &mut int).await;
-                    tracing::warn!(
-                        "second signal: ending at once; what is not settled comes again"
-                    );
-                    std::process::exit(1);
-                });
-            }
-        })
-        .map_err(|cause| Error::new(Code::Signals, format!("no signal thread: {cause}")))?;
+        .spawn(wait)
+        .map_err(|cause| Error::caused(Code::Signals, "no signal thread", cause))?;
     Ok(stop)
 }
 
-async fn next(term: &mut Signal, int: &mut Signal) {
+async fn next_signal(term: &mut Signal, int: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -1,129 +1,230 @@
-//! `scan`: the same decode → event path over local files, to NDJSON on stdout.
+//! `scan`: the same path from decoder to event over local files, to NDJSON on stdout.
 //!
-//! Never deduplicates, goes past a bad file, and prints matches of a huge file before its end has
-//! proven it; the summary says so if the file then fails.
+//! Never deduplicates, continues after an unreadable file, and prints matches of a large file
+//! before its end has verified it; the error of such a file says how many.
+//!
+//! Each worker reads one batch of files at a time, and the output is in the order of the files:
+//! every batch has a short channel of its own and the printer receives from the channels in order,
+//! so that a worker that is ahead waits instead of buffering its output. Batches are begun in
+//! order, so the one that is printed is always being read. Most CloudTrail files are small: to send
+//! the output of each by itself would take longer than to read it.
 
-mod files;
-mod work;
-
-use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
+use parking_lot::Mutex;
+use time::OffsetDateTime;
 
-use super::format::Format;
-use super::{context, optional};
-use crate::cloudtrail::{DecoderSettings, Selection};
-use crate::config::{Config, Decode, EventRule};
-use crate::event::{self, Context, Event};
+use super::check::load_reports;
+use super::{
+    Failure, Format, load_optional_config, print_error, print_lines, print_warning, printed_code,
+    progress_bar, runtime,
+};
+use crate::app::Enrichment;
+use crate::cloudtrail::{
+    DecodeStats, Decoded, Decoder, DecoderSettings, InvalidRecord, KeyKind, Origin, Selection,
+};
+use crate::config::{Config, Decode, EventOptions, EventRule};
+use crate::error::Error;
+use crate::event::{self, Arrival, Channel, Context, Event};
+use crate::queue::looks_like_a_log;
 use crate::telemetry::escape;
-use work::{Ended, News, Reading};
 
-pub(super) use work::Task;
+/// Bytes of a read.
+const CHUNK: usize = 256 << 10;
+
+/// Largest file that is decoded in one piece, which is faster; for larger ones it makes no
+/// difference.
+const WHOLE_FILE: usize = 1 << 20;
+
+/// Most files of a batch; together they have about [`CHUNK`] bytes.
+const MAX_BATCH: usize = 64;
+
+/// Messages of one batch that may wait to be printed.
+const CHANNEL_CAPACITY: usize = 16;
+
+/// Bytes of output after which a message is sent.
+const MESSAGE_BYTES: usize = 64 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// CloudTrail files or folders: .json, .json.gz, NDJSON, bare arrays, single records; - is stdin
+    /// CloudTrail files or folders: .json, .json.gz, NDJSON, bare arrays, single records; - is
+    /// stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// What is printed for each event
     #[arg(long, value_enum, default_value_t = Format::Ocsf)]
     format: Format,
-    /// Every record, not only those about IAM certificates
+    /// Print every record, not only those about IAM certificates
     #[arg(long)]
     all_events: bool,
-    /// Read and render as this configuration does: its limits in `[decode]`, its `[events]`, `[privacy]`, `[format]`
-    /// and `[accounts]`
+    /// Use this configuration's `[decode]` limits, `[events]`, `[privacy]`, `[format]` and
+    /// `[accounts]`
     #[arg(short, long, value_name = "CONFIG")]
     config: Option<String>,
-    /// Print, instead of events, the SHA-256 of each file's uncompressed content, to compare with `hashValue` in
-    /// CloudTrail's digests
+    /// Print, instead of events, the SHA-256 of each file's uncompressed content, to compare with
+    /// `hashValue` in CloudTrail's digests
     #[arg(long, conflicts_with_all = ["format", "all_events"])]
     hash: bool,
 }
 
-/// The last line on stderr.
+pub(super) fn scan(args: &Args) -> Result<ExitCode, Failure> {
+    let config = load_optional_config(args.config.as_ref())?;
+    let mut options = ReadOptions::new(config, args.all_events);
+    options.decoder.limits.hash = args.hash;
+    let format = args.format.into();
+    let write_event = |event: &Event, lines: &mut Vec<u8>| {
+        event::render(event, format, lines);
+        lines.push(b'\n');
+    };
+    let task = if args.hash {
+        Task { options, write: &|_, _| {} }
+    } else {
+        Task { options, write: &write_event }
+    };
+    let (summary, printed) = print_files(&args.paths, &task);
+    eprintln!("{summary}");
+    Ok(summary.exit_code(printed))
+}
+
+/// How files and records are read.
+pub(super) struct ReadOptions {
+    /// The selection of records, and the limits of a file.
+    decoder: DecoderSettings,
+    /// How records become events.
+    events: Arc<EventOptions>,
+    /// The data that enriches events.
+    context: Context,
+}
+
+impl ReadOptions {
+    /// Returns the options of a configuration, or the defaults. No file is hashed.
+    pub(super) fn new(config: Option<Config>, all_events: bool) -> Self {
+        let context = config.as_ref().map_or_else(Context::default, load_context);
+        let (rules, events, limits) = match config {
+            None => (EventRule::defaults(), Arc::default(), Decode::default()),
+            Some(Config { events, options, decode, .. }) => (events, Arc::new(options), decode),
+        };
+        let selection = if all_events { Selection::everything() } else { Selection::new(rules) };
+        let limits = Decode { hash: false, ..limits };
+        Self {
+            decoder: DecoderSettings { selection: Arc::new(selection), limits },
+            events,
+            context,
+        }
+    }
+}
+
+/// Loads the enrichment data; prints what cannot be loaded, and records are read without it.
+fn load_context(config: &Config) -> Context {
+    if config.accounts.is_none() && config.posture.is_none() {
+        return Context::default();
+    }
+    let load = async {
+        let enrichment = Enrichment::new(config, None).await?;
+        if let Err(errors) = enrichment.load_accounts().await {
+            print_lines(&errors);
+        }
+        load_reports(&enrichment).await;
+        Ok::<_, Error>(enrichment.context())
+    };
+    runtime().and_then(|runtime| runtime.block_on(load)).unwrap_or_else(|error| {
+        print_error(&error);
+        Context::default()
+    })
+}
+
+/// What is done with every file.
+pub(super) struct Task<'t> {
+    /// How it is read.
+    pub(super) options: ReadOptions,
+    /// Appends what is printed for an event, line end included.
+    pub(super) write: &'t (dyn Fn(&Event, &mut Vec<u8>) + Sync),
+}
+
+/// The counts of a scan, printed as the last line on stderr.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     objects: u64,
     pub(super) records: u64,
     pub(super) events: u64,
-    pub(super) bad: u64,
-    damaged: u64,
+    pub(super) invalid: u64,
+    failed: u64,
     skipped: u64,
 }
 
-pub(super) fn scan(args: &Args) -> ExitCode {
-    let config = match optional(args.config.as_ref()) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let mut reading = reading(config, args.all_events);
-    reading.decoder.limits.hash = args.hash;
-    let format = args.format.into();
-    let print_event = |event: &Event, lines: &mut Vec<u8>| {
-        event::render(event, format, lines);
-        lines.push(b'\n');
-    };
-    let task = if args.hash {
-        Task { reading, write: &|_, _| {} }
-    } else {
-        Task { reading, write: &print_event }
-    };
-    let (summary, printed) = print(&args.paths, &task);
-    eprintln!("{summary}");
-    exit_code(&summary, printed)
+impl Summary {
+    fn add(&mut self, bar: &ProgressBar, path: &Path, file: FileResult) {
+        self.events += file.events;
+        self.invalid += file.invalid;
+        match file.result {
+            Ok(stats) => {
+                self.objects += 1;
+                self.records += stats.read;
+            }
+            Err(text) => {
+                self.failed += 1;
+                let unverified = match file.events {
+                    0 => String::new(),
+                    events => format!(" ({events} of its events were printed unverified)"),
+                };
+                bar.suspend(|| print_error(&format!("{}: {text}{unverified}", path.display())));
+            }
+        }
+    }
+
+    pub(super) fn exit_code(&self, printed: io::Result<()>) -> ExitCode {
+        let failed = printed.is_ok() && self.invalid + self.failed > 0;
+        if failed { ExitCode::FAILURE } else { printed_code(printed) }
+    }
 }
 
-/// How records are read with this configuration, or without any. Nothing is hashed.
-pub(super) fn reading(config: Option<Config>, all_events: bool) -> Reading {
-    let context = config.as_ref().map_or_else(Context::default, context::for_reading);
-    let (rules, options, limits) = match config {
-        None => (EventRule::defaults(), Arc::default(), Decode::default()),
-        Some(Config { events, options, decode, .. }) => (events, Arc::new(options), decode),
-    };
-    let selection = if all_events { Selection::everything() } else { Selection::new(rules) };
-    let decoder = DecoderSettings {
-        selection: Arc::new(selection),
-        limits: Decode { hash: false, ..limits },
-    };
-    Reading { decoder, options, context }
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { objects, records, events, invalid, failed, skipped } = self;
+        write!(f, "objects={objects} records={records} events={events}")?;
+        write!(f, " invalid={invalid} failed={failed} skipped={skipped}")
+    }
 }
 
-/// Reads every file and prints what `task` makes of it; complaints and progress go to stderr.
-pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<()>) {
+/// Reads every file and prints what `task` writes; errors and progress go to stderr.
+pub(super) fn print_files(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<()>) {
     let mut summary = Summary::default();
-    let watched = io::stderr().is_terminal();
-    let listing = files::list(paths, watched);
+    let listing = Listing::new(paths, io::stderr().is_terminal());
     for (path, cause) in listing.unreadable {
-        eprintln!("certrelay: {}: {cause}", escape(&path.display().to_string()));
-        summary.damaged += 1;
+        print_error(&format!("{}: {cause}", path.display()));
+        summary.failed += 1;
     }
     for (reason, (count, first)) in listing.skipped {
-        let first = escape(&first.display().to_string());
-        eprintln!("certrelay: passed over: {reason}: {count}, the first {first}");
+        print_warning(&format!("files skipped: {reason}: {count}, first: {}", first.display()));
         summary.skipped += count;
     }
-    let bar = progress(watched, listing.inputs.iter().map(|file| file.size).sum());
+    let bytes = listing.inputs.iter().map(|file| file.size).sum();
+    let bar = progress_bar(bytes, "{bytes}/{total_bytes} {wide_bar} {bytes_per_sec} {eta}");
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
-    let printed = work::each(listing.inputs, task, |news| match news {
-        News::Lines(lines) => out.write_all(&lines),
-        News::Progress(bytes) => {
+    let printed = read_files(listing.inputs, task, |output| match output {
+        Output::Lines(lines) => out.write_all(&lines),
+        Output::Progress(bytes) => {
             bar.inc(bytes);
             Ok(())
         }
-        News::InvalidRecord(text) => {
-            bar.suspend(|| eprintln!("certrelay: {text}"));
+        Output::InvalidRecord(text) => {
+            bar.suspend(|| print_error(&text));
             Ok(())
         }
-        News::End(path, ended) => {
-            let hash = ended.result.as_ref().ok().and_then(|tally| tally.sha256.clone());
+        Output::End(path, file) => {
+            let hash = file.result.as_ref().ok().and_then(|stats| stats.sha256.clone());
             let hashed = hash.map_or(Ok(()), |hash| {
                 writeln!(out, "{hash}  {}", escape(&path.display().to_string()))
             });
-            summary.add(&bar, &path, ended);
+            summary.add(&bar, &path, file);
             hashed
         }
     });
@@ -132,57 +233,349 @@ pub(super) fn print(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::Result<
     (summary, printed)
 }
 
-pub(super) fn exit_code(summary: &Summary, printed: io::Result<()>) -> ExitCode {
-    match printed {
-        // Whoever read us (head, less) has enough.
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(cause) => {
-            eprintln!("certrelay: stdout: {cause}");
-            ExitCode::FAILURE
-        }
-        Ok(()) if summary.bad + summary.damaged > 0 => ExitCode::FAILURE,
-        Ok(()) => ExitCode::SUCCESS,
-    }
+/// One input; `-` is stdin.
+#[derive(Debug)]
+struct Input {
+    path: PathBuf,
+    /// Stored bytes, for the progress bar; 0 where unknown.
+    size: u64,
+    /// Whether a read may wait for another process, as a pipe does.
+    may_block: bool,
 }
 
-/// A bar on stderr when a person watches.
-fn progress(watched: bool, bytes: u64) -> ProgressBar {
-    if !watched {
-        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    }
-    let style =
-        ProgressStyle::with_template("{bytes}/{total_bytes} {wide_bar} {bytes_per_sec} {eta}");
-    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+/// The files below some paths, in a stable order: those that the service would read of the same
+/// folder.
+#[derive(Debug, Default)]
+struct Listing {
+    inputs: Vec<Input>,
+    /// What could not be listed, and why.
+    unreadable: Vec<(PathBuf, io::Error)>,
+    /// Files skipped, by reason: how many, and the first.
+    skipped: BTreeMap<&'static str, (u64, PathBuf)>,
+    /// Whether the sizes of files in folders are read.
+    sized: bool,
 }
 
-impl Summary {
-    fn add(&mut self, bar: &ProgressBar, path: &std::path::Path, ended: Ended) {
-        self.events += ended.events;
-        self.bad += ended.bad;
-        match ended.result {
-            Ok(tally) => {
-                self.objects += 1;
-                self.records += tally.read;
-            }
-            Err(text) => {
-                self.damaged += 1;
-                let unproven = match ended.events {
-                    0 => String::new(),
-                    printed => format!(" ({printed} events of it were printed unproven)"),
-                };
-                let path = escape(&path.display().to_string());
-                bar.suspend(|| eprintln!("certrelay: {path}: {}{unproven}", escape(&text)));
+impl Listing {
+    /// Lists the files that `paths` name, folders in sorted order. Reads sizes of files in folders
+    /// only if `sized`: that takes a tenth of a scan of small files.
+    fn new(paths: &[PathBuf], sized: bool) -> Self {
+        let mut listing = Self { sized, ..Self::default() };
+        for path in paths {
+            if path.as_os_str() == "-" {
+                listing.inputs.push(Input { path: path.clone(), size: 0, may_block: true });
+            } else if let Err(cause) = listing.add_path(path) {
+                listing.unreadable.push((path.clone(), cause));
             }
         }
+        listing
+    }
+
+    /// Adds a folder, or a file whatever its name and folder.
+    fn add_path(&mut self, path: &Path) -> io::Result<()> {
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_dir() {
+            // The path as given may begin within CloudTrail's layout.
+            let absolute = std::path::absolute(path);
+            return self.add_folder(path, absolute.as_deref().unwrap_or(path));
+        }
+        let (size, may_block) = (metadata.len(), !metadata.is_file());
+        self.inputs.push(Input { path: path.to_owned(), size, may_block });
+        Ok(())
+    }
+
+    /// Adds the entries of a folder, except hidden ones; continues after what cannot be read.
+    fn add_folder(&mut self, path: &Path, absolute: &Path) -> io::Result<()> {
+        let mut entries: Vec<_> = std::fs::read_dir(path)?.collect::<Result<_, _>>()?;
+        entries.sort_by_cached_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            if !name.as_encoded_bytes().starts_with(b".")
+                && let Err(cause) = self.add_entry(&entry, &absolute.join(name))
+            {
+                self.unreadable.push((entry.path(), cause));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, entry: &std::fs::DirEntry, absolute: &Path) -> io::Result<()> {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            return self.add_folder(&path, absolute);
+        }
+        // A cycle of links would be read for ever.
+        let is_folder_link = kind.is_symlink() && path.is_dir();
+        let reason = if is_folder_link { Some("link to a folder") } else { skip_reason(absolute) };
+        if let Some(reason) = reason {
+            self.skipped.entry(reason).or_insert((0, path)).0 += 1;
+            return Ok(());
+        }
+        if kind.is_symlink() {
+            return self.add_path(&path);
+        }
+        let size = if self.sized { entry.metadata().map_or(0, |file| file.len()) } else { 0 };
+        self.inputs.push(Input { path, size, may_block: !kind.is_file() });
+        Ok(())
     }
 }
 
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { objects, records, events, bad, damaged, skipped } = self;
-        write!(
-            f,
-            "objects={objects} records={records} events={events} bad={bad} damaged={damaged} skipped={skipped}"
-        )
+/// Returns why a file in a folder is skipped, by its name or its place in CloudTrail's layout.
+fn skip_reason(absolute: &Path) -> Option<&'static str> {
+    if !looks_like_a_log(absolute.file_name().unwrap_or_default()) {
+        return Some("other name");
+    }
+    match KeyKind::of(&absolute.to_string_lossy()) {
+        KeyKind::Digest(_) => Some("digest"),
+        KeyKind::Insight => Some("insight"),
+        KeyKind::OtherService(_) => Some("other service"),
+        KeyKind::Log(_) | KeyKind::Folder | KeyKind::Unknown => None,
+    }
+}
+
+/// A worker's output, in the order of its files.
+enum Output {
+    /// Whole lines for stdout.
+    Lines(Vec<u8>),
+    /// Stored bytes read.
+    Progress(u64),
+    /// The location and error of a record that could not be read.
+    InvalidRecord(String),
+    /// The end of a file.
+    End(PathBuf, FileResult),
+}
+
+/// The result of a file.
+struct FileResult {
+    /// Events printed.
+    events: u64,
+    /// Invalid records.
+    invalid: u64,
+    /// Its counts, or why it is not a sound CloudTrail file.
+    result: Result<DecodeStats, String>,
+}
+
+/// The files still to be read, and the printer's channel for the batches' channels; `None` when all
+/// are begun.
+type Batches =
+    Mutex<Option<(Peekable<std::vec::IntoIter<Input>>, SyncSender<Receiver<Vec<Output>>>)>>;
+
+/// Reads every input and calls `print` with the output in order, until `print` fails.
+fn read_files(
+    inputs: Vec<Input>,
+    task: &Task<'_>,
+    mut print: impl FnMut(Output) -> io::Result<()>,
+) -> io::Result<()> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
+    let (sender, printed) = sync_channel(2 * workers.max(1));
+    let batches: Batches = Mutex::new(Some((inputs.into_iter().peekable(), sender)));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (batches, decoder) = (&batches, Decoder::new(task.options.decoder.clone()));
+            scope.spawn(move || run_worker(batches, decoder, task));
+        }
+        if workers == 0 {
+            next_batch(&batches, 1);
+        }
+        // Taken by value: when printing fails, the workers' sends fail too and they end.
+        printed.into_iter().flatten().flatten().try_for_each(&mut print)
+    })
+}
+
+/// Takes the next files, at most `max`, and sends their channel to the printer.
+fn next_batch(batches: &Batches, max: usize) -> Option<(Vec<Input>, SyncSender<Vec<Output>>)> {
+    let mut batches = batches.lock();
+    let (inputs, printer) = batches.as_mut()?;
+    let mut batch: Vec<Input> = inputs.next().into_iter().collect();
+    // An input that may block must delay neither the output before it nor the files after it.
+    let blocks = batch.first().is_none_or(|input| input.may_block);
+    while !blocks && batch.len() < max {
+        let Some(input) = inputs.next_if(|input| !input.may_block) else { break };
+        batch.push(input);
+    }
+    let (sender, printed) = sync_channel(CHANNEL_CAPACITY);
+    if batch.is_empty() || printer.send(printed).is_err() {
+        *batches = None;
+        return None;
+    }
+    Some((batch, sender))
+}
+
+fn run_worker(batches: &Batches, mut decoder: Decoder, task: &Task<'_>) {
+    let mut buffer = vec![0; WHOLE_FILE];
+    let mut max = 1;
+    while let Some((batch, sender)) = next_batch(batches, max) {
+        let (files, mut bytes) = (batch.len(), 0);
+        let mut buffered = BufferedOutput { sender, outputs: Vec::new(), bytes: 0 };
+        for input in batch {
+            let output = &mut buffered;
+            let mut file =
+                FileReader { path: &input.path, task, output, stored: 0, events: 0, invalid: 0 };
+            let result = file.read(&mut decoder, &mut buffer, input.may_block);
+            decoder.reset();
+            bytes += file.stored;
+            let ended = FileResult { events: file.events, invalid: file.invalid, result };
+            buffered.push(Output::End(input.path, ended));
+        }
+        if buffered.send().is_err() {
+            return;
+        }
+        // As many as have about a chunk together, if the next files are as long as these were.
+        max = (files * CHUNK / bytes.max(1)).clamp(1, (2 * max).min(MAX_BATCH));
+    }
+}
+
+/// The output of a batch that is not sent yet.
+struct BufferedOutput {
+    sender: SyncSender<Vec<Output>>,
+    outputs: Vec<Output>,
+    /// Bytes of lines in it.
+    bytes: usize,
+}
+
+impl BufferedOutput {
+    fn push(&mut self, output: Output) {
+        if let Output::Lines(lines) = &output {
+            self.bytes += lines.len();
+        }
+        self.outputs.push(output);
+    }
+
+    fn send(&mut self) -> Result<(), String> {
+        self.bytes = 0;
+        let outputs = std::mem::take(&mut self.outputs);
+        self.sender.send(outputs).map_err(|_| "the output was closed".to_owned())
+    }
+}
+
+struct FileReader<'a> {
+    path: &'a Path,
+    task: &'a Task<'a>,
+    output: &'a mut BufferedOutput,
+    /// Stored bytes read.
+    stored: usize,
+    events: u64,
+    invalid: u64,
+}
+
+impl FileReader<'_> {
+    /// Reads the file to its end. Of an input that may block, events are printed as they arrive.
+    fn read(
+        &mut self,
+        decoder: &mut Decoder,
+        buffer: &mut [u8],
+        may_block: bool,
+    ) -> Result<DecodeStats, String> {
+        let mut file: Box<dyn Read> = if self.path.as_os_str() == "-" {
+            Box::new(io::stdin().lock())
+        } else {
+            Box::new(File::open(self.path).map_err(|cause| cause.to_string())?)
+        };
+        let mut decoded = Vec::new();
+        let max = if may_block { CHUNK } else { WHOLE_FILE };
+        let first = fill(&mut file, &mut buffer[..max])?;
+        if first < max {
+            let stats = decoder.decode(&buffer[..first], &mut decoded);
+            self.print(first, &mut decoded)?;
+            return stats.map_err(|error| error.to_string());
+        }
+        let mut length = first;
+        while length > 0 {
+            let pushed = decoder.push(&buffer[..length], &mut decoded);
+            self.print(length, &mut decoded)?;
+            self.output.send()?;
+            pushed.map_err(|error| error.to_string())?;
+            length = fill(&mut file, &mut buffer[..CHUNK])?;
+        }
+        let stats = decoder.finish(&mut decoded);
+        self.print(0, &mut decoded)?;
+        stats.map_err(|error| error.to_string())
+    }
+
+    /// Prints what was decoded of `stored` more bytes.
+    fn print(&mut self, stored: usize, decoded: &mut Vec<Decoded>) -> Result<(), String> {
+        let mut lines = Vec::new();
+        for one in decoded.drain(..) {
+            let read = match one {
+                Decoded::Invalid(invalid) => Err(invalid),
+                Decoded::Record(record) => {
+                    let origin = Origin::File { path: self.path.to_owned(), index: record.index };
+                    let seen = OffsetDateTime::now_utc();
+                    let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
+                    let ReadOptions { events, context, .. } = &self.task.options;
+                    Event::read_in(record, arrival, events, context)
+                }
+            };
+            match read {
+                Ok(event) => {
+                    self.events += 1;
+                    (self.task.write)(&event, &mut lines);
+                }
+                Err(InvalidRecord { index, offset, reason, .. }) => {
+                    self.invalid += 1;
+                    let path = self.path.display();
+                    let text = format!("{path}#{index} at byte {offset}: {reason}");
+                    self.output.push(Output::InvalidRecord(text));
+                }
+            }
+        }
+        if !lines.is_empty() {
+            self.output.push(Output::Lines(lines));
+        }
+        self.stored += stored;
+        if stored > 0 {
+            self.output.push(Output::Progress(stored as u64));
+        }
+        if self.output.bytes > MESSAGE_BYTES { self.output.send() } else { Ok(()) }
+    }
+}
+
+/// Reads until `chunk` is full or the file ends: `read` may return short at will.
+fn fill(file: &mut dyn Read, chunk: &mut [u8]) -> Result<usize, String> {
+    let mut length = 0;
+    while length < chunk.len() {
+        match file.read(&mut chunk[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause.to_string()),
+        }
+    }
+    Ok(length)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_listed_in_order_links_included_and_sizes_are_read_only_if_asked() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir_all(at("b/c")).expect("folders");
+        for name in ["b/c/2.json", "b/1.json.gz", "a.json", "a.txt"] {
+            std::fs::write(at(name), "{}").expect("a file");
+        }
+        symlink(at("b/1.json.gz"), at("d.json")).expect("a link");
+        symlink("gone.txt", at("e.txt")).expect("a link");
+        symlink(root.path(), at("b/up")).expect("a cycle");
+        for (sized, size) in [(false, 0), (true, 2)] {
+            let listing = Listing::new(&[root.path().to_owned()], sized);
+            assert!(listing.unreadable.is_empty());
+            let skipped = [("link to a folder", (1, at("b/up"))), ("other name", (2, at("a.txt")))];
+            assert_eq!(listing.skipped, skipped.into());
+            let inputs = listing.inputs;
+            let path =
+                |input: &Input| input.path.strip_prefix(root.path()).ok().map(Path::to_owned);
+            let names: Vec<_> = inputs.iter().filter_map(path).collect();
+            assert_eq!(names, ["a.json", "b/1.json.gz", "b/c/2.json", "d.json"].map(PathBuf::from));
+            let sizes_asked = |input: &&Input| !input.path.ends_with("d.json");
+            assert!(inputs.iter().filter(sizes_asked).all(|input| input.size == size));
+            assert!(inputs.iter().all(|input| !input.may_block));
+        }
+        let inputs = Listing::new(&["-".into(), "/dev/null".into()], false).inputs;
+        assert!(inputs.iter().all(|input| input.may_block));
     }
 }

@@ -1,9 +1,8 @@
-//! `schema`: what a configuration may say, and what a consumer may rely on, for other people's tools.
+//! `schema`: the JSON Schema of the configuration or of an output format, for other programs.
 
 use std::process::ExitCode;
 
-use super::format::Format;
-use super::print;
+use super::{Format, print};
 use crate::{config, event};
 
 #[derive(Debug, clap::Args)]

@@ -1,12 +1,13 @@
 //! `backfill`: history through the same path. The objects of a time range become the messages of a
-//! finite queue here, or notifications in the source's own queue, for the whole fleet.
+//! finite queue in this process, or notifications in the source's own queue, for all running
+//! services.
 //!
-//! The guarantees are those of the service: an object counts only when everything in it is final (or,
-//! enqueued, when SQS has confirmed it), and what an interrupted run had not noted is done again.
+//! The guarantees are those of the service: an object is complete only when everything in it is
+//! final (or, enqueued, when SQS has confirmed its notification), and what an interrupted run had
+//! not recorded is processed again.
 
 mod plan;
-mod resume;
-mod walk;
+mod resume_file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,75 +19,87 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{build, queue_and_store};
 use crate::config::{Config, SourceConfig};
 use crate::error::{Code, Error, backoff};
-use crate::jobs::job_queue::{Counts, JobQueue, LEASE, Progress, Work};
+use crate::jobs::job_queue::{Job, JobCounts, JobHandler, JobQueue, VISIBILITY_TIMEOUT};
 use crate::pipeline::context::Source;
 use crate::pipeline::run;
 use crate::queue::{EntryError, MAX_BATCH, SqsQueue};
 use crate::store::{Listed, Location, ObjectRef, S3Store, notification};
-use resume::Notes;
-use walk::walk;
+use plan::{list_objects, plan};
+use resume_file::Progress;
 
-pub use plan::{Plan, Span};
-pub use resume::Resume;
+pub use plan::{Plan, Scope};
+pub use resume_file::ResumeFile;
 
-/// How often an object is offered to the pipeline, and a refused notification to SQS. What is poison
-/// goes to the dead letter at once; these are for faults that heal.
-const ATTEMPTS: u32 = 5;
+/// Attempts for each object in the pipeline, and for each notification to SQS. What can never be
+/// processed is dead-lettered at once; the attempts are for transient failures.
+const MAX_ATTEMPTS: u32 = 5;
 
 /// What a backfill needs besides its plan.
 pub struct Backfill {
     /// The configuration of `run`.
     pub config: Config,
-    /// AWS's configuration, if not the environment's.
+    /// AWS's SDK configuration, if not the environment's.
     pub aws: Option<SdkConfig>,
-    /// What an earlier run has noted, and where this one notes.
-    pub resume: Resume,
-    /// Called for each object that is done or given up.
+    /// What an earlier run has recorded, and where this one records.
+    pub resume: ResumeFile,
+    /// Called for each object that has completed or failed.
     pub tick: Box<dyn Fn() + Send + Sync>,
 }
 
-/// The source whose rules hold for `bucket`: only an SQS source names the buckets it may read.
+/// Returns the source whose rules apply to `bucket`: only an SQS source names the buckets it may
+/// read.
 ///
 /// # Errors
-/// None does.
+/// No source does.
 pub fn source_of<'c>(config: &'c Config, bucket: &str) -> Result<&'c SourceConfig, Error> {
-    config
-        .sources
-        .iter()
-        .find(|source| source.buckets.iter().any(|own| own.name == bucket))
-        .ok_or_else(|| {
-            let text = format!("no [[source]] of this configuration allows the bucket {bucket}");
-            Error::new(Code::BucketNotAllowed, text)
-        })
+    let allows = |source: &&SourceConfig| source.buckets.iter().any(|own| own.name == bucket);
+    config.sources.iter().find(allows).ok_or_else(|| {
+        let text = format!("no [[source]] of this configuration allows the bucket {bucket}");
+        Error::new(Code::BucketNotAllowed, text)
+    })
 }
 
-/// Works on the plan in this process, until all of it has ended or `stop`.
+/// Lists what a backfill of `scope` will process.
 ///
 /// # Errors
-/// The pipeline cannot be built, or the bucket cannot be listed.
+/// No source allows the bucket, or it cannot be listed.
+pub async fn plan_backfill(
+    config: &Config,
+    aws: Option<SdkConfig>,
+    scope: Scope,
+) -> Result<Plan, Error> {
+    let source = source_of(config, &scope.bucket)?;
+    let (_, store) = queue_and_store(config, source, aws).await?;
+    plan(&store, scope).await
+}
+
+/// Processes the plan in this process, until every object has completed or failed, or `stop`.
+///
+/// # Errors
+/// The pipeline cannot be built, the bucket cannot be listed, or `stop` came first.
 pub async fn backfill(
     job: Backfill,
     plan: &Plan,
     stop: CancellationToken,
-) -> Result<Counts, Error> {
-    let bucket = &plan.span.bucket;
+) -> Result<JobCounts, Error> {
+    let bucket = &plan.scope.bucket;
     let source = source_of(&job.config, bucket)?;
     let (_, store) = queue_and_store(&job.config, source, job.aws.clone()).await?;
     let at = job.config.sources.iter().position(|one| std::ptr::eq(one, source)).unwrap_or(0);
     let mut parts = build(job.config, job.aws).await?;
-    parts.delivery.visibility = LEASE;
-    // Nobody asks whether this is ready, and what it sends says more.
+    parts.delivery.visibility = VISIBILITY_TIMEOUT;
+    // A job has no readiness, and the outcomes of its events are more precise than probes.
     parts.looks.clear();
-    let notes = Arc::new(Notes::new(job.resume, job.tick));
-    let progress: Arc<dyn Progress> = Arc::clone(&notes) as _;
-    let (list, sender) = JobQueue::new(format!("backfill of {bucket}"), ATTEMPTS, progress);
+    let progress = Arc::new(Progress::new(job.resume, job.tick));
+    let handler: Arc<dyn JobHandler> = Arc::clone(&progress) as _;
+    let (queue, sender) = JobQueue::new(format!("backfill of {bucket}"), MAX_ATTEMPTS, handler);
     let Source { store: objects, policy, .. } = parts.sources.swap_remove(at);
-    parts.sources = vec![Source { queue: Arc::clone(&list) as _, store: objects, policy }];
+    parts.sources = vec![Source { queue: Arc::clone(&queue) as _, store: objects, policy }];
 
-    let finished = list.finished();
-    let work = async {
+    let finished = queue.finished();
+    let feed = async {
         let fed = tokio::select! {
-            fed = feed(&store, plan, &notes, sender) => fed,
+            fed = add_jobs(&store, plan, &progress, sender) => fed,
             () = stop.cancelled() => Ok(()),
         };
         tokio::select! {
@@ -97,64 +110,52 @@ pub async fn backfill(
         stop.cancel();
         fed
     };
-    let (ended, fed) = tokio::join!(run(parts, stop.clone()), work);
-    tracing::debug!(?ended, "end");
-    notes.flush()?;
-    fed.map(|()| list.counts())
+    let (ended, fed) = tokio::join!(run(parts, stop.clone()), feed);
+    tracing::debug!(?ended, "pipeline stopped");
+    progress.flush()?;
+    fed.map(|()| queue.counts())
 }
 
 fn interrupted() -> Error {
-    Error::new(
-        Code::Interrupted,
-        "interrupted; the same command goes on where its --resume file says",
-    )
+    let text = "interrupted; the same command continues from its --resume file";
+    Error::new(Code::Interrupted, text)
 }
 
-/// Finds out what a backfill of `span` will do.
-///
-/// # Errors
-/// No source allows the bucket, or it cannot be listed.
-pub async fn plan_backfill(
-    config: &Config,
-    aws: Option<SdkConfig>,
-    span: Span,
-) -> Result<Plan, Error> {
-    let source = source_of(config, &span.bucket)?;
-    let (_, store) = queue_and_store(config, source, aws).await?;
-    plan::plan(&store, span).await
-}
-
-/// Lists the plan's objects into the queue.
-async fn feed(
+/// Lists the plan's objects and adds a job for each.
+async fn add_jobs(
     store: &S3Store,
     plan: &Plan,
-    notes: &Notes,
-    sender: mpsc::Sender<Work>,
+    progress: &Progress,
+    sender: mpsc::Sender<Job>,
 ) -> Result<(), Error> {
-    let fed = walk(store, plan, notes.after(), async |listed| {
-        let body = announcement(&plan.span.bucket, &listed);
-        notes.listed(&listed.key);
-        let work = Work { id: listed.key.clone(), body, place: listed.key };
-        sender.send(work).await.map_err(|_| Error::new(Code::Stopping, "the pipeline has ended"))
+    let listing = list_objects(store, plan, progress.after(), async |listed| {
+        let body = notification_of(&plan.scope.bucket, &listed);
+        progress.add(&listed.key);
+        let job = Job { id: listed.key.clone(), body, key: listed.key };
+        sender.send(job).await.map_err(|_| Error::new(Code::Stopping, "the pipeline has stopped"))
     });
-    fed.await.map(drop)
+    listing.await.map(drop)
 }
 
-/// Sends the plan's objects to the source's queue as S3 would announce them.
+/// Sends the plan's objects to the source's queue, as notifications of S3.
 ///
 /// # Errors
-/// The bucket cannot be listed, or SQS refuses a notification several times.
-pub async fn enqueue(job: Backfill, plan: &Plan, stop: CancellationToken) -> Result<Counts, Error> {
-    let source = source_of(&job.config, &plan.span.bucket)?;
+/// The bucket cannot be listed, or SQS rejects a notification several times.
+pub async fn enqueue(
+    job: Backfill,
+    plan: &Plan,
+    stop: CancellationToken,
+) -> Result<JobCounts, Error> {
+    let source = source_of(&job.config, &plan.scope.bucket)?;
     let (queue, store) = queue_and_store(&job.config, source, job.aws).await?;
-    let notes = Notes::new(job.resume, job.tick);
-    let (mut batch, mut counts) = (Vec::new(), Counts::default());
-    let listing = walk(&store, plan, notes.after(), async |listed| {
-        let body = announcement(&plan.span.bucket, &listed);
-        notes.listed(&listed.key);
+    let progress = Progress::new(job.resume, job.tick);
+    let (mut batch, mut counts) = (Vec::new(), JobCounts::default());
+    let listing = list_objects(&store, plan, progress.after(), async |listed| {
+        let body = notification_of(&plan.scope.bucket, &listed);
+        progress.add(&listed.key);
         batch.push((listed.key, body));
         if batch.len() == MAX_BATCH {
-            send(&queue, &mut batch, &notes, &mut counts).await?;
+            send_batch(&queue, &mut batch, &progress, &mut counts).await?;
         }
         Ok(())
     });
@@ -163,22 +164,22 @@ pub async fn enqueue(job: Backfill, plan: &Plan, stop: CancellationToken) -> Res
         () = stop.cancelled() => Err(interrupted()),
     };
     let sent = match listed {
-        Ok(_) => send(&queue, &mut batch, &notes, &mut counts).await,
+        Ok(_) => send_batch(&queue, &mut batch, &progress, &mut counts).await,
         Err(error) => Err(error),
     };
-    notes.flush()?;
+    progress.flush()?;
     sent.map(|()| counts)
 }
 
-/// Sends a batch until every entry of it is confirmed.
-async fn send(
+/// Sends a batch of keys and notifications until SQS has confirmed every entry.
+async fn send_batch(
     queue: &SqsQueue,
     batch: &mut Vec<(String, String)>,
-    notes: &Notes,
-    counts: &mut Counts,
+    progress: &Progress,
+    counts: &mut JobCounts,
 ) -> Result<(), Error> {
     let mut failed = None;
-    for attempt in 1..=ATTEMPTS {
+    for attempt in 1..=MAX_ATTEMPTS {
         if batch.is_empty() {
             return Ok(());
         }
@@ -193,20 +194,20 @@ async fn send(
                 continue;
             }
         };
-        let mut left = Vec::new();
+        let mut unconfirmed = Vec::new();
         for ((key, body), entry) in batch.drain(..).zip(entries) {
             match entry {
                 Ok(()) => {
-                    counts.done += 1;
-                    notes.done(&key);
+                    counts.completed += 1;
+                    progress.complete(&key);
                 }
                 Err(EntryError::Lost(error) | EntryError::Transient(error)) => {
                     failed = Some(error);
-                    left.push((key, body));
+                    unconfirmed.push((key, body));
                 }
             }
         }
-        *batch = left;
+        *batch = unconfirmed;
     }
     match failed {
         Some(error) if !batch.is_empty() => Err(error),
@@ -214,9 +215,9 @@ async fn send(
     }
 }
 
-fn announcement(bucket: &str, listed: &Listed) -> String {
-    let location =
-        Location::S3 { bucket: bucket.to_owned(), key: listed.key.clone(), version: None };
+fn notification_of(bucket: &str, listed: &Listed) -> String {
+    let (bucket, key) = (bucket.to_owned(), listed.key.clone());
+    let location = Location::S3 { bucket, key, version: None };
     let object =
         ObjectRef { location, region: None, size: Some(listed.size), etag: listed.etag.clone() };
     notification::created(&object).unwrap_or_default()

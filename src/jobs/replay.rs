@@ -1,76 +1,78 @@
-//! `replay`: dead letters back through the same path, until each is final and removed.
+//! `replay`: dead letters through the same path again; those that become final are deleted.
 //!
-//! A letter is a message of a finite queue whose delete removes the letter, so that all that holds for
-//! messages holds for letters: what is not final at every sink stays. What turns out to be dead still
-//! keeps its letter too; a new fault met on the way is written as a letter of its own.
+//! A dead letter is a message of a finite queue whose deletion deletes the dead letter, so that
+//! every guarantee for messages holds for dead letters: what is not final at every sink is kept.
+//! What is rejected again is kept too; another failure met on the way is written as a dead letter
+//! of its own.
 
 mod reader;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{build, own_store};
 use crate::config::Config;
 use crate::error::{Code, Error};
-use crate::jobs::job_queue::{Counts, JobQueue, LEASE, Progress, Work};
+use crate::jobs::job_queue::{Job, JobCounts, JobHandler, JobQueue, VISIBILITY_TIMEOUT};
 use crate::pipeline::context::{Bodies, Source, SourcePolicy};
 use crate::pipeline::dead_letter::parse::{self, Content, Read};
 use crate::pipeline::dead_letter::{DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes};
 use crate::pipeline::{Parts, run};
 use crate::store::Location;
 use crate::telemetry::escape;
-use reader::Drawer;
+use reader::DeadLetterReader;
 
-pub use reader::DeadLetterSource;
-
-/// How a replay ended.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Replayed {
-    /// Letters found.
-    pub letters: u64,
-    /// Final now, and removed.
-    pub done: u64,
+    /// Dead letters found.
+    pub found: u64,
+    /// Dead letters that became final and were deleted.
+    pub deleted: u64,
 }
 
-/// A letter is offered once: what is still dead or still failing stays for the next replay.
-const ATTEMPTS: u32 = 1;
+/// One attempt for each dead letter: what fails or is rejected again is kept for the next replay.
+const MAX_ATTEMPTS: u32 = 1;
 
-/// Offers every letter of `places` to the pipeline of `config`, until all have ended or `stop`.
+/// Processes every dead letter of `sources` (files, folders or `s3://bucket/prefix`) in the
+/// pipeline of `config`, until all have ended, or `stop`.
 ///
 /// # Errors
-/// The pipeline cannot be built, or the letters cannot be listed. What is wrong with one letter is
-/// logged, and the letter stays.
+/// The pipeline cannot be built, or the dead letters cannot be listed. A failure of one dead letter
+/// is logged, and the dead letter is kept.
 pub async fn replay(
     config: Config,
     aws: Option<SdkConfig>,
-    places: &[DeadLetterSource],
+    sources: &[String],
     stop: CancellationToken,
 ) -> Result<Replayed, Error> {
-    let in_s3 = places.iter().any(|place| matches!(place, DeadLetterSource::S3 { .. }));
-    let store = if in_s3 { Some(Arc::new(own_store(&config, aws.clone()).await?)) } else { None };
-    let drawer = Arc::new(Drawer::open(places, store).await?);
+    let in_s3 = sources.iter().any(|source| source.starts_with("s3://"));
+    let s3 = if in_s3 { Some(Arc::new(own_store(&config, aws.clone()).await?)) } else { None };
+    let reader = Arc::new(DeadLetterReader::open(sources, s3).await?);
     let mut parts = build(config, aws).await?;
-    parts.delivery.visibility = LEASE;
-    // Nobody asks whether this is ready, and what it sends says more.
+    parts.delivery.visibility = VISIBILITY_TIMEOUT;
+    // A job has no readiness, and the outcomes of its events are more precise than probes.
     parts.looks.clear();
     let replayed: Names = Arc::default();
-    parts.graveyard = DeadLetterPolicy::Write(
-        Arc::new(Again { graveyard: parts.graveyard.clone(), replayed: Arc::clone(&replayed) }),
-        keeps(&parts.graveyard),
-    );
-    let desks = desks(&mut parts, &drawer);
-    let lists: Vec<_> = desks.iter().flat_map(Desk::lists).collect();
-    let letters = drawer.letters().len() as u64;
-    let work = async {
+    let keep_bytes = match &parts.graveyard {
+        DeadLetterPolicy::Write(_, keep_bytes) => *keep_bytes,
+        DeadLetterPolicy::Redrive => KeepBytes(false),
+    };
+    let writer = ReplayWriter { policy: parts.graveyard.clone(), replayed: Arc::clone(&replayed) };
+    parts.graveyard = DeadLetterPolicy::Write(Arc::new(writer), keep_bytes);
+    let sources = replace_queues(&mut parts, &reader);
+    let queues: Vec<_> = sources.iter().flat_map(SourceQueues::both).collect();
+    let feed = async {
         let all = async {
-            sort(&drawer, desks, &replayed, &stop).await;
-            for list in &lists {
-                list.finished().cancelled().await;
+            add_jobs(&reader, sources, &replayed, &stop).await;
+            for queue in &queues {
+                queue.finished().cancelled().await;
             }
         };
         tokio::select! {
@@ -79,63 +81,54 @@ pub async fn replay(
         }
         stop.cancel();
     };
-    let (ended, ()) = tokio::join!(run(parts, stop.clone()), work);
-    tracing::debug!(?ended, "end");
-    let counts = lists.iter().map(|list| list.counts());
-    let done = counts.map(|Counts { done, .. }| done).sum();
-    Ok(Replayed { letters, done })
+    let (ended, ()) = tokio::join!(run(parts, stop.clone()), feed);
+    tracing::debug!(?ended, "pipeline stopped");
+    let counts = queues.iter().map(|queue| queue.counts());
+    let deleted = counts.map(|JobCounts { completed, .. }| completed).sum();
+    Ok(Replayed { found: reader.names().len() as u64, deleted })
 }
 
-/// Names of the letters under replay.
+/// Names of the dead letters that are being replayed.
 type Names = Arc<Mutex<BTreeSet<String>>>;
 
-/// The dead letter, but for what is being replayed: writing that letter again and then removing it as
-/// final would lose it.
-struct Again {
-    graveyard: DeadLetterPolicy,
+/// Writes dead letters, except those that are being replayed: to write such a one again and then
+/// delete it as final would lose it.
+struct ReplayWriter {
+    policy: DeadLetterPolicy,
     replayed: Names,
 }
 
-impl DeadLetterWriter for Again {
-    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
-        let dead =
-            self.replayed.lock().unwrap_or_else(PoisonError::into_inner).contains(&letter.name);
-        match &self.graveyard {
-            _ if dead => {
-                let reason = &letter.body["reason"];
-                let said = |member: &str| reason[member].as_str().unwrap_or_default();
-                let text =
-                    format!("{} is still dead: {} [{}]", letter.name, said("text"), said("code"));
-                Box::pin(async move { Err(Error::new(Code::StillRejected, text)) })
+impl DeadLetterWriter for ReplayWriter {
+    fn put(&self, dead_letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
+        let name = &dead_letter.name;
+        let text = match &self.policy {
+            _ if self.replayed.lock().contains(name) => {
+                let reason = &dead_letter.body["reason"];
+                let member = |name: &str| reason[name].as_str().unwrap_or_default();
+                format!("{name} is rejected again: {} [{}]", member("text"), member("code"))
             }
-            DeadLetterPolicy::Write(letters, _) => letters.put(letter),
-            DeadLetterPolicy::Redrive => Box::pin(async move {
-                let text = format!("{} is dead, and there is no place for letters", letter.name);
-                Err(Error::new(Code::StillRejected, text))
-            }),
-        }
+            DeadLetterPolicy::Write(writer, _) => return writer.put(dead_letter),
+            DeadLetterPolicy::Redrive => {
+                format!("{name} is rejected, and no location for dead letters is configured")
+            }
+        };
+        Box::pin(async move { Err(Error::new(Code::StillRejected, text)) })
     }
 }
 
-fn keeps(graveyard: &DeadLetterPolicy) -> KeepBytes {
-    match graveyard {
-        DeadLetterPolicy::Write(_, keep) => *keep,
-        DeadLetterPolicy::Redrive => KeepBytes(false),
-    }
-}
-
-/// One configured source, with a list for what its queue would bring and one for letters.
-struct Desk {
-    /// As the source's queue is called.
+/// The job queues of one configured source: for what its queue would receive, and for dead letters
+/// of its events.
+struct SourceQueues {
+    /// The name of the source's queue.
     name: String,
     policy: SourcePolicy,
-    bodies: (Arc<JobQueue>, mpsc::Sender<Work>),
-    letters: (Arc<JobQueue>, mpsc::Sender<Work>),
+    bodies: (Arc<JobQueue>, mpsc::Sender<Job>),
+    dead_letters: (Arc<JobQueue>, mpsc::Sender<Job>),
 }
 
-impl Desk {
-    fn lists(&self) -> [Arc<JobQueue>; 2] {
-        [Arc::clone(&self.bodies.0), Arc::clone(&self.letters.0)]
+impl SourceQueues {
+    fn both(&self) -> [Arc<JobQueue>; 2] {
+        [Arc::clone(&self.bodies.0), Arc::clone(&self.dead_letters.0)]
     }
 
     fn reads_files(&self) -> bool {
@@ -143,17 +136,17 @@ impl Desk {
     }
 }
 
-/// Puts lists in the place of the sources' queues.
-fn desks(parts: &mut Parts, drawer: &Arc<Drawer>) -> Vec<Desk> {
-    let mut desks = Vec::new();
+/// Replaces the queue of each source by two job queues.
+fn replace_queues(parts: &mut Parts, reader: &Arc<DeadLetterReader>) -> Vec<SourceQueues> {
+    let mut sources = Vec::new();
     for source in std::mem::take(&mut parts.sources) {
         let name = source.queue.name().to_owned();
-        let list = |name| {
-            let progress: Arc<dyn Progress> = Arc::clone(drawer) as _;
-            JobQueue::new(name, ATTEMPTS, progress)
+        let queue = |name| {
+            let handler: Arc<dyn JobHandler> = Arc::clone(reader) as _;
+            JobQueue::new(name, MAX_ATTEMPTS, handler)
         };
-        let bodies = list(name.clone());
-        let letters = list(format!("dead letters of {name}"));
+        let bodies = queue(name.clone());
+        let dead_letters = queue(format!("dead letters of {name}"));
         let policy = source.policy;
         parts.sources.push(Source {
             queue: Arc::clone(&bodies.0) as _,
@@ -161,52 +154,62 @@ fn desks(parts: &mut Parts, drawer: &Arc<Drawer>) -> Vec<Desk> {
             policy: policy.clone(),
         });
         parts.sources.push(Source {
-            queue: Arc::clone(&letters.0) as _,
+            queue: Arc::clone(&dead_letters.0) as _,
             store: source.store,
             policy: SourcePolicy { bodies: Bodies::Letters, ..policy.clone() },
         });
-        desks.push(Desk { name, policy, bodies, letters });
+        sources.push(SourceQueues { name, policy, bodies, dead_letters });
     }
-    desks
+    sources
 }
 
-/// Reads every letter and hands it to the source it belongs to; what cannot be read is logged.
-async fn sort(drawer: &Drawer, desks: Vec<Desk>, replayed: &Names, stop: &CancellationToken) {
-    for place in drawer.letters() {
+/// Reads every dead letter and adds a job to the source it belongs to; what cannot be read is
+/// logged.
+async fn add_jobs(
+    reader: &DeadLetterReader,
+    sources: Vec<SourceQueues>,
+    replayed: &Names,
+    stop: &CancellationToken,
+) {
+    for name in reader.names() {
         if stop.is_cancelled() {
             return;
         }
-        let read = drawer.read(place).await.and_then(|text| parse::parse(&text));
-        let handed = match read {
-            Ok(read) => {
-                let name = read.name.clone();
-                replayed.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
-                hand(&desks, read, place).await
+        let parsed = reader.read(name).await.and_then(|text| parse::parse(&text));
+        let added = match parsed {
+            Ok(dead_letter) => {
+                replayed.lock().insert(dead_letter.name.clone());
+                add_job(&sources, dead_letter, name).await
             }
             Err(error) => Err(error),
         };
-        if let Err(error) = handed {
-            tracing::error!(letter = %escape(place), code = error.code.as_str(), "{error}");
+        if let Err(error) = added {
+            let (dead_letter, code) = (escape(name), error.code.as_str());
+            tracing::error!(dead_letter, code, error = error.text, "dead letter not replayed");
         }
     }
 }
 
-async fn hand(desks: &[Desk], read: Read, place: &str) -> Result<(), Error> {
-    let desk = desk(desks, &read)?;
-    let (list, id, body) = match read.content {
-        Content::Message { id, body, .. } => (&desk.bodies, id, body),
-        Content::Object { body, .. } => (&desk.bodies, read.name, body),
-        Content::DeadLetter { body, .. } => (&desk.letters, read.name, body),
+async fn add_job(sources: &[SourceQueues], dead_letter: Read, key: &str) -> Result<(), Error> {
+    let source = find_source(sources, &dead_letter)?;
+    let (queue, id, body) = match dead_letter.content {
+        Content::Message { id, body, .. } => (&source.bodies, id, body),
+        Content::Object { body, .. } => (&source.bodies, dead_letter.name, body),
+        Content::DeadLetter { body, .. } => (&source.dead_letters, dead_letter.name, body),
     };
-    let work = Work { id, body, place: place.to_owned() };
-    list.1.send(work).await.map_err(|_| Error::new(Code::Stopping, "the pipeline has ended"))
+    let job = Job { id, body, key: key.to_owned() };
+    queue.1.send(job).await.map_err(|_| Error::new(Code::Stopping, "the pipeline has stopped"))
 }
 
-/// Whose rules a letter is read by: those of the queue it came from, or of the bucket it speaks of.
-fn desk<'d>(desks: &'d [Desk], read: &Read) -> Result<&'d Desk, Error> {
-    let location = match &read.content {
+/// Returns the source whose rules apply to a dead letter: that of its queue, or of its object's
+/// bucket.
+fn find_source<'s>(
+    sources: &'s [SourceQueues],
+    dead_letter: &Read,
+) -> Result<&'s SourceQueues, Error> {
+    let location = match &dead_letter.content {
         Content::Message { queue, .. } => {
-            return desks.iter().find(|desk| desk.name == *queue).ok_or_else(|| {
+            return sources.iter().find(|source| source.name == *queue).ok_or_else(|| {
                 let text = format!("no [[source]] of this configuration reads {}", escape(queue));
                 Error::new(Code::NoSource, text)
             });
@@ -214,17 +217,16 @@ fn desk<'d>(desks: &'d [Desk], read: &Read) -> Result<&'d Desk, Error> {
         Content::Object { location, .. } => Some(location),
         Content::DeadLetter { location, .. } => location.as_ref(),
     };
-    let allows = |desk: &&Desk, bucket: &String| desk.policy.buckets.contains(bucket);
     let found = match location {
-        Some(Location::File(_)) => desks.iter().find(|desk| desk.reads_files()),
-        Some(Location::S3 { bucket, .. }) => desks
+        Some(Location::File(_)) => sources.iter().find(|source| source.reads_files()),
+        Some(Location::S3 { bucket, .. }) => sources
             .iter()
-            .find(|desk| allows(desk, bucket))
-            .or_else(|| desks.iter().find(|desk| !desk.reads_files())),
-        None => desks.first(),
+            .find(|source| source.policy.buckets.contains(bucket))
+            .or_else(|| sources.iter().find(|source| !source.reads_files())),
+        None => sources.first(),
     };
     found.ok_or_else(|| {
-        let text = "no [[source]] of this configuration reads where its object lies";
+        let text = "no [[source]] of this configuration may read the object of this dead letter";
         Error::new(Code::NoSource, text)
     })
 }

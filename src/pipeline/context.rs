@@ -177,7 +177,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// Reads a record as configured, with what is known beside it now.
     pub(crate) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, InvalidRecord> {
-        Event::read_in(record, arrival, &self.options, &self.surroundings.known())
+        Event::read_in(record, arrival, &self.options, &self.surroundings.context())
     }
 
     /// A draw in `0.0..1.0`, from the seeded generator.

@@ -118,10 +118,10 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
     let batch = (wire.gates.work_size() / (2 * sources.len().max(1))).clamp(1, MAX_BATCH);
     let mut receivers = JoinSet::new();
     let surroundings = Arc::clone(&wire.surroundings);
-    receivers.spawn(surroundings.keep_fresh(Arc::clone(&wire.metrics), stop.clone()));
-    receivers.spawn(sink_probe::at_sinks(Arc::clone(&wire), looks, stop.clone()));
+    receivers.spawn(surroundings.refresh(Arc::clone(&wire.metrics), stop.clone()));
+    receivers.spawn(sink_probe::probe_sinks(Arc::clone(&wire), looks, stop.clone()));
     for source in sources {
-        receivers.spawn(queue_check::look_at(Arc::clone(&source.queue), stop.clone()));
+        receivers.spawn(queue_check::log_attributes(Arc::clone(&source.queue), stop.clone()));
         receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
     }
     let broken = !beat_until(&stop, &wire.health, &mut drivers).await;

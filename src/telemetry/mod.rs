@@ -2,10 +2,12 @@
 
 mod health;
 mod log;
+mod log_throttle;
 mod metrics;
 
 pub use health::{Health, SourceHealth, serve};
 pub use log::{escape, init};
+pub(crate) use log_throttle::LogThrottle;
 pub use metrics::{
     ByAccount, ByReason, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
 };

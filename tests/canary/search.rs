@@ -1,9 +1,9 @@
-//! Finds a secret in a text however it is written: as it is, percent-encoded, escaped for JSON, or in base64 wherever it
-//! starts there.
+//! Finds a secret in a text in any encoding: plain, percent-encoded, escaped for JSON, or in base64
+//! at any offset.
 
 use data_encoding::BASE64;
 
-/// A secret and what to call it.
+/// A secret and its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Canary {
     pub(crate) name: &'static str,
@@ -15,8 +15,8 @@ impl Canary {
         Self { name, value: value.to_owned() }
     }
 
-    /// All the ways to write it.
-    fn forms(&self) -> Vec<String> {
+    /// Returns the secret in every encoding.
+    fn encodings(&self) -> Vec<String> {
         let value = self.value.as_str();
         let form: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         let path = form.replace('+', "%20");
@@ -24,8 +24,8 @@ impl Canary {
             value.to_owned(),
             value.replace('/', "\\/"),
             value.replace('"', "\\\""),
-            small(&form),
-            small(&path),
+            lower_case(&form),
+            lower_case(&path),
             form,
             path,
         ];
@@ -36,14 +36,14 @@ impl Canary {
             forms.push(core.replace('+', "-").replace('/', "_"));
             forms.push(core);
         }
-        // As librdkafka or a hex dump might show it.
+        // As librdkafka or a hex dump may print it.
         forms.push(value.bytes().map(|byte| format!("{byte:02x}")).collect());
         forms
     }
 }
 
-/// Percent-encoded with small letters.
-fn small(encoded: &str) -> String {
+/// Converts percent-encoding to lower case.
+fn lower_case(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -53,11 +53,11 @@ fn small(encoded: &str) -> String {
     out
 }
 
-/// Which canaries stand in a text, and where.
+/// Returns the canaries in a text, each with its context.
 pub(crate) fn found(canaries: &[Canary], text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for canary in canaries {
-        for form in canary.forms() {
+        for form in canary.encodings() {
             if let Some(at) = text.find(&form) {
                 let from = text.floor_char_boundary(at.saturating_sub(300));
                 found.push(format!("{} in …{}", canary.name, &text[from..at + form.len()]));
@@ -68,7 +68,7 @@ pub(crate) fn found(canaries: &[Canary], text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_planted_secret_is_found_in_every_form() {
+fn a_planted_secret_is_found_in_every_encoding() {
     let canary = Canary::new("token", "cAnArY/5f0c+2a 9\"z");
     let value = &canary.value;
     for planted in [
@@ -85,7 +85,7 @@ fn a_planted_secret_is_found_in_every_form() {
         let canaries = [canary.clone(), Canary::new("other", "something-else")];
         let found = found(&canaries, &planted);
         assert!(!found.is_empty(), "{planted}");
-        assert!(found.iter().all(|place| place.starts_with("token in ")), "{found:?}");
+        assert!(found.iter().all(|leak| leak.starts_with("token in ")), "{found:?}");
     }
     assert!(found(&[canary], "cAnArY 5f0c 2a 9z").is_empty());
 }

@@ -1,4 +1,4 @@
-//! `check`: every mistake in one run, and what `--connect` asks.
+//! `check`: all errors in one run, and what `--connect` checks.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use crate::support::world::{Plan, World};
 
 const ROUTED: &str = "[[route]]\nname = \"all\"\nsinks = [\"out\"]\n";
 
-/// What a command says of this configuration, with its exit code.
-fn said(command: &str, folder: &Path, config: &str) -> (Option<i32>, String) {
+/// Runs a command with this configuration; returns its exit code and what it prints.
+fn run_with(command: &str, folder: &Path, config: &str) -> (Option<i32>, String) {
     let path = folder.join("certrelay.toml");
     fs::write(&path, config).expect("the configuration");
     let output = run(&[command, "-c", path.to_str().expect("text")]);
@@ -17,7 +17,7 @@ fn said(command: &str, folder: &Path, config: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn values_options_of_the_client_and_the_table_of_accounts_are_checked_in_one_run() {
+fn values_client_options_and_the_accounts_file_are_checked_in_one_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let table = folder.path().join("accounts.csv");
     fs::write(&table, "id,name\n12,shop\n").expect("the table");
@@ -27,61 +27,61 @@ fn values_options_of_the_client_and_the_table_of_accounts_are_checked_in_one_run
          \"linger.ms\" = \"soon\"\n\"compression.type\" = \"zip\"\n\"batch.size\" = 100000\n"
     );
     for command in ["check", "run"] {
-        let (code, said) = said(command, folder.path(), &config);
-        assert_eq!(code, Some(64), "{said}");
-        for mistake in [
+        let (code, printed) = run_with(command, folder.path(), &config);
+        assert_eq!(code, Some(64), "{printed}");
+        for error in [
             "certrelay.toml:7:8: mistake: `work`",
             "certrelay.toml:15:15: mistake: option linger.ms",
             "certrelay.toml:16:22: mistake: option compression.type",
             "accounts.csv:2:1: mistake: `id`",
             "certrelay.toml: 4 mistakes",
         ] {
-            assert!(said.contains(mistake), "no {mistake:?} in {said}");
+            assert!(printed.contains(error), "no {error:?} in {printed}");
         }
-        assert!(!said.contains("no mistakes") && !said.contains("soon"), "{said}");
+        assert!(!printed.contains("no errors") && !printed.contains("soon"), "{printed}");
     }
     fs::remove_file(table).expect("it is there");
-    let (code, said) = said("check", folder.path(), &config);
+    let (code, printed) = run_with("check", folder.path(), &config);
     assert!(
-        code == Some(64) && said.contains("accounts.csv: mistake: [accounts] cannot"),
-        "{said}"
+        code == Some(64) && printed.contains("accounts.csv: mistake: [accounts] cannot"),
+        "{printed}"
     );
 }
 
 #[test]
-fn options_that_contradict_each_other_are_a_mistake_for_every_command() {
+fn conflicting_options_are_an_error_for_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
         "{ROUTED}[[source]]\ndirectory = \"logs\"\n[sink.out]\ntype = \"kafka\"\n\
          brokers = [\"broker.example.com:9094\"]\ntopic = \"all\"\noptions = {{ \"max.in.flight\" = 100 }}\n"
     );
-    let checked = said("check", folder.path(), &config);
+    let checked = run_with("check", folder.path(), &config);
     assert!(checked.0 == Some(64) && checked.1.contains("max.in.flight"), "{checked:?}");
-    assert_eq!(said("run", folder.path(), &config), checked);
+    assert_eq!(run_with("run", folder.path(), &config), checked);
 }
 
 #[test]
-fn files_of_secrets_that_are_not_here_are_warned_about() {
+fn secret_files_missing_on_this_machine_are_warned_about() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
         "{ROUTED}[[source]]\ndirectory = \"logs\"\n[sink.out]\ntype = \"splunk_hec\"\n\
          endpoints = [\"https://hec.example.com:8088\"]\ntoken = {{ file = \"token\" }}\n\
          tls = {{ ca_file = \"ca.pem\" }}\n"
     );
-    let (code, warned) = said("check", folder.path(), &config);
-    assert_eq!(code, Some(0), "{warned}");
+    let (code, printed) = run_with("check", folder.path(), &config);
+    assert_eq!(code, Some(0), "{printed}");
     for (setting, file) in [("token", "token"), ("tls.ca_file", "ca.pem")] {
-        let place = folder.path().join(file);
-        let warning = format!("warning: sink.out.{setting}: {} cannot be read", place.display());
-        assert!(warned.contains(&warning), "no {warning:?} in {warned}");
-        fs::write(place, "x").expect("written");
+        let path = folder.path().join(file);
+        let warning = format!("warning: sink.out.{setting}: {} cannot be read", path.display());
+        assert!(printed.contains(&warning), "no {warning:?} in {printed}");
+        fs::write(path, "x").expect("written");
     }
-    let (_, silent) = said("check", folder.path(), &config);
-    assert!(!silent.contains("warning: "), "{silent}");
+    let (_, printed) = run_with("check", folder.path(), &config);
+    assert!(!printed.contains("warning: "), "{printed}");
 }
 
 #[test]
-fn connect_finds_out_what_would_keep_a_file_and_a_folder_of_letters_from_being_written() {
+fn connect_checks_that_a_file_sink_and_a_dead_letter_folder_can_be_written() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("logs")).expect("a folder");
     fs::write(folder.path().join("file"), "").expect("a file");
@@ -95,31 +95,31 @@ fn connect_finds_out_what_would_keep_a_file_and_a_folder_of_letters_from_being_w
         let output = run(&["check", "--connect", "-c", path.to_str().expect("text")]);
         (output.status.code(), stderr(&output))
     };
-    let (code, said) = check("new.ndjson", "letters/prod");
-    assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.contains("sink out: answers") && said.contains("/letters/prod: answers"),
-        "{said}"
-    );
-    assert!(!folder.path().join("new.ndjson").exists(), "it changes nothing");
+    let (code, printed) = check("new.ndjson", "letters/prod");
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("sink out: ok") && printed.contains("/letters/prod: ok"), "{printed}");
+    assert!(!folder.path().join("new.ndjson").exists(), "check creates no file");
     for file in ["nowhere/out.ndjson", "logs"] {
-        let (code, said) = check(file, "letters");
-        assert!(code == Some(1) && said.contains("sink out: sink.out.path: cannot open"), "{said}");
+        let (code, printed) = check(file, "letters");
+        assert!(
+            code == Some(1) && printed.contains("sink out: sink.out.path: cannot open"),
+            "{printed}"
+        );
     }
-    let (code, said) = check("new.ndjson", "file/letters");
-    assert!(code == Some(1) && said.contains("/file is no folder"), "{said}");
+    let (code, printed) = check("new.ndjson", "file/letters");
+    assert!(code == Some(1) && printed.contains("/file is not a directory"), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connect_asks_for_the_buckets_that_are_read_and_the_one_of_letters() {
+async fn connect_checks_the_source_buckets_and_the_dead_letter_location() {
     let world = World::start(Plan::default()).await.expect("the stand-ins");
     world.s3.create_bucket("letters");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
-    let check = async |buckets: &str, letters: &str| {
+    let check = async |buckets: &str, dead_letter: &str| {
         let config = format!(
             "{ROUTED}[[source]]\nqueue_url = {:?}\nregion = \"us-east-1\"\nbuckets = [{buckets}]\n\
-             [sink.out]\ntype = \"stdout\"\n[dead_letter]\n{letters}\n",
+             [sink.out]\ntype = \"stdout\"\n[dead_letter]\n{dead_letter}\n",
             world.queue_url()
         );
         fs::write(&path, config).expect("the configuration");
@@ -128,21 +128,24 @@ async fn connect_asks_for_the_buckets_that_are_read_and_the_one_of_letters() {
         let output = tokio::task::block_in_place(|| command.output().expect("certrelay runs"));
         (output.status.code(), stderr(&output))
     };
-    let (code, said) = check("\"audit-logs\"", "s3 = \"s3://letters/prod/\"").await;
-    assert_eq!(code, Some(0), "{said}");
-    for place in ["bucket audit-logs: answers", "dead letters s3://letters/prod/: answers"] {
-        assert!(said.contains(place), "no {place:?} in {said}");
+    let (code, printed) = check("\"audit-logs\"", "s3 = \"s3://letters/prod/\"").await;
+    assert_eq!(code, Some(0), "{printed}");
+    for line in ["bucket audit-logs: ok", "dead letters s3://letters/prod/: ok"] {
+        assert!(printed.contains(line), "no {line:?} in {printed}");
     }
-    let (code, said) = check("\"audit-logs\", \"audit-log\"", "redrive = true").await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("bucket audit-log: cannot list s3://audit-log/"), "{said}");
-    let (code, said) = check("\"audit-logs\"", "s3 = \"s3://leters/\"").await;
-    assert!(code == Some(1) && said.contains("dead letters s3://leters/: cannot list"), "{said}");
+    let (code, printed) = check("\"audit-logs\", \"audit-log\"", "redrive = true").await;
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("bucket audit-log: cannot list s3://audit-log/"), "{printed}");
+    let (code, printed) = check("\"audit-logs\"", "s3 = \"s3://leters/\"").await;
+    assert!(
+        code == Some(1) && printed.contains("dead letters s3://leters/: cannot list"),
+        "{printed}"
+    );
 
     let queue = world.sqs_http.queue_url("no-such-queue");
-    let (code, said) = check("\"audit-logs\"", &format!("sqs = \"{queue}\"")).await;
-    assert!(code == Some(1) && said.contains("(sqs_no_such_queue)"), "{said}");
+    let (code, printed) = check("\"audit-logs\"", &format!("sqs = \"{queue}\"")).await;
+    assert!(code == Some(1) && printed.contains("[sqs_no_such_queue]"), "{printed}");
     let queue = world.sqs_http.queue_url(&world.dead_letter_queue());
-    let (code, said) = check("\"audit-logs\"", &format!("sqs = \"{queue}\"")).await;
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = check("\"audit-logs\"", &format!("sqs = \"{queue}\"")).await;
+    assert_eq!(code, Some(0), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! `explain`: a record in words, its route, and what each sink would be sent.
+//! `explain`: the meaning of a record, its route, and what each sink would receive.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn a_sample_is_explained_with_its_severity_and_evidence() {
     for label in ["event        ", "ours         yes", "severity     ", "evidence     "] {
         assert!(page.lines().any(|line| line.starts_with(label)), "no {label:?}:\n{page}");
     }
-    assert!(stderr(&output).contains("none of ours"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("not about IAM certificates"), "{}", stderr(&output));
     assert!(!page.contains("route "), "without a configuration there is no route:\n{page}");
 }
 
@@ -52,7 +52,7 @@ format = "cim"
 }
 
 #[test]
-fn formats_are_printed_if_asked_for() {
+fn formats_are_printed_on_request() {
     let page = stdout(&run(&["explain", SAMPLES, "--format", "ecs,raw"]));
     let lines = |label: &str| page.lines().filter(|line| line.starts_with(label)).count();
     assert!(lines("ecs          {") >= 24, "{page}");
@@ -60,7 +60,7 @@ fn formats_are_printed_if_asked_for() {
 }
 
 #[test]
-fn what_is_not_ours_is_counted_and_explained_if_asked_for() {
+fn other_events_are_counted_and_explained_on_request() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("one.json");
     let record = r#"{"eventVersion":"1.08","eventID":"e-1","eventName":"DeleteUser","eventSource":"iam.amazonaws.com","eventTime":"2026-01-02T03:04:05Z","awsRegion":"us-east-1"}"#;
@@ -68,7 +68,11 @@ fn what_is_not_ours_is_counted_and_explained_if_asked_for() {
     let path = path.to_str().expect("text");
     let output = run(&["explain", path]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(0), String::new()));
-    assert!(stderr(&output).contains("explained 0, none of ours 1"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("explained=0 skipped=1 (not about IAM certificates)"),
+        "{}",
+        stderr(&output)
+    );
     let page = stdout(&run(&["explain", path, "--all-events"]));
     assert!(page.contains("not one of the twelve"), "{page}");
 }
@@ -93,7 +97,7 @@ type = "stdout"
     fs::write(&path, config).expect("the configuration");
     let path = path.to_str().expect("text");
     let whole = run(&["explain", one_file().to_str().expect("text"), "-c", path]);
-    assert_eq!(whole.status.code(), Some(1), "more records than [decode] allows");
+    assert_eq!(whole.status.code(), Some(1), "more records than max_records");
     assert!(stderr(&whole).contains("max_records"), "{}", stderr(&whole));
 
     let record = r#"{"eventVersion":"1.08","eventID":"e-1","eventName":"DeleteServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-01-02T03:04:05Z","awsRegion":"us-east-1"}"#;
@@ -101,15 +105,18 @@ type = "stdout"
     fs::write(&one, record).expect("a record");
     let one = one.to_str().expect("text");
     let output = run(&["explain", one, "-c", path]);
-    let said = stderr(&output);
-    assert!(said.contains("explained 0, not selected by [events] 1; --all-events"), "{said}");
+    let printed = stderr(&output);
+    assert!(
+        printed.contains("explained=0 skipped=1 (not selected by [events]); --all-events"),
+        "{printed}"
+    );
     let page = stdout(&run(&["explain", one, "-c", path, "--all-events"]));
-    assert!(page.contains("route        none: [events] does not select it\n"), "{page}");
+    assert!(page.contains("route        none: not selected by [events]\n"), "{page}");
     assert!(page.contains("ours         yes") && !page.contains("sent to"), "{page}");
 }
 
 #[test]
-fn nothing_in_a_record_moves_the_cursor_or_reverses_a_line() {
+fn control_characters_of_a_record_are_escaped() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hostile.json");
     let record = r#"{"eventVersion":"1.08","eventID":"e-\u001b[2J","eventName":"UploadSigningCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-01-02T03:04:05Z","awsRegion":"us-east-1","recipientAccountId":"111122223333","userIdentity":{"type":"IAMUser","userName":"\u202eecila\u009b31m","arn":"arn:aws:iam::111122223333:user/\u001b]0;x\u0007"},"requestParameters":{"userName":"BIDIbob"},"userAgent":"\u001b[31mred"}"#;

@@ -1,4 +1,4 @@
-//! Folders: what of them is read, what is passed over, and what cannot be read.
+//! Folders: which files are read, which are skipped, and which cannot be read.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,23 +11,23 @@ use super::{one_file, run, stderr, stdout};
 use crate::support::samples::gzip;
 use crate::support::wait;
 
-/// A local copy of a bucket: one log, and what else CloudTrail and its neighbours write.
+/// Writes a local copy of a bucket: one log file, and other files of CloudTrail and of AWS Config.
 fn copied_bucket(root: &Path) {
     let log = fs::read(one_file()).expect("a sample");
-    for (place, bytes) in [
+    for (name, bytes) in [
         ("CloudTrail/us-east-1/2026/03/15/log.json.gz", log.as_slice()),
         ("CloudTrail-Digest/us-east-1/2026/03/15/digest.json.gz", b"{\"logFiles\":[]}"),
         ("CloudTrail-Insight/us-east-1/2026/03/15/insight.json.gz", b"{}"),
         ("Config/us-east-1/2026/3/15/history.json.gz", b"{}"),
     ] {
-        let path = root.join("AWSLogs/111122223333").join(place);
+        let path = root.join("AWSLogs/111122223333").join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, bytes).expect("a file");
     }
 }
 
 #[test]
-fn a_scan_goes_past_what_it_cannot_read_and_names_it() {
+fn a_scan_names_unreadable_files_and_continues() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("b")).expect("a folder");
@@ -35,33 +35,38 @@ fn a_scan_goes_past_what_it_cannot_read_and_names_it() {
     fs::copy(one_file(), at("b/z.json.gz")).expect("a copy");
     fs::write(at("notes.log"), "").expect("a file");
     symlink("gone", at("b/1.json")).expect("a link");
-    symlink("..", at("b/up")).expect("a ring");
+    symlink("..", at("b/up")).expect("a cycle");
     let output = run(&["scan", folder.path().to_str().expect("text")]);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("/b/1.json: No such file"), "{said}");
-    assert!(said.contains("passed over: other name: 1, the first ") && said.contains("/notes.log"));
-    assert!(said.contains("passed over: link to a folder: 1, the first "), "{said}");
-    assert!(said.contains("objects=2 ") && said.ends_with("damaged=1 skipped=2\n"), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("/b/1.json: No such file"), "{printed}");
+    assert!(
+        printed.contains("files skipped: other name: 1, first: ") && printed.contains("/notes.log")
+    );
+    assert!(printed.contains("files skipped: link to a folder: 1, first: "), "{printed}");
+    assert!(
+        printed.contains("objects=2 ") && printed.ends_with("failed=1 skipped=2\n"),
+        "{printed}"
+    );
 }
 
 #[test]
-fn the_digests_of_a_copied_bucket_are_no_damage() {
+fn digests_of_a_copied_bucket_are_skipped_without_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     copied_bucket(folder.path());
     let within = folder.path().join("AWSLogs/111122223333/CloudTrail-Digest");
-    for (place, objects, skipped) in [(folder.path(), 1, 3), (&within, 0, 1)] {
-        let output = run(&["scan", place.to_str().expect("text")]);
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.contains(&format!("objects={objects} ")), "{said}");
-        assert!(said.contains("passed over: digest: 1, the first "), "{said}");
-        assert!(said.ends_with(&format!("damaged=0 skipped={skipped}\n")), "{said}");
+    for (path, objects, skipped) in [(folder.path(), 1, 3), (&within, 0, 1)] {
+        let output = run(&["scan", path.to_str().expect("text")]);
+        let printed = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{printed}");
+        assert!(printed.contains(&format!("objects={objects} ")), "{printed}");
+        assert!(printed.contains("files skipped: digest: 1, first: "), "{printed}");
+        assert!(printed.ends_with(&format!("failed=0 skipped={skipped}\n")), "{printed}");
     }
 }
 
 #[test]
-fn the_hash_of_a_file_is_that_of_its_content_as_in_a_digest() {
+fn the_hash_of_a_file_is_that_of_its_uncompressed_content() {
     let folder = tempfile::tempdir().expect("a folder");
     let (plain, zipped) = (folder.path().join("a.json"), folder.path().join("b.json.gz"));
     fs::write(&plain, "{\"Records\":[]}\n").expect("a file");
@@ -77,7 +82,7 @@ fn the_hash_of_a_file_is_that_of_its_content_as_in_a_digest() {
 }
 
 #[test]
-fn a_scan_keeps_to_the_limits_and_the_selection_of_a_configuration() {
+fn a_scan_applies_the_limits_and_the_selection_of_a_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
     let scan = |more: &str| {
@@ -93,12 +98,12 @@ fn a_scan_keeps_to_the_limits_and_the_selection_of_a_configuration() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("max_records"), "{}", stderr(&output));
     let output = scan("[events]\ninclude = [\"StopLogging\"]");
-    let said = stderr(&output);
-    assert!(output.status.code() == Some(0) && said.contains(" events=0 "), "{said}");
+    let printed = stderr(&output);
+    assert!(output.status.code() == Some(0) && printed.contains(" events=0 "), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_reads_a_copied_bucket_as_it_would_the_bucket() {
+async fn a_service_skips_the_same_files_of_a_copied_bucket() {
     let folder = tempfile::tempdir().expect("a folder");
     copied_bucket(&folder.path().join("bucket"));
     let config = "[[source]]\ndirectory = \"bucket\"\n[[route]]\nname = \"all\"\nsinks = [\"screen\"]\n\
@@ -106,7 +111,7 @@ async fn a_service_reads_a_copied_bucket_as_it_would_the_bucket() {
                   [log]\nformat = \"json\"\n";
     let service = Service::start(folder.path(), config);
     let url = format!("http://{}/metrics", service.address());
-    let seen = [
+    let lines = [
         "certrelay_digest_files_total{account=\"111122223333\"} 1",
         "certrelay_objects_skipped_total{reason=\"digest\"} 1",
         "certrelay_objects_skipped_total{reason=\"insight\"} 1",
@@ -114,12 +119,12 @@ async fn a_service_reads_a_copied_bucket_as_it_would_the_bucket() {
         "certrelay_objects_read_total 1",
     ];
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    wait::until("what was passed over, in the metrics", async || {
+    wait::until("the skipped files in the metrics", async || {
         let page = client.get(&url).send().await.ok()?.text().await.ok()?;
-        seen.iter().all(|line| page.contains(line)).then_some(())
+        lines.iter().all(|line| page.contains(line)).then_some(())
     })
     .await;
     service.terminate();
     assert_eq!(service.ended().code(), Some(0));
-    assert!(!folder.path().join("dead-letters").exists(), "a letter about a digest");
+    assert!(!folder.path().join("dead-letters").exists(), "a dead letter for a digest");
 }

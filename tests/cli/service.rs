@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::certrelay;
 
-/// What ends a test that waits for something that does not come.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Longest wait of a test.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// What `wait` comes to; a failure if it does not.
-pub(super) fn within_patience<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
-    let (send, came) = sync_channel(1);
+/// Returns the result of `wait`; fails if it takes too long.
+pub(super) fn within_timeout<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, result) = sync_channel(1);
     std::thread::spawn(move || send.send(wait()));
-    came.recv_timeout(PATIENCE).expect("what was waited for does not come")
+    result.recv_timeout(TIMEOUT).expect("a result in time")
 }
 
 pub(super) struct Service {
@@ -30,7 +30,7 @@ impl Service {
         Self::start_with(Stdio::null(), folder, config)
     }
 
-    /// The same, with its standard output.
+    /// As [`start`](Self::start), with its standard output.
     pub(super) fn start_piped(folder: &Path, config: &str) -> (Self, ChildStdout) {
         let mut service = Self::start_with(Stdio::piped(), folder, config);
         let stdout = service.child.stdout.take().expect("it was piped");
@@ -42,7 +42,7 @@ impl Service {
         fs::write(&path, config).expect("the configuration");
         let mut command = certrelay();
         command.arg("run").arg("-c").arg(&path).stdout(stdout).stderr(Stdio::piped());
-        // Nobody's: enough to sign a request.
+        // Invalid, but enough to sign a request.
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         let mut child = command.spawn().expect("certrelay runs");
         let stderr = child.stderr.take().expect("it was piped");
@@ -57,22 +57,22 @@ impl Service {
         Self { child, log }
     }
 
-    /// Waits for a line of the log that holds this text.
+    /// Waits for a line of the log with this text.
     pub(super) fn await_line(&self, text: &str) -> String {
-        let mut heard = String::new();
-        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+        let mut log = String::new();
+        while let Ok(line) = self.log.recv_timeout(TIMEOUT) {
             if line.contains(text) {
                 return line;
             }
-            heard.push_str(&line);
-            heard.push('\n');
+            log.push_str(&line);
+            log.push('\n');
         }
-        panic!("never said {text:?}:\n{heard}");
+        panic!("no line with {text:?}:\n{log}");
     }
 
-    /// The address that it answers probes at, from its own log.
+    /// The address of its probes, from its own log.
     pub(super) fn address(&self) -> String {
-        let line = self.await_line("answering /livez");
+        let line = self.await_line("serving /livez");
         let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON log line");
         line["address"].as_str().expect("an address").to_owned()
     }
@@ -80,20 +80,20 @@ impl Service {
     /// SIGTERM, once.
     pub(super) fn terminate(&self) {
         let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
-        assert!(told.success(), "there is no process {pid}");
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        assert!(sent.success(), "there is no process {pid}");
     }
 
-    /// Waits for its end: its log ends with it.
+    /// Waits for its exit: its log ends with it.
     pub(super) fn ended(mut self) -> ExitStatus {
         let waited = loop {
-            match self.log.recv_timeout(PATIENCE) {
+            match self.log.recv_timeout(TIMEOUT) {
                 Ok(_) => {}
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => break false,
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break true,
             }
         };
-        assert!(waited, "it does not end");
+        assert!(waited, "it does not exit");
         self.child.wait().expect("it was started")
     }
 }

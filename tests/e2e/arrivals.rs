@@ -1,4 +1,4 @@
-//! What arrived where, by eventID.
+//! The events that arrived at a destination, by eventID.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,23 +22,23 @@ impl Arrivals {
         Self(counts)
     }
 
-    /// What the HEC stand-in indexed.
+    /// The events that the HEC stand-in indexed.
     pub(crate) fn at_splunk(splunk: &HecStandIn) -> Self {
         let indexed = splunk.indexed();
         let id = |event: &crate::support::hec::Indexed| {
-            event.field("event_id").expect("every event names its id").to_owned()
+            event.field("event_id").expect("every event has its id").to_owned()
         };
         Self::count(indexed.iter().map(id))
     }
 
-    /// What Java's consumer reads from Apache Kafka; each value must be JSON.
+    /// The records that Java's consumer reads from Apache Kafka; each value must be JSON.
     pub(crate) fn at_kafka(kafka: &Kafka, topic: &str) -> Self {
         let id = |record: crate::support::real::Consumed| {
             let event: Value = serde_json::from_str(&record.value).expect("JSON");
             assert_eq!(event["class_uid"], 6003, "OCSF API Activity: {event}");
             let mut headers = record.headers.split(',');
             let id = headers.find_map(|header| header.strip_prefix("event_id:"));
-            id.expect("every record names its id").to_owned()
+            id.expect("every record has its id").to_owned()
         };
         Self::count(kafka.consume_all(topic).into_iter().map(id))
     }
@@ -47,7 +47,7 @@ impl Arrivals {
     pub(crate) fn in_file(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("the file sink has written");
         let id = |line: &str| {
-            let event: Value = serde_json::from_str(line).expect("every line is whole");
+            let event: Value = serde_json::from_str(line).expect("every line is complete");
             event["eventID"].as_str().expect("an eventID").to_owned()
         };
         Self::count(text.lines().map(id))
@@ -64,10 +64,10 @@ impl Arrivals {
     }
 }
 
-/// The eventIDs that must arrive; there are some.
+/// The eventIDs that must arrive; there are enough.
 pub(crate) fn expected(samples: &[&Samples]) -> BTreeSet<String> {
     let ids: BTreeSet<String> =
         samples.iter().flat_map(|samples| samples.expected.keys().cloned()).collect();
-    assert!(ids.len() >= 20 * samples.len(), "only {} events were made", ids.len());
+    assert!(ids.len() >= 20 * samples.len(), "only {} events were generated", ids.len());
     ids
 }

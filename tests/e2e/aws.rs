@@ -1,4 +1,4 @@
-//! Filling buckets and looking into queues, of moto or of our stand-ins, with the real SDK.
+//! Fills buckets and inspects queues, of moto or of our stand-ins, with the real SDK.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -8,7 +8,7 @@ use crate::support::samples::SampleObject;
 use crate::support::world::World;
 use crate::support::{clients, wait};
 
-/// A place with a bucket and queues: moto, or our stand-ins.
+/// S3 and SQS: moto, or our stand-ins.
 pub(crate) struct Aws {
     s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
@@ -27,7 +27,7 @@ impl Aws {
         Self { s3, sqs }
     }
 
-    /// Puts an object as CloudTrail does; whoever is wired to the bucket is notified.
+    /// Puts an object as CloudTrail does; S3 sends its notifications.
     pub(crate) async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
         let put = self.s3.put_object().bucket(bucket).key(key).content_type("application/json");
         let put = put.content_encoding("gzip").body(ByteStream::from(bytes));
@@ -41,7 +41,7 @@ impl Aws {
         }
     }
 
-    /// Sends a message that no bucket sent.
+    /// Sends a message directly to the queue.
     pub(crate) async fn send(&self, queue_url: &str, body: &str) {
         let send = self.sqs.send_message().queue_url(queue_url).message_body(body);
         send.send().await.expect("sent");
@@ -49,10 +49,10 @@ impl Aws {
 
     /// Messages of a queue: visible, and in flight.
     pub(crate) async fn counts(&self, queue_url: &str) -> (usize, usize) {
-        let asked = self.sqs.get_queue_attributes().queue_url(queue_url);
-        let asked = asked.attribute_names(QueueAttributeName::All);
-        let answer = asked.send().await.expect("the queue is there");
-        let attributes = answer.attributes().expect("attributes");
+        let request = self.sqs.get_queue_attributes().queue_url(queue_url);
+        let request = request.attribute_names(QueueAttributeName::All);
+        let response = request.send().await.expect("a queue");
+        let attributes = response.attributes().expect("attributes");
         let number = |name| attributes.get(&name).and_then(|text| text.parse().ok());
         (
             number(QueueAttributeName::ApproximateNumberOfMessages).expect("a number"),
@@ -60,17 +60,21 @@ impl Aws {
         )
     }
 
-    /// Waits until a queue holds so many messages: visible, and in flight.
-    pub(crate) async fn await_counts(&self, queue_url: &str, wanted: (usize, usize)) {
-        wait::until(&format!("{wanted:?} messages in {queue_url}"), async || {
-            (self.counts(queue_url).await == wanted).then_some(())
+    /// Waits until a queue has these numbers of messages: visible, and in flight.
+    pub(crate) async fn await_counts(&self, queue_url: &str, expected: (usize, usize)) {
+        wait::until(&format!("{expected:?} messages in {queue_url}"), async || {
+            (self.counts(queue_url).await == expected).then_some(())
         })
         .await;
     }
 
-    /// Waits until nothing is left in a queue; its dead-letter queue must have got nothing.
-    pub(crate) async fn must_empty(&self, wired: &Wired) {
+    /// Waits until a queue is empty; its dead-letter queue must be empty too.
+    pub(crate) async fn await_empty(&self, wired: &Wired) {
         self.await_counts(&wired.queue_url, (0, 0)).await;
-        assert_eq!(self.counts(&wired.dead_letter_url).await, (0, 0), "given up by the queue");
+        assert_eq!(
+            self.counts(&wired.dead_letter_url).await,
+            (0, 0),
+            "moved to the dead-letter queue"
+        );
     }
 }

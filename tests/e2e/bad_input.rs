@@ -1,5 +1,5 @@
-//! Bad input over the whole path: each kind ends as the design's table says, is logged once with its
-//! place and the request id, and is counted. moto and our stand-ins must agree.
+//! Invalid input over the whole path: each kind ends as the design's table says, is logged once
+//! with its location and the request id, and is counted. moto and our stand-ins must agree.
 
 use std::collections::BTreeMap;
 
@@ -17,24 +17,24 @@ use crate::support::{real, wait};
 
 const DAY: &str = "us-east-1/2026/03/01";
 
-/// How a bad input must end. Each ends in a deleted message.
+/// The expected result of an invalid input. In every case the message is deleted.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// A dead letter of this kind and reason; whether S3 had been asked.
-    Letter(&'static str, &'static str, Asked),
-    /// `messages_without_objects`, by this reason.
-    Nothing(&'static str),
+    /// A dead letter of this kind and reason; whether S3 was requested.
+    DeadLetter(&'static str, &'static str, Requested),
+    /// `messages_ignored`, by this reason.
+    Ignored(&'static str),
     /// `objects_skipped`, by this reason.
     Skipped(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Asked {
+enum Requested {
     S3,
-    Nobody,
+    Nothing,
 }
 
-/// One bad input: an object that is put, or a message that is sent.
+/// One invalid input: an object that is put, or a message that is sent.
 struct Case {
     key: String,
     object: Option<Vec<u8>>,
@@ -54,8 +54,8 @@ fn send(key: &str, message: String, end: End) -> Case {
     Case { key: key.to_owned(), object: None, message: Some(message), end }
 }
 
-/// What S3 says when an object was put.
-fn announcement(bucket: &str, key: &str) -> String {
+/// The notification of S3 for a put.
+fn notification(bucket: &str, key: &str) -> String {
     json!({"Records": [{
         "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
         "eventName": "ObjectCreated:Put",
@@ -71,52 +71,56 @@ fn bomb() -> Vec<u8> {
     gzip(&document)
 }
 
-/// A sound file, one of whose records is a number.
-fn with_a_number(sound: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8(sound.to_vec()).expect("JSON is UTF-8");
+/// A valid file, one of whose records is a number.
+fn with_a_number(document: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8(document.to_vec()).expect("JSON is UTF-8");
     gzip(text.replacen("{\"Records\":[", "{\"Records\":[42,", 1).as_bytes())
 }
 
-fn cases(bucket: &str, sound: &[u8]) -> Vec<Case> {
-    use Asked::{Nobody, S3};
-    let gz = gzip(sound);
+fn cases(bucket: &str, document: &[u8]) -> Vec<Case> {
+    use Requested::{Nothing, S3};
+    let gz = gzip(document);
     let digest = b"{\"awsAccountId\":\"111122223333\",\"digestS3Bucket\":\"x\"}";
-    let beside = |service: &str| format!("AWSLogs/111122223333/{service}/{DAY}/beside.json.gz");
-    let unreadable = End::Letter("message", "unreadable_message", Nobody);
-    let object = |code| End::Letter("object", code, S3);
-    let foreign = End::Letter("object", "bucket_not_allowed", Nobody);
+    let other_key = |service: &str| format!("AWSLogs/111122223333/{service}/{DAY}/other.json.gz");
+    let unreadable = End::DeadLetter("message", "unreadable_message", Nothing);
+    let object = |code| End::DeadLetter("object", code, S3);
+    let foreign = End::DeadLetter("object", "bucket_not_allowed", Nothing);
     let test =
         format!("{{\"Service\":\"Amazon S3\",\"Event\":\"s3:TestEvent\",\"Bucket\":\"{bucket}\"}}");
     vec![
         send("", "not JSON at all".to_owned(), unreadable),
         send("", "{\"hello\":\"world\"}".to_owned(), unreadable),
-        send("", test, End::Nothing("test_event")),
+        send("", test, End::Ignored("test_event")),
         send(
             &log_key("missing"),
-            announcement(bucket, &log_key("missing")),
+            notification(bucket, &log_key("missing")),
             object("object_missing"),
         ),
-        send(&log_key("foreign"), announcement("somebody-elses", &log_key("foreign")), foreign),
+        send(&log_key("foreign"), notification("somebody-elses", &log_key("foreign")), foreign),
         put(log_key("empty"), Vec::new(), End::Skipped("empty")),
         put(log_key("not-gzip"), b"neither gzip nor JSON".to_vec(), object("not_cloudtrail")),
         put(log_key("truncated"), gz[..gz.len() / 2].to_vec(), object("corrupt_gzip")),
         put(log_key("bomb"), bomb(), object("over_limit")),
         put(log_key("not-a-log"), gzip(digest), object("not_cloudtrail")),
-        put(beside("CloudTrail-Digest"), gzip(digest), End::Skipped("digest")),
-        put(beside("CloudTrail-Insight"), gzip(b"{}"), End::Skipped("insight")),
-        put(log_key("number"), with_a_number(sound), End::Letter("record", "invalid_record", S3)),
+        put(other_key("CloudTrail-Digest"), gzip(digest), End::Skipped("digest")),
+        put(other_key("CloudTrail-Insight"), gzip(b"{}"), End::Skipped("insight")),
+        put(
+            log_key("number"),
+            with_a_number(document),
+            End::DeadLetter("record", "invalid_record", S3),
+        ),
     ]
 }
 
-/// A file with nothing wrong, uncompressed, and the eventIDs in it that are ours.
-fn sound() -> (Vec<u8>, Vec<String>) {
+/// A valid file, uncompressed, and the eventIDs of its certificate events.
+fn valid() -> (Vec<u8>, Vec<String>) {
     let samples = samples::generate(5, 1, 30);
     let document = samples::document(&samples.objects[0]);
     (document, samples.expected.into_keys().collect())
 }
 
-/// How often each reason is expected in a metric.
-fn tally<'c>(
+/// The expected count of each reason in a metric.
+fn counts<'c>(
     cases: &'c [Case],
     of: impl Fn(&'c End) -> Option<&'static str>,
 ) -> BTreeMap<&'static str, u64> {
@@ -127,34 +131,34 @@ fn tally<'c>(
     counts
 }
 
-/// Each kind has been counted where the table says.
-async fn must_be_counted(service: &Service, cases: &[Case]) {
-    // The queue is empty a moment before certrelay has the answer that says so.
-    let metrics = wait::until("every message settled", async || {
+/// Checks that each input was counted in its metric.
+async fn check_metrics(service: &Service, cases: &[Case]) {
+    // The queue is empty a moment before certrelay has the response to its delete.
+    let metrics = wait::until("every message completed", async || {
         let metrics = service.metrics().await;
-        let settled = metrics.labelled("messages_settled", "reason", "deleted");
-        (settled == metrics.count("messages_received")).then_some(metrics)
+        let deleted = metrics.labelled("messages_completed", "result", "deleted");
+        (deleted == metrics.count("messages_received")).then_some(metrics)
     })
     .await;
-    metrics.must_balance(&["soc", "archive"]);
+    metrics.assert_reconciled(&["soc", "archive"]);
     let expected = [
         (
             "dead_letters",
-            tally(cases, |end| match end {
-                End::Letter(_, code, _) => Some(*code),
+            counts(cases, |end| match end {
+                End::DeadLetter(_, code, _) => Some(*code),
                 _ => None,
             }),
         ),
         (
             "objects_failed",
-            tally(cases, |end| match end {
-                End::Letter("object", code, _) => Some(*code),
+            counts(cases, |end| match end {
+                End::DeadLetter("object", code, _) => Some(*code),
                 _ => None,
             }),
         ),
         (
             "objects_skipped",
-            tally(cases, |end| match end {
+            counts(cases, |end| match end {
                 End::Skipped(reason) => Some(*reason),
                 _ => None,
             }),
@@ -165,21 +169,22 @@ async fn must_be_counted(service: &Service, cases: &[Case]) {
             assert_eq!(metrics.labelled(metric, "reason", reason), count, "{metric} {reason}");
         }
     }
-    assert_eq!(metrics.count("records_bad"), 1);
+    assert_eq!(metrics.count("records_invalid"), 1);
     for case in cases {
-        let End::Nothing(reason) = case.end else { continue };
-        // The stand-in's bucket has sent one of its own.
-        let counted = metrics.labelled("messages_without_objects", "reason", reason);
+        let End::Ignored(reason) = case.end else { continue };
+        // The stand-in's bucket has sent a test event too.
+        let counted = metrics.labelled("messages_ignored", "reason", reason);
         assert!(counted >= 1, "{reason} was counted {counted} times");
     }
 }
 
-/// Each dead letter is there once, and so is its line in the log: with place and request id.
-fn must_be_told(letters: &[Value], log: &[Value], bucket: &str, cases: &[Case]) {
-    let told = |case: &&Case| matches!(case.end, End::Letter(..));
-    assert_eq!(letters.len(), cases.iter().filter(told).count(), "{letters:#?}");
+/// Checks that each dead letter exists once, and its log line with location and request id too.
+fn check_dead_letters(dead_letters: &[Value], log: &[Value], bucket: &str, cases: &[Case]) {
+    let is_expected = |case: &&Case| matches!(case.end, End::DeadLetter(..));
+    let expected = cases.iter().filter(is_expected).count();
+    assert_eq!(dead_letters.len(), expected, "{dead_letters:#?}");
     for case in cases {
-        let End::Letter(kind, code, asked) = case.end else { continue };
+        let End::DeadLetter(kind, code, requested) = case.end else { continue };
         let about = |value: &Value| {
             let text = value.to_string();
             value["kind"] == kind
@@ -189,34 +194,41 @@ fn must_be_told(letters: &[Value], log: &[Value], bucket: &str, cases: &[Case]) 
                     _ => text.contains(&case.key),
                 }
         };
-        let found: Vec<&Value> = letters.iter().filter(|letter| about(letter)).collect();
-        assert_eq!(found.len(), 1, "{kind} {code} {}: {letters:#?}", case.key);
-        let place = match kind {
-            "message" => found[0]["message_id"].as_str().expect("an id").to_owned(),
-            _ if code == "bucket_not_allowed" => format!("s3://somebody-elses/{}", case.key),
-            _ => format!("s3://{bucket}/{}", case.key),
+        let found: Vec<&Value> = dead_letters.iter().filter(|one| about(one)).collect();
+        assert_eq!(found.len(), 1, "{kind} {code} {}: {dead_letters:#?}", case.key);
+        let is_about = |line: &&Value| match kind {
+            "message" => line.to_string().contains(found[0]["message_id"].as_str().expect("an id")),
+            _ if code == "bucket_not_allowed" => names(line, "somebody-elses", &case.key),
+            _ => names(line, bucket, &case.key),
         };
-        let lines: Vec<&Value> =
-            log.iter().filter(|line| line.to_string().contains(&place)).collect();
-        assert_eq!(lines.len(), 1, "{place} stands in {} lines: {log:#?}", lines.len());
+        let lines: Vec<&Value> = log.iter().filter(is_about).collect();
+        assert_eq!(lines.len(), 1, "{code} {} in {} lines: {log:#?}", case.key, lines.len());
         assert_eq!((&lines[0]["level"], &lines[0]["code"]), (&json!("ERROR"), &json!(code)));
-        if asked == Asked::S3 {
+        if requested == Requested::S3 {
             assert!(request_id(lines[0]).is_some_and(|id| id.len() > 4), "{:#}", lines[0]);
         }
     }
 }
 
-/// The request id of a line: a member of its own, or in the sentence.
-fn request_id(line: &Value) -> Option<&str> {
-    let of_text = || line["message"].as_str()?.split("request id ").nth(1)?.split(')').next();
-    line["request_id"].as_str().or_else(of_text)
+/// Whether a log line names an object: by URL, or by its fields `bucket` and `key`.
+fn names(line: &Value, bucket: &str, key: &str) -> bool {
+    line.to_string().contains(&format!("s3://{bucket}/{key}"))
+        || (line["bucket"] == bucket && line["key"] == key)
 }
 
-/// Sends everything, runs the binary until the queue is empty, and holds it to the table.
-async fn all_end_as_the_table_says(aws: &Aws, setup: &Setup<'_>, splunk: &HecStandIn, dead: &str) {
+/// The request id of a log line: its own field, or in a text.
+fn request_id(line: &Value) -> Option<&str> {
+    let of_text =
+        |field: &str| line[field].as_str()?.split("request id ").nth(1)?.split(')').next();
+    let own = line["request_id"].as_str();
+    own.or_else(|| of_text("error")).or_else(|| of_text("message"))
+}
+
+/// Sends all inputs, runs the binary until the queue is empty, and checks every result.
+async fn check_all(aws: &Aws, setup: &Setup<'_>, splunk: &HecStandIn, dead: &str) {
     let (queue, bucket) = setup.sources[0].clone();
-    let (sound, ours) = sound();
-    let cases = cases(&bucket, &sound);
+    let (document, expected) = valid();
+    let cases = cases(&bucket, &document);
     for case in &cases {
         match (&case.object, &case.message) {
             (Some(bytes), _) => aws.put(&bucket, &case.key, bytes.clone()).await,
@@ -227,20 +239,24 @@ async fn all_end_as_the_table_says(aws: &Aws, setup: &Setup<'_>, splunk: &HecSta
     let folder = setup::folder();
     let service = Service::start(folder.path(), &setup.text()).await;
     aws.await_counts(&queue, (0, 0)).await;
-    must_be_counted(&service, &cases).await;
+    check_metrics(&service, &cases).await;
     let ended = service.terminate().await;
     assert_eq!(ended.code, Some(0));
-    assert_eq!(aws.counts(dead).await, (0, 0), "the queue's own dead letters");
-    must_be_told(&setup::letters(folder.path()), &ended.log, &bucket, &cases);
+    assert_eq!(aws.counts(dead).await, (0, 0), "the dead-letter queue");
+    check_dead_letters(&setup::dead_letters(folder.path()), &ended.log, &bucket, &cases);
     let arrived = Arrivals::at_splunk(splunk);
-    assert_eq!(arrived.ids(), ours.into_iter().collect(), "the file with the number goes on");
+    assert_eq!(
+        arrived.ids(),
+        expected.into_iter().collect(),
+        "the rest of the file with the number"
+    );
     assert_eq!(arrived.duplicates(), 0);
 }
 
 const LIMITS: &str = "[decode]\nmax_decompressed = \"1 MiB\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn between_motos_services_every_bad_input_ends_as_the_table_says() {
+async fn every_invalid_input_at_moto_has_its_result() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let wired = tokio::task::block_in_place(|| moto.wire("s3", 30));
@@ -252,16 +268,16 @@ async fn between_motos_services_every_bad_input_ends_as_the_table_says() {
         splunk: splunk.url(),
         more: LIMITS,
     };
-    all_end_as_the_table_says(&Aws::of_moto(moto), &setup, &splunk, &wired.dead_letter_url).await;
+    check_all(&Aws::of_moto(moto), &setup, &splunk, &wired.dead_letter_url).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn between_our_stand_ins_every_bad_input_ends_as_the_table_says() {
+async fn every_invalid_input_at_our_stand_ins_has_its_result() {
     let world = World::start(Plan::default()).await.expect("loopback is there");
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let setup = setup_of(&world, &splunk, LIMITS);
     let dead = world.sqs_http.queue_url(&world.dead_letter_queue());
-    all_end_as_the_table_says(&Aws::of_world(&world), &setup, &splunk, &dead).await;
+    check_all(&Aws::of_world(&world), &setup, &splunk, &dead).await;
 }
 
 fn setup_of<'a>(world: &'a World, splunk: &HecStandIn, more: &'a str) -> Setup<'a> {
@@ -276,7 +292,7 @@ fn setup_of<'a>(world: &'a World, splunk: &HecStandIn, more: &'a str) -> Setup<'
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forbidden_object_keeps_its_message_until_it_may_be_read() {
+async fn a_denied_object_releases_its_message_until_access_is_allowed() {
     let world = World::start(Plan::default()).await.expect("loopback is there");
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let samples = samples::generate(6, 1, 60);
@@ -286,29 +302,29 @@ async fn a_forbidden_object_keeps_its_message_until_it_may_be_read() {
     let folder = setup::folder();
     let service = Service::start(folder.path(), &setup_of(&world, &splunk, "").text()).await;
 
-    let refused = |line: &&Value| line["code"] == "object_forbidden";
-    let line =
-        wait::until("the refusal in the log", async || service.log().iter().find(refused).cloned())
-            .await;
-    let text = line["message"].as_str().expect("a sentence");
-    assert!(text.contains(&format!("s3://{}/{}", world.plan.bucket, object.key)), "{text}");
-    assert!(request_id(&line).is_some_and(|id| id.len() > 4), "{text}");
+    let denied = |line: &&Value| line["code"] == "object_forbidden";
+    let line = wait::until("the denied object in the log", async || {
+        service.log().iter().find(denied).cloned()
+    })
+    .await;
+    assert!(names(&line, &world.plan.bucket, &object.key), "{line}");
+    assert!(request_id(&line).is_some_and(|id| id.len() > 4), "{line}");
     let aws = Aws::of_world(&world);
     aws.await_counts(&world.queue_url(), (0, 0)).await;
     let metrics = service.metrics().await;
     assert_eq!(metrics.labelled("objects_failed", "reason", "object_forbidden"), 1);
     assert_eq!(metrics.labelled("messages_retried", "reason", "object_forbidden"), 1);
-    assert_eq!(metrics.labelled("messages_settled", "reason", "released"), 1);
+    assert_eq!(metrics.labelled("messages_completed", "result", "released"), 1);
     let ended = service.terminate().await;
-    let mut levels: Vec<_> = ended.log.iter().filter(refused).map(|line| &line["level"]).collect();
+    let mut levels: Vec<_> = ended.log.iter().filter(denied).map(|line| &line["level"]).collect();
     levels.sort_by_key(|level| level.to_string());
     assert_eq!(levels, ["ERROR", "WARN"], "{:#?}", ended.log);
     assert_eq!(Arrivals::at_splunk(&splunk).ids(), samples.expected.into_keys().collect());
-    assert!(setup::letters(folder.path()).is_empty());
+    assert!(setup::dead_letters(folder.path()).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_redrive_motos_queue_moves_what_can_never_be_read() {
+async fn with_redrive_motos_queue_moves_unreadable_messages() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let wired = tokio::task::block_in_place(|| moto.wire_with("s3", 30, 1));

@@ -1,8 +1,8 @@
 //! SIGKILL: the process may die at any moment, and nothing is lost.
 //!
-//! A killed process leaves messages that it had received and not deleted. Their events may arrive
-//! once more for each such kill, and no other event may: that is counted, event by event.
-//! `CERTRELAY_KILLS=50` is the nightly size, `CERTRELAY_SEED=n` chooses other moments.
+//! A killed process leaves messages that it had received and not deleted. Only their events may
+//! arrive once more for each such kill: that is counted, event by event. `CERTRELAY_KILLS=50` is
+//! the nightly size, `CERTRELAY_SEED=n` selects other moments.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::support::samples::{self, Samples};
 use crate::support::world::{Plan, World};
 use crate::support::{real, wait};
 
-/// How many kills.
+/// The number of kills.
 fn kills() -> usize {
     number("CERTRELAY_KILLS", 5)
 }
 
-/// Where the moments of the kills come from.
+/// The seed of the moments of the kills.
 fn seed() -> u64 {
     number("CERTRELAY_SEED", 2026)
 }
@@ -30,24 +30,24 @@ fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
     text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"))
 }
 
-/// Small gates, so that the work is spread over the run and a kill always finds some in hand.
-const SMALL_GATES: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknowledged = 48\n";
+/// Low limits, so that the work is spread over the run and every kill finds messages in flight.
+const LOW_LIMITS: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknowledged = 48\n";
 
-/// The kills so far, and what each event may owe to them.
+/// The kills so far, and the duplicates that they explain.
 struct Kills<'a> {
     world: &'a World,
     samples: &'a Samples,
     /// By message id: receives before this run.
     received: BTreeMap<String, u32>,
-    /// By object key: kills that found it received and not deleted.
-    caught: BTreeMap<String, usize>,
+    /// By object key: kills that found its message in flight.
+    in_flight: BTreeMap<String, usize>,
 }
 
 impl Kills<'_> {
-    /// Notes what a killed run had received and not deleted. Returns how many messages.
-    fn note(&mut self) -> usize {
+    /// Records the messages that a killed run left in flight; returns their number.
+    fn record(&mut self) -> usize {
         let queue = &self.world.plan.queue;
-        let left = self.world.sqs.with(|core, _| core.peek(queue)).expect("the queue is there");
+        let left = self.world.sqs.with(|core, _| core.peek(queue)).expect("a queue");
         let mut messages = 0;
         for message in left {
             let before = self.received.insert(message.id, message.receive_count).unwrap_or(0);
@@ -59,24 +59,25 @@ impl Kills<'_> {
                 serde_json::from_str(&message.body).expect("a notification");
             for record in announced["Records"].as_array().into_iter().flatten() {
                 let key = record["s3"]["object"]["key"].as_str().expect("a key");
-                *self.caught.entry(key.to_owned()).or_default() += 1;
+                *self.in_flight.entry(key.to_owned()).or_default() += 1;
             }
         }
         messages
     }
 
-    /// No event arrived more often than once and once more for each kill that caught its message.
-    fn must_explain(&self, name: &str, arrivals: &Arrivals) {
+    /// Checks that no event arrived more often than once, plus once for each kill with its message
+    /// in flight.
+    fn assert_explained(&self, name: &str, arrivals: &Arrivals) {
         let mut allowed = 0;
         for object in &self.samples.objects {
-            let caught = self.caught.get(&object.key).copied().unwrap_or(0);
+            let kills = self.in_flight.get(&object.key).copied().unwrap_or(0);
             for id in samples::event_ids(object) {
                 let times = arrivals.0.get(&id).copied().unwrap_or(0);
                 if self.samples.expected.contains_key(&id) {
-                    allowed += caught;
+                    allowed += kills;
                     assert!(
-                        (1..=1 + caught).contains(&times),
-                        "{name}: {id} of {} arrived {times} times, {caught} kills caught it",
+                        (1..=1 + kills).contains(&times),
+                        "{name}: {id} of {} arrived {times} times, {kills} kills had it in flight",
                         object.key
                     );
                 }
@@ -87,7 +88,7 @@ impl Kills<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_any_moment_of_2000_objects_nothing_is_lost_and_duplicates_are_explained() {
+async fn kills_during_2000_objects_lose_nothing_and_explain_every_duplicate() {
     let (kills, seed) = (kills(), seed());
     println!("CERTRELAY_KILLS={kills} CERTRELAY_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -106,13 +107,13 @@ async fn killed_at_any_moment_of_2000_objects_nothing_is_lost_and_duplicates_are
         sources: vec![(world.queue_url(), world.plan.bucket.clone())],
         kafka: None,
         splunk: splunk.url(),
-        more: SMALL_GATES,
+        more: LOW_LIMITS,
     };
-    let mut noted = Kills {
+    let mut kills_so_far = Kills {
         world: &world,
         samples: &samples,
         received: BTreeMap::new(),
-        caught: BTreeMap::new(),
+        in_flight: BTreeMap::new(),
     };
     for left in (1..=kills).rev() {
         let begin = splunk.count();
@@ -123,10 +124,10 @@ async fn killed_at_any_moment_of_2000_objects_nothing_is_lost_and_duplicates_are
             .await;
         service.kill();
         println!(
-            "killed at {} of {}: {} messages caught",
+            "killed at {} of {}: {} messages in flight",
             splunk.count(),
             expected.len(),
-            noted.note()
+            kills_so_far.record()
         );
     }
     let service = Service::start(folder.path(), &setup.text()).await;
@@ -142,13 +143,13 @@ async fn killed_at_any_moment_of_2000_objects_nothing_is_lost_and_duplicates_are
     ];
     for (name, arrivals) in arrivals {
         assert_eq!(arrivals.ids(), expected, "{name}");
-        noted.must_explain(name, &arrivals);
+        kills_so_far.assert_explained(name, &arrivals);
     }
-    assert!(setup::letters(folder.path()).is_empty(), "nothing of this is poison");
+    assert!(setup::dead_letters(folder.path()).is_empty(), "no dead letters");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_half_way_between_moto_and_apache_kafka_nothing_is_lost() {
+async fn a_kill_half_way_between_moto_and_apache_kafka_loses_nothing() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let Some(kafka) = tokio::task::block_in_place(real::kafka) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
@@ -170,18 +171,18 @@ async fn killed_half_way_between_moto_and_apache_kafka_nothing_is_lost() {
     let half = expected.len() / 2;
     wait::until("half of the events", async || (splunk.count() >= half).then_some(())).await;
     service.kill();
-    let (waiting, caught) = aws.counts(&wired.queue_url).await;
-    assert!(waiting + caught > 0, "it was done before the kill");
+    let (visible, in_flight) = aws.counts(&wired.queue_url).await;
+    assert!(visible + in_flight > 0, "it was done before the kill");
 
     let service = Service::start(folder.path(), &setup.text()).await;
-    aws.must_empty(&wired).await;
+    aws.await_empty(&wired).await;
     assert_eq!(service.terminate().await.code, Some(0));
-    let ours = |object| {
+    let events = |object| {
         let ids = samples::event_ids(object);
         ids.iter().filter(|id| expected.contains(*id)).count()
     };
-    let most = samples.objects.iter().map(ours).max();
-    let bound = caught * most.expect("objects");
+    let most = samples.objects.iter().map(events).max();
+    let bound = in_flight * most.expect("objects");
     let arrivals = [
         ("Splunk", Arrivals::at_splunk(&splunk)),
         ("Kafka", tokio::task::block_in_place(|| Arrivals::at_kafka(kafka, "killed-half-way"))),
@@ -190,7 +191,9 @@ async fn killed_half_way_between_moto_and_apache_kafka_nothing_is_lost() {
     for (name, arrivals) in arrivals {
         assert_eq!(arrivals.ids(), expected, "{name}");
         let twice = arrivals.duplicates();
-        println!("{name}: {twice} duplicates, {caught} messages caught, at most {bound} events");
-        assert!(twice <= bound, "{name}: {twice} duplicates of {caught} messages");
+        println!(
+            "{name}: {twice} duplicates, {in_flight} messages in flight, at most {bound} events"
+        );
+        assert!(twice <= bound, "{name}: {twice} duplicates of {in_flight} messages");
     }
 }

@@ -1,4 +1,4 @@
-//! The main job on real servers: every way a notification can take, into Kafka, Splunk and a file.
+//! The main path on real servers: every notification route, into Kafka, Splunk and a file.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::support::real::{self, Moto, Wired};
 use crate::support::samples::{self, Samples};
 use crate::support::wait;
 
-/// The ways from a bucket to a queue, as `tests/real/moto_wiring.py` calls them.
+/// The notification routes from a bucket to a queue, by their names in `tests/real/moto_wiring.py`.
 const ROUTES: [&str; 5] = ["s3", "sns", "sns-raw", "eventbridge", "cloudtrail"];
 
 /// CloudTrail's own messages: the validation, then lists of keys.
@@ -36,22 +36,22 @@ async fn fill(moto: &Moto, route: &str, seed: u64) -> (Wired, Samples) {
     (wired, samples)
 }
 
-/// The probes of a service that is up, with everything delivered.
-async fn probes_agree(service: &Service, records: usize, events: usize) {
-    let (status, ready) = service.ask("/readyz").await;
+/// Checks the probes of a service that has delivered everything.
+async fn check_probes(service: &Service, records: usize, events: usize) {
+    let (status, ready) = service.get("/readyz").await;
     let ready: Value = serde_json::from_str(&ready).expect("JSON");
     assert_eq!((status, &ready["ready"]), (200, &json!(true)), "{ready}");
     assert_eq!(ready["sources"].as_array().map(Vec::len), Some(ROUTES.len()), "{ready}");
-    assert_eq!(service.ask("/livez").await.0, 200);
+    assert_eq!(service.get("/livez").await.0, 200);
     let metrics = service.metrics().await;
-    metrics.must_balance(&SINKS);
+    metrics.assert_reconciled(&SINKS);
     assert_eq!(metrics.count("records_read"), records as u64);
     assert_eq!(metrics.count("events_routed"), events as u64);
     for sink in SINKS {
         assert_eq!(metrics.labelled("sink_delivered", "sink", sink), events as u64, "{sink}");
     }
-    let nothing = |kind| metrics.labelled("messages_without_objects", "reason", kind);
-    assert_eq!(nothing("validation_message"), 1, "CloudTrail's own first word");
+    let ignored = metrics.labelled("messages_ignored", "reason", "validation_message");
+    assert_eq!(ignored, 1, "CloudTrail's validation message");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,9 +82,9 @@ async fn by_every_route_each_event_arrives_once_in_kafka_splunk_and_a_file() {
     wait::until("every event in Splunk", async || (splunk.count() >= expected.len()).then_some(()))
         .await;
     for wired in &wired {
-        Aws::of_moto(moto).must_empty(wired).await;
+        Aws::of_moto(moto).await_empty(wired).await;
     }
-    probes_agree(&service, records, expected.len()).await;
+    check_probes(&service, records, expected.len()).await;
     let ended = service.terminate().await;
 
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
@@ -97,9 +97,9 @@ async fn by_every_route_each_event_arrives_once_in_kafka_splunk_and_a_file() {
         assert_eq!(arrivals.ids(), expected);
         assert_eq!(arrivals.duplicates(), 0, "no fault, no duplicate");
     }
-    assert_eq!(setup::letters(folder.path()), [Value::Null; 0], "nothing of this is poison");
-    // A broker that has just started makes librdkafka talk; what it says has a facility.
-    let loud = |line: &&Value| line["level"] != "INFO" && line["facility"].is_null();
-    let loud: Vec<_> = ended.log.iter().filter(loud).collect();
-    assert!(loud.is_empty(), "no fault, no warning: {loud:#?}");
+    assert_eq!(setup::dead_letters(folder.path()), [Value::Null; 0], "no dead letters");
+    // A broker that has just started makes librdkafka log; its lines have a facility.
+    let unexpected = |line: &&Value| line["level"] != "INFO" && line["facility"].is_null();
+    let unexpected: Vec<_> = ended.log.iter().filter(unexpected).collect();
+    assert!(unexpected.is_empty(), "no fault, no warning: {unexpected:#?}");
 }

@@ -1,8 +1,8 @@
-//! `/metrics` as a scraper reads it: the text, and nothing else.
+//! `/metrics` as a scraper reads it.
 
 use std::collections::BTreeMap;
 
-/// One answer of `/metrics`.
+/// One response of `/metrics`.
 #[derive(Debug)]
 pub(crate) struct Scrape(BTreeMap<String, f64>);
 
@@ -36,13 +36,13 @@ impl Scrape {
         self.0.get(name).map_or(0, |number| *number as u64)
     }
 
-    /// The accounting of the design's fifth sentence: every record that entered is counted out.
+    /// Checks that record counts reconcile.
     ///
     /// # Panics
-    /// It does not add up, or nothing was counted at all.
-    pub(crate) fn must_balance(&self, sinks: &[&str]) {
+    /// They do not, or nothing was counted at all.
+    pub(crate) fn assert_reconciled(&self, sinks: &[&str]) {
         let read = self.count("records_read");
-        let parts = ["records_filtered", "records_bad", "events_duplicate", "events_discarded"];
+        let parts = ["records_filtered", "records_invalid", "events_duplicate", "events_discarded"];
         let out: u64 = parts.iter().map(|part| self.count(part)).sum();
         let out = out + self.count("events_routed");
         assert!(read > 0, "nothing was counted: {self:?}");

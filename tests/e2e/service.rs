@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::scrape::Scrape;
@@ -29,8 +30,8 @@ pub(crate) struct Ended {
 }
 
 impl Service {
-    /// Writes `config` into `folder` and starts the binary with it, under an environment that holds
-    /// the stand-ins' credentials and nothing else. Returns once it answers probes.
+    /// Writes `config` into `folder` and starts the binary with it, with the stand-ins' credentials
+    /// as its whole environment. Returns once it serves probes.
     pub(crate) async fn start(folder: &Path, config: &str) -> Self {
         let file = folder.join("certrelay.toml");
         std::fs::write(&file, config).expect("the folder can be written to");
@@ -45,9 +46,9 @@ impl Service {
         let stderr = child.stderr.take().expect("it was piped");
         let reader = Some(read_log(stderr, Arc::clone(&log)));
         let probes = wait::until("the child's probes", async || {
-            let log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            let ended = child.try_wait().expect("it is our child");
-            assert!(ended.is_none(), "the child ended at once: {log:#?}");
+            let log = log.lock();
+            let ended = child.try_wait().expect("our child");
+            assert!(ended.is_none(), "the child exited: {log:#?}");
             log.iter().find_map(address)
         })
         .await;
@@ -57,46 +58,41 @@ impl Service {
 
     /// Every line of its log so far.
     pub(crate) fn log(&self) -> Vec<Value> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log.lock().clone()
     }
 
-    /// Asks a probe: status and body.
-    pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
+    /// Requests a probe; returns status and body.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let url = format!("http://{}{path}", self.probes);
-        let answer = self.http.get(url).send().await.expect("the probe answers");
-        (answer.status().as_u16(), answer.text().await.expect("text"))
+        let response = self.http.get(url).send().await.expect("a response");
+        (response.status().as_u16(), response.text().await.expect("text"))
     }
 
-    /// What `/metrics` says now.
+    /// The current metrics.
     pub(crate) async fn metrics(&self) -> Scrape {
-        let (status, text) = self.ask("/metrics").await;
+        let (status, text) = self.get("/metrics").await;
         assert_eq!(status, 200, "{text}");
         Scrape::read(&text)
     }
 
-    /// SIGKILL: it ends in the middle of whatever it is doing.
+    /// Sends SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
-        let status = self.child.wait().expect("it is our child");
-        assert_eq!(
-            status.code(),
-            None,
-            "it had ended by itself before the kill: {:#?}",
-            self.log()
-        );
+        let status = self.child.wait().expect("our child");
+        assert_eq!(status.code(), None, "it had exited before the kill: {:#?}", self.log());
     }
 
-    /// SIGTERM, and what came of it.
+    /// Sends SIGTERM; returns the exit code and the log.
     pub(crate) async fn terminate(mut self) -> Ended {
         let pid = self.child.id().to_string();
         let signal = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
         assert!(signal.is_ok_and(|status| status.success()), "no SIGTERM could be sent");
         let status = wait::until("the child to end after SIGTERM", async || {
-            self.child.try_wait().expect("it is our child")
+            self.child.try_wait().expect("our child")
         })
         .await;
         if let Some(reader) = self.reader.take() {
-            reader.join().expect("its log can be read to the end");
+            reader.join().expect("a readable log");
         }
         Ended { code: status.code(), log: self.log() }
     }
@@ -109,12 +105,12 @@ impl Drop for Service {
     }
 }
 
-/// Collects the lines, each of which must be JSON: nothing else may be in the log.
+/// Collects the lines, each of which must be JSON.
 fn read_log(stderr: ChildStderr, log: Arc<Mutex<Vec<Value>>>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let parsed = serde_json::from_str(&line).unwrap_or(Value::String(line));
-            log.lock().unwrap_or_else(PoisonError::into_inner).push(parsed);
+            log.lock().push(parsed);
         }
     })
 }

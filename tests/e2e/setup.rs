@@ -1,18 +1,18 @@
-//! The configuration that a child runs with, and the folder it lies in.
+//! The configuration of a child and its folder.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-/// The sinks that [`Setup::text`] names where there is Kafka.
+/// The sinks in [`Setup::text`] if there is Kafka.
 pub(crate) const SINKS: [&str; 3] = ["lake", "soc", "archive"];
 
-/// What a child is connected to.
+/// The servers that a child is connected to.
 pub(crate) struct Setup<'a> {
     pub(crate) s3: String,
     pub(crate) sqs: &'a str,
-    /// Queue URL and the bucket that it announces.
+    /// Queue URL and the bucket that sends to it.
     pub(crate) sources: Vec<(String, String)>,
     /// Bootstrap server and topic.
     pub(crate) kafka: Option<(&'a str, &'a str)>,
@@ -76,12 +76,12 @@ listen = "127.0.0.1:0"
 /// A temporary folder with the token in it.
 pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join("hec-token"), "stand-in-token\n").expect("it is ours");
+    std::fs::write(folder.path().join("hec-token"), "stand-in-token\n").expect("a file");
     folder
 }
 
 /// The child's dead letters, parsed, in the order of their names.
-pub(crate) fn letters(folder: &Path) -> Vec<serde_json::Value> {
+pub(crate) fn dead_letters(folder: &Path) -> Vec<serde_json::Value> {
     let Ok(entries) = std::fs::read_dir(folder.join("dead-letters")) else { return Vec::new() };
     let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     files.sort();

@@ -1,4 +1,5 @@
-//! What an operator is shown at once: refused objects, counters before their first event, the file that an event is of.
+//! What an operator sees from start-up on: denied objects, counters before their first event, the
+//! hash of an event's file.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -19,7 +20,7 @@ fn world() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_whose_objects_are_refused_is_not_ready_until_one_is_read() {
+async fn a_source_whose_objects_are_denied_is_not_ready_until_one_is_read() {
     let (world, samples) = (world(), samples::generate(21, 1, 20));
     let object = &samples.objects[0];
     world.store.answers.lock().unwrap().insert(object.key.clone(), StoreErrorKind::KmsDenied);
@@ -28,29 +29,29 @@ async fn a_source_whose_objects_are_refused_is_not_ready_until_one_is_read() {
     let (health, stop) = (process.parts.health.clone(), process.stop.clone());
     let watch = async {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let refused = health.ready();
+        let denied = health.ready();
         world.store.answers.lock().unwrap().clear();
         tokio::time::sleep(HOUR).await;
-        let mended = health.ready();
+        let recovered = health.ready();
         stop.cancel();
-        (refused, mended)
+        (denied, recovered)
     };
-    let (((ready, body), (mended, after)), _) = tokio::join!(watch, process.run());
+    let (((ready, body), (recovered, after)), _) = tokio::join!(watch, process.run());
     assert!(!ready, "{body}");
     assert_eq!(body["sources"][0]["state"], "refused", "{body}");
     assert_eq!(body["sources"][0]["code"], "kms_denied", "{body}");
-    assert!(mended, "{after}");
+    assert!(recovered, "{after}");
     assert_eq!(world.left(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_be_counted_is_there_before_it_happens() {
+async fn counters_exist_before_their_first_event() {
     let metrics = world().run_until_empty(HOUR).await.expect("nothing is in the queue");
     let text = metrics.encode();
     for counter in [
         r#"sink_dropped_total{sink="soc"} 0"#,
         r#"sink_dead_lettered_total{sink="lake"} 0"#,
-        r#"sink_failed_total{sink="lake"} 0"#,
+        r#"sink_retried_total{sink="lake"} 0"#,
         r#"route_matched_total{route="default"} 0"#,
         r#"dead_letters_total{reason="corrupt_gzip"} 0"#,
         r#"dead_letters_total{reason="unreadable_message"} 0"#,
@@ -62,20 +63,20 @@ async fn what_can_be_counted_is_there_before_it_happens() {
         r#"objects_failed_total{reason="short_body"} 0"#,
         r#"objects_failed_total{reason="s3_other"} 0"#,
         r#"objects_skipped_total{reason="digest"} 0"#,
-        r#"messages_settled_total{reason="lease_lost"} 0"#,
+        r#"messages_completed_total{result="lease_lost"} 0"#,
     ] {
         assert!(text.contains(counter), "{counter} is not in {text}");
     }
-    assert!(!text.contains(r#"dead_letters_total{reason="s3_throttled"}"#), "it never is one");
+    assert!(!text.contains(r#"dead_letters_total{reason="s3_throttled"}"#), "never a dead letter");
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_hash_each_event_and_letter_names_the_file_as_cloudtrail_s_digest_does() {
+async fn with_hash_each_event_and_dead_letter_has_the_hash_of_its_file() {
     let (world, samples) = (world(), samples::generate(22, 1, 40));
     let object = &samples.objects[0];
-    let refused = samples.expected.keys().next().expect("one of ours").clone();
+    let rejected = samples.expected.keys().next().expect("a certificate event").clone();
     for sink in &world.sinks {
-        sink.faults.lock().unwrap().refuse = BTreeSet::from([refused.clone()]);
+        sink.faults.lock().unwrap().refuse = BTreeSet::from([rejected.clone()]);
     }
     world.deliver_all(&samples);
     world.run_until_empty(HOUR).await.expect("the queue is emptied");
@@ -84,7 +85,7 @@ async fn with_hash_each_event_and_letter_names_the_file_as_cloudtrail_s_digest_d
     let expected = HEXLOWER.encode(&Sha256::digest(&text));
     let files = world.sinks[0].files.lock().unwrap().clone();
     assert_eq!(files, BTreeSet::from([Some(expected.clone())]));
-    let letters = world.letters.of("event");
-    assert!(!letters.is_empty());
-    assert!(letters.iter().all(|letter| letter.body["file_sha256"] == expected.as_str()));
+    let dead_letters = world.letters.of("event");
+    assert!(!dead_letters.is_empty());
+    assert!(dead_letters.iter().all(|one| one.body["file_sha256"] == expected.as_str()));
 }

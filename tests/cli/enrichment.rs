@@ -1,4 +1,4 @@
-//! `check`, `explain` and `schema` with what is known beside the records.
+//! `check`, `explain` and `schema` with enrichment data.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::support::world::{Plan, World};
 const ACCOUNTS: &str =
     "id,name,ou,environment\n111122223333,shop,Workloads/Production,production\n";
 
-/// A folder with a configuration that names `accounts.csv` and `reports` beside it.
+/// A folder with a configuration, `accounts.csv` and `reports`.
 fn folder(accounts: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
@@ -36,7 +36,7 @@ sinks = "discard"
 type = "stdout"
 "#;
     fs::write(&path, config).expect("the configuration");
-    fs::write(folder.path().join("accounts.csv"), accounts).expect("the table");
+    fs::write(folder.path().join("accounts.csv"), accounts).expect("the accounts file");
     fs::create_dir(folder.path().join("reports")).expect("a folder");
     let report =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/credential-reports/111122223333.csv");
@@ -45,79 +45,92 @@ type = "stdout"
 }
 
 #[test]
-fn check_reads_the_table_of_accounts_and_the_reports() {
+fn check_reads_the_accounts_file_and_the_credential_reports() {
     let (folder, path) = folder(ACCOUNTS);
     let path = path.to_str().expect("text");
     let output = run(&["check", "-c", path]);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("accounts: 1\n") && said.contains("reports: of 1 accounts"), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(
+        printed.contains("accounts: 1\n") && printed.contains("credential reports: 1 accounts"),
+        "{printed}"
+    );
 
     fs::write(folder.path().join("reports/other.csv"), "not,a\nreport,\n").expect("written");
     let output = run(&["check", "-c", path]);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("warning: [posture]") && said.contains("other.csv"), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(
+        printed.contains("warning: [credential_reports]") && printed.contains("other.csv"),
+        "{printed}"
+    );
 
-    let table = format!("{ACCOUNTS}11112222333,shop,,\n444455556666,x\n");
-    fs::write(folder.path().join("accounts.csv"), table).expect("written");
+    let accounts = format!("{ACCOUNTS}11112222333,shop,,\n444455556666,x\n");
+    fs::write(folder.path().join("accounts.csv"), accounts).expect("written");
     let output = run(&["check", "-c", path]);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(64), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(64), "{printed}");
     for line in [
         "accounts.csv:3:1: mistake: `id`",
         "accounts.csv:4:1: mistake: the header has 4 fields, this row 2",
     ] {
-        assert!(said.contains(line), "{said}");
+        assert!(printed.contains(line), "{printed}");
     }
-    assert!(!said.contains("no mistakes"), "{said}");
+    assert!(!printed.contains("no errors"), "{printed}");
     for command in ["run", "check"] {
         let output = run(&[command, "-c", path]);
-        assert_eq!((output.status.code(), stderr(&output)), (Some(64), said.clone()), "{command}");
+        assert_eq!(
+            (output.status.code(), stderr(&output)),
+            (Some(64), printed.clone()),
+            "{command}"
+        );
     }
 
     fs::remove_file(folder.path().join("accounts.csv")).expect("removed");
     let output = run(&["check", "-c", path]);
     assert_eq!(output.status.code(), Some(64));
-    let said = stderr(&output);
-    assert!(said.contains("accounts.csv: mistake: [accounts] cannot be read: "), "{said}");
+    let printed = stderr(&output);
+    assert!(printed.contains("accounts.csv: mistake: [accounts] cannot be read: "), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_table_and_the_reports_are_read_from_buckets_as_well() {
+async fn the_accounts_file_and_the_reports_are_read_from_buckets_as_well() {
     let world = World::start(Plan::default()).await.expect("the stand-ins");
     let (folder, path) = folder(ACCOUNTS);
-    world.s3.create_bucket("what-we-know");
+    world.s3.create_bucket("enrichment");
     let report = fs::read(folder.path().join("reports/111122223333.csv")).expect("the report");
-    world.s3.put_silently("what-we-know", "tables/accounts.csv", ACCOUNTS.as_bytes().to_vec());
-    world.s3.put_silently("what-we-know", "reports/111122223333.csv", report);
+    world.s3.put_silently("enrichment", "tables/accounts.csv", ACCOUNTS.as_bytes().to_vec());
+    world.s3.put_silently("enrichment", "reports/111122223333.csv", report);
     let config = fs::read_to_string(&path).expect("the configuration");
     let config =
-        config.replace("file = \"accounts.csv\"", "s3 = \"s3://what-we-know/tables/accounts.csv\"");
-    let config = config.replace("\"reports\"", "\"s3://what-we-know/reports/\"");
+        config.replace("file = \"accounts.csv\"", "s3 = \"s3://enrichment/tables/accounts.csv\"");
+    let config = config.replace("\"reports\"", "\"s3://enrichment/reports/\"");
     fs::write(&path, config).expect("the configuration");
     let mut command = certrelay();
     fs::create_dir(folder.path().join("logs")).expect("a folder");
     command.args(["check", "--connect", "-c"]).arg(&path).envs(world.environment());
     let check = tokio::task::spawn_blocking(move || command.output().expect("certrelay runs"));
     let output = check.await.expect("it does not panic");
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("accounts: 1\n") && said.contains("reports: of 1 accounts"), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(
+        printed.contains("accounts: 1\n") && printed.contains("credential reports: 1 accounts"),
+        "{printed}"
+    );
     let calls = world.s3.calls();
     assert_eq!((calls.get("GetObject"), calls.get("ListObjectsV2")), (Some(&2), Some(&1)));
 
-    // `run` would end so, too: what lies elsewhere may be another thing the next time.
-    world.s3.put_silently("what-we-know", "tables/accounts.csv", &b"id\n12\n"[..]);
+    // A failure, not bad usage: the object may change between two runs.
+    world.s3.put_silently("enrichment", "tables/accounts.csv", &b"id\n12\n"[..]);
     let mut command = certrelay();
     command.args(["check", "--connect", "-c"]).arg(&path).envs(world.environment());
     let output = tokio::task::block_in_place(|| command.output().expect("certrelay runs"));
-    let said = stderr(&output);
-    assert!(output.status.code() == Some(1) && said.contains("mistake: `id`"), "{said}");
+    let printed = stderr(&output);
+    assert!(output.status.code() == Some(1) && printed.contains("mistake: `id`"), "{printed}");
 }
 
 #[test]
-fn explain_knows_the_account_and_routes_by_it() {
+fn explain_shows_the_account_and_routes_by_it() {
     let (_folder, path) = folder(ACCOUNTS);
     let output = run(&["explain", SAMPLES, "-c", path.to_str().expect("text")]);
     let page = stdout(&output);
@@ -149,7 +162,7 @@ fn schema_prints_json_schemas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_routes_by_the_table_of_accounts_and_sends_what_it_knows() {
+async fn a_service_routes_by_the_accounts_file_and_sends_its_fields() {
     let hec = HecStandIn::start(Options::default()).await.expect("the stand-in");
     let (folder, path) = folder(ACCOUNTS);
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES);

@@ -1,17 +1,17 @@
-//! How a service ends that cannot start or cannot go on, and what its log looks like.
+//! Exit codes and logs of a service that cannot start or continue.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::service::{Service, within_patience};
+use super::service::{Service, within_timeout};
 use super::{SAMPLES, run, stderr};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES)
 }
 
-/// A folder of samples to this sink, with this log.
+/// A configuration from the samples to this sink, with this log format.
 fn config(sink: &str, format: &str) -> String {
     format!(
         "[[source]]\ndirectory = {:?}\n[[route]]\nname = \"all\"\nsinks = [\"out\"]\n[sink.out]\n{sink}\n\
@@ -20,8 +20,8 @@ fn config(sink: &str, format: &str) -> String {
     )
 }
 
-/// What `run` says that cannot start with this configuration.
-fn refused(config: &str) -> String {
+/// Runs a service that cannot start with this configuration; returns its log.
+fn failed_start(config: &str) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
     fs::write(&path, config).expect("the configuration");
@@ -31,21 +31,23 @@ fn refused(config: &str) -> String {
 }
 
 #[test]
-fn what_keeps_a_service_from_starting_is_an_error_in_the_format_of_its_log() {
+fn a_failed_start_is_logged_as_an_error_in_the_configured_format() {
     let sink = "type = \"file\"\npath = \"/nowhere/at/all.ndjson\"";
-    let said = refused(&config(sink, "json"));
-    let last = said.lines().last().expect("a line");
+    let log = failed_start(&config(sink, "json"));
+    let last = log.lines().last().expect("a line");
     let last: serde_json::Value = serde_json::from_str(last).expect(last);
     assert_eq!((&last["level"], &last["code"]), (&"ERROR".into(), &"file_failed".into()));
-    assert!(last["message"].as_str().expect("text").starts_with("sink.out.path: "), "{last}");
-    let said = refused(&config(sink, "text"));
-    assert!(said.contains("ERROR sink.out.path: ") && !said.contains('\u{1b}'), "{said:?}");
+    assert_eq!(last["message"], "certrelay failed");
+    assert!(last["error"].as_str().expect("text").starts_with("sink.out.path: "), "{last}");
+    let log = failed_start(&config(sink, "text"));
+    assert!(log.contains("ERROR certrelay failed") && !log.contains('\u{1b}'), "{log:?}");
+    assert!(log.contains("error=\"sink.out.path: "), "{log}");
 }
 
 #[test]
-fn a_secret_that_cannot_be_read_at_start_is_named_with_its_sink_and_setting() {
+fn an_unreadable_secret_at_start_up_is_logged_with_its_sink_and_setting() {
     let hec = "type = \"splunk_hec\"\nendpoints = [\"https://hec.example.com:8088\"]\n";
-    for (rest, said) in [
+    for (rest, error) in [
         ("token = { file = \"/nowhere/token\" }", "sink.out.token: secret file /nowhere/token: "),
         (
             "token = { env = \"NOT_SET_HERE\" }",
@@ -56,13 +58,13 @@ fn a_secret_that_cannot_be_read_at_start_is_named_with_its_sink_and_setting() {
             "sink.out.tls.ca_file: secret file /nowhere/ca.pem: ",
         ),
     ] {
-        let heard = refused(&config(&format!("{hec}{rest}"), "json"));
-        assert!(heard.contains(said) && heard.contains("secret_unreadable"), "{heard}");
+        let log = failed_start(&config(&format!("{hec}{rest}"), "json"));
+        assert!(log.contains(error) && log.contains("secret_unreadable"), "{log}");
     }
 }
 
 #[test]
-fn a_service_whose_reader_has_gone_says_so_and_ends() {
+fn a_service_whose_stdout_is_closed_logs_it_and_exits() {
     let folder = tempfile::tempdir().expect("a folder");
     let logs = folder.path().join("logs");
     let config = config("type = \"stdout\"", "text")
@@ -77,7 +79,7 @@ fn a_service_whose_reader_has_gone_says_so_and_ends() {
     };
     deliver("first");
     let (service, stdout) = Service::start_piped(folder.path(), &config);
-    within_patience(|| {
+    within_timeout(|| {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("a line");
     });

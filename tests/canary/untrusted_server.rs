@@ -1,4 +1,4 @@
-//! A TLS server that nobody has reason to trust.
+//! A TLS server whose certificate no client trusts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::tier;
 
-/// A running one; it ends when it is dropped.
-pub(crate) struct Impostor {
+/// A running server; it stops when it is dropped.
+pub(crate) struct UntrustedServer {
     pub(crate) address: String,
     _server: JoinSet<()>,
 }
 
-impl Impostor {
+impl UntrustedServer {
     pub(crate) async fn start() -> Self {
         let pem = |name: &str| -> PathBuf { tier::project().join("tests/support/tls").join(name) };
         let key = PrivateKeyDer::from_pem_file(pem("server.key")).expect("a test key");
@@ -33,7 +33,7 @@ impl Impostor {
         let mut server = JoinSet::new();
         server.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // The client hangs up; there is nothing to serve.
+                // The client closes the connection.
                 let _ = acceptor.accept(stream).await;
             }
         });
