@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Code;
-use crate::queue::{Queue, warnings};
+use crate::queue::Queue;
 
 /// Nothing waits for this; it only must not go on for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,13 +23,13 @@ pub(crate) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
             let redrive = facts.redrive.as_ref();
             tracing::info!(
                 queue = name,
-                visibility_seconds = facts.visibility.map(|time| time.as_secs()),
+                visibility_seconds = facts.visibility_timeout.map(|time| time.as_secs()),
                 retention_seconds = facts.retention.map(|time| time.as_secs()),
                 max_receive_count = redrive.map(|redrive| redrive.max_receive_count),
                 dead_letter_queue = redrive.map(|redrive| redrive.dead_letter_arn.as_str()),
                 "the queue's own settings"
             );
-            for warning in warnings(&facts) {
+            for warning in facts.warnings() {
                 tracing::warn!(queue = name, code = Code::QueueSettings.as_str(), "{warning}");
             }
         }

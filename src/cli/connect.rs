@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::app;
 use crate::config::{Config, FileConfig, SinkConfig, SinkKind, SourceKind};
 use crate::error::{Code, Error};
-use crate::queue::{QueueAttributes, warnings};
+use crate::queue::QueueAttributes;
 use crate::sink::{self, Wanted};
 use crate::telemetry::escape;
 
@@ -32,7 +32,8 @@ pub(super) async fn connect(config: &Config) -> bool {
             SourceKind::Sqs { .. } => source.queue.attributes().await,
             SourceKind::Directory(path) => listed(path).await,
         };
-        let answer = answer.map(|facts| facts.as_ref().map(warnings).unwrap_or_default());
+        let answer =
+            answer.map(|facts| facts.as_ref().map(QueueAttributes::warnings).unwrap_or_default());
         all_good &= tell(&format!("source {}", source.queue.name()), answer);
     }
     match app::places(config, None).await {

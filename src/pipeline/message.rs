@@ -116,7 +116,7 @@ pub(super) async fn handle(
     message: Message,
     slot: Slot,
 ) -> Fate {
-    let lease = source.keeper.hold(message.receipt.handle(), message.received_at);
+    let lease = source.keeper.lease(message.receipt.handle(), message.received_at);
     let mut place = Place::new(slot, Instant::now() + wire.patience);
     let _in_hand = message.sent.map(|sent| wire.in_hand.hold(sent));
     let (id, attempt, receipt) = (message.id, message.receive_count, message.receipt);

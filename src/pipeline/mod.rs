@@ -156,9 +156,9 @@ fn assemble(
     drivers: &mut JoinSet<()>,
 ) -> (Arc<Wire>, Vec<Arc<RunningSource>>) {
     let lease = VisibilitySettings {
-        visibility: parts.delivery.visibility,
-        renew_before: parts.delivery.visibility / 2,
-        cap: LEASE_CAP,
+        visibility_timeout: parts.delivery.visibility,
+        extend_before: parts.delivery.visibility / 2,
+        max_visibility: LEASE_CAP,
     };
     let mut posts = Vec::new();
     for built in parts.sinks {

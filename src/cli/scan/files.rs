@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cloudtrail::KeyKind;
-use crate::queue::looks_like_a_log;
+use crate::queue::is_log_file_name;
 
 /// One input; `-` is stdin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Listing {
 
 /// Why a file in a folder is none for us, by its name or its place in CloudTrail's layout.
 fn no_log(whole: &Path) -> Option<&'static str> {
-    if !looks_like_a_log(whole.file_name().unwrap_or_default()) {
+    if !is_log_file_name(whole.file_name().unwrap_or_default()) {
         return Some("other name");
     }
     match KeyKind::of(&whole.to_string_lossy()) {
