@@ -11,7 +11,7 @@ use crate::app::build::{first_region, own_store, queue, queue_and_store};
 use crate::config::{Config, DeadLetterConfig, DeadLetterLocation, SourceKind};
 use crate::error::{Code, Error};
 use crate::queue::Queue as _;
-use crate::store::{Ask, S3Store, StoreErrorKind};
+use crate::store::{ListRequest, S3Store, StoreErrorKind};
 
 /// What a place answers: a warning where no more can be told.
 type Answer = Result<Option<String>, Error>;
@@ -56,10 +56,11 @@ pub async fn places(
 }
 
 async fn listed(store: &S3Store, bucket: &str, prefix: &str) -> Answer {
-    match store.list(bucket, Ask { prefix, folders: true, ..Ask::default() }).await {
+    match store.list(bucket, ListRequest { prefix, folders: true, ..ListRequest::default() }).await
+    {
         Ok(_) => Ok(None),
         Err(cause) if cause.kind == StoreErrorKind::Forbidden => Ok(Some(unknown(&cause.text))),
-        Err(cause) => Err(Error::new(cause.kind.code(), cause.text)),
+        Err(cause) => Err(cause.into()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::app::text;
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
-use crate::store::{Ask, FileStore, Location, S3Store, Store};
+use crate::store::{FileStore, ListRequest, Location, S3Store, Store};
 use crate::telemetry::{ByReason, Metrics};
 
 /// A report of the 5,000 users that an account may have is a tenth of this.
@@ -259,7 +259,7 @@ async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<Lo
     let mut found = Vec::new();
     let mut page: Option<String> = None;
     loop {
-        let ask = Ask { prefix, page: page.as_deref(), ..Ask::default() };
+        let ask = ListRequest { prefix, page: page.as_deref(), ..ListRequest::default() };
         let listing = store.list(bucket, ask).await.map_err(|error| error.text)?;
         let keys =
             listing.objects.into_iter().map(|object| object.key).filter(|key| is_report(key));

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::walk::walk;
 use crate::error::{Code, Error};
-use crate::store::{Ask, S3Store};
+use crate::store::{ListRequest, S3Store};
 
 /// Folders above `AWSLogs` that are looked through, at most so deep.
 const DEPTH: usize = 4;
@@ -190,7 +190,7 @@ impl Plan {
     async fn folders(&mut self, store: &S3Store, prefix: &str) -> Result<Vec<String>, Error> {
         let (mut folders, mut page) = (Vec::new(), None::<String>);
         loop {
-            let ask = Ask { prefix, folders: true, page: page.as_deref(), after: None };
+            let ask = ListRequest { prefix, folders: true, page: page.as_deref(), after: None };
             let listing = store.list(&self.span.bucket, ask).await;
             let listing = listing.map_err(|cause| Error::new(Code::ListFailed, cause.text))?;
             self.listed += 1;

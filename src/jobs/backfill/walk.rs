@@ -5,7 +5,7 @@ use time::{Date, PrimitiveDateTime, UtcOffset};
 
 use super::plan::{Plan, Span, Trail};
 use crate::error::{Code, Error};
-use crate::store::{Ask, Listed, S3Store};
+use crate::store::{ListRequest, Listed, S3Store};
 
 /// Calls `each` for every object in range whose key comes after `after`; answers the LIST calls made.
 ///
@@ -22,7 +22,7 @@ pub(super) async fn walk(
         let Some(start) = start(trail, &plan.span, after.as_deref()) else { continue };
         let mut page = None::<String>;
         'pages: loop {
-            let ask = Ask {
+            let ask = ListRequest {
                 prefix: &trail.prefix,
                 after: Some(&start),
                 page: page.as_deref(),

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::error::{Code, Error};
 use crate::jobs::job_queue::{Progress, Work};
-use crate::store::{Ask, Location, ObjectRef, S3Store, Store};
+use crate::store::{ListRequest, Location, ObjectRef, S3Store, Store};
 use crate::telemetry::escape;
 
 /// A letter holds at most a record or a message; what is larger is none.
@@ -144,7 +144,7 @@ fn in_folder(root: &Path) -> Result<Vec<String>, Error> {
 async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<String>, Error> {
     let (mut letters, mut page) = (Vec::new(), None::<String>);
     loop {
-        let ask = Ask { prefix, page: page.as_deref(), ..Ask::default() };
+        let ask = ListRequest { prefix, page: page.as_deref(), ..ListRequest::default() };
         let listing = store.list(bucket, ask).await.map_err(|cause| unlisted(&cause.text))?;
         let keys = listing.objects.into_iter().map(|object| object.key);
         let keys = keys.filter(|key| key.ends_with(".json"));
