@@ -37,7 +37,7 @@ async fn a_source_whose_objects_are_refused_is_not_ready_until_one_is_read() {
     };
     let (((ready, body), (mended, after)), _) = tokio::join!(watch, process.run());
     assert!(!ready, "{body}");
-    assert_eq!(body["sources"][0]["state"], "refused", "{body}");
+    assert_eq!(body["sources"][0]["state"], "denied", "{body}");
     assert_eq!(body["sources"][0]["code"], "kms_denied", "{body}");
     assert!(mended, "{after}");
     assert_eq!(world.left(), 0);
