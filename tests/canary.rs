@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use data_encoding::BASE64;
 
 use crate::support::hec::{Fault, HecStandIn, Options, Token};
-use crate::support::{leash, samples, tier, wait};
+use crate::support::{process, samples, tier, wait};
 use impostor::Impostor;
 use keeper::Keeper;
 use search::{Canary, found};
@@ -39,7 +39,7 @@ impl Program {
 
     fn start(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
-        leash::clean(&mut command, self.folder.path());
+        process::clean_environment(&mut command, self.folder.path());
         command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE").env("AWS_SECRET_ACCESS_KEY", AWS_KEY);
         command.env("KAFKA_PASSWORD", PASSWORD);
         let name = arguments.join("-");

@@ -61,7 +61,7 @@ async fn the_same_poison_met_twice_is_one_object_below_its_day() {
 #[tokio::test]
 async fn a_letter_that_cannot_be_put_keeps_its_message() {
     let service = Service::start().await;
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     let nowhere = service.config("[dead_letter]\ns3 = \"s3://no-such-bucket/letters/\"");
     // The test event of the set-up is done with; what stays is the poison.
     let puts = || service.world.s3.calls().get("PutObject").copied().unwrap_or(0);
@@ -73,7 +73,7 @@ async fn a_letter_that_cannot_be_put_keeps_its_message() {
 #[tokio::test]
 async fn a_queue_holds_letters_too_and_its_refusal_keeps_the_message() {
     let service = Service::start().await;
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     let url = service.world.sqs_http.queue_url(LETTER_QUEUE);
     let config = || service.config(&format!("[dead_letter]\nsqs = {url:?}"));
     service.world.sqs_http.script(Some("SendMessage"), Fault::Denied, 1);
@@ -83,8 +83,8 @@ async fn a_queue_holds_letters_too_and_its_refusal_keeps_the_message() {
     assert_eq!((letters().len(), service.left()), (0, 1));
 
     // Anew, instead of waiting for the release to end.
-    service.world.sqs.with(|core, _| core.purge(&service.world.plan.queue)).expect("a queue");
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.with(|core, _| core.purge(&service.world.settings.queue)).expect("a queue");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     service.run_until_empty(config()).await;
     let letters = letters();
     assert_eq!(letters.len(), 1);
@@ -98,7 +98,7 @@ async fn what_was_dead_and_is_mended_is_delivered_by_replay_and_its_letter_remov
     let samples = samples::generate(31, 1, 40);
     let object = &samples.objects[0];
     service.world.s3.put("audit-logs", &object.key, object.gzip[..100].to_vec());
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     service.run_until_empty(service.config(IN_S3)).await;
     assert_eq!(letters_in_s3(&service).len(), 2);
     assert!(service.delivered().0.is_empty());

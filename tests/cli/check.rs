@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{certrelay, run, stderr};
-use crate::support::world::{Plan, World};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 
 const ROUTED: &str = "[[route]]\nname = \"all\"\nsinks = [\"out\"]\n";
 
@@ -112,7 +112,7 @@ fn connect_finds_out_what_would_keep_a_file_and_a_folder_of_letters_from_being_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connect_asks_for_the_buckets_that_are_read_and_the_one_of_letters() {
-    let world = World::start(Plan::default()).await.expect("the stand-ins");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("the stand-ins");
     world.s3.create_bucket("letters");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");

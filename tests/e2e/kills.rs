@@ -10,9 +10,9 @@ use super::arrivals::{Arrivals, expected};
 use super::aws::Aws;
 use super::service::Service;
 use super::setup::{self, Setup};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 use crate::support::hec::{HecStandIn, Options};
 use crate::support::samples::{self, Samples};
-use crate::support::world::{Plan, World};
 use crate::support::{real, wait};
 
 /// How many kills.
@@ -35,7 +35,7 @@ const SMALL_GATES: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknow
 
 /// The kills so far, and what each event may owe to them.
 struct Kills<'a> {
-    world: &'a World,
+    world: &'a AwsStandIns,
     samples: &'a Samples,
     /// By message id: receives before this run.
     received: BTreeMap<String, u32>,
@@ -46,7 +46,7 @@ struct Kills<'a> {
 impl Kills<'_> {
     /// Notes what a killed run had received and not deleted. Returns how many messages.
     fn note(&mut self) -> usize {
-        let queue = &self.world.plan.queue;
+        let queue = &self.world.settings.queue;
         let left = self.world.sqs.with(|core, _| core.peek(queue)).expect("the queue is there");
         let mut messages = 0;
         for message in left {
@@ -91,19 +91,20 @@ async fn killed_at_any_moment_of_2000_objects_nothing_is_lost_and_duplicates_are
     let (kills, seed) = (kills(), seed());
     println!("CERTRELAY_KILLS={kills} CERTRELAY_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
-    let plan = Plan { visibility: 2000, max_receive_count: 1000, seed, ..Plan::default() };
-    let world = World::start(plan).await.expect("loopback is there");
+    let plan =
+        AwsSettings { visibility: 2000, max_receive_count: 1000, seed, ..AwsSettings::default() };
+    let world = AwsStandIns::start(plan).await.expect("loopback is there");
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let samples = samples::generate(seed, 2000, 4);
     for object in &samples.objects {
-        world.s3.put(&world.plan.bucket, &object.key, object.gzip.clone());
+        world.s3.put(&world.settings.bucket, &object.key, object.gzip.clone());
     }
     let expected = expected(&[&samples]);
     let folder = setup::folder();
     let setup = Setup {
         s3: world.s3.url(),
         sqs: world.sqs_http.url(),
-        sources: vec![(world.queue_url(), world.plan.bucket.clone())],
+        sources: vec![(world.queue_url(), world.settings.bucket.clone())],
         kafka: None,
         splunk: splunk.url(),
         more: SMALL_GATES,
@@ -152,7 +153,7 @@ async fn killed_half_way_between_moto_and_apache_kafka_nothing_is_lost() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let Some(kafka) = tokio::task::block_in_place(real::kafka) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
-    let wired = tokio::task::block_in_place(|| moto.wire("s3", 30));
+    let wired = tokio::task::block_in_place(|| moto.create_bucket("s3", 30));
     kafka.create_topic("killed-half-way").await;
     let (aws, samples) = (Aws::of_moto(moto), samples::generate(77, 80, 12));
     aws.put_all(&wired.bucket, &samples.objects).await;

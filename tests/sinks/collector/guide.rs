@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::*;
-use crate::support::leash;
+use crate::support::process;
 
 /// The commands of a page that run `curl`, one a line.
 fn curls(page: &str) -> Vec<String> {
@@ -26,7 +26,7 @@ async fn the_guides_commands_are_answered_as_the_guide_says() {
             let here = command.replace("https://hec.example.com:8088", &collector.url());
             assert_ne!(&here, command, "another collector");
             let mut shell = Command::new("sh");
-            leash::clean(&mut shell, home.path());
+            process::clean_environment(&mut shell, home.path());
             shell.args(["-c", &here]).env("HEC_TOKEN", TOKEN);
             let output = block_in_place(|| shell.output()).expect("sh runs");
             let errors = String::from_utf8_lossy(&output.stderr);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::exported::{Exported, read};
-use crate::support::leash::Leashed;
+use crate::support::process::ChildServer;
 use crate::support::tier;
 
 /// What it is configured with; words in capitals are replaced.
@@ -41,7 +41,7 @@ pub(crate) struct Collector {
     /// Where it writes; a file for each of its lives, since a killed one may end in the middle of a line.
     out: TempDir,
     lives: usize,
-    server: Option<Leashed>,
+    server: Option<ChildServer>,
 }
 
 impl Collector {
@@ -76,7 +76,7 @@ impl Collector {
         std::fs::write(&settings, self.settings()).expect("the temporary folder can be written");
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(format!("file:{}", settings.display()));
-        let (mut server, _) = Leashed::start(self.name, &work, &command);
+        let (mut server, _) = ChildServer::start(self.name, &work, &command);
         for _ in 0..6000 {
             server.must_be_alive();
             if TcpStream::connect(self.address).is_ok() {
