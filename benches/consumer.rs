@@ -27,9 +27,9 @@ use certrelay::config::{Decode, EventRule, GROUPS, Pattern};
 use clap::Parser;
 
 use child::{Child, Cost};
+use support::aws::{AwsSettings, AwsStandIns};
 use support::hec::{HecStandIn, Options};
 use support::s3::Latency;
-use support::world::{Plan, World};
 
 /// Messages being worked on at once, in both consumers: certrelay's default `delivery.work`.
 const CONCURRENCY: usize = 64;
@@ -74,7 +74,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return bare::run(CONCURRENCY).await;
     }
     let flags = Flags::parse();
-    let world = World::start(Plan { visibility: 120_000, ..Plan::default() }).await?;
+    let world =
+        AwsStandIns::start(AwsSettings { visibility: 120_000, ..AwsSettings::default() }).await?;
     let splunk = HecStandIn::start(Options::default()).await?;
     let (keys, events) = fill(&world, &flags);
     let mean = flags.latency.as_deref().map(|text| set_latency(&world, text)).transpose()?;
@@ -104,7 +105,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Puts the objects into the bucket; answers their keys and the events that are in them.
-fn fill(world: &World, flags: &Flags) -> (Vec<(String, usize)>, usize) {
+fn fill(world: &AwsStandIns, flags: &Flags) -> (Vec<(String, usize)>, usize) {
     let shape =
         corpus::Shape { files: flags.objects, records: None, hit_every: 1000, decoy_every: 500 };
     let mut objects = corpus::make(shape);
@@ -126,7 +127,7 @@ fn fill(world: &World, flags: &Flags) -> (Vec<(String, usize)>, usize) {
         );
         let size = object.len();
         events += selected(&object);
-        world.s3.put_silently(&world.plan.bucket, &key, object);
+        world.s3.put_silently(&world.settings.bucket, &key, object);
         (key, size)
     });
     let keys = keys.collect();
@@ -148,7 +149,7 @@ fn selected(object: &[u8]) -> usize {
 }
 
 /// Sets the latency and answers its mean in seconds, drawn from the same distribution.
-fn set_latency(world: &World, text: &str) -> Result<f64, Box<dyn Error>> {
+fn set_latency(world: &AwsStandIns, text: &str) -> Result<f64, Box<dyn Error>> {
     let (p50, p99) = text.split_once(',').ok_or("--latency wants P50,P99")?;
     let (p50, p99) = (p50.parse::<u64>()?, p99.parse::<u64>()?);
     let latency = Latency::new(Duration::from_millis(p50), Duration::from_millis(p99), 1);
@@ -159,22 +160,30 @@ fn set_latency(world: &World, text: &str) -> Result<f64, Box<dyn Error>> {
 }
 
 /// Fills the queue.
-fn announce(world: &World, keys: &[(String, usize)], flags: &Flags) -> Result<(), Box<dyn Error>> {
-    let queue = &world.plan.queue;
+fn announce(
+    world: &AwsStandIns,
+    keys: &[(String, usize)],
+    flags: &Flags,
+) -> Result<(), Box<dyn Error>> {
+    let queue = &world.settings.queue;
     // The s3:TestEvent of the set-up names no object, and the bare loop would never delete it.
     world.sqs.with(|queues, _| queues.purge(queue)).map_err(|error| error.to_string())?;
     let count = flags.notifications.unwrap_or(keys.len());
     for (key, size) in keys.iter().cycle().take(count) {
-        let body = notification(&world.plan.bucket, key, *size);
+        let body = notification(&world.settings.bucket, key, *size);
         world.sqs.send(queue, &body).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
 /// Lets the children work until the queue is empty, and answers what they cost together.
-async fn watch(world: &World, flags: &Flags, children: Vec<Child>) -> Result<Cost, Box<dyn Error>> {
+async fn watch(
+    world: &AwsStandIns,
+    flags: &Flags,
+    children: Vec<Child>,
+) -> Result<Cost, Box<dyn Error>> {
     let left = || {
-        let counts = world.sqs.with(|queues, now| queues.counts(&world.plan.queue, now));
+        let counts = world.sqs.with(|queues, now| queues.counts(&world.settings.queue, now));
         counts.map_or(usize::MAX, |left| left.ready + left.in_flight)
     };
     let before = calls(world);
@@ -186,7 +195,7 @@ async fn watch(world: &World, flags: &Flags, children: Vec<Child>) -> Result<Cos
 }
 
 /// Calls of SQS so far.
-fn calls(world: &World) -> u64 {
+fn calls(world: &AwsStandIns) -> u64 {
     world.sqs_http.calls().values().sum()
 }
 

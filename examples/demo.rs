@@ -30,10 +30,10 @@ use tokio_util::sync::CancellationToken;
 
 use kafka::Broker;
 use report::{Arrival, Destination};
+use support::aws::{AwsSettings, AwsStandIns};
 use support::hec::{HecStandIn, Options};
 use support::s3::{ACCESS_KEY, SECRET_KEY};
 use support::samples::{self, Samples};
-use support::world::{Plan, World};
 
 /// Time after which the demo fails.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -64,7 +64,8 @@ async fn main() -> ExitCode {
 async fn demo() -> Result<bool, Box<dyn Error>> {
     println!("{INTRODUCTION}");
     let folder = tempfile::tempdir()?;
-    let world = World::start(Plan { visibility: 20_000, ..Plan::default() }).await?;
+    let world =
+        AwsStandIns::start(AwsSettings { visibility: 20_000, ..AwsSettings::default() }).await?;
     let splunk = HecStandIn::start(Options::default()).await?;
     let broker = Broker::start(TOPIC)?;
     println!("1. Stand-ins, on free ports:");
@@ -108,7 +109,7 @@ async fn demo() -> Result<bool, Box<dyn Error>> {
         took.as_secs_f64()
     );
     let left =
-        world.sqs.with(|queues, _| queues.peek(&world.plan.queue)).map_or(0, |left| left.len());
+        world.sqs.with(|queues, _| queues.peek(&world.settings.queue)).map_or(0, |left| left.len());
     println!("Messages left in the queue: {left}.");
     let good = complete && reconciled && left == 0;
     println!("{}", if good { "Every event arrived, and no other." } else { "FAILED: see above." });
@@ -116,24 +117,24 @@ async fn demo() -> Result<bool, Box<dyn Error>> {
 }
 
 /// Puts the samples, a truncated file and a digest; each put sends its notification, as S3 does.
-fn put(world: &World, samples: &Samples) {
+fn put(world: &AwsStandIns, samples: &Samples) {
     for object in &samples.objects {
-        world.s3.put(&world.plan.bucket, &object.key, object.gzip.clone());
+        world.s3.put(&world.settings.bucket, &object.key, object.gzip.clone());
     }
     let gzip = &samples.objects[0].gzip;
     let day = "us-east-1/2026/03/01";
     let truncated = format!("AWSLogs/111122223333/CloudTrail/{day}/truncated.json.gz");
-    world.s3.put(&world.plan.bucket, &truncated, gzip[..gzip.len() / 2].to_vec());
+    world.s3.put(&world.settings.bucket, &truncated, gzip[..gzip.len() / 2].to_vec());
     let digest = format!("AWSLogs/111122223333/CloudTrail-Digest/{day}/digest.json.gz");
     world.s3.put(
-        &world.plan.bucket,
+        &world.settings.bucket,
         &digest,
         samples::gzip(b"{\"digestS3Bucket\":\"audit-logs\"}"),
     );
 }
 
 fn configuration(
-    world: &World,
+    world: &AwsStandIns,
     splunk: &HecStandIn,
     broker: &Broker,
     folder: &Path,
@@ -181,7 +182,11 @@ directory = "dead-letters"
 }
 
 /// Runs the pipeline as `certrelay run` does, until the queue is empty.
-async fn run(world: &World, text: &str, folder: &Path) -> Result<Arc<Metrics>, Box<dyn Error>> {
+async fn run(
+    world: &AwsStandIns,
+    text: &str,
+    folder: &Path,
+) -> Result<Arc<Metrics>, Box<dyn Error>> {
     let config = config::parse("demo.toml", text, folder)?;
     telemetry::init(&LogConfig { json: false, level: "off".to_owned() })
         .map_err(|error| error.to_string())?;
@@ -197,7 +202,7 @@ async fn run(world: &World, text: &str, folder: &Path) -> Result<Arc<Metrics>, B
         let empty = async {
             while world
                 .sqs
-                .with(|queues, _| queues.peek(&world.plan.queue))
+                .with(|queues, _| queues.peek(&world.settings.queue))
                 .is_ok_and(|left| !left.is_empty())
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;

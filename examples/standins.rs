@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
+use support::aws::{AwsSettings, AwsStandIns};
 use support::hec::{HecStandIn, Options, Token};
 use support::s3::Latency;
-use support::world::{Plan, World};
 
 /// Stand-ins for S3, SQS and Splunk's HEC on loopback, until Ctrl-C. Every file below --load becomes an object,
 /// and every object sends its notification to the queue, as S3 does.
@@ -68,7 +68,7 @@ struct Flags {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let flags = Flags::parse();
-    let world = World::start(plan(&flags)).await?;
+    let world = AwsStandIns::start(plan(&flags)).await?;
     if let Some((p50, p99)) = flags.get_latency {
         let millis = Duration::from_millis;
         world.s3.set_latency(Some(Latency::new(millis(p50), millis(p99), flags.seed)));
@@ -92,8 +92,8 @@ fn hec_options(flags: &Flags) -> Options {
     Options { listen, tokens: vec![token], ..Options::default() }
 }
 
-fn plan(flags: &Flags) -> Plan {
-    Plan {
+fn plan(flags: &Flags) -> AwsSettings {
+    AwsSettings {
         bucket: flags.bucket.clone(),
         queue: flags.queue.clone(),
         visibility: flags.visibility * 1000,
@@ -105,7 +105,7 @@ fn plan(flags: &Flags) -> Plan {
 }
 
 /// Puts every file below `folder` into the bucket, in the order of their names; returns their number.
-fn load(world: &World, folder: &Path, prefix: &str) -> io::Result<usize> {
+fn load(world: &AwsStandIns, folder: &Path, prefix: &str) -> io::Result<usize> {
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -118,7 +118,7 @@ fn load(world: &World, folder: &Path, prefix: &str) -> io::Result<usize> {
     for file in &files {
         let path = file.strip_prefix(folder).unwrap_or(file).to_string_lossy();
         let bytes = std::fs::read(file).map_err(|error| named(file, &error))?;
-        world.s3.put(&world.plan.bucket, &format!("{prefix}{path}"), bytes);
+        world.s3.put(&world.settings.bucket, &format!("{prefix}{path}"), bytes);
     }
     Ok(files.len())
 }
@@ -127,8 +127,8 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-fn print_guide(world: &World, loaded: usize) {
-    let plan = &world.plan;
+fn print_guide(world: &AwsStandIns, loaded: usize) {
+    let plan = &world.settings;
     println!("S3      {}  (path style), bucket {}, {loaded} objects", world.s3.url(), plan.bucket);
     println!("SQS     {}", world.queue_url());
     println!(
@@ -160,11 +160,11 @@ fn print_collector(splunk: &HecStandIn, token: &str) {
 }
 
 /// Prints the calls and messages, to compare consumers by.
-fn print_summary(world: &World, splunk: &HecStandIn) {
+fn print_summary(world: &AwsStandIns, splunk: &HecStandIn) {
     println!("\nSQS calls {:?}", world.sqs_http.calls());
     println!("S3 calls  {:?}", world.s3.calls());
     let (tally, counts) = world.sqs.with(|core, now| {
-        let queues = [world.plan.queue.clone(), world.dead_letter_queue()];
+        let queues = [world.settings.queue.clone(), world.dead_letter_queue()];
         (core.tally, queues.map(|queue| core.counts(&queue, now).unwrap_or_default()))
     });
     println!("messages  {tally:?}");

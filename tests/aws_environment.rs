@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::support::world::{Plan, World};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 
 /// A configuration with one queue as its only external system.
 fn configuration(folder: &Path, queue_url: &str) -> PathBuf {
@@ -75,7 +75,7 @@ async fn tls_in_front_of(behind: &str) -> (String, JoinSet<()>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn aws_clients_trust_the_authorities_of_aws_ca_bundle_only_if_it_is_set() {
-    let world = World::start(Plan::default()).await.expect("the stand-ins");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("the stand-ins");
     let (url, _tasks) = tls_in_front_of(world.sqs_http.url()).await;
     let endpoint = ("AWS_ENDPOINT_URL_SQS", url);
     let buckets = ("AWS_ENDPOINT_URL_S3", world.s3.url());

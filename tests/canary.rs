@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use data_encoding::BASE64;
 
 use crate::support::hec::{Fault, HecStandIn, Options, Token};
-use crate::support::{leash, samples, tier, wait};
+use crate::support::{process, samples, tier, wait};
 use search::{Canary, found};
 use secrets_manager::SecretsManager;
 use untrusted_server::UntrustedServer;
@@ -40,7 +40,7 @@ impl Program {
 
     fn start(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
-        leash::clean(&mut command, self.folder.path());
+        process::clean_environment(&mut command, self.folder.path());
         command.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE").env("AWS_SECRET_ACCESS_KEY", AWS_KEY);
         command.env("KAFKA_PASSWORD", PASSWORD);
         let name = arguments.join("-");

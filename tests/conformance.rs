@@ -1,7 +1,8 @@
-//! The stand-ins are held to the services' behaviour: one boto3 script, run against moto and ours.
+//! Compares the stand-ins with moto: one boto3 script, run against both.
 //!
-//! They must agree but for `conformance/moto_differences.json`, where each difference is written with
-//! both answers and the reason ours is nearer to AWS. A difference that is gone fails the test too.
+//! They must agree but for `conformance/moto_differences.json`, which has each difference with both
+//! results and the reason why ours is nearer to AWS. A difference that no longer exists fails the
+//! test.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +11,8 @@ use std::process::Stdio;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::support::world::{Plan, World};
-use crate::support::{leash, real, tier};
+use crate::support::aws::{AwsSettings, AwsStandIns};
+use crate::support::{process, real, tier};
 
 type Results = BTreeMap<String, Value>;
 
@@ -21,32 +22,32 @@ struct Difference {
     member: Option<String>,
     ours: Value,
     moto: Value,
-    error: String,
+    reason: String,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_stand_ins_and_moto_agree_but_for_the_written_differences() {
+async fn the_stand_ins_and_moto_agree_but_for_the_listed_differences() {
     let (Some(venv), Some(moto)) = (tier::require("moto"), real::moto()) else { return };
-    let world = World::start(Plan::default()).await.expect("loopback is there");
+    let aws = AwsStandIns::start(AwsSettings::default()).await.expect("loopback is there");
     let (ours, theirs) = tokio::join!(
-        ask(&venv, world.sqs_http.url().to_owned(), world.s3.url()),
-        ask(&venv, moto.url.clone(), moto.url.clone()),
+        run(&venv, aws.sqs_http.url().to_owned(), aws.s3.url()),
+        run(&venv, moto.url.clone(), moto.url.clone()),
     );
-    assert!(ours.len() >= 20, "the script did carry out its checks");
+    assert!(ours.len() >= 20, "the script ran its checks");
     let failed = |value: &&Value| value.as_str().is_some_and(|text| text.starts_with("FAILED"));
     assert_eq!(ours.values().filter(failed).collect::<Vec<_>>(), Vec::<&Value>::new());
-    let written: Vec<Difference> =
+    let listed: Vec<Difference> =
         serde_json::from_str(include_str!("conformance/moto_differences.json")).expect("JSON");
-    assert_eq!(apply(&ours, &written, |difference| &difference.ours), ours, "written as ours");
-    let expected = apply(&ours, &written, |difference| &difference.moto);
-    for (check, answer) in &expected {
-        assert_eq!(theirs.get(check), Some(answer), "{check}: moto (left) against ours (right)");
+    assert_eq!(apply(&ours, &listed, |difference| &difference.ours), ours, "listed as ours");
+    let expected = apply(&ours, &listed, |difference| &difference.moto);
+    for (check, result) in &expected {
+        assert_eq!(theirs.get(check), Some(result), "{check}: moto (left) against ours (right)");
     }
     assert_eq!(theirs.len(), expected.len());
-    assert!(written.iter().all(|difference| !difference.error.is_empty()));
+    assert!(listed.iter().all(|difference| !difference.reason.is_empty()));
 }
 
-/// `results` with the answers that the written differences name put in their places.
+/// Returns `results` with those of one side of the listed differences.
 fn apply(
     results: &Results,
     differences: &[Difference],
@@ -54,21 +55,21 @@ fn apply(
 ) -> Results {
     let mut changed = results.clone();
     for difference in differences {
-        let answer = changed.get_mut(&difference.check).expect("a check of that name");
-        let place = match &difference.member {
-            Some(member) => answer.get_mut(member).expect("a member of that name"),
-            None => answer,
+        let result = changed.get_mut(&difference.check).expect("a check of that name");
+        let value = match &difference.member {
+            Some(member) => result.get_mut(member).expect("a member of that name"),
+            None => result,
         };
-        *place = side(difference).clone();
+        *value = side(difference).clone();
     }
     changed
 }
 
 /// Runs the script against one pair of endpoints.
-async fn ask(venv: &Path, sqs: String, s3: String) -> Results {
+async fn run(venv: &Path, sqs: String, s3: String) -> Results {
     let home = tempfile::tempdir().expect("a temporary folder");
     let mut command = std::process::Command::new(venv.join("bin/python"));
-    leash::clean(&mut command, home.path());
+    process::clean_environment(&mut command, home.path());
     command.arg("-B").arg(tier::project().join("tests/conformance/sqs_s3.py"));
     command.args(["--sqs", &sqs, "--s3", &s3]).stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await;

@@ -55,7 +55,7 @@ async fn both_lanes_meet_in_the_ledger_and_each_event_arrives_once() {
         assert_eq!(sink.ids(), expected);
         assert_eq!(sink.duplicates(), 0);
     }
-    assert_eq!(metrics.inline_records.get(), inline);
+    assert_eq!(metrics.eventbridge_records.get(), inline);
     assert_eq!(metrics.objects_read.get(), samples.objects.len() as u64);
     assert_eq!(metrics.records_read.get(), samples.records as u64 + inline);
     assert_eq!((metrics.events_routed.get(), metrics.events_duplicate.get()), (inline, inline));

@@ -16,7 +16,7 @@ async fn a_put_to_motos_s3_reaches_motos_sqs_by_every_route() {
     let markers =
         [("s3", r#""key": "AWSLogs%2Fk.gz""#), ("sns", "TopicArn"), ("eventbridge", "detail-type")];
     for (route, marker) in markers {
-        let wired = tokio::task::block_in_place(|| moto.wire(route, 30));
+        let wired = tokio::task::block_in_place(|| moto.create_bucket(route, 30));
         let put = s3.put_object().bucket(&wired.bucket).key("AWSLogs/k.gz");
         put.body(ByteStream::from_static(b"abc")).send().await.expect("put");
         let call = sqs.receive_message().queue_url(&wired.queue_url).max_number_of_messages(10);

@@ -61,7 +61,7 @@ async fn the_same_dead_letter_written_twice_is_one_object_in_the_folder_of_its_d
 #[tokio::test]
 async fn a_dead_letter_that_cannot_be_written_releases_its_message() {
     let service = Service::start().await;
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     let nowhere = service.config("[dead_letter]\ns3 = \"s3://no-such-bucket/letters/\"");
     // The test event of the set-up is deleted; the unreadable message is left.
     let puts = || service.world.s3.calls().get("PutObject").copied().unwrap_or(0);
@@ -73,7 +73,7 @@ async fn a_dead_letter_that_cannot_be_written_releases_its_message() {
 #[tokio::test]
 async fn dead_letters_go_to_a_queue_and_a_denied_send_releases_the_message() {
     let service = Service::start().await;
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     let url = service.world.sqs_http.queue_url(LETTER_QUEUE);
     let config = || service.config(&format!("[dead_letter]\nsqs = {url:?}"));
     service.world.sqs_http.script(Some("SendMessage"), Fault::Denied, 1);
@@ -84,8 +84,8 @@ async fn dead_letters_go_to_a_queue_and_a_denied_send_releases_the_message() {
     assert_eq!((dead_letters().len(), service.left()), (0, 1));
 
     // Sent again, instead of waiting for the redelivery.
-    service.world.sqs.with(|core, _| core.purge(&service.world.plan.queue)).expect("a queue");
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.with(|core, _| core.purge(&service.world.settings.queue)).expect("a queue");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     service.run_until_empty(config()).await;
     let dead_letters = dead_letters();
     assert_eq!(dead_letters.len(), 1);
@@ -102,7 +102,7 @@ async fn replay_delivers_a_fixed_object_and_deletes_its_dead_letter() {
     let samples = samples::generate(31, 1, 40);
     let object = &samples.objects[0];
     service.world.s3.put("audit-logs", &object.key, object.gzip[..100].to_vec());
-    service.world.sqs.send(&service.world.plan.queue, "no notification").expect("sent");
+    service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
     service.run_until_empty(service.config(IN_S3)).await;
     assert_eq!(dead_letters_in_s3(&service).len(), 2);
     assert!(service.delivered().0.is_empty());

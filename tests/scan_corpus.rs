@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::event_samples::{shared, skip};
-use crate::support::{leash, tier};
+use crate::support::{process, tier};
 
 /// A generated corpus; it is removed when it is dropped.
 struct Corpus {
@@ -73,7 +73,7 @@ impl Corpus {
 fn scan(flags: &[&str], path: &Path) -> Output {
     let home = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
-    leash::clean(&mut command, home.path());
+    process::clean_environment(&mut command, home.path());
     command.arg("scan").args(flags).arg(path).stdin(Stdio::null());
     command.output().expect("the binary runs")
 }

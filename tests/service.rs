@@ -12,9 +12,9 @@ use certrelay::pipeline;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::aws::{AwsSettings, AwsStandIns};
 use crate::support::queue_core::Settings;
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY};
-use crate::support::world::{Plan, World};
 
 /// The bucket of dead letters.
 pub const LETTERS: &str = "audit-dead-letters";
@@ -24,13 +24,13 @@ pub const LETTER_QUEUE: &str = "certrelay-dead-letters";
 
 /// The stand-ins, and a folder for what the file sink writes.
 pub struct Service {
-    pub world: World,
+    pub world: AwsStandIns,
     folder: tempfile::TempDir,
 }
 
 impl Service {
     pub async fn start() -> Self {
-        let world = World::start(Plan::default()).await.expect("the stand-ins start");
+        let world = AwsStandIns::start(AwsSettings::default()).await.expect("the stand-ins start");
         world.s3.create_bucket(LETTERS);
         world.sqs.create(LETTER_QUEUE, Settings::default());
         Self { world, folder: tempfile::tempdir().expect("a folder") }
@@ -94,7 +94,7 @@ impl Service {
 
     /// Messages in the source's queue, visible or not.
     pub fn left(&self) -> usize {
-        self.world.sqs.with(|core, _| core.peek(&self.world.plan.queue)).expect("a queue").len()
+        self.world.sqs.with(|core, _| core.peek(&self.world.settings.queue)).expect("a queue").len()
     }
 
     /// Ids of the events in the file, and how many lines it has.

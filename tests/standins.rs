@@ -1,7 +1,7 @@
-//! The stand-ins themselves are tested: a fake that is too kind proves nothing about a consumer.
+//! Tests of the stand-ins: one that lacks a behaviour of AWS proves nothing about a consumer.
 
 mod conversations;
 mod core;
-mod leash;
 mod memory;
+mod process;
 pub(crate) mod program;

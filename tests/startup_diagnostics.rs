@@ -38,7 +38,7 @@ async fn a_source_whose_objects_are_denied_is_not_ready_until_one_is_read() {
     };
     let (((ready, body), (recovered, after)), _) = tokio::join!(watch, process.run());
     assert!(!ready, "{body}");
-    assert_eq!(body["sources"][0]["state"], "refused", "{body}");
+    assert_eq!(body["sources"][0]["state"], "denied", "{body}");
     assert_eq!(body["sources"][0]["code"], "kms_denied", "{body}");
     assert!(recovered, "{after}");
     assert_eq!(world.left(), 0);

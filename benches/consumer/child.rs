@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::bare;
 use super::limit::Limit;
-use super::support::world::World;
+use super::support::aws::AwsStandIns;
 
 /// Clock ticks per second of /proc/PID/stat; 100 on every Linux that runs this.
 const TICKS: f64 = 100.0;
@@ -51,7 +51,7 @@ pub(crate) struct Child {
 
 impl Child {
     /// This program again, as the bare loop.
-    pub(crate) fn bare(world: &World, limit: Option<&Limit>) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn bare(world: &AwsStandIns, limit: Option<&Limit>) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
         command.env(bare::ROLE, world.queue_url());
         Self::start(command, world, limit, tempfile::tempdir()?)
@@ -59,7 +59,7 @@ impl Child {
 
     /// `certrelay run` with its defaults, to the Splunk stand-in at `hec`.
     pub(crate) fn certrelay(
-        world: &World,
+        world: &AwsStandIns,
         hec: &str,
         limit: Option<&Limit>,
     ) -> Result<Self, Box<dyn Error>> {
@@ -73,7 +73,7 @@ impl Child {
 
     fn start(
         mut command: Command,
-        world: &World,
+        world: &AwsStandIns,
         limit: Option<&Limit>,
         folder: tempfile::TempDir,
     ) -> Result<Self, Box<dyn Error>> {
@@ -156,7 +156,7 @@ fn line(status: &str, name: &str) -> f64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
-fn configuration(world: &World, hec: &str) -> String {
+fn configuration(world: &AwsStandIns, hec: &str) -> String {
     format!(
         r#"[[source]]
 queue_url = "{queue}"
@@ -183,7 +183,7 @@ directory = "dead-letters"
 level = "warn"
 "#,
         queue = world.queue_url(),
-        bucket = world.plan.bucket,
+        bucket = world.settings.bucket,
         s3 = world.s3.url(),
         sqs = world.sqs_http.url(),
     )

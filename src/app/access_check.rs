@@ -12,7 +12,7 @@ use crate::app::build::{first_region, own_store, queue, queue_and_store};
 use crate::config::{Config, DeadLetterConfig, DeadLetterLocation, SourceKind};
 use crate::error::{Code, Error};
 use crate::queue::Queue as _;
-use crate::store::{Ask, S3Store, StoreErrorKind};
+use crate::store::{ListRequest, S3Store, StoreErrorKind};
 
 /// The result of one check: a warning where access could not be checked.
 type CheckResult = Result<Option<String>, Error>;
@@ -58,7 +58,8 @@ pub(crate) async fn check_access(
 }
 
 async fn check_bucket(store: &S3Store, bucket: &str, prefix: &str) -> CheckResult {
-    match store.list(bucket, Ask { prefix, folders: true, ..Ask::default() }).await {
+    match store.list(bucket, ListRequest { prefix, folders: true, ..ListRequest::default() }).await
+    {
         Ok(_) => Ok(None),
         Err(error) if error.kind == StoreErrorKind::Forbidden => Ok(Some(denied(&error.text))),
         Err(error) => Err(Error::new(error.kind.code(), error.text)),

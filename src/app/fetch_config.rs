@@ -11,7 +11,7 @@ use crate::app::build::DEFAULT_REGION;
 use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
 use crate::error::{Code, Error};
 use crate::sink;
-use crate::store::{Ask, FileStore, Location, ObjectRef, S3Store, Store};
+use crate::store::{FileStore, ListRequest, Location, ObjectRef, S3Store, Store};
 
 /// Returns the checked configuration at `name`, as the command line spells its location.
 ///
@@ -79,7 +79,7 @@ pub(crate) async fn list_keys(
 ) -> Result<Vec<String>, String> {
     let (mut keys, mut page) = (Vec::new(), None::<String>);
     loop {
-        let ask = Ask { prefix, page: page.as_deref(), ..Ask::default() };
+        let ask = ListRequest { prefix, page: page.as_deref(), ..ListRequest::default() };
         let listing = s3.list(bucket, ask).await.map_err(|error| error.text)?;
         let listed = listing.objects.into_iter().map(|object| object.key);
         keys.extend(listed.filter(|key| matches(key)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Code;
-use crate::queue::{Queue, warnings};
+use crate::queue::Queue;
 
 /// Nothing waits for the check; it only must not last for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -24,13 +24,14 @@ pub(crate) async fn log_attributes(queue: Arc<dyn Queue>, stop: CancellationToke
             let redrive = attributes.redrive.as_ref();
             tracing::info!(
                 queue = name,
-                visibility_timeout_seconds = attributes.visibility.map(|time| time.as_secs()),
+                visibility_timeout_seconds =
+                    attributes.visibility_timeout.map(|time| time.as_secs()),
                 retention_seconds = attributes.retention.map(|time| time.as_secs()),
                 max_receive_count = redrive.map(|redrive| redrive.max_receive_count),
                 dead_letter_queue = redrive.map(|redrive| redrive.dead_letter_arn.as_str()),
                 "queue attributes"
             );
-            for warning in warnings(&attributes) {
+            for warning in attributes.warnings() {
                 let code = Code::QueueSettings.as_str();
                 tracing::warn!(
                     queue = name,

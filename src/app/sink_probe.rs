@@ -181,7 +181,10 @@ mod tests {
         let kind = SinkKind::Stdout(StdoutConfig::default());
         let config =
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
-        probe_until_verified(&post, || Box::pin(sink::probe(&config, None, ProbeScope::AnyEndpoint))).await;
+        probe_until_verified(&post, || {
+            Box::pin(sink::probe(&config, None, ProbeScope::AnyEndpoint))
+        })
+        .await;
         assert_eq!(post.untried(), "up");
     }
 

@@ -10,7 +10,7 @@ use super::{ConfigArgs, Failure, load_config, print_error, print_lines, print_wa
 use crate::app::{self, Enrichment};
 use crate::config::{Config, FileConfig, Refreshed, Secret, SinkConfig, SinkKind, SourceKind};
 use crate::error::{Code, Error};
-use crate::queue::{QueueAttributes, warnings};
+use crate::queue::QueueAttributes;
 use crate::sink::{self, ProbeScope};
 use crate::telemetry::escape;
 
@@ -91,7 +91,8 @@ async fn check_connections(config: &Config) -> Result<bool, Error> {
             SourceKind::Sqs { .. } => source.queue.attributes().await,
             SourceKind::Directory(path) => check_directory(path).await,
         };
-        let result = result.map(|queue| queue.as_ref().map(warnings).unwrap_or_default());
+        let result =
+            result.map(|queue| queue.as_ref().map(QueueAttributes::warnings).unwrap_or_default());
         succeeded &= print_result(&format!("source {}", source.queue.name()), result);
     }
     for (name, result) in app::check_access(config, None).await? {

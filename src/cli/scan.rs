@@ -34,7 +34,7 @@ use crate::cloudtrail::{
 use crate::config::{Config, Decode, EventOptions, EventRule};
 use crate::error::Error;
 use crate::event::{self, Arrival, Channel, Context, Event};
-use crate::queue::looks_like_a_log;
+use crate::queue::is_log_file_name;
 use crate::telemetry::escape;
 
 /// Bytes of a read.
@@ -322,7 +322,7 @@ impl Listing {
 
 /// Returns why a file in a folder is skipped, by its name or its place in CloudTrail's layout.
 fn skip_reason(absolute: &Path) -> Option<&'static str> {
-    if !looks_like_a_log(absolute.file_name().unwrap_or_default()) {
+    if !is_log_file_name(absolute.file_name().unwrap_or_default()) {
         return Some("other name");
     }
     match KeyKind::of(&absolute.to_string_lossy()) {

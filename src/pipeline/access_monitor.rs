@@ -36,7 +36,7 @@ impl Refusals {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (seen.read, seen.refused) = (true, None);
         if std::mem::take(&mut seen.told) {
-            health.objects(queue, None);
+            health.access_denied(queue, None);
         }
     }
 
@@ -47,7 +47,7 @@ impl Refusals {
         let since = *seen.refused.get_or_insert(now);
         if !seen.read || now.saturating_duration_since(since) >= WHILE {
             seen.told = true;
-            health.objects(queue, Some(error.clone()));
+            health.access_denied(queue, Some(error.clone()));
         }
         if seen.speak(error.code, now) {
             tracing::error!(
@@ -123,7 +123,7 @@ mod tests {
         refuse(&refusals, &health);
         let (ready, body) = health.ready();
         assert!(!ready);
-        assert_eq!(body["sources"][0]["state"], "refused");
+        assert_eq!(body["sources"][0]["state"], "denied");
         assert_eq!(body["sources"][0]["code"], "object_forbidden");
         health.source("q", SourceHealth::Up);
         assert!(!health.ready().0, "an answered receive does not mend it");

@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use crate::pipeline::context::Wire;
 use crate::pipeline::message::Fate;
 use crate::store::StoreErrorKind;
-use crate::store::notification::Nothing;
+use crate::store::notification::IgnoredReason;
 use crate::telemetry::{ByReason, ByRoute, BySink};
 
 /// Why objects are not fetched.
@@ -48,14 +48,7 @@ pub(super) fn begin(wire: &Wire) {
     }
     let fates = [Fate::Deleted, Fate::Released, Fate::LeaseLost, Fate::Unsettled];
     reasons(&metrics.messages_completed, &fates.map(Fate::label));
-    let nothing = [
-        Nothing::TestEvent,
-        Nothing::Validation,
-        Nothing::NotCreated,
-        Nothing::Subscription,
-        Nothing::NoRecords,
-    ];
-    reasons(&metrics.messages_ignored, &nothing.map(Nothing::code));
+    reasons(&metrics.messages_ignored, &IgnoredReason::ALL.map(IgnoredReason::as_str));
     reasons(&metrics.objects_skipped, &SKIPPED);
     let policies = [
         StoreErrorKind::Missing,

@@ -116,7 +116,7 @@ pub(super) async fn handle(
     message: Message,
     slot: Slot,
 ) -> Fate {
-    let lease = source.keeper.hold(message.receipt.handle(), message.received_at);
+    let lease = source.keeper.lease(message.receipt.handle(), message.received_at);
     let mut place = Place::new(slot, Instant::now() + wire.patience);
     let _in_hand = message.sent.map(|sent| wire.in_hand.hold(sent));
     let (id, attempt, receipt) = (message.id, message.receive_count, message.receipt);
@@ -167,14 +167,14 @@ async fn forward(
     }
     let objects = match announced(source.policy.bodies, body) {
         Ok(Notification::Objects(objects)) => objects,
-        Ok(Notification::Inline(record)) if source.policy.inline_records => {
+        Ok(Notification::EventBridge(record)) if source.policy.inline_records => {
             let carrier = Carrier::Message { queue: source.queue.name(), id, body };
             return match eventbridge::process(wire, &record, carrier, place).await {
                 Ok(disposition) => disposition,
                 Err(error) => unreadable(wire, source, id, body, error).await,
             };
         }
-        Ok(Notification::Inline(_)) => {
+        Ok(Notification::EventBridge(_)) => {
             let text = "the body holds a CloudTrail record itself (EventBridge); set \
                         `inline_records = true` for this [[source]], or point the rule elsewhere";
             return unreadable(
@@ -186,8 +186,8 @@ async fn forward(
             )
             .await;
         }
-        Ok(Notification::Nothing(nothing)) => {
-            wire.metrics.messages_ignored.get_or_create(&ByReason::new(nothing.code())).inc();
+        Ok(Notification::Ignored(reason)) => {
+            wire.metrics.messages_ignored.get_or_create(&ByReason::new(reason.as_str())).inc();
             return Disposition::Done;
         }
         Err(error) => return unreadable(wire, source, id, body, error).await,

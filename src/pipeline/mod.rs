@@ -127,7 +127,7 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
     let broken = !beat_until(&stop, &wire.health, &mut drivers).await;
     stop.cancel();
 
-    wire.health.drain();
+    wire.health.set_shutting_down();
     let deadline = Instant::now() + drain;
     tracing::info!(drain_seconds = drain.as_secs(), "stopping: no message is received any more");
     let margin = SETTLE_MARGIN.min(drain / 2);
@@ -156,9 +156,9 @@ fn assemble(
     drivers: &mut JoinSet<()>,
 ) -> (Arc<Wire>, Vec<Arc<RunningSource>>) {
     let lease = VisibilitySettings {
-        visibility: parts.delivery.visibility,
-        renew_before: parts.delivery.visibility / 2,
-        cap: LEASE_CAP,
+        visibility_timeout: parts.delivery.visibility,
+        extend_before: parts.delivery.visibility / 2,
+        max_visibility: LEASE_CAP,
     };
     let mut posts = Vec::new();
     for built in parts.sinks {
@@ -205,7 +205,7 @@ fn assemble(
 /// Lets the probes see sinks and gauges without keeping the wire alive.
 fn connect_probes(wire: &Arc<Wire>) {
     let weak = Arc::downgrade(wire);
-    wire.health.watch_sinks(Box::new(move || {
+    wire.health.set_sinks(Box::new(move || {
         let Some(wire) = weak.upgrade() else { return Vec::new() };
         let state = |post: &Post| match post.sink.state() {
             SinkState::Unverified => Ok(post.untried()),

@@ -42,7 +42,7 @@ impl Account {
                     metrics.object_bytes.inc_by(tally.stored_bytes);
                 }
                 Channel::EventBridge => {
-                    metrics.inline_records.inc_by(tally.read);
+                    metrics.eventbridge_records.inc_by(tally.read);
                 }
             }
             metrics.records_read.inc_by(tally.read);

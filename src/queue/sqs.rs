@@ -1,9 +1,7 @@
-//! The real queue: the only file that names `aws_sdk_sqs`.
+//! An SQS queue over the AWS SDK: the only file that names `aws_sdk_sqs`.
 //!
-//! The SDK's own retries stay on. What they leave is reported with SQS's code, the HTTP status and
-//! the request id, because that is what AWS Support asks for first.
-
-mod send;
+//! The SDK's own retries stay on. Errors that remain are reported with SQS's code, the HTTP status
+//! and the request id, because that is what AWS Support asks for first.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,52 +17,57 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
     DeleteMessageBatchRequestEntry, Message as SqsMessage,
     MessageSystemAttributeName as MessageAttribute, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-pub use self::send::MAX_BODY;
-
-use super::facts::QueueAttributes;
-use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, Receipt};
+use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, QueueAttributes, Receipt};
 use crate::config::CREDENTIALS_ADVICE;
 use crate::error::{Code, Error, causes, find_cause};
 
-/// The longest `WaitTimeSeconds` there is; shorter ones ask only some of SQS's hosts and cost more.
+/// Most bytes of one message, and of one batch together.
+/// Source: Amazon SQS Developer Guide, "Amazon SQS message quotas".
+pub(crate) const MAX_BODY: usize = 1 << 20;
+
+/// The longest `WaitTimeSeconds`; shorter ones ask only some of SQS's hosts and cost more.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// An HTTP answer may take this long: longer than a long poll, which is silent until its end.
-const READ_TIME: Duration = Duration::from_secs(30);
+/// Timeout of an HTTP response: longer than a long poll, which sends nothing until its end.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// `VisibilityTimeout` goes up to 12 h.
+/// The largest `VisibilityTimeout`: 12 h.
 const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// An SQS queue over the AWS SDK.
-pub struct SqsQueue {
+pub(crate) struct SqsQueue {
     url: String,
     client: Client,
-    visibility: i32,
+    /// In seconds.
+    visibility_timeout: i32,
 }
 
 impl SqsQueue {
-    /// A queue at `url`; connects to nothing yet. `visibility` is asked for at each receive.
+    /// Creates a client of the queue at `url`, without connecting. Each receive asks for
+    /// `visibility_timeout`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         config: &aws_config::SdkConfig,
         url: &str,
         region: &str,
         endpoint: Option<&str>,
-        visibility: Duration,
+        visibility_timeout: Duration,
     ) -> Self {
         let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
         let mut builder = aws_sdk_sqs::config::Builder::from(config)
             .region(Region::new(region.to_owned()))
-            .timeout_config(timeouts.read_timeout(READ_TIME).build());
+            .timeout_config(timeouts.read_timeout(READ_TIMEOUT).build());
         if let Some(endpoint) = endpoint {
             builder = builder.endpoint_url(endpoint);
         }
         let client = Client::from_conf(builder.build());
-        Self { url: url.to_owned(), client, visibility: whole_seconds(visibility) }
+        let visibility_timeout = whole_seconds(visibility_timeout);
+        Self { url: url.to_owned(), client, visibility_timeout }
     }
 
     async fn get_attributes(&self) -> Result<QueueAttributes, Error> {
@@ -93,7 +96,7 @@ impl SqsQueue {
             .queue_url(&self.url)
             .max_number_of_messages(i32::try_from(max.clamp(1, MAX_BATCH)).unwrap_or(1))
             .wait_time_seconds(whole_seconds(LONG_POLL))
-            .visibility_timeout(self.visibility)
+            .visibility_timeout(self.visibility_timeout)
             .message_system_attribute_names(MessageAttribute::ApproximateReceiveCount)
             .message_system_attribute_names(MessageAttribute::SentTimestamp)
             .message_system_attribute_names(MessageAttribute::ApproximateFirstReceiveTimestamp)
@@ -101,17 +104,17 @@ impl SqsQueue {
             .await
             .map_err(|error| self.failed("ReceiveMessage", &error))?;
         let messages = output.messages.unwrap_or_default().into_iter();
-        Ok(messages.filter_map(|message| ours(message, received_at)).collect())
+        Ok(messages.filter_map(|message| to_message(message, received_at)).collect())
     }
 
     async fn change(&self, batch: Vec<(Handle, Duration)>) -> Result<Vec<Entry>, Error> {
         let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
-        for (index, (handle, time)) in batch.iter().enumerate() {
+        for (index, (handle, timeout)) in batch.iter().enumerate() {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(index.to_string())
                 .receipt_handle(&**handle)
-                .visibility_timeout(whole_seconds(*time));
-            request = request.entries(entry.build().map_err(|error| self.unbuilt(&error))?);
+                .visibility_timeout(whole_seconds(*timeout));
+            request = request.entries(entry.build().map_err(|error| self.unbuilt(error))?);
         }
         let output =
             request.send().await.map_err(|e| self.failed("ChangeMessageVisibilityBatch", &e))?;
@@ -125,41 +128,68 @@ impl SqsQueue {
             let entry = DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .receipt_handle(&**handle);
-            request = request.entries(entry.build().map_err(|error| self.unbuilt(&error))?);
+            request = request.entries(entry.build().map_err(|error| self.unbuilt(error))?);
         }
         let output = request.send().await.map_err(|e| self.failed("DeleteMessageBatch", &e))?;
         let done = output.successful.iter().map(|entry| entry.id.as_str());
         Ok(self.in_order(batch.len(), done, &output.failed))
     }
 
-    /// The entries' answers in the order asked. Ids are places in the batch: a message's own id may
-    /// legitimately be there twice, and one such pair would fail the whole call.
+    /// Sends one message; it is durable once this returns `Ok`.
+    ///
+    /// # Errors
+    /// SQS rejected it, or did not respond.
+    pub(crate) async fn send(&self, body: &str) -> Result<(), Error> {
+        let request =
+            self.client.send_message().queue_url(&self.url).message_body(escape_body(body));
+        request.send().await.map(drop).map_err(|error| self.failed("SendMessage", &error))
+    }
+
+    /// Sends up to ten messages of together at most [`MAX_BODY`] bytes; each has a result of its
+    /// own.
+    ///
+    /// # Errors
+    /// The call as a whole failed; what was sent is not known.
+    pub(crate) async fn send_batch(&self, bodies: &[String]) -> Result<Vec<Entry>, Error> {
+        debug_assert!(bodies.len() <= MAX_BATCH);
+        let mut request = self.client.send_message_batch().queue_url(&self.url);
+        for (index, body) in bodies.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(escape_body(body));
+            request = request.entries(entry.build().map_err(|error| self.unbuilt(error))?);
+        }
+        let output = request.send().await.map_err(|e| self.failed("SendMessageBatch", &e))?;
+        let done = output.successful.iter().map(|entry| entry.id.as_str());
+        Ok(self.in_order(bodies.len(), done, &output.failed))
+    }
+
+    /// Returns the entries' results in the order asked. Ids are positions in the batch: a message's
+    /// own id may legitimately occur twice, and one such pair would fail the whole call.
     fn in_order<'a>(
         &self,
         asked: usize,
         done: impl Iterator<Item = &'a str>,
         failed: &[BatchResultErrorEntry],
     ) -> Vec<Entry> {
-        let mut answers: BTreeMap<&str, Entry> = done.map(|id| (id, Ok(()))).collect();
-        for entry in failed {
-            answers.insert(entry.id(), Err(self.entry_error(entry)));
-        }
-        let unanswered = || {
-            let text = format!("{} did not answer for one entry of a batch", self.url);
+        let mut results: BTreeMap<&str, Entry> = done.map(|id| (id, Ok(()))).collect();
+        results.extend(failed.iter().map(|entry| (entry.id(), Err(self.entry_error(entry)))));
+        let missing = || {
+            let text = format!("the response of {} omits one entry of a batch", self.url);
             Err(EntryError::Transient(Error::new(Code::SqsNoAnswer, text)))
         };
-        let answer = |index: usize| answers.remove(index.to_string().as_str());
-        (0..asked).map(answer).map(|entry| entry.unwrap_or_else(unanswered)).collect()
+        let mut result = |index: usize| results.remove(index.to_string().as_str());
+        (0..asked).map(|index| result(index).unwrap_or_else(missing)).collect()
     }
 
     fn entry_error(&self, entry: &BatchResultErrorEntry) -> EntryError {
         let message = entry.message().unwrap_or("no message");
         let code = entry.code().rsplit('.').next().unwrap_or_default();
-        let text = format!("{} refused one entry of a batch: {code}: {message}", self.url);
+        let text = format!("one entry of a batch failed on {}: {code}: {message}", self.url);
         if is_lost(code) {
             EntryError::Lost(Error::new(Code::LeaseLost, text))
         } else {
-            EntryError::Transient(Error::new(label(code, None), text))
+            EntryError::Transient(Error::new(error_code(code, None), text))
         }
     }
 
@@ -174,7 +204,7 @@ impl SqsQueue {
             SdkError::TimeoutError(_) => Code::SqsTimeout,
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Code::SqsTimeout,
             SdkError::DispatchFailure(_) => Code::SqsUnreachable,
-            _ => label(error.code().unwrap_or_default(), status),
+            _ => error_code(error.code().unwrap_or_default(), status),
         };
         let mut text = format!("{call} on {} failed: ", self.url);
         match (error.code(), error.message()) {
@@ -190,8 +220,8 @@ impl SqsQueue {
         Error::new(code, text)
     }
 
-    fn unbuilt(&self, error: &aws_sdk_sqs::error::BuildError) -> Error {
-        Error::new(Code::SqsError, format!("cannot build a request to {}: {error}", self.url))
+    fn unbuilt(&self, error: aws_sdk_sqs::error::BuildError) -> Error {
+        Error::caused(Code::SqsError, format!("cannot build a request to {}", self.url), error)
     }
 }
 
@@ -216,8 +246,8 @@ impl Queue for SqsQueue {
     }
 }
 
-/// A message in our own type; without a receipt handle there is nothing anyone could do with it.
-fn ours(message: SqsMessage, received_at: Instant) -> Option<Message> {
+/// Converts a message; `None` without a receipt handle, as nothing could be done with it.
+fn to_message(message: SqsMessage, received_at: Instant) -> Option<Message> {
     let attributes = message.attributes.unwrap_or_default();
     let number = |name| attributes.get(&name).and_then(|text| text.parse::<u64>().ok());
     let time = |name| {
@@ -238,23 +268,30 @@ fn ours(message: SqsMessage, received_at: Instant) -> Option<Message> {
     })
 }
 
-/// Whole seconds as SQS takes them. Rounded up, because a release of half a second is not "at once";
-/// the lease keeper, which must not pass a cap, asks in whole seconds.
+/// JSON with the two characters escaped that SQS rejects and JSON does not escape by itself.
+/// Source: Amazon SQS API Reference, `SendMessage`, "`MessageBody`".
+fn escape_body(body: &str) -> String {
+    body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// Whole seconds, SQS's unit. Rounded up, because a release of half a second is not "at once";
+/// visibility extension, which must not exceed a cap, asks in whole seconds.
 fn whole_seconds(time: Duration) -> i32 {
     let time = time.min(MAX_VISIBILITY);
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-/// Whether the code of an entry says that its receipt is spent. `InvalidParameterValue` is how SQS
-/// answers for a handle whose lease has run out, and for a total visibility beyond 12 h.
+/// Returns whether an entry's code means that its receipt handle is no longer valid. SQS responds
+/// with `InvalidParameterValue` to a handle whose visibility ended, and to a total visibility
+/// beyond 12 h.
 /// Source: Amazon SQS API Reference, `ChangeMessageVisibility`.
 fn is_lost(code: &str) -> bool {
     matches!(code, "ReceiptHandleIsInvalid" | "MessageNotInflight" | "InvalidParameterValue")
 }
 
-/// The stable label for a service's code.
-fn label(code: &str, status: Option<u16>) -> Code {
+/// Returns our code for SQS's code.
+fn error_code(code: &str, status: Option<u16>) -> Code {
     match code.rsplit(['.', '#']).next().unwrap_or_default() {
         "QueueDoesNotExist" | "NonExistentQueue" => Code::SqsNoSuchQueue,
         "AccessDenied" | "AccessDeniedException" => Code::SqsAccessDenied,

@@ -1,4 +1,4 @@
-//! Local files as objects, for `source.directory` and `scan`.
+//! Local files as objects, for folder sources and `scan`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use tokio::io::AsyncReadExt;
 
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
 
-/// Bytes asked of the file at once: few trips to the blocking pool, little memory.
-const CHUNK: usize = 256 * 1024;
+/// Bytes per read: few trips to the blocking pool, little memory.
+const CHUNK_SIZE: usize = 256 * 1024;
 
 /// Reads [`Location::File`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct FileStore;
+pub(crate) struct FileStore;
 
 impl Store for FileStore {
     fn open<'a>(
@@ -38,14 +38,13 @@ impl Store for FileStore {
 }
 
 async fn open(path: &Path, if_match: Option<&str>) -> Result<Body, StoreError> {
-    let fault = |error: &io::Error| failed(path, error);
-    let file = File::open(path).await.map_err(|e| fault(&e))?;
-    let metadata = file.metadata().await.map_err(|e| fault(&e))?;
+    let file = File::open(path).await.map_err(|error| failed(path, &error))?;
+    let metadata = file.metadata().await.map_err(|error| failed(path, &error))?;
     if metadata.is_dir() {
-        return Err(fault(&io::Error::from(io::ErrorKind::IsADirectory)));
+        return Err(failed(path, &io::Error::from(io::ErrorKind::IsADirectory)));
     }
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    // As good as an ETag for a file that is replaced or appended to.
+    // Differs whenever a file is replaced or appended to, like an ETag.
     let etag = format!("{}-{}", metadata.len(), modified.map_or(0, |since| since.as_nanos()));
     if if_match.is_some_and(|expected| expected != etag) {
         return Err(StoreError {
@@ -58,43 +57,39 @@ async fn open(path: &Path, if_match: Option<&str>) -> Result<Body, StoreError> {
         length: Some(metadata.len()),
         last_modified: modified.and_then(|since| i64::try_from(since.as_secs()).ok()),
         request_id: None,
-        chunks: chunks(Reading { path: path.to_owned(), file, left: metadata.len() }),
+        chunks: chunks(FileReader { path: path.to_owned(), file, left: metadata.len() }),
     })
 }
 
-struct Reading {
+struct FileReader {
     path: PathBuf,
     file: File,
     left: u64,
 }
 
-/// The announced bytes, no more: what is appended meanwhile belongs to the next reading.
-fn chunks(reading: Reading) -> BoxStream<'static, Result<Bytes, StoreError>> {
-    stream::unfold(Some(reading), |reading| async move {
-        let mut reading = reading?;
-        if reading.left == 0 {
-            return None;
+/// Streams the announced bytes: anything appended meanwhile belongs to the next read.
+fn chunks(reader: FileReader) -> BoxStream<'static, Result<Bytes, StoreError>> {
+    stream::try_unfold(reader, |mut reader| async move {
+        if reader.left == 0 {
+            return Ok(None);
         }
-        match next_chunk(&mut reading).await {
-            Ok(bytes) => Some((Ok(bytes), Some(reading))),
-            Err(error) => Some((Err(error), None)),
-        }
+        let bytes = next_chunk(&mut reader).await?;
+        Ok(Some((bytes, reader)))
     })
     .boxed()
 }
 
-async fn next_chunk(reading: &mut Reading) -> Result<Bytes, StoreError> {
-    let want = usize::try_from(reading.left).unwrap_or(usize::MAX).min(CHUNK);
+async fn next_chunk(reader: &mut FileReader) -> Result<Bytes, StoreError> {
+    let want = usize::try_from(reader.left).unwrap_or(usize::MAX).min(CHUNK_SIZE);
     let mut buffer = BytesMut::zeroed(want);
-    let read =
-        reading.file.read(&mut buffer).await.map_err(|error| failed(&reading.path, &error))?;
+    let read = reader.file.read(&mut buffer).await.map_err(|error| failed(&reader.path, &error))?;
     if read == 0 {
         return Err(StoreError {
             kind: StoreErrorKind::ShortBody,
-            text: format!("{} ended {} bytes early", reading.path.display(), reading.left),
+            text: format!("{} ended {} bytes early", reader.path.display(), reader.left),
         });
     }
-    reading.left -= read as u64;
+    reader.left -= read as u64;
     buffer.truncate(read);
     Ok(buffer.freeze())
 }
@@ -122,14 +117,14 @@ mod tests {
         let mut all = Vec::new();
         for chunk in chunks {
             let chunk = chunk?;
-            assert!(chunk.len() <= CHUNK);
+            assert!(chunk.len() <= CHUNK_SIZE);
             all.extend_from_slice(&chunk);
         }
         Ok(all)
     }
 
     #[tokio::test]
-    async fn a_file_is_streamed_whole_with_its_length() {
+    async fn a_file_is_streamed_completely_with_its_length() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.json");
         let content: Vec<u8> = (0..700_000_u32).map(|n| n.to_le_bytes()[0]).collect();
@@ -144,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rewritten_file_does_not_match_its_first_reading() {
+    async fn a_rewritten_file_does_not_match_its_first_read() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.json");
         std::fs::write(&path, b"one").expect("write");
@@ -156,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_shrinks_while_it_is_read_is_short() {
+    async fn a_file_truncated_while_it_is_read_is_a_short_body() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.json");
         std::fs::write(&path, vec![7; 10]).expect("write");
@@ -168,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_says_why() {
+    async fn errors_are_classified() {
         let folder = tempfile::tempdir().expect("folder");
         let kind = async |object: &ObjectRef| {
             FileStore.open(object, None).await.err().map(|error| error.kind)

@@ -1,11 +1,10 @@
-//! Pure: a message body → what it announces, auto-detected among the formats AWS uses.
+//! Parses message bodies, in any of the formats AWS uses. Pure.
 //!
 //! A queue between S3 and us may be fed by S3 itself, by SNS (wrapped or raw), by EventBridge, by
 //! CloudTrail's own topic or by Security Lake, and a queue in migration by several at once; so the
-//! format is read from each body and never configured. Unknown members are tolerated everywhere:
+//! format is detected in each body and never configured. Unknown members are tolerated everywhere:
 //! AWS adds some without notice.
 
-mod eventbridge;
 mod s3_event;
 
 use serde::Deserialize;
@@ -14,34 +13,21 @@ use serde_json::value::RawValue;
 use super::{Location, ObjectRef};
 use crate::error::{Code, Error};
 
-/// What a body says.
+/// A parsed body.
 #[derive(Debug, Clone)]
 pub enum Notification {
-    /// These objects arrived: every record of the body, in order.
+    /// Objects were created: every record of the body, in order.
     Objects(Vec<ObjectRef>),
-    /// The fast lane: EventBridge carried the CloudTrail record itself. These are the bytes of
-    /// `detail`, untouched; whether they may be used is the source's setting.
-    Inline(Box<RawValue>),
-    /// Understood, and there is nothing to fetch.
-    Nothing(Nothing),
+    /// An EventBridge event with the CloudTrail record itself: the unchanged bytes of `detail`.
+    /// Whether it is accepted is the source's setting.
+    EventBridge(Box<RawValue>),
+    /// A known format that announces no object.
+    Ignored(IgnoredReason),
 }
 
-impl PartialEq for Notification {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Objects(a), Self::Objects(b)) => a == b,
-            (Self::Inline(a), Self::Inline(b)) => a.get() == b.get(),
-            (Self::Nothing(a), Self::Nothing(b)) => a == b,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Notification {}
-
-/// Why there is nothing to fetch. Counted under [`Nothing::code`], never dead-lettered.
+/// Why a message is ignored. Counted under [`IgnoredReason::as_str`], never dead-lettered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Nothing {
+pub enum IgnoredReason {
     /// `s3:TestEvent`: the notification was just configured.
     TestEvent,
     /// CloudTrail's plain-text `CloudTrail validation message.`
@@ -50,14 +36,18 @@ pub enum Nothing {
     NotCreated,
     /// SNS subscription confirmation.
     Subscription,
-    /// A list of records, or of keys, that is empty.
+    /// An empty list of records or of keys.
     NoRecords,
 }
 
-impl Nothing {
-    /// The stable label.
+impl IgnoredReason {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::TestEvent, Self::Validation, Self::NotCreated, Self::Subscription, Self::NoRecords];
+
+    /// Returns the label.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::TestEvent => "test_event",
             Self::Validation => "validation_message",
@@ -68,8 +58,8 @@ impl Nothing {
     }
 }
 
-/// The members that tell the formats apart. Everything stays raw until the format is known, so that
-/// a member of an unexpected type in one format cannot spoil another.
+/// The members by which the formats differ. They are not parsed until the format is known, so that
+/// a member of an unexpected type in one format cannot break another.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "Type")]
@@ -96,7 +86,8 @@ struct Envelope<'a> {
     event_id: Option<&'a RawValue>,
 }
 
-/// An object in its bucket, as S3 itself and EventBridge name it; they spell two members differently.
+/// An object in its bucket, in the events of S3 and EventBridge, which spell two members
+/// differently.
 #[derive(Deserialize)]
 struct Entity<'a> {
     #[serde(borrow)]
@@ -124,14 +115,14 @@ struct Object<'a> {
 }
 
 impl Entity<'_> {
-    /// The bucket and the key as it is written, if both are there.
-    fn place(&self) -> Option<(String, String)> {
+    /// Returns the bucket, and the key as it is written, if both exist.
+    fn bucket_and_key(&self) -> Option<(String, String)> {
         let bucket = string(self.bucket.name).filter(|name| !name.is_empty())?;
         Some((bucket, string(self.object.key).filter(|key| !key.is_empty())?))
     }
 
-    /// The object at `bucket` and the decoded `key`, with what else is said of it.
-    fn at(&self, bucket: String, key: String, region: Option<String>) -> ObjectRef {
+    /// Returns the object at `bucket` and the decoded `key`.
+    fn to_object(&self, bucket: String, key: String, region: Option<String>) -> ObjectRef {
         let version = string(self.object.version).filter(|version| !version.is_empty());
         ObjectRef {
             location: Location::S3 { bucket, key, version },
@@ -142,22 +133,23 @@ impl Entity<'_> {
     }
 }
 
-/// Understands a body.
+/// Parses a body.
 ///
 /// # Errors
-/// Poison: not JSON, or JSON of no known kind. The text says what was seen, without the body.
+/// [`Code::UnreadableMessage`]: not JSON, or JSON of no known kind. The text does not quote the
+/// body.
 pub fn parse(body: &str) -> Result<Notification, Error> {
     parse_at(body, Depth::Outer)
 }
 
-/// What S3 would send about `object`: so that `backfill` and `replay` come in by the door that
-/// everything else comes in by. `None` for a local file.
+/// Returns the notification that S3 would send about `object`, so that `backfill` and `replay` use
+/// the same path as every other message. `None` for a local file.
 #[must_use]
-pub fn created(object: &ObjectRef) -> Option<String> {
+pub(crate) fn created(object: &ObjectRef) -> Option<String> {
     s3_event::write(object)
 }
 
-/// SNS wraps exactly once; an envelope within an envelope is nobody's format.
+/// SNS wraps exactly once; no service sends an envelope within an envelope.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depth {
     Outer,
@@ -171,73 +163,101 @@ const VALIDATION: &str = "CloudTrail validation message.";
 fn parse_at(body: &str, depth: Depth) -> Result<Notification, Error> {
     let text = body.trim();
     if text == VALIDATION {
-        return Ok(Notification::Nothing(Nothing::Validation));
+        return Ok(Notification::Ignored(IgnoredReason::Validation));
     }
     if !text.starts_with('{') {
-        return Err(poison(format!("{} bytes that are not a JSON object", body.len())));
+        return Err(unreadable(format!("{} bytes that are not a JSON object", body.len())));
     }
-    let envelope: Envelope<'_> = serde_json::from_str(text)
-        .map_err(|e| poison(format!("{} bytes of damaged JSON {}", body.len(), place(&e))))?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| {
+        unreadable(format!("{} bytes of invalid JSON {}", body.len(), position(&e)))
+    })?;
 
     match string(envelope.kind).as_deref() {
         Some("Notification") => {
             if let Some(message) = string(envelope.message) {
                 return match depth {
                     Depth::Outer => parse_at(&message, Depth::WithinSns),
-                    Depth::WithinSns => Err(poison("an SNS envelope within an SNS envelope")),
+                    Depth::WithinSns => Err(unreadable("an SNS envelope within an SNS envelope")),
                 };
             }
         }
         Some("SubscriptionConfirmation" | "UnsubscribeConfirmation") => {
-            return Ok(Notification::Nothing(Nothing::Subscription));
+            return Ok(Notification::Ignored(IgnoredReason::Subscription));
         }
         _ => {}
     }
-    known(&envelope)
+    parse_formats(&envelope)
 }
 
-/// The formats themselves, once SNS's envelope is off.
-fn known(envelope: &Envelope<'_>) -> Result<Notification, Error> {
+/// Parses the formats themselves, without SNS's envelope.
+fn parse_formats(envelope: &Envelope<'_>) -> Result<Notification, Error> {
     if let Some(records) = envelope.records {
         return s3_event::parse(records);
     }
     if string(envelope.event).as_deref() == Some("s3:TestEvent") {
-        return Ok(Notification::Nothing(Nothing::TestEvent));
+        return Ok(Notification::Ignored(IgnoredReason::TestEvent));
     }
     if let (Some(bucket), Some(keys)) = (envelope.bucket, envelope.keys) {
         return cloudtrail_topic(bucket, keys);
     }
     if let Some(detail) = envelope.detail {
-        return eventbridge::parse(
-            string(envelope.detail_type).as_deref(),
-            string(envelope.source).as_deref(),
-            string(envelope.region),
-            detail,
-        );
+        return eventbridge(envelope, detail);
     }
     if envelope.event_id.is_some() {
-        return Err(poison(
+        return Err(unreadable(
             "a bare CloudTrail record; only EventBridge's envelope around one is a notification",
         ));
     }
-    Err(poison(
+    Err(unreadable(
         "a JSON object of no known kind: neither Records, nor Type and Message, nor s3Bucket and \
          s3ObjectKey, nor detail",
     ))
 }
 
-/// CloudTrail's own SNS message: one bucket, many keys, written plainly (not URL-encoded), no sizes,
-/// no region. Source: AWS CloudTrail User Guide, "Configuring Amazon SNS notifications".
+/// Parses the `detail` of an EventBridge event by its `detail-type`: S3's and Security Lake's
+/// `Object Created`, whose key is not encoded, and CloudTrail's own events.
+/// Source: Amazon S3 User Guide, "EventBridge event message structure"; Security Lake User Guide,
+/// "Sample notification message format" (which shows the envelope without `detail-type`).
+fn eventbridge(envelope: &Envelope<'_>, detail: &RawValue) -> Result<Notification, Error> {
+    if !detail.get().starts_with('{') {
+        return Err(unreadable("an EventBridge event whose detail is not an object"));
+    }
+    let from_s3 = matches!(string(envelope.source).as_deref(), Some("aws.s3" | "aws.securitylake"));
+    match string(envelope.detail_type).as_deref() {
+        Some(
+            "AWS API Call via CloudTrail"
+            | "AWS Service Event via CloudTrail"
+            | "AWS Console Sign In via CloudTrail",
+        ) => return Ok(Notification::EventBridge(detail.to_owned())),
+        // The source is not checked: a forwarder of events must set a source of its own.
+        Some(kind) if kind.to_ascii_lowercase().ends_with("object created") => {}
+        None if from_s3 => {}
+        Some(_) if from_s3 => return Ok(Notification::Ignored(IgnoredReason::NotCreated)),
+        _ => return Err(unreadable("an EventBridge event neither of S3 nor of CloudTrail")),
+    }
+    let entity: Entity<'_> = serde_json::from_str(detail.get())
+        .map_err(|_| unreadable("an Object Created event without bucket and object"))?;
+    let Some((bucket, key)) = entity.bucket_and_key() else {
+        return Err(unreadable("an Object Created event without a bucket name or a key"));
+    };
+    Ok(Notification::Objects(vec![entity.to_object(bucket, key, string(envelope.region))]))
+}
+
+/// Parses CloudTrail's own SNS message: one bucket, many keys, not URL-encoded, no sizes, no
+/// region.
+/// Source: AWS CloudTrail User Guide, "Configuring Amazon SNS notifications".
 fn cloudtrail_topic(bucket: &RawValue, keys: &RawValue) -> Result<Notification, Error> {
-    let bucket = string(Some(bucket)).filter(|bucket| !bucket.is_empty());
-    let Some(bucket) = bucket else { return Err(poison("a CloudTrail notice without a bucket")) };
+    let Some(bucket) = string(Some(bucket)).filter(|bucket| !bucket.is_empty()) else {
+        return Err(unreadable("a CloudTrail notification without a bucket"));
+    };
     let keys = match string(Some(keys)) {
-        Some(one) => vec![one],
-        None => serde_json::from_str::<Vec<String>>(keys.get())
-            .map_err(|_| poison("a CloudTrail notice whose s3ObjectKey is no list of strings"))?,
+        Some(key) => vec![key],
+        None => serde_json::from_str::<Vec<String>>(keys.get()).map_err(|_| {
+            unreadable("a CloudTrail notification whose s3ObjectKey is no list of strings")
+        })?,
     };
     if keys.iter().any(String::is_empty) {
-        return Err(poison("a CloudTrail notice with an empty key"));
+        return Err(unreadable("a CloudTrail notification with an empty key"));
     }
     let objects = keys.into_iter().map(|key| ObjectRef {
         location: Location::S3 { bucket: bucket.clone(), key, version: None },
@@ -245,43 +265,41 @@ fn cloudtrail_topic(bucket: &RawValue, keys: &RawValue) -> Result<Notification, 
         size: None,
         etag: None,
     });
-    Ok(announced(objects.collect(), Nothing::NoRecords))
+    Ok(objects_or(objects.collect(), IgnoredReason::NoRecords))
 }
 
-/// The objects, or why there are none.
-fn announced(objects: Vec<ObjectRef>, otherwise: Nothing) -> Notification {
+/// Returns the objects, or why there are none.
+fn objects_or(objects: Vec<ObjectRef>, otherwise: IgnoredReason) -> Notification {
     if objects.is_empty() {
-        Notification::Nothing(otherwise)
+        Notification::Ignored(otherwise)
     } else {
         Notification::Objects(objects)
     }
 }
 
-/// A raw member as a string, if it is one.
+/// Parses a member that is a string.
 fn string(raw: Option<&RawValue>) -> Option<String> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    serde_json::from_str(raw?.get()).ok()
 }
 
-/// A raw member as a size. A hint: what is no plain number is no hint. Sizes beyond 2^31 occur.
+/// Parses a member that is a size: a hint, so anything but a plain number is ignored. Sizes beyond
+/// 2^31 occur.
 fn size(raw: Option<&RawValue>) -> Option<u64> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    serde_json::from_str(raw?.get()).ok()
 }
 
-/// A raw member as an `ETag` without its quotes.
+/// Parses a member that is an `ETag`, and removes its quotes.
 fn etag(raw: Option<&RawValue>) -> Option<String> {
     string(raw).map(|tag| tag.trim_matches('"').to_owned()).filter(|tag| !tag.is_empty())
 }
 
-/// Where the parser stopped; never its message, which may quote the body.
-fn place(error: &serde_json::Error) -> String {
+/// Where parsing failed, without serde's message, which may quote the body.
+fn position(error: &serde_json::Error) -> String {
     format!("(line {}, column {})", error.line(), error.column())
 }
 
-fn poison(seen: impl AsRef<str>) -> Error {
-    Error::new(
-        Code::UnreadableMessage,
-        format!("the message is not a notification: {}", seen.as_ref()),
-    )
+fn unreadable(found: impl std::fmt::Display) -> Error {
+    Error::new(Code::UnreadableMessage, format!("the message is not a notification: {found}"))
 }
 
 #[cfg(test)]

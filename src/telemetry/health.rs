@@ -1,12 +1,12 @@
 //! `/livez`, `/readyz`, `/metrics`.
 //!
-//! Liveness is about this process alone: it never fails because a destination is down, or an
-//! orchestrator would restart the whole fleet in a loop and lose its warm state. Readiness says
-//! whether work flows, and names what stops it.
+//! Liveness concerns this process alone: it never fails because a destination is down, or an
+//! orchestrator would restart the whole fleet in a loop and lose its caches. Readiness is whether
+//! messages are processed, with the cause if they are not.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -22,140 +23,142 @@ use tokio_util::sync::CancellationToken;
 use super::Metrics;
 use crate::error::Error;
 
-/// No sign of life from the pipeline's own loop for this long means that it is wedged.
-const WEDGED_AFTER: Duration = Duration::from_secs(120);
+/// The process is stalled, not live, if the pipeline's loop has not turned for this long.
+const STALLED_AFTER: Duration = Duration::from_secs(120);
 
-/// How a source is doing.
+/// The state of a source's queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceHealth {
-    /// Not asked yet.
+pub(crate) enum SourceHealth {
+    /// No receive has completed yet.
     Starting,
-    /// The last receive was answered.
+    /// The last receive succeeded.
     Up,
     /// The last receive failed.
     Failing(Error),
 }
 
-/// How a destination is doing, asked at each probe: the name, whether it is required, `Err` when it
-/// takes nothing.
-type SinkProbe = Box<dyn Fn() -> Vec<(String, bool, Result<String, Error>)> + Send + Sync>;
+/// Returns each sink's name, whether it is required, and its state; `Err` if it accepts no events.
+type SinkStates = Box<dyn Fn() -> Vec<(String, bool, Result<String, Error>)> + Send + Sync>;
 
-/// What the probes are answered from.
+/// The state that the endpoints report.
 pub struct Health {
     sources: Mutex<BTreeMap<String, SourceHealth>>,
-    /// Sources that are refused every object, and why.
-    refused: Mutex<BTreeMap<String, Error>>,
-    sinks: Mutex<Option<SinkProbe>>,
-    draining: AtomicBool,
-    beat: Mutex<Instant>,
+    /// Sources that are denied access to every object, and the last error.
+    denied: Mutex<BTreeMap<String, Error>>,
+    sinks: Mutex<Option<SinkStates>>,
+    shutting_down: AtomicBool,
+    last_beat: Mutex<Instant>,
     metrics: Arc<Metrics>,
-    refresh: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+    before_metrics: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Health {
-    /// Health of a process that starts now.
+    /// Creates the state of a process that starts now.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             sources: Mutex::default(),
-            refused: Mutex::default(),
+            denied: Mutex::default(),
             sinks: Mutex::default(),
-            draining: AtomicBool::new(false),
-            beat: Mutex::new(Instant::now()),
+            shutting_down: AtomicBool::new(false),
+            last_beat: Mutex::new(Instant::now()),
             metrics,
-            refresh: Mutex::default(),
+            before_metrics: Mutex::default(),
         })
     }
 
-    /// Notes how the source `name` is doing.
-    pub fn source(&self, name: &str, health: SourceHealth) {
-        lock(&self.sources).insert(name.to_owned(), health);
+    /// Sets the state of the source `name`.
+    pub(crate) fn source(&self, name: &str, health: SourceHealth) {
+        self.sources.lock().insert(name.to_owned(), health);
     }
 
-    /// Notes why the source `name` can read no object, or that it can.
-    pub fn objects(&self, name: &str, refused: Option<Error>) {
-        let mut all = lock(&self.refused);
-        match refused {
-            Some(error) => all.insert(name.to_owned(), error),
-            None => all.remove(name),
+    /// Sets the error by which the source `name` is denied access to its objects; `None` clears it.
+    pub(crate) fn access_denied(&self, name: &str, error: Option<Error>) {
+        let mut denied = self.denied.lock();
+        match error {
+            Some(error) => denied.insert(name.to_owned(), error),
+            None => denied.remove(name),
         };
     }
 
-    /// Says how the sinks can be asked.
-    pub fn watch_sinks(&self, probe: SinkProbe) {
-        *lock(&self.sinks) = Some(probe);
+    /// Sets the function that returns the states of the sinks.
+    pub(crate) fn set_sinks(&self, states: SinkStates) {
+        *self.sinks.lock() = Some(states);
     }
 
-    /// Says what brings the gauges up to date before they are shown.
-    pub fn before_metrics(&self, refresh: Box<dyn Fn() + Send + Sync>) {
-        *lock(&self.refresh) = Some(refresh);
+    /// Sets the function that updates the gauges before they are encoded.
+    pub(crate) fn before_metrics(&self, update: Box<dyn Fn() + Send + Sync>) {
+        *self.before_metrics.lock() = Some(update);
     }
 
-    /// The pipeline's loop turned.
-    pub fn beat(&self) {
-        *lock(&self.beat) = Instant::now();
+    /// Records that the pipeline's loop turned.
+    pub(crate) fn beat(&self) {
+        *self.last_beat.lock() = Instant::now();
     }
 
-    /// From now on not ready: the process is going away.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Makes the process not ready until its end.
+    pub(crate) fn set_shutting_down(&self) {
+        self.shutting_down.store(true, Ordering::Relaxed);
     }
 
     fn live(&self) -> bool {
-        lock(&self.beat).elapsed() < WEDGED_AFTER
+        self.last_beat.lock().elapsed() < STALLED_AFTER
     }
 
-    /// Whether work flows, and the state of each source and sink.
+    /// Returns whether messages are processed, and the state of each source and sink.
     #[must_use]
     pub fn ready(&self) -> (bool, Value) {
-        let draining = self.draining.load(Ordering::Relaxed);
-        let mut ready = !draining;
+        let shutting_down = self.shutting_down.load(Ordering::Relaxed);
+        let mut ready = !shutting_down;
         let mut sources = Vec::new();
-        let refused = lock(&self.refused);
-        for (name, health) in lock(&self.sources).iter() {
-            let (state, error) = match (health, refused.get(name)) {
+        let denied = self.denied.lock();
+        for (name, health) in self.sources.lock().iter() {
+            let (state, error) = match (health, denied.get(name)) {
                 (SourceHealth::Starting, _) => ("starting", None),
                 (SourceHealth::Failing(error), _) => ("failing", Some(error)),
-                (SourceHealth::Up, Some(error)) => ("refused", Some(error)),
+                (SourceHealth::Up, Some(error)) => ("denied", Some(error)),
                 (SourceHealth::Up, None) => ("up", None),
             };
             ready &= state == "up";
-            sources.push(match error {
-                None => json!({"name": name, "state": state}),
-                Some(error) => {
-                    json!({"name": name, "state": state, "code": error.code, "error": error.text})
-                }
-            });
+            sources.push(with_error(json!({"name": name, "state": state}), error));
         }
-        drop(refused);
+        drop(denied);
         let mut sinks = Vec::new();
-        for (name, required, state) in lock(&self.sinks).as_ref().map_or_else(Vec::new, |ask| ask())
-        {
+        let states = self.sinks.lock().as_ref().map_or_else(Vec::new, |states| states());
+        for (name, required, state) in states {
             ready &= !required || state.is_ok();
-            sinks.push(match state {
-                Ok(state) => json!({"name": name, "required": required, "state": state}),
-                Err(error) => json!({"name": name, "required": required, "state": "paused",
-                                   "code": error.code, "error": error.text}),
-            });
+            let (state, error) = match &state {
+                Ok(state) => (state.as_str(), None),
+                Err(error) => ("paused", Some(error)),
+            };
+            let sink = json!({"name": name, "required": required, "state": state});
+            sinks.push(with_error(sink, error));
         }
-        (ready, json!({"ready": ready, "draining": draining, "sources": sources, "sinks": sinks}))
+        let body = json!({
+            "ready": ready, "shutting_down": shutting_down, "sources": sources, "sinks": sinks,
+        });
+        (ready, body)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn with_error(mut one: Value, error: Option<&Error>) -> Value {
+    if let Some(error) = error {
+        one["code"] = error.code.as_str().into();
+        one["error"] = error.text.as_str().into();
+    }
+    one
 }
 
-/// Answers probes on `listener` until `stop`.
-pub async fn serve(listener: TcpListener, health: Arc<Health>, stop: CancellationToken) {
+/// Serves the endpoints on `listener` until `stop`.
+pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>, stop: CancellationToken) {
     let app = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(health);
     let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(cause) = served.await {
-        tracing::error!(%cause, "the health listener ended");
+    if let Err(error) = served.await {
+        tracing::error!(%error, "health endpoint failed");
     }
 }
 
@@ -163,7 +166,7 @@ async fn livez(State(health): State<Arc<Health>>) -> impl IntoResponse {
     if health.live() {
         (StatusCode::OK, "live\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "wedged\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "stalled\n")
     }
 }
 
@@ -174,8 +177,8 @@ async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    if let Some(refresh) = lock(&health.refresh).as_ref() {
-        refresh();
+    if let Some(update) = health.before_metrics.lock().as_ref() {
+        update();
     }
     (
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
@@ -192,24 +195,24 @@ mod tests {
     async fn a_paused_required_sink_is_not_ready_and_a_best_effort_one_is() {
         let health = Health::new(Arc::new(Metrics::new()));
         health.source("q", SourceHealth::Up);
-        let paused = |required| -> SinkProbe {
+        let paused = |required| -> SinkStates {
             Box::new(move || {
                 vec![("soc".into(), required, Err(Error::new(Code::SplunkToken, "Invalid token")))]
             })
         };
-        health.watch_sinks(paused(false));
+        health.set_sinks(paused(false));
         assert!(health.ready().0);
-        health.watch_sinks(paused(true));
+        health.set_sinks(paused(true));
         let (ready, body) = health.ready();
         assert!(!ready);
-        assert_eq!(body["sinks"][0]["code"], "hec_4");
+        assert_eq!(body["sinks"][0]["code"], "splunk_token");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_stopped_turning_is_not_live_whatever_the_sinks_do() {
+    async fn a_stalled_loop_is_not_live_whatever_the_sinks_do() {
         let health = Health::new(Arc::new(Metrics::new()));
         assert!(health.live());
-        tokio::time::advance(WEDGED_AFTER).await;
+        tokio::time::advance(STALLED_AFTER).await;
         assert!(!health.live());
         health.beat();
         assert!(health.live());

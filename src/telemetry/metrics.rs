@@ -1,8 +1,9 @@
-//! What is counted. Every name here is explained in `docs/operations.md`; a tidy test compares.
+//! All metrics. Every name here is explained in `docs/operations.md`; a tidy test compares.
 //!
-//! Two identities hold after quiescence, and a test proves both. Per object: `records_read =
-//! filtered + bad + duplicate + discarded + routed`. Per sink: `sink_routed = delivered +
-//! dead_lettered + dropped`. `failed` is no part of it: it counts tries, and each such pair comes again.
+//! When nothing is in flight, record counts reconcile, and a test proves it. Per object:
+//! `records_read = filtered + invalid + duplicate + discarded + routed`. Per sink:
+//! `sink_routed = delivered + dead_lettered + dropped`; `sink_retried` is not part of it, because
+//! those events are delivered later.
 
 use std::sync::atomic::AtomicU64;
 
@@ -22,14 +23,14 @@ pub struct BySink {
 }
 
 impl BySink {
-    /// The label of the sink `name`.
+    /// Returns the label of the sink `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { sink: name.to_owned() }
     }
 }
 
-/// Labels: a sink's name, and the code of a [`Error`](crate::error::Error).
+/// Labels: a sink's name, and the code of an [`Error`](crate::error::Error).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BySinkAndReason {
     /// Name under `[sink.*]`.
@@ -43,7 +44,7 @@ pub struct BySinkAndReason {
 pub struct BySinkAndBroker {
     /// Name under `[sink.*]`.
     pub sink: String,
-    /// Its id in the cluster, `bootstrap` before that is known, or `other` beyond the first 64.
+    /// Its id in the cluster, `bootstrap` before the id is known, or `other` beyond the first 64.
     pub broker: String,
 }
 
@@ -54,7 +55,7 @@ pub struct ByAccount {
     pub account: String,
 }
 
-/// Label: the code of a [`Error`](crate::error::Error).
+/// Label: the code of an [`Error`](crate::error::Error), or another reason.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByReason {
     /// The code.
@@ -62,10 +63,10 @@ pub struct ByReason {
 }
 
 impl ByReason {
-    /// The label of `code`.
+    /// Returns the label of `reason`.
     #[must_use]
-    pub fn new(code: &str) -> Self {
-        Self { reason: code.to_owned() }
+    pub fn new(reason: &str) -> Self {
+        Self { reason: reason.to_owned() }
     }
 }
 
@@ -76,146 +77,142 @@ pub struct ByRoute {
     pub route: String,
 }
 
-type Counted<L> = Family<L, Counter>;
-/// A number with a fraction.
-type Fraction = Gauge<f64, AtomicU64>;
-type Lag = Family<BySink, Histogram, fn() -> Histogram>;
+type Counters<L> = Family<L, Counter>;
+type FloatGauge = Gauge<f64, AtomicU64>;
+type Histograms = Family<BySink, Histogram, fn() -> Histogram>;
 
-/// Seconds from the call to its delivery: CloudTrail itself takes minutes.
+/// Buckets in seconds: CloudTrail itself takes minutes.
 fn lag_buckets() -> Histogram {
     Histogram::new([1.0, 5.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 86_400.0])
 }
 
-/// All metrics of a process. Cheap to share; a fresh one per test.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the registry's help text below is the documentation")]
-pub struct Metrics {
-    registry: Registry,
-    pub messages_received: Counter,
-    pub messages_completed: Counted<ByReason>,
-    pub messages_retried: Counted<ByReason>,
-    pub messages_ignored: Counted<ByReason>,
-    pub messages_panicked: Counter,
-    pub receive_errors: Counted<ByReason>,
-    pub objects_read: Counter,
-    pub objects_skipped: Counted<ByReason>,
-    pub objects_failed: Counted<ByReason>,
-    pub object_bytes: Counter,
-    pub digest_files: Counted<ByAccount>,
-    pub records_read: Counter,
-    pub inline_records: Counter,
-    pub records_filtered: Counter,
-    pub records_invalid: Counter,
-    pub events_duplicate: Counter,
-    /// Of the fast lane: an auditor asks for those that no file ever confirmed.
-    pub events_confirmed: Counter,
-    pub events_discarded: Counter,
-    pub events_routed: Counter,
-    pub route_matched: Counted<ByRoute>,
-    pub dead_letters: Counted<ByReason>,
-    pub dead_letter_errors: Counter,
-    pub sink_routed: Counted<BySink>,
-    pub sink_delivered: Counted<BySink>,
-    pub sink_dead_lettered: Counted<BySink>,
-    pub sink_dropped: Counted<BySink>,
-    pub sink_retried: Counted<BySink>,
-    pub sink_errors: Counted<BySinkAndReason>,
-    pub sink_bytes: Counted<BySink>,
-    pub sink_pending: Family<BySink, Gauge>,
-    pub delivery_lag: Lag,
-    pub kafka_producers: Counted<BySink>,
-    pub kafka_queue_records: Family<BySink, Gauge>,
-    pub kafka_queue_bytes: Family<BySink, Gauge>,
-    pub kafka_broker_rtt: Family<BySinkAndBroker, Fraction>,
-    pub kafka_broker_connects: Counted<BySinkAndBroker>,
-    pub kafka_broker_send_errors: Counted<BySinkAndBroker>,
-    pub kafka_broker_timeouts: Counted<BySinkAndBroker>,
-    pub oldest_message_age: Gauge,
-    pub messages_processing: Gauge,
-    pub messages_in_flight: Gauge,
-    pub memory_reserved: Gauge,
-    pub dedup_entries: Gauge,
-    pub enrichment_errors: Counted<ByReason>,
+/// Declares [`Metrics`]: a field, its type and its name; the doc comment is the help text.
+macro_rules! metrics {
+    ($(#[doc = $help:literal] $field:ident: $type:ty = register!($name:literal),)*) => {
+        /// All metrics of a process.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            /// Time from the AWS API call to the delivery of its event, by sink.
+            pub delivery_lag: Histograms,
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Metrics {
+            /// Creates and registers all metrics, at zero.
+            #[must_use]
+            pub fn new() -> Self {
+                let mut registry = Registry::with_prefix("certrelay");
+                let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+                registry.register("build", "Version of certrelay", build);
+                let delivery_lag: Histograms = Family::new_with_constructor(lag_buckets);
+                registry.register_with_unit(
+                    "delivery_lag",
+                    "Time from the AWS API call to the delivery of its event, by sink",
+                    Unit::Seconds,
+                    delivery_lag.clone(),
+                );
+                $(
+                    let $field = <$type>::default();
+                    registry.register($name, $help.trim_start(), $field.clone());
+                )*
+                Self { registry, delivery_lag, $($field,)* }
+            }
+        }
+    };
 }
 
-/// Registers a metric and hands it back, so that name, help and field stand in one line.
-macro_rules! register {
-    ($registry:ident, $name:literal, $help:literal) => {{
-        let metric = Default::default();
-        register!($registry, $name, $help, metric)
-    }};
-    ($registry:ident, $name:literal, $help:literal, $metric:expr) => {{
-        let metric = $metric;
-        $registry.register($name, $help, Clone::clone(&metric));
-        metric
-    }};
+metrics! {
+    /// Messages received
+    messages_received: Counter = register!("messages_received"),
+    /// Messages completed, by result: deleted, released, lease_lost, unsettled
+    messages_completed: Counters<ByReason> = register!("messages_completed"),
+    /// Messages released for another attempt, by reason
+    messages_retried: Counters<ByReason> = register!("messages_retried"),
+    /// Messages deleted because they announce no object, by reason
+    messages_ignored: Counters<ByReason> = register!("messages_ignored"),
+    /// Messages whose processing panicked; they are redelivered
+    messages_panicked: Counter = register!("messages_panicked"),
+    /// Failed ReceiveMessage calls, by reason
+    receive_errors: Counters<ByReason> = register!("receive_errors"),
+    /// Objects read completely and verified
+    objects_read: Counter = register!("objects_read"),
+    /// Objects skipped by their key, by reason
+    objects_skipped: Counters<ByReason> = register!("objects_skipped"),
+    /// Objects that could not be read, by reason
+    objects_failed: Counters<ByReason> = register!("objects_failed"),
+    /// Stored bytes of the objects read
+    object_bytes: Counter = register!("object_bytes"),
+    /// CloudTrail digest files announced, by account; they are not downloaded
+    digest_files: Counters<ByAccount> = register!("digest_files"),
+    /// Records read, from objects and EventBridge events
+    records_read: Counter = register!("records_read"),
+    /// Records read from EventBridge events
+    eventbridge_records: Counter = register!("eventbridge_records"),
+    /// Records that no event selection matches
+    records_filtered: Counter = register!("records_filtered"),
+    /// Records that could not be parsed; each is dead-lettered
+    records_invalid: Counter = register!("records_invalid"),
+    /// Selected records already delivered to, or in flight to, all their sinks
+    events_duplicate: Counter = register!("events_duplicate"),
+    /// Events of the EventBridge channel confirmed by their log file
+    events_confirmed: Counter = register!("events_confirmed"),
+    /// Selected records discarded by their route
+    events_discarded: Counter = register!("events_discarded"),
+    /// Selected records routed to at least one sink
+    events_routed: Counter = register!("events_routed"),
+    /// Events matched, by route
+    route_matched: Counters<ByRoute> = register!("route_matched"),
+    /// Dead letters written, by reason
+    dead_letters: Counters<ByReason> = register!("dead_letters"),
+    /// Failed writes of dead letters; their messages are released
+    dead_letter_errors: Counter = register!("dead_letter_errors"),
+    /// Events routed, by sink; each is counted once
+    sink_routed: Counters<BySink> = register!("sink_routed"),
+    /// Events delivered, by sink
+    sink_delivered: Counters<BySink> = register!("sink_delivered"),
+    /// Events rejected and dead-lettered, by sink
+    sink_dead_lettered: Counters<BySink> = register!("sink_dead_lettered"),
+    /// Events dropped, by best-effort sink
+    sink_dropped: Counters<BySink> = register!("sink_dropped"),
+    /// Deliveries that failed and are retried, by sink; their messages are released
+    sink_retried: Counters<BySink> = register!("sink_retried"),
+    /// Failed requests, by sink and reason
+    sink_errors: Counters<BySinkAndReason> = register!("sink_errors"),
+    /// Serialised bytes sent, before compression, by sink
+    sink_bytes: Counters<BySink> = register!("sink_bytes"),
+    /// Events in flight, by sink
+    sink_pending: Family<BySink, Gauge> = register!("sink_pending_events"),
+    /// Producers created: the first, and one after each fatal error, failed login or new secret
+    kafka_producers: Counters<BySink> = register!("kafka_producers"),
+    /// Records in librdkafka's queue or in flight
+    kafka_queue_records: Family<BySink, Gauge> = register!("kafka_queue_records"),
+    /// Bytes of the records in librdkafka's queue or in flight
+    kafka_queue_bytes: Family<BySink, Gauge> = register!("kafka_queue_bytes"),
+    /// Average round-trip time of requests in the last 15 s, by broker
+    kafka_broker_rtt: Family<BySinkAndBroker, FloatGauge> = register!("kafka_broker_rtt_seconds"),
+    /// Connection attempts, by broker
+    kafka_broker_connects: Counters<BySinkAndBroker> = register!("kafka_broker_connects"),
+    /// Requests that could not be sent, by broker
+    kafka_broker_send_errors: Counters<BySinkAndBroker> = register!("kafka_broker_send_errors"),
+    /// Requests that timed out, by broker
+    kafka_broker_timeouts: Counters<BySinkAndBroker> = register!("kafka_broker_timeouts"),
+    /// Age of the oldest message in flight, since it was sent; 0 if none
+    oldest_message_age: Gauge = register!("oldest_message_age_seconds"),
+    /// Messages being fetched and decoded
+    messages_processing: Gauge = register!("messages_processing"),
+    /// Messages received and not yet deleted or released
+    messages_in_flight: Gauge = register!("messages_in_flight"),
+    /// Bytes reserved for objects and events in flight
+    memory_reserved: Gauge = register!("memory_reserved_bytes"),
+    /// Failed reads of accounts tables and credential reports, by reason
+    enrichment_errors: Counters<ByReason> = register!("enrichment_errors"),
+    /// Entries of the dedup cache, one per event and sink
+    dedup_entries: Gauge = register!("dedup_entries"),
 }
 
 impl Metrics {
-    /// Fresh counters.
-    #[must_use]
-    #[rustfmt::skip] // a table: one metric a line
-    pub fn new() -> Self {
-        let mut r = Registry::with_prefix("certrelay");
-        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        r.register("build", "Which certrelay this is", build);
-        let delivery_lag: Lag = Family::new_with_constructor(lag_buckets);
-        r.register_with_unit(
-            "delivery_lag",
-            "From the API call to its delivery",
-            Unit::Seconds,
-            delivery_lag.clone(),
-        );
-        Self {
-            messages_received: register!(r, "messages_received", "Messages received from the queues"),
-            messages_completed: register!(r, "messages_completed", "Messages by how they ended: deleted, released, lease_lost, unsettled"),
-            messages_retried: register!(r, "messages_retried", "Messages released for a later attempt, by reason"),
-            messages_ignored: register!(r, "messages_ignored", "Messages that announce nothing to fetch, by kind"),
-            messages_panicked: register!(r, "messages_panicked", "Messages whose handling panicked; they are redelivered"),
-            receive_errors: register!(r, "receive_errors", "Failed ReceiveMessage calls, by reason"),
-            objects_read: register!(r, "objects_read", "Objects read to their end, checks passed"),
-            objects_skipped: register!(r, "objects_skipped", "Objects not fetched because their key says there is nothing for us, by reason"),
-            objects_failed: register!(r, "objects_failed", "Objects that could not be read, by reason"),
-            object_bytes: register!(r, "object_bytes", "Stored bytes of the objects read"),
-            digest_files: register!(r, "digest_files", "CloudTrail digest files announced, by account: a sign of life without a download"),
-            records_read: register!(r, "records_read", "Records in the objects read, and inline records"),
-            inline_records: register!(r, "eventbridge_records", "Records that messages carried themselves (the fast lane)"),
-            records_filtered: register!(r, "records_filtered", "Records that no event selection names"),
-            records_invalid: register!(r, "records_invalid", "Records that could not be read; each is dead-lettered"),
-            events_duplicate: register!(r, "events_duplicate", "Selected records already at, or on their way to, all their sinks"),
-            events_confirmed: register!(r, "events_confirmed", "Events of the fast lane whose log file has arrived since"),
-            events_discarded: register!(r, "events_discarded", "Selected records whose route says discard"),
-            events_routed: register!(r, "events_routed", "Selected records handed to at least one sink"),
-            route_matched: register!(r, "route_matched", "Events by the route that took them"),
-            dead_letters: register!(r, "dead_letters", "Dead letters written, by reason"),
-            dead_letter_errors: register!(r, "dead_letter_errors", "Dead letters that could not be written; their messages are kept"),
-            sink_routed: register!(r, "sink_routed", "Events routed to a sink, each counted once"),
-            sink_delivered: register!(r, "sink_delivered", "Events a sink has accepted"),
-            sink_dead_lettered: register!(r, "sink_dead_lettered", "Events a sink refused for good and the dead letter has"),
-            sink_dropped: register!(r, "sink_dropped", "Events dropped at a best-effort sink"),
-            sink_retried: register!(r, "sink_retried", "Deliveries given up for now; their messages are released"),
-            sink_errors: register!(r, "sink_errors", "Failed requests of a sink, by reason"),
-            sink_bytes: register!(r, "sink_bytes", "Serialised bytes sent to a sink, before compression"),
-            sink_pending: register!(r, "sink_pending_events", "Events handed over to a sink and not answered"),
-            delivery_lag,
-            kafka_producers: register!(r, "kafka_producers", "Producers made: one, and another after a fatal error, a refused login, or a change of secrets"),
-            kafka_queue_records: register!(r, "kafka_queue_records", "Records in librdkafka's queue, and on their way"),
-            kafka_queue_bytes: register!(r, "kafka_queue_bytes", "Bytes of those records"),
-            kafka_broker_rtt: register!(r, "kafka_broker_rtt_seconds", "Round trip of requests to a broker, on average of the last 15 s"),
-            kafka_broker_connects: register!(r, "kafka_broker_connects", "Connections tried to a broker"),
-            kafka_broker_send_errors: register!(r, "kafka_broker_send_errors", "Requests that could not be sent to a broker"),
-            kafka_broker_timeouts: register!(r, "kafka_broker_timeouts", "Requests that a broker did not answer in time"),
-            oldest_message_age: register!(r, "oldest_message_age_seconds", "Since the oldest message in hand was sent; 0: none"),
-            messages_processing: register!(r, "messages_processing", "Messages being fetched and decoded"),
-            messages_in_flight: register!(r, "messages_in_flight", "Messages received and not settled"),
-            memory_reserved: register!(r, "memory_reserved_bytes", "Bytes reserved for objects and held events"),
-            enrichment_errors: register!(r, "enrichment_errors", "Tables of accounts and credential reports that could not be used, by reason"),
-            dedup_entries: register!(r, "dedup_entries", "Pairs of event and sink remembered"),
-            registry: r,
-        }
-    }
-
-    /// The Prometheus text format.
+    /// Returns all metrics in the OpenMetrics text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -237,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_format_names_what_was_counted() {
+    fn the_text_format_has_names_labels_and_values() {
         let metrics = Metrics::new();
         metrics.sink_delivered.get_or_create(&BySink::new("soc")).inc();
         metrics.delivery_lag.get_or_create(&BySink::new("soc")).observe(42.0);

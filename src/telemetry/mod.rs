@@ -1,11 +1,12 @@
-//! Logs, metrics and health: what the operator sees.
+//! Logs, metrics and health endpoints.
 
 mod health;
 mod log;
 mod log_throttle;
 mod metrics;
 
-pub use health::{Health, SourceHealth, serve};
+pub use health::Health;
+pub(crate) use health::{SourceHealth, serve};
 pub use log::{escape, init};
 pub(crate) use log_throttle::LogThrottle;
 pub use metrics::{

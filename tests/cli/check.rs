@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{certrelay, run, stderr};
-use crate::support::world::{Plan, World};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 
 const ROUTED: &str = "[[route]]\nname = \"all\"\nsinks = [\"out\"]\n";
 
@@ -112,7 +112,7 @@ fn connect_checks_that_a_file_sink_and_a_dead_letter_folder_can_be_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connect_checks_the_source_buckets_and_the_dead_letter_location() {
-    let world = World::start(Plan::default()).await.expect("the stand-ins");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("the stand-ins");
     world.s3.create_bucket("letters");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::service::Service;
 use super::{SAMPLES, certrelay, run, stderr, stdout};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 use crate::support::hec::{HecStandIn, Options};
 use crate::support::wait;
-use crate::support::world::{Plan, World};
 
 const ACCOUNTS: &str =
     "id,name,ou,environment\n111122223333,shop,Workloads/Production,production\n";
@@ -95,7 +95,7 @@ fn check_reads_the_accounts_file_and_the_credential_reports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_accounts_file_and_the_reports_are_read_from_buckets_as_well() {
-    let world = World::start(Plan::default()).await.expect("the stand-ins");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("the stand-ins");
     let (folder, path) = folder(ACCOUNTS);
     world.s3.create_bucket("enrichment");
     let report = fs::read(folder.path().join("reports/111122223333.csv")).expect("the report");

@@ -1,4 +1,4 @@
-"""What S3 does: notifications into the queue, and objects."""
+"""Behaviour of S3: notifications to the queue, and objects."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def a_new_notification_configuration_sends_the_test_event(aws):
 
 
 @check
-def a_put_is_announced(aws):
+def a_put_is_notified(aws):
     bucket, queue = aws.notified_bucket()
     aws.receive(queue)
     aws.s3.put_object(Bucket=bucket, Key="AWSLogs/k.json.gz", Body=b"abc")
@@ -52,7 +52,7 @@ def record_members(aws):
 
 
 @check
-def the_announced_key_is_encoded(aws):
+def the_notified_key_is_encoded(aws):
     bucket, queue = aws.notified_bucket()
     aws.receive(queue)
     keys = []
@@ -64,7 +64,7 @@ def the_announced_key_is_encoded(aws):
 
 
 @check
-def only_matching_keys_are_announced(aws):
+def only_matching_keys_are_notified(aws):
     rules = [{"Name": "prefix", "Value": "AWSLogs/"}, {"Name": "suffix", "Value": ".gz"}]
     bucket, queue = aws.notified_bucket(Filter={"Key": {"FilterRules": rules}})
     aws.receive(queue)
@@ -74,7 +74,7 @@ def only_matching_keys_are_announced(aws):
 
 
 @check
-def objects_are_read_whole_in_part_and_if_unchanged(aws):
+def objects_are_read_completely_in_ranges_and_if_unchanged(aws):
     bucket = aws.bucket()
     put = aws.s3.put_object(Bucket=bucket, Key="a b/é", Body=b"0123456789", ContentType="text/x")
     get = lambda **more: aws.s3.get_object(Bucket=bucket, Key="a b/é", **more)
@@ -120,7 +120,7 @@ def listing_by_prefix_delimiter_and_page(aws):
         Bucket=bucket, PaginationConfig={"PageSize": 4}
     )
     after = aws.s3.list_objects_v2(Bucket=bucket, StartAfter="a/2/x")
-    keys = lambda answer: [entry["Key"] for entry in answer.get("Contents", [])]
+    keys = lambda response: [entry["Key"] for entry in response.get("Contents", [])]
     return {
         "plain": keys(plain),
         "rolled": keys(rolled),

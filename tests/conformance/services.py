@@ -1,4 +1,4 @@
-"""Clients for one pair of servers, and the few calls every check begins with."""
+"""Clients for one pair of servers, and the calls that every check begins with."""
 
 import uuid
 
@@ -10,7 +10,7 @@ CHECKS = []
 
 
 def check(function):
-    """Marks a function as a check: it is given the services and returns what it found."""
+    """Registers a check: a function that is given the services and returns a result."""
     CHECKS.append(function)
     return function
 
@@ -31,8 +31,8 @@ class Services:
         return url
 
     def arn(self, url):
-        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return answer["Attributes"]["QueueArn"]
+        response = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return response["Attributes"]["QueueArn"]
 
     def bucket(self):
         name = f"b-{uuid.uuid4().hex[:12]}"
@@ -43,19 +43,19 @@ class Services:
         return self.sqs.send_message(QueueUrl=url, MessageBody=body)
 
     def receive(self, url, count=1, wait=0, **more):
-        answer = self.sqs.receive_message(
+        response = self.sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=count,
             WaitTimeSeconds=wait,
             MessageSystemAttributeNames=["All"],
             **more,
         )
-        return answer.get("Messages", [])
+        return response.get("Messages", [])
 
     def counts(self, url):
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-        return [int(answer["Attributes"][name]) for name in names]
+        response = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return [int(response["Attributes"][name]) for name in names]
 
     def notified_bucket(self, **configuration):
         queue, bucket = self.queue(), self.bucket()
@@ -72,7 +72,7 @@ class Services:
 
 
 def error_of(call, **arguments):
-    """The error's code, without the prefix that the query protocol gave some of them."""
+    """The error's code, without the prefix that some have in the query protocol."""
     try:
         call(**arguments)
         return None
@@ -80,9 +80,9 @@ def error_of(call, **arguments):
         return error.response["Error"]["Code"].removeprefix("AWS.SimpleQueueService.")
 
 
-def batch_codes(answer):
-    failed = [(entry["Id"], entry["Code"]) for entry in answer.get("Failed", [])]
-    return {"ok": [e["Id"] for e in answer.get("Successful", [])], "failed": failed}
+def batch_codes(response):
+    failed = [(entry["Id"], entry["Code"]) for entry in response.get("Failed", [])]
+    return {"ok": [e["Id"] for e in response.get("Successful", [])], "failed": failed}
 
 
 def handles(message):

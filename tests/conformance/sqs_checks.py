@@ -1,4 +1,4 @@
-"""What SQS does to messages. The only waits are visibility times of one second."""
+"""Behaviour of SQS. The only waits are visibility timeouts of one second."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from services import batch_codes, check, error_of, handles
 
 
 @check
-def send_answers_md5_and_receive_repeats_it(aws):
+def send_and_receive_return_the_md5(aws):
     url = aws.queue()
     sent = aws.send(url, "häĺlo")
     [message] = aws.receive(url)
@@ -22,12 +22,12 @@ def send_answers_md5_and_receive_repeats_it(aws):
 
 
 @check
-def system_attributes_come_only_when_asked_for(aws):
+def system_attributes_are_returned_only_on_request(aws):
     url = aws.queue()
     aws.send(url)
-    asked = ["SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp"]
+    names = ["SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp"]
     plain = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"][0]
-    named = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MessageSystemAttributeNames=asked)
+    named = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, MessageSystemAttributeNames=names)
     legacy = aws.sqs.receive_message(QueueUrl=url, AttributeNames=["ApproximateReceiveCount"])
     return {
         "plain": "Attributes" in plain,
@@ -37,7 +37,7 @@ def system_attributes_come_only_when_asked_for(aws):
 
 
 @check
-def a_message_is_hidden_and_comes_back_under_a_new_handle(aws):
+def a_message_is_hidden_and_redelivered_with_a_new_handle(aws):
     url = aws.queue(VisibilityTimeout="1")
     aws.send(url)
     [first] = aws.receive(url)
@@ -54,7 +54,7 @@ def a_message_is_hidden_and_comes_back_under_a_new_handle(aws):
 
 
 @check
-def change_visibility_renews_and_zero_releases(aws):
+def change_visibility_extends_and_zero_releases(aws):
     url = aws.queue(VisibilityTimeout="1")
     aws.send(url)
     [message] = aws.receive(url)
@@ -62,12 +62,12 @@ def change_visibility_renews_and_zero_releases(aws):
         QueueUrl=url, ReceiptHandle=handles(message), VisibilityTimeout=60
     )
     time.sleep(1.2)
-    renewed = aws.receive(url) == []
+    extended = aws.receive(url) == []
     aws.sqs.change_message_visibility(
         QueueUrl=url, ReceiptHandle=handles(message), VisibilityTimeout=0
     )
     [again] = aws.receive(url)
-    return {"renewed": renewed, "count": again["Attributes"]["ApproximateReceiveCount"]}
+    return {"extended": extended, "count": again["Attributes"]["ApproximateReceiveCount"]}
 
 
 @check
@@ -81,7 +81,7 @@ def deleting_with_a_stale_handle(aws):
 
 
 @check
-def deleting_twice_and_after_the_visibility_ended(aws):
+def deleting_twice_and_after_the_visibility_timeout(aws):
     url = aws.queue()
     aws.send(url)
     [message] = aws.receive(url, VisibilityTimeout=0)
@@ -122,7 +122,7 @@ def changing_the_visibility_of_a_deleted_message(aws):
 
 
 @check
-def twelve_hours_are_the_end_of_a_lease(aws):
+def visibility_is_limited_to_twelve_hours(aws):
     url = aws.queue()
     aws.send(url)
     [message] = aws.receive(url)
@@ -160,9 +160,9 @@ def batch_delete_fails_by_entry(aws):
     messages = aws.receive(url, 10)
     entries = [{"Id": f"m{n}", "ReceiptHandle": handles(m)} for n, m in enumerate(messages)]
     entries.insert(1, {"Id": "bad", "ReceiptHandle": "garbage"})
-    answer = aws.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-    fault = answer["Failed"][0]["SenderFault"]
-    return {**batch_codes(answer), "sender fault": fault, "left": sum(aws.counts(url))}
+    response = aws.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    fault = response["Failed"][0]["SenderFault"]
+    return {**batch_codes(response), "sender fault": fault, "left": sum(aws.counts(url))}
 
 
 @check
@@ -170,18 +170,18 @@ def batch_change_fails_by_entry(aws):
     url = aws.queue()
     aws.send(url)
     [message] = aws.receive(url)
-    answer = aws.sqs.change_message_visibility_batch(
+    response = aws.sqs.change_message_visibility_batch(
         QueueUrl=url,
         Entries=[
             {"Id": "good", "ReceiptHandle": handles(message), "VisibilityTimeout": 60},
             {"Id": "bad", "ReceiptHandle": "garbage", "VisibilityTimeout": 60},
         ],
     )
-    return batch_codes(answer)
+    return batch_codes(response)
 
 
 @check
-def batches_are_refused_as_a_whole(aws):
+def batches_are_rejected_as_a_whole(aws):
     url = aws.queue()
     delete = aws.sqs.delete_message_batch
     entry = lambda id: {"Id": id, "ReceiptHandle": f"garbage {id}"}
@@ -197,13 +197,13 @@ def batches_are_refused_as_a_whole(aws):
 def send_batch_and_counts(aws):
     url = aws.queue()
     entries = [{"Id": f"m{n}", "MessageBody": f"body {n}"} for n in range(10)]
-    answer = aws.sqs.send_message_batch(QueueUrl=url, Entries=entries)
+    response = aws.sqs.send_message_batch(QueueUrl=url, Entries=entries)
     received = aws.receive(url, 4)
-    return {**batch_codes(answer), "received": len(received), "counts": aws.counts(url)}
+    return {**batch_codes(response), "received": len(received), "counts": aws.counts(url)}
 
 
 @check
-def long_polls_wait_and_wake(aws):
+def long_polls_wait_and_end_early(aws):
     url = aws.queue()
     start = time.monotonic()
     nothing = aws.receive(url, wait=1)
@@ -213,7 +213,7 @@ def long_polls_wait_and_wake(aws):
     start = time.monotonic()
     [message] = aws.receive(url, wait=20)
     woke = time.monotonic() - start
-    return {"nothing": nothing, "waited": waited >= 0.9, "woke before the end": woke < 10}
+    return {"nothing": nothing, "waited": waited >= 0.9, "ended early": woke < 10}
 
 
 @check

@@ -1,17 +1,17 @@
-"""What SQS and S3 do, asked through boto3 and printed as comparable JSON.
+"""Checks the behaviour of SQS and S3 with boto3 and prints it as comparable JSON.
 
     sqs_s3.py --sqs URL --s3 URL
 
 Run against two servers, the outputs can be compared key by key: nothing in them depends on time,
 ports or generated ids. The checks are the behaviours that a consumer of S3 notifications relies on
-or is hurt by. The waits are the services' own clocks (visibility of one second); nothing else sleeps.
+or that harm it. The only waits are visibility timeouts of one second.
 """
 
 import argparse
 import json
 import sys
 
-import s3_checks  # noqa: F401  (its checks register themselves)
+import s3_checks  # noqa: F401  (importing it registers its checks)
 import sqs_checks  # noqa: F401
 from services import CHECKS, Services
 
@@ -26,7 +26,7 @@ def main():
     for function in CHECKS:
         try:
             results[function.__name__] = function(aws)
-        except Exception as error:  # one check that cannot be carried out must not hide the others
+        except Exception as error:  # one check that cannot run must not hide the others
             results[function.__name__] = f"FAILED: {type(error).__name__}: {error}"
     json.dump(results, sys.stdout, indent=2, sort_keys=True, ensure_ascii=False)
     print()

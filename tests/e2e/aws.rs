@@ -3,9 +3,9 @@
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use crate::support::real::{Moto, Wired};
+use crate::support::aws::AwsStandIns;
+use crate::support::real::{Moto, NotifiedBucket};
 use crate::support::samples::SampleObject;
-use crate::support::world::World;
 use crate::support::{clients, wait};
 
 /// S3 and SQS: moto, or our stand-ins.
@@ -22,7 +22,7 @@ impl Aws {
     }
 
     /// Our stand-ins.
-    pub(crate) fn of_world(world: &World) -> Self {
+    pub(crate) fn of_world(world: &AwsStandIns) -> Self {
         let (s3, sqs) = clients::of(&world.s3.url(), world.sqs_http.url());
         Self { s3, sqs }
     }
@@ -69,7 +69,7 @@ impl Aws {
     }
 
     /// Waits until a queue is empty; its dead-letter queue must be empty too.
-    pub(crate) async fn await_empty(&self, wired: &Wired) {
+    pub(crate) async fn await_empty(&self, wired: &NotifiedBucket) {
         self.await_counts(&wired.queue_url, (0, 0)).await;
         assert_eq!(
             self.counts(&wired.dead_letter_url).await,

@@ -9,10 +9,10 @@ use super::arrivals::Arrivals;
 use super::aws::Aws;
 use super::service::Service;
 use super::setup::{self, Setup};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 use crate::support::hec::{HecStandIn, Options};
 use crate::support::s3::Fault;
 use crate::support::samples::{self, gzip};
-use crate::support::world::{Plan, World};
 use crate::support::{real, wait};
 
 const DAY: &str = "us-east-1/2026/03/01";
@@ -259,7 +259,7 @@ const LIMITS: &str = "[decode]\nmax_decompressed = \"1 MiB\"\n";
 async fn every_invalid_input_at_moto_has_its_result() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
-    let wired = tokio::task::block_in_place(|| moto.wire("s3", 30));
+    let wired = tokio::task::block_in_place(|| moto.create_bucket("s3", 30));
     let setup = Setup {
         s3: moto.url.clone(),
         sqs: &moto.url,
@@ -273,18 +273,18 @@ async fn every_invalid_input_at_moto_has_its_result() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_invalid_input_at_our_stand_ins_has_its_result() {
-    let world = World::start(Plan::default()).await.expect("loopback is there");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("loopback is there");
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let setup = setup_of(&world, &splunk, LIMITS);
     let dead = world.sqs_http.queue_url(&world.dead_letter_queue());
     check_all(&Aws::of_world(&world), &setup, &splunk, &dead).await;
 }
 
-fn setup_of<'a>(world: &'a World, splunk: &HecStandIn, more: &'a str) -> Setup<'a> {
+fn setup_of<'a>(world: &'a AwsStandIns, splunk: &HecStandIn, more: &'a str) -> Setup<'a> {
     Setup {
         s3: world.s3.url(),
         sqs: world.sqs_http.url(),
-        sources: vec![(world.queue_url(), world.plan.bucket.clone())],
+        sources: vec![(world.queue_url(), world.settings.bucket.clone())],
         kafka: None,
         splunk: splunk.url(),
         more,
@@ -293,12 +293,12 @@ fn setup_of<'a>(world: &'a World, splunk: &HecStandIn, more: &'a str) -> Setup<'
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_denied_object_releases_its_message_until_access_is_allowed() {
-    let world = World::start(Plan::default()).await.expect("loopback is there");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("loopback is there");
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let samples = samples::generate(6, 1, 60);
     let object = &samples.objects[0];
     world.s3.script(&object.key, Fault::AccessDenied, 1);
-    world.s3.put(&world.plan.bucket, &object.key, object.gzip.clone());
+    world.s3.put(&world.settings.bucket, &object.key, object.gzip.clone());
     let folder = setup::folder();
     let service = Service::start(folder.path(), &setup_of(&world, &splunk, "").text()).await;
 
@@ -307,7 +307,7 @@ async fn a_denied_object_releases_its_message_until_access_is_allowed() {
         service.log().iter().find(denied).cloned()
     })
     .await;
-    assert!(names(&line, &world.plan.bucket, &object.key), "{line}");
+    assert!(names(&line, &world.settings.bucket, &object.key), "{line}");
     assert!(request_id(&line).is_some_and(|id| id.len() > 4), "{line}");
     let aws = Aws::of_world(&world);
     aws.await_counts(&world.queue_url(), (0, 0)).await;
@@ -327,7 +327,7 @@ async fn a_denied_object_releases_its_message_until_access_is_allowed() {
 async fn with_redrive_motos_queue_moves_unreadable_messages() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
-    let wired = tokio::task::block_in_place(|| moto.wire_with("s3", 30, 1));
+    let wired = tokio::task::block_in_place(|| moto.create_bucket_with("s3", 30, 1));
     let setup = Setup {
         s3: moto.url.clone(),
         sqs: &moto.url,

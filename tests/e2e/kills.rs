@@ -10,9 +10,9 @@ use super::arrivals::{Arrivals, expected};
 use super::aws::Aws;
 use super::service::Service;
 use super::setup::{self, Setup};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 use crate::support::hec::{HecStandIn, Options};
 use crate::support::samples::{self, Samples};
-use crate::support::world::{Plan, World};
 use crate::support::{real, wait};
 
 /// The number of kills.
@@ -35,7 +35,7 @@ const LOW_LIMITS: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknowl
 
 /// The kills so far, and the duplicates that they explain.
 struct Kills<'a> {
-    world: &'a World,
+    world: &'a AwsStandIns,
     samples: &'a Samples,
     /// By message id: receives before this run.
     received: BTreeMap<String, u32>,
@@ -46,7 +46,7 @@ struct Kills<'a> {
 impl Kills<'_> {
     /// Records the messages that a killed run left in flight; returns their number.
     fn record(&mut self) -> usize {
-        let queue = &self.world.plan.queue;
+        let queue = &self.world.settings.queue;
         let left = self.world.sqs.with(|core, _| core.peek(queue)).expect("a queue");
         let mut messages = 0;
         for message in left {
@@ -92,19 +92,20 @@ async fn kills_during_2000_objects_lose_nothing_and_explain_every_duplicate() {
     let (kills, seed) = (kills(), seed());
     println!("CERTRELAY_KILLS={kills} CERTRELAY_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
-    let plan = Plan { visibility: 2000, max_receive_count: 1000, seed, ..Plan::default() };
-    let world = World::start(plan).await.expect("loopback is there");
+    let plan =
+        AwsSettings { visibility: 2000, max_receive_count: 1000, seed, ..AwsSettings::default() };
+    let world = AwsStandIns::start(plan).await.expect("loopback is there");
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
     let samples = samples::generate(seed, 2000, 4);
     for object in &samples.objects {
-        world.s3.put(&world.plan.bucket, &object.key, object.gzip.clone());
+        world.s3.put(&world.settings.bucket, &object.key, object.gzip.clone());
     }
     let expected = expected(&[&samples]);
     let folder = setup::folder();
     let setup = Setup {
         s3: world.s3.url(),
         sqs: world.sqs_http.url(),
-        sources: vec![(world.queue_url(), world.plan.bucket.clone())],
+        sources: vec![(world.queue_url(), world.settings.bucket.clone())],
         kafka: None,
         splunk: splunk.url(),
         more: LOW_LIMITS,
@@ -153,7 +154,7 @@ async fn a_kill_half_way_between_moto_and_apache_kafka_loses_nothing() {
     let Some(moto) = tokio::task::block_in_place(real::moto) else { return };
     let Some(kafka) = tokio::task::block_in_place(real::kafka) else { return };
     let splunk = HecStandIn::start(Options::default()).await.expect("loopback is there");
-    let wired = tokio::task::block_in_place(|| moto.wire("s3", 30));
+    let wired = tokio::task::block_in_place(|| moto.create_bucket("s3", 30));
     kafka.create_topic("killed-half-way").await;
     let (aws, samples) = (Aws::of_moto(moto), samples::generate(77, 80, 12));
     aws.put_all(&wired.bucket, &samples.objects).await;

@@ -7,7 +7,7 @@ use super::aws::Aws;
 use super::service::Service;
 use super::setup::{self, SINKS, Setup};
 use crate::support::hec::{HecStandIn, Options};
-use crate::support::real::{self, Moto, Wired};
+use crate::support::real::{self, Moto, NotifiedBucket};
 use crate::support::samples::{self, Samples};
 use crate::support::wait;
 
@@ -24,8 +24,8 @@ fn of_cloudtrail(bucket: &str, samples: &Samples) -> String {
     messages
 }
 
-async fn fill(moto: &Moto, route: &str, seed: u64) -> (Wired, Samples) {
-    let wired = tokio::task::block_in_place(|| moto.wire(route, 30));
+async fn fill(moto: &Moto, route: &str, seed: u64) -> (NotifiedBucket, Samples) {
+    let wired = tokio::task::block_in_place(|| moto.create_bucket(route, 30));
     let samples = samples::generate(seed, 6, 20);
     Aws::of_moto(moto).put_all(&wired.bucket, &samples.objects).await;
     if route == "cloudtrail" {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::scrape::Scrape;
-use crate::support::{leash, s3, wait};
+use crate::support::{process, s3, wait};
 
 /// A running service; killed when it is dropped.
 pub(crate) struct Service {
@@ -36,7 +36,7 @@ impl Service {
         let file = folder.join("certrelay.toml");
         std::fs::write(&file, config).expect("the folder can be written to");
         let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
-        leash::clean(&mut command, folder);
+        process::clean_environment(&mut command, folder);
         command.env("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY);
         command.env("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY);
         command.arg("run").arg("-c").arg(&file);

@@ -4,19 +4,19 @@ use serde_json::Value;
 
 use super::service::Service;
 use super::setup::{self, Setup};
+use crate::support::aws::{AwsSettings, AwsStandIns};
 use crate::support::hec::{HecStandIn, Options, Token};
 use crate::support::wait;
-use crate::support::world::{Plan, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_token_is_logged_before_the_first_event() {
-    let world = World::start(Plan::default()).await.expect("loopback is there");
+    let world = AwsStandIns::start(AwsSettings::default()).await.expect("loopback is there");
     let options = Options { tokens: vec![Token::new("another-token")], ..Options::default() };
     let splunk = HecStandIn::start(options).await.expect("loopback is there");
     let setup = Setup {
         s3: world.s3.url(),
         sqs: world.sqs_http.url(),
-        sources: vec![(world.queue_url(), world.plan.bucket.clone())],
+        sources: vec![(world.queue_url(), world.settings.bucket.clone())],
         kafka: None,
         splunk: splunk.url(),
         more: "",

@@ -16,7 +16,7 @@ use rdkafka::message::{Message as _, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 
-use crate::support::leash::{self, Leashed};
+use crate::support::process::{self, ChildServer};
 use crate::support::tier;
 
 /// The password of the super user `relay`.
@@ -54,7 +54,7 @@ pub(crate) struct Broker {
     controller: String,
     jars: PathBuf,
     work: PathBuf,
-    _server: Leashed,
+    _server: ChildServer,
 }
 
 /// Returns a broker shared by tests that neither stop it nor read other tests' topics; `None` if
@@ -97,7 +97,7 @@ impl Broker {
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT]).env("JVM", JVM).env("CLASSPATH", classes);
         command.env("SCRAM", if controller.is_some() { "" } else { SCRAM });
-        let (server, _) = Leashed::start(name, &work, &command);
+        let (server, _) = ChildServer::start(name, &work, &command);
         let controller = controller.map_or(own, str::to_owned);
         let broker = Self { secured, mutual, open, controller, jars, work, _server: server };
         broker.await_metadata(name);
@@ -195,7 +195,7 @@ impl Broker {
     pub(crate) fn tool(&self, class: &str, arguments: &[String]) -> String {
         let home = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("java");
-        leash::clean(&mut command, home.path());
+        process::clean_environment(&mut command, home.path());
         command.args(JVM.split_whitespace()).env("CLASSPATH", self.jars.join("*"));
         command.arg(class).args(arguments);
         let output = command.stdin(Stdio::null()).output().expect("java runs");

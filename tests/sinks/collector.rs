@@ -37,7 +37,7 @@ use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
 use super::running::{Running, parsed, start};
-use crate::support::{leash, tier};
+use crate::support::{process, tier};
 use exported::{Exported, in_doubles};
 use proxy::Proxy;
 use server::{Collector, Setup};
@@ -434,7 +434,7 @@ async fn the_guides_commands_get_the_documented_responses() {
             let here = command.replace("https://hec.example.com:8088", &collector.url());
             assert_ne!(&here, command, "another collector");
             let mut shell = Command::new("sh");
-            leash::clean(&mut shell, home.path());
+            process::clean_environment(&mut shell, home.path());
             shell.args(["-c", &here]).env("HEC_TOKEN", TOKEN);
             let output = block_in_place(|| shell.output()).expect("sh runs");
             let errors = String::from_utf8_lossy(&output.stderr);

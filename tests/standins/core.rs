@@ -1,8 +1,8 @@
-//! The queue core: what hurts a careless consumer on AWS hurts it here.
+//! The SQS model: it has the behaviours of AWS that harm a careless consumer.
 
 use crate::support::clock::Millis;
 use crate::support::queue_core::{
-    Faults, MAX_VISIBILITY, Place, QueueError, Queues, Received, Redrive, Settings,
+    Faults, MAX_VISIBILITY, MessageState, QueueError, Queues, Received, Redrive, Settings,
 };
 
 const QUEUE: &str = "objects";
@@ -31,7 +31,7 @@ fn one(queues: &mut Queues, now: Millis) -> Received {
 }
 
 #[test]
-fn a_message_that_is_not_deleted_comes_back_when_its_visibility_ends() {
+fn a_message_not_deleted_is_redelivered_after_its_visibility_timeout() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let first = one(&mut queues, 0);
@@ -40,7 +40,7 @@ fn a_message_that_is_not_deleted_comes_back_when_its_visibility_ends() {
     assert_eq!(second.id, first.id);
     assert_eq!((first.receive_count, second.receive_count), (1, 2));
     assert_eq!((second.sent, second.first_received), (0, 0));
-    assert_ne!(second.handle, first.handle, "every receive has its own handle");
+    assert_ne!(second.handle, first.handle, "every receive has a handle of its own");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn deleting_with_a_stale_handle_succeeds_and_deletes_nothing() {
 }
 
 #[test]
-fn the_latest_handle_deletes_even_after_its_visibility_ended() {
+fn the_latest_handle_deletes_even_after_the_visibility_timeout() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let only = one(&mut queues, 0);
@@ -67,25 +67,25 @@ fn the_latest_handle_deletes_even_after_its_visibility_ended() {
 }
 
 #[test]
-fn a_lease_can_be_renewed_and_no_longer_than_twelve_hours_in_all() {
+fn visibility_can_be_extended_to_at_most_twelve_hours_in_total() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let message = one(&mut queues, 0);
     let mut now = 0;
     while now < MAX_VISIBILITY - 60 * SECOND {
         now += 20 * SECOND;
-        queues.change_visibility(QUEUE, &message.handle, 60 * SECOND, now).expect("renewed");
+        queues.change_visibility(QUEUE, &message.handle, 60 * SECOND, now).expect("extended");
         assert!(receive(&mut queues, now).is_empty());
     }
-    let refused = queues.change_visibility(QUEUE, &message.handle, 60 * SECOND, now + 1);
+    let denied = queues.change_visibility(QUEUE, &message.handle, 60 * SECOND, now + 1);
     assert!(
-        matches!(&refused, Err(QueueError::InvalidParameterValue(text)) if text.contains("43200"))
+        matches!(&denied, Err(QueueError::InvalidParameterValue(text)) if text.contains("43200"))
     );
-    assert_eq!(one(&mut queues, MAX_VISIBILITY).receive_count, 2, "and it comes back at the end");
+    assert_eq!(one(&mut queues, MAX_VISIBILITY).receive_count, 2, "it is redelivered at the cap");
 }
 
 #[test]
-fn zero_visibility_releases_at_once_and_ends_the_lease() {
+fn zero_visibility_releases_the_message_at_once() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let message = one(&mut queues, 0);
@@ -96,7 +96,7 @@ fn zero_visibility_releases_at_once_and_ends_the_lease() {
 }
 
 #[test]
-fn a_handle_that_is_no_longer_ours_cannot_hide_the_message() {
+fn a_stale_handle_cannot_hide_the_message() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let first = one(&mut queues, 0);
@@ -109,7 +109,7 @@ fn a_handle_that_is_no_longer_ours_cannot_hide_the_message() {
 }
 
 #[test]
-fn garbage_and_another_queues_handles_are_invalid() {
+fn garbage_and_handles_of_another_queue_are_invalid() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let handle = one(&mut queues, 0).handle;
@@ -131,16 +131,16 @@ fn a_message_received_too_often_is_moved_to_the_dead_letter_queue() {
     assert!(receive(&mut queues, 60 * SECOND).is_empty(), "the third receive moves it");
     let dead = queues.receive(DEAD, 1, None, 60 * SECOND).expect("the queue exists");
     assert_eq!((dead[0].id.as_str(), &*dead[0].body), (first.id.as_str(), "a"));
-    assert_eq!(dead[0].sent, first.sent, "its age goes with it");
+    assert_eq!(dead[0].sent, first.sent, "it keeps the time it was sent");
     assert_eq!(dead[0].source.as_deref(), Some(QUEUE));
     assert_eq!(queues.tally.redriven, 1);
     assert!(queues.peek(QUEUE).expect("the queue exists").is_empty());
     let hidden = queues.peek(DEAD).expect("the queue exists");
-    assert!(matches!(hidden[0].place, Place::InFlight { until: 90_000, received: 60_000 }));
+    assert!(matches!(hidden[0].state, MessageState::InFlight { until: 90_000, received: 60_000 }));
 }
 
 #[test]
-fn a_batch_answers_by_entry_and_refuses_ids_that_are_not_distinct() {
+fn a_batch_has_results_by_entry_and_rejects_ids_that_are_not_distinct() {
     let mut queues = queues(Settings::default());
     send(&mut queues, "a");
     let handle = one(&mut queues, 0).handle;
@@ -155,13 +155,13 @@ fn a_batch_answers_by_entry_and_refuses_ids_that_are_not_distinct() {
     let eleven: Vec<String> = (0..11).map(|n| n.to_string()).collect();
     let eleven: Vec<(&str, &str)> = eleven.iter().map(|n| (n.as_str(), &*handle)).collect();
     assert_eq!(delete(&mut queues, &eleven), Err(QueueError::TooManyEntriesInBatchRequest));
-    let answers = delete(&mut queues, &[("x", "garbage"), ("y", &handle)]).expect("admitted");
+    let results = delete(&mut queues, &[("x", "garbage"), ("y", &handle)]).expect("accepted");
     let invalid = Err(QueueError::ReceiptHandleIsInvalid);
-    assert_eq!(answers, [("x".to_owned(), invalid), ("y".to_owned(), Ok(()))]);
+    assert_eq!(results, [("x".to_owned(), invalid), ("y".to_owned(), Ok(()))]);
 }
 
 #[test]
-fn seeded_faults_happen_and_happen_again_the_same_way() {
+fn seeded_faults_are_reproducible() {
     let run = |seed| {
         let mut queues = Queues::new(seed);
         queues.create(QUEUE, Settings::default(), 0);
@@ -192,7 +192,7 @@ fn seeded_faults_happen_and_happen_again_the_same_way() {
         (log, queues.tally)
     };
     let (log, tally) = run(42);
-    assert_eq!((&log, tally), (&run(42).0, run(42).1), "one seed, one world");
+    assert_eq!((&log, tally), (&run(42).0, run(42).1), "the same seed has the same result");
     assert_ne!(log, run(43).0);
     assert!(tally.received_again > 0, "something was delivered twice: {tally:?}");
     assert!(tally.sent > 100, "some messages were sent twice: {tally:?}");
@@ -202,7 +202,7 @@ fn seeded_faults_happen_and_happen_again_the_same_way() {
 }
 
 #[test]
-fn without_faults_messages_come_in_the_order_of_sending() {
+fn without_faults_messages_are_received_in_the_order_of_sending() {
     let mut queues = queues(Settings::default());
     (0..25).for_each(|n| send(&mut queues, &n.to_string()));
     let order: Vec<String> =
@@ -213,7 +213,7 @@ fn without_faults_messages_come_in_the_order_of_sending() {
 }
 
 #[test]
-fn delay_retention_and_the_in_flight_limit_hold() {
+fn delay_retention_and_the_in_flight_limit_are_applied() {
     let retention = Some(600 * SECOND);
     let mut queues = queues(Settings { retention, max_in_flight: 2, ..Settings::default() });
     queues.send(QUEUE, "late", None, Some(5 * SECOND), 0).expect("sent");
@@ -224,7 +224,7 @@ fn delay_retention_and_the_in_flight_limit_hold() {
     assert_eq!(
         receive(&mut queues, 5 * SECOND).len(),
         3,
-        "a call may pass the limit, the next not"
+        "one call may exceed the limit, the next may not"
     );
     assert_eq!(queues.receive(QUEUE, 1, None, 6 * SECOND).err(), Some(QueueError::OverLimit));
     assert!(receive(&mut queues, 600 * SECOND).is_empty(), "all of them are too old by now");

@@ -1,4 +1,4 @@
-//! The queue core as certrelay's `Queue`, on a paused clock.
+//! The SQS model as certrelay's `Queue`, on a paused clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn queue() -> (Arc<Sqs>, MemoryQueue) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_long_poll_takes_twenty_seconds_of_the_paused_clock() {
+async fn an_empty_long_poll_lasts_twenty_seconds() {
     let (_sqs, queue) = queue();
     let start = Instant::now();
     assert!(queue.receive(10).await.expect("received").is_empty());
@@ -27,7 +27,7 @@ async fn an_empty_long_poll_takes_twenty_seconds_of_the_paused_clock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_wakes_when_a_visibility_time_ends() {
+async fn a_long_poll_ends_when_a_visibility_timeout_ends() {
     let (sqs, queue) = queue();
     sqs.send("objects", "a").expect("sent");
     let first = queue.receive(10).await.expect("received");
@@ -38,7 +38,7 @@ async fn a_long_poll_wakes_when_a_visibility_time_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_wakes_when_a_message_is_sent() {
+async fn a_long_poll_ends_when_a_message_is_sent() {
     let (sqs, queue) = queue();
     let start = Instant::now();
     let later = async {
@@ -50,15 +50,15 @@ async fn a_long_poll_wakes_when_a_message_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twelve_hours_of_renewals_pass_in_no_time_and_then_the_lease_is_lost() {
+async fn after_twelve_hours_of_extensions_the_lease_is_lost() {
     let (sqs, queue) = queue();
     sqs.send("objects", "a").expect("sent");
     let message = queue.receive(1).await.expect("received").remove(0);
     let lost = loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let batch = vec![(message.receipt.handle(), Duration::from_secs(30))];
-        let answers = queue.change_visibility(batch).await.expect("called");
-        if let Err(error) = &answers[0] {
+        let results = queue.change_visibility(batch).await.expect("called");
+        if let Err(error) = &results[0] {
             break error.clone();
         }
     };
@@ -70,12 +70,12 @@ async fn twelve_hours_of_renewals_pass_in_no_time_and_then_the_lease_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_entry_is_transient_and_changes_nothing() {
+async fn a_failed_entry_is_transient_and_has_no_effect() {
     let (sqs, queue) = queue();
     sqs.send("objects", "a").expect("sent");
     let message = queue.receive(1).await.expect("received").remove(0);
     sqs.with(|core, _| core.faults = Faults { entry_failure: 1.0, ..Faults::default() });
-    let answers = queue.delete(vec![message.receipt.handle()]).await.expect("called");
-    assert!(matches!(answers[0], Err(EntryError::Transient(_))));
+    let results = queue.delete(vec![message.receipt.handle()]).await.expect("called");
+    assert!(matches!(results[0], Err(EntryError::Transient(_))));
     assert_eq!(sqs.with(|core, now| core.counts("objects", now)).expect("it exists").in_flight, 1);
 }

@@ -1,12 +1,12 @@
-//! The stand-ins as a program of their own: what it prints is true.
+//! The stand-ins as a program: the URLs that it prints work.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::support::{clients, leash, wait};
+use crate::support::{clients, process, wait};
 
-/// An example that `cargo test` has built beside this test.
+/// Returns an example that `cargo test` has built with this test.
 pub(crate) fn example(name: &str) -> Option<PathBuf> {
     let own = std::env::current_exe().expect("a test binary");
     let built = own.parent().and_then(Path::parent).expect("target/debug").join("examples");
@@ -26,10 +26,10 @@ struct Program {
 }
 
 impl Program {
-    /// Starts it and reads what it prints until it is ready.
+    /// Starts it and reads its output until it is ready.
     fn start(program: &Path, flags: &[&str], home: &Path) -> Self {
         let mut command = Command::new(program);
-        leash::clean(&mut command, home);
+        process::clean_environment(&mut command, home);
         command.args(flags).current_dir(env!("CARGO_MANIFEST_DIR"));
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the example runs");
         let stdout = BufReader::new(child.stdout.take().expect("it was piped"));
@@ -37,13 +37,13 @@ impl Program {
         while !program.printed.last().is_some_and(|line| line.starts_with("Running until")) {
             let mut line = String::new();
             let length = program.stdout.read_line(&mut line).expect("text");
-            assert!(length > 0, "it ended by itself: {:#?}", program.printed);
+            assert!(length > 0, "it ended: {:#?}", program.printed);
             program.printed.push(line);
         }
         program
     }
 
-    /// The word after `label` at a line's beginning, and the rest of that line.
+    /// Returns the word after `label` at the start of a line, and the rest of that line.
     fn after(&self, label: &str) -> (String, String) {
         let rest = self.printed.iter().find_map(|line| line.strip_prefix(label)).map(str::trim);
         let rest = rest.unwrap_or_else(|| panic!("no {label}: {:#?}", self.printed));
@@ -51,7 +51,7 @@ impl Program {
         (word.to_owned(), more.trim().to_owned())
     }
 
-    /// Ctrl-C, and what it prints then.
+    /// Sends SIGINT; returns the exit code and the remaining output.
     async fn interrupt(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         let sent = Command::new("sh").args(["-c", "kill -INT \"$0\"", &pid]).status();
@@ -74,7 +74,7 @@ impl Drop for Program {
 }
 
 #[tokio::test]
-async fn the_printed_urls_answer_as_s3_sqs_and_splunk() {
+async fn the_printed_urls_respond_as_s3_sqs_and_splunk() {
     let Some(program) = example("standins") else { return };
     let home = tempfile::tempdir().expect("a temporary folder");
     let program = Program::start(&program, &["--load", "examples/cloudtrail"], home.path());
@@ -99,8 +99,8 @@ async fn the_printed_urls_answer_as_s3_sqs_and_splunk() {
     let post = http.post(format!("{hec_url}/services/collector"));
     let token = token.strip_prefix("token ").expect("a token");
     let post = post.header("authorization", format!("Splunk {token}"));
-    let answer = post.body(r#"{"event":"hello"}"#).send().await.expect("an answer");
-    assert_eq!(answer.text().await.expect("text"), r#"{"code":0,"text":"Success"}"#);
+    let response = post.body(r#"{"event":"hello"}"#).send().await.expect("a response");
+    assert_eq!(response.text().await.expect("text"), r#"{"code":0,"text":"Success"}"#);
 
     let (code, summary) = program.interrupt().await;
     assert_eq!(code, Some(0));

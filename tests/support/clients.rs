@@ -1,10 +1,11 @@
-//! The real AWS SDK's clients, pointed at an endpoint on loopback.
+//! Clients of the AWS SDK for an endpoint on loopback.
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 
 use super::s3::{ACCESS_KEY, SECRET_KEY};
 
-/// Clients of S3 (path style) and SQS that do not retry, so that a test sees every answer.
+/// Creates clients of S3 (path style) and SQS that do not retry, so that a test sees every
+/// response.
 pub fn of(s3_url: &str, sqs_url: &str) -> (aws_sdk_s3::Client, aws_sdk_sqs::Client) {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
     let region = Region::from_static(super::queue_core::REGION);

@@ -1,4 +1,4 @@
-//! The queue core as certrelay's own [`Queue`], for the simulation: no HTTP, tokio's (paused) clock.
+//! The SQS model as certrelay's own [`Queue`], for the simulation: no HTTP, tokio's (paused) clock.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -21,37 +21,37 @@ pub struct MemoryQueue {
 }
 
 impl MemoryQueue {
-    /// The queue called `name`, whose messages are hidden for `visibility` at each receive; an empty
-    /// receive takes twenty seconds, the longest long poll there is.
+    /// Creates a client of the queue `name`, whose messages are hidden for `visibility` at each
+    /// receive; an empty receive takes twenty seconds, the longest long poll.
     pub fn new(sqs: Arc<Sqs>, name: &str, visibility: Duration) -> Self {
         Self { sqs, name: name.to_owned(), visibility, wait: Duration::from_secs(20) }
     }
 
-    /// Answers for every entry, in the order asked, as a batch call does.
+    /// Runs a batch call: a result for every entry, in the order asked.
     fn batch<E>(
         &self,
         entries: Vec<E>,
         mut each: impl FnMut(&mut Queues, E, u64) -> Result<(), QueueError>,
     ) -> Result<Vec<Entry>, Error> {
         let named = entries.into_iter().enumerate().map(|(n, entry)| (n.to_string(), entry));
-        let answers = self
+        let results = self
             .sqs
             .with(|core, now| core.batch(named.collect(), |core, entry| each(core, entry, now)))
-            .map_err(|refused| error(&refused))?;
-        Ok(answers.into_iter().map(|(_, answer)| answer.map_err(entry_error)).collect())
+            .map_err(|error| to_error(&error))?;
+        Ok(results.into_iter().map(|(_, result)| result.map_err(entry_error)).collect())
     }
 }
 
 impl Queue for MemoryQueue {
     fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async move {
-            let asked = Instant::now();
+            let received_at = Instant::now();
             let visibility = Some(to_millis(self.visibility));
-            let ask = Receive { max, visibility, wait: Some(self.wait) };
+            let request = Receive { max, visibility, wait: Some(self.wait) };
             let received =
-                self.sqs.receive(&self.name, ask).await.map_err(|refused| error(&refused))?;
-            over_the_wire().await;
-            Ok(received.into_iter().map(|message| as_message(message, asked)).collect())
+                self.sqs.receive(&self.name, request).await.map_err(|error| to_error(&error))?;
+            crash_point().await;
+            Ok(received.into_iter().map(|message| to_message(message, received_at)).collect())
         })
     }
 
@@ -60,24 +60,24 @@ impl Queue for MemoryQueue {
         batch: Vec<(Handle, Duration)>,
     ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
-            over_the_wire().await;
-            let answer = self.batch(batch, |core, (handle, timeout), now| {
+            crash_point().await;
+            let results = self.batch(batch, |core, (handle, timeout), now| {
                 // SQS counts in whole seconds.
                 core.change_visibility(&self.name, &handle, timeout.as_secs() * 1000, now)
             });
-            over_the_wire().await;
-            answer
+            crash_point().await;
+            results
         })
     }
 
     fn delete(&self, batch: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
-            over_the_wire().await;
+            crash_point().await;
             let delete =
                 |core: &mut Queues, handle: Handle, now| core.delete(&self.name, &handle, now);
-            let answer = self.batch(batch, delete);
-            over_the_wire().await;
-            answer
+            let results = self.batch(batch, delete);
+            crash_point().await;
+            results
         })
     }
 
@@ -86,12 +86,12 @@ impl Queue for MemoryQueue {
     }
 }
 
-/// A point where a simulated crash can fall: before the call took effect, and before its answer.
-async fn over_the_wire() {
+/// Where a simulated crash can occur: before the call takes effect, and before its response.
+async fn crash_point() {
     tokio::task::yield_now().await;
 }
 
-fn as_message(message: Received, received_at: Instant) -> Message {
+fn to_message(message: Received, received_at: Instant) -> Message {
     Message {
         id: message.id,
         body: message.body.to_string(),
@@ -103,14 +103,14 @@ fn as_message(message: Received, received_at: Instant) -> Message {
     }
 }
 
-fn entry_error(refused: QueueError) -> EntryError {
-    if refused.sender_fault() {
-        EntryError::Lost(error(&refused))
+fn entry_error(error: QueueError) -> EntryError {
+    if error.sender_fault() {
+        EntryError::Lost(to_error(&error))
     } else {
-        EntryError::Transient(error(&refused))
+        EntryError::Transient(to_error(&error))
     }
 }
 
-fn error(error: &QueueError) -> Error {
+fn to_error(error: &QueueError) -> Error {
     Error::new(Code::SqsError, format!("{error} ({})", error.code()))
 }

@@ -1,39 +1,40 @@
-//! An honest SQS: what the service does to messages, as a state machine without I/O or a clock.
+//! A model of SQS: what the service does to messages, as a state machine without I/O or a clock.
 //!
-//! Honest means that what hurts a careless consumer hurts it here too: the visibility clock runs from
-//! the receive, every receive gives a new handle, deleting with an older one succeeds *without
-//! deleting*, twelve hours are the end of every lease, batches fail by entry, receives count towards
-//! the dead-letter queue. The time is passed in, so a paused clock and the real one drive the same
-//! code, and everything random comes from one seed.
+//! It has every behaviour that harms a careless consumer: the visibility timeout runs from the
+//! receive, every receive returns a new handle, deleting with an older one succeeds *without
+//! deleting*, no message stays hidden beyond twelve hours, batches fail by entry, receives count
+//! towards the dead-letter queue. The time is passed in, so that a paused clock and the real one
+//! drive the same code, and all randomness comes from one seed.
 //!
-//! Where AWS does not document a behaviour the choice is said at the function. Standard queues only:
-//! CloudTrail's notifications do not come through FIFO queues.
+//! Choices that AWS does not document are stated at the function. Standard queues only:
+//! CloudTrail's notifications do not use FIFO queues.
 
 mod error;
 mod handle;
-mod moves;
-mod one;
+mod queue;
+mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use error::QueueError;
 pub use handle::ReceiptHandle;
-pub use one::{Counts, Place, Stored};
+pub use queue::{Counts, MessageState, StoredMessage};
 
 use super::clock::Millis;
-use one::OneQueue;
+use queue::QueueState;
 
-/// Twelve hours: the longest a message can be hidden, from its receive and over all extensions.
+/// Twelve hours: the longest time a message can be hidden, from its receive and over all
+/// extensions.
 pub const MAX_VISIBILITY: Millis = 12 * 60 * 60 * 1000;
 
-/// The account all queues and buckets belong to (AWS's documentation account).
+/// The account of all queues and buckets (AWS's documentation account).
 pub const ACCOUNT: &str = "111122223333";
 
-/// The region all queues and buckets are in.
+/// The region of all queues and buckets.
 pub const REGION: &str = "us-east-1";
 
-/// What a queue was created with. The defaults are AWS's.
+/// A queue's settings. The defaults are AWS's.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `VisibilityTimeout`.
@@ -42,11 +43,11 @@ pub struct Settings {
     pub delay: Millis,
     /// `ReceiveMessageWaitTimeSeconds`.
     pub receive_wait: Millis,
-    /// `MessageRetentionPeriod`; `None` keeps messages for ever.
+    /// `MessageRetentionPeriod`; `None`: unlimited.
     pub retention: Option<Millis>,
     /// `RedrivePolicy`.
     pub redrive: Option<Redrive>,
-    /// `Policy`, kept and given back, never enforced.
+    /// `Policy`: stored and returned, never enforced.
     pub policy: Option<String>,
     /// The most messages in flight at once.
     pub max_in_flight: usize,
@@ -66,35 +67,35 @@ impl Default for Settings {
     }
 }
 
-/// Where a message goes once it was received too often.
+/// `RedrivePolicy`: where a message is moved once it was received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
     /// Name of the dead-letter queue.
     pub dead_letter: String,
-    /// `maxReceiveCount`: after so many receives the next one moves it instead.
+    /// `maxReceiveCount`: the receive after so many moves the message instead.
     pub max_receive_count: u32,
 }
 
-/// Seeded misbehaviour, mostly probabilities in `0.0..=1.0`; all of it is within what SQS allows itself.
+/// Seeded faults, mostly probabilities in `0.0..=1.0`; all are within what SQS documents.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
-    /// One entry of a batch call fails on AWS's side and nothing happened to its message.
+    /// One entry of a batch call fails on AWS's side, without effect on its message.
     pub entry_failure: f64,
-    /// A received message is hidden for less than asked: it is delivered twice.
+    /// A received message is hidden for less than requested: it is delivered twice.
     pub duplicate_delivery: f64,
-    /// A delete answers success and the message comes back.
+    /// A delete returns success and the message is redelivered.
     pub lost_delete: f64,
-    /// A receive answers fewer messages than there are.
+    /// A receive returns fewer messages than are visible.
     pub short_receive: f64,
-    /// A sent message arrives twice, as two messages: whoever sends may not know that it had sent.
+    /// A sent message arrives as two messages: the sender retried after a lost response.
     pub sent_twice: f64,
-    /// A sent message becomes visible up to so many milliseconds late.
+    /// A sent message becomes visible up to this many milliseconds late.
     pub late_by: Millis,
     /// Messages are received in a random order instead of the order of arrival.
     pub shuffled: bool,
 }
 
-/// One message as received.
+/// A received message.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub id: String,
@@ -108,7 +109,7 @@ pub struct Received {
     pub source: Option<String>,
 }
 
-/// What happened so far, over all queues: tests assert on these.
+/// Counts over all queues, for assertions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub sent: u64,
@@ -125,20 +126,20 @@ pub struct Tally {
 /// All queues of an account.
 #[derive(Debug)]
 pub struct Queues {
-    queues: BTreeMap<String, OneQueue>,
+    queues: BTreeMap<String, QueueState>,
     next_message: u64,
     rng: fastrand::Rng,
-    /// Misbehaviour from now on.
+    /// The faults from now on.
     pub faults: Faults,
-    /// What happened so far.
+    /// The counts so far.
     pub tally: Tally,
 }
 
-/// The answer for each entry of a batch, by the entry's id, in the order asked.
+/// The result of each entry of a batch, by the entry's id, in the order asked.
 pub type BatchResult<T> = Vec<(String, Result<T, QueueError>)>;
 
 impl Queues {
-    /// No queues yet; all randomness comes from `seed`.
+    /// Creates an account without queues; `seed` determines all randomness.
     pub fn new(seed: u64) -> Self {
         Self {
             queues: BTreeMap::new(),
@@ -152,10 +153,10 @@ impl Queues {
     /// Creates a queue; one that exists keeps its messages and its settings, as on AWS.
     pub fn create(&mut self, name: &str, settings: Settings, now: Millis) {
         let tag = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
-        self.queues.entry(name.to_owned()).or_insert_with(|| OneQueue::new(tag, now, settings));
+        self.queues.entry(name.to_owned()).or_insert_with(|| QueueState::new(tag, now, settings));
     }
 
-    /// Names of all queues.
+    /// The names of all queues.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.queues.keys().map(String::as_str)
     }
@@ -199,10 +200,12 @@ impl Queues {
         self.enqueue(queue, body, attributes, delay, now)
     }
 
-    /// Receives at most `max` (1..=10) messages and hides them for `visibility` (the queue's own if `None`).
+    /// Receives at most `max` (1..=10) messages and hides them for `visibility` (the queue's own if
+    /// `None`).
     ///
-    /// A message that was received `maxReceiveCount` times is moved to the dead-letter queue instead;
-    /// it keeps its id, its receive count and the time it was sent (AWS documents the last).
+    /// A message that was received `maxReceiveCount` times is moved to the dead-letter queue
+    /// instead; it keeps its id, its receive count and the time it was sent (AWS documents the
+    /// last).
     ///
     /// # Errors
     /// `QueueDoesNotExist`; `InvalidParameterValue` out of range; `OverLimit` in flight.
@@ -221,12 +224,12 @@ impl Queues {
             ));
         }
         self.pass_time(queue, now)?;
-        let one = self.queue(queue)?;
-        let visibility = visibility.unwrap_or(one.settings.visibility);
+        let queue_state = self.queue(queue)?;
+        let visibility = visibility.unwrap_or(queue_state.settings.visibility);
         if visibility > MAX_VISIBILITY {
             return Err(visibility_range(visibility));
         }
-        if one.in_flight() >= one.settings.max_in_flight {
+        if queue_state.in_flight() >= queue_state.settings.max_in_flight {
             return Err(QueueError::OverLimit);
         }
         let max = if self.chance(self.faults.short_receive) { self.rng.usize(0..max) } else { max };
@@ -243,11 +246,12 @@ impl Queues {
     /// Hides the message for `timeout` counted from now; zero makes it visible at once.
     ///
     /// Not documented, and chosen to be strict: a handle that is not the latest, and one whose
-    /// message is deleted, answer what AWS answers for "not available".
+    /// message is deleted, return the error that AWS returns for "not available".
     ///
     /// # Errors
     /// `ReceiptHandleIsInvalid` for garbage; `MessageNotInflight` when the visibility time ended;
-    /// `InvalidParameterValue` beyond twelve hours in total, or for a message no longer ours.
+    /// `InvalidParameterValue` beyond twelve hours in total, or for a message that the handle no
+    /// longer owns.
     pub fn change_visibility(
         &mut self,
         queue: &str,
@@ -261,14 +265,14 @@ impl Queues {
         if timeout > MAX_VISIBILITY {
             return Err(visibility_range(timeout));
         }
-        let (one, shuffle) = self.queue_and_shuffle(queue)?;
-        let current = one.get(handle.message).filter(|m| m.receive_count == handle.receive);
+        let (queue_state, shuffle) = self.queue_and_shuffle(queue)?;
+        let current = queue_state.get(handle.message).filter(|m| m.receive_count == handle.receive);
         let Some(stored) = current else {
             let reason =
                 "Message does not exist or is not available for visibility timeout change.";
             return Err(invalid(handle_text, "ReceiptHandle", reason));
         };
-        let Place::InFlight { received, .. } = stored.place else {
+        let MessageState::InFlight { received, .. } = stored.state else {
             return Err(QueueError::MessageNotInflight);
         };
         if now.saturating_sub(received).saturating_add(timeout) > MAX_VISIBILITY {
@@ -277,9 +281,9 @@ impl Queues {
             return Err(invalid(timeout / 1000, "VisibilityTimeout", reason));
         }
         if timeout == 0 {
-            one.make_ready(handle.message, shuffle);
+            queue_state.make_ready(handle.message, shuffle);
         } else {
-            one.hide(handle.message, now + timeout, received);
+            queue_state.hide(handle.message, now + timeout, received);
         }
         Ok(())
     }
@@ -293,10 +297,11 @@ impl Queues {
         self.pass_time(queue, now)?;
         let handle = self.genuine(queue, handle)?;
         let lost = self.chance(self.faults.lost_delete);
-        let one = self.queue(queue)?;
-        let latest = one.get(handle.message).is_some_and(|m| m.receive_count == handle.receive);
+        let queue_state = self.queue(queue)?;
+        let latest =
+            queue_state.get(handle.message).is_some_and(|m| m.receive_count == handle.receive);
         if latest && !lost {
-            one.remove(handle.message);
+            queue_state.remove(handle.message);
             self.tally.deleted += 1;
         } else if !latest {
             self.tally.stale_deletes += 1;
@@ -304,7 +309,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Runs `each` on every entry of a batch, after the checks that refuse the whole call.
+    /// Runs `each` on every entry of a batch, after the checks that reject the whole call.
     ///
     /// # Errors
     /// An empty batch, more than ten entries, ids that are malformed or not distinct.
@@ -319,31 +324,32 @@ impl Queues {
         if entries.len() > 10 {
             return Err(QueueError::TooManyEntriesInBatchRequest);
         }
-        let letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if !entries.iter().all(|(id, _)| (1..=80).contains(&id.len()) && id.chars().all(letter)) {
+        let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if !entries.iter().all(|(id, _)| (1..=80).contains(&id.len()) && id.chars().all(is_valid)) {
             return Err(QueueError::InvalidBatchEntryId);
         }
         if entries.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len() != entries.len() {
             return Err(QueueError::BatchEntryIdsNotDistinct);
         }
-        let answer = |(id, entry)| {
+        let result = |(id, entry)| {
             let failed = self.chance(self.faults.entry_failure);
             (id, if failed { Err(QueueError::InternalError) } else { each(self, entry) })
         };
-        Ok(entries.into_iter().map(answer).collect())
+        Ok(entries.into_iter().map(result).collect())
     }
 
-    /// Takes every message out.
+    /// Deletes every message.
     ///
     /// # Errors
     /// `QueueDoesNotExist`.
     pub fn purge(&mut self, queue: &str) -> Result<(), QueueError> {
-        let one = self.queue(queue)?;
-        *one = OneQueue::new(one.tag, one.created, one.settings.clone());
+        let queue_state = self.queue(queue)?;
+        *queue_state =
+            QueueState::new(queue_state.tag, queue_state.created, queue_state.settings.clone());
         Ok(())
     }
 
-    /// How many messages are where, at `now`.
+    /// Counts the messages by state, at `now`.
     ///
     /// # Errors
     /// `QueueDoesNotExist`.
@@ -352,15 +358,15 @@ impl Queues {
         Ok(self.queue(queue)?.counts())
     }
 
-    /// Every message of a queue, in the order of sending, without receiving any: for assertions.
+    /// Every message of a queue, in the order of sending, without receiving any; for assertions.
     ///
     /// # Errors
     /// `QueueDoesNotExist`.
-    pub fn peek(&mut self, queue: &str) -> Result<Vec<Stored>, QueueError> {
+    pub fn peek(&mut self, queue: &str) -> Result<Vec<StoredMessage>, QueueError> {
         Ok(self.queue(queue)?.iter().cloned().collect())
     }
 
-    /// When the next hidden message of `queue` becomes visible: a long poll need not look before.
+    /// When the next hidden message of `queue` becomes visible: a long poll need not check before.
     pub fn next_visible(&self, queue: &str) -> Option<Millis> {
         self.queues.get(queue)?.next_visible()
     }
@@ -370,7 +376,7 @@ fn visibility_range(timeout: Millis) -> QueueError {
     invalid(timeout / 1000, "VisibilityTimeout", "Must be between 0 and 43200.")
 }
 
-/// AWS's sentence for a bad parameter.
+/// AWS's error text for an invalid parameter.
 fn invalid(value: impl std::fmt::Display, parameter: &str, reason: &str) -> QueueError {
     let text = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
     QueueError::InvalidParameterValue(text)

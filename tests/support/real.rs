@@ -1,7 +1,8 @@
-//! Real servers: moto's SQS, S3 and SNS, and an Apache Kafka broker, each started once a test binary.
+//! Real servers: moto's SQS, S3 and SNS, and an Apache Kafka broker, each started once per test
+//! binary.
 //!
-//! Ports are free ones and every file lies in a temporary folder, so two clones can run their tests
-//! at once. A server ends with the test binary, however that ends (see [`super::leash`]).
+//! Ports are free ones and every file is in a temporary folder, so that two clones can run their
+//! tests at once. A server ends with the test binary, however that ends (see [`super::process`]).
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,10 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::util::Timeout;
 
-use super::leash::{self, Leashed};
+use super::process::{self, ChildServer};
 use super::tier;
 
-/// A small, quickly started JVM that logs warnings to standard error.
+/// Options of a small, fast-starting JVM that logs warnings to standard error.
 const JVM: &str = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
                    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 
@@ -30,19 +31,19 @@ pub struct Moto {
     /// `http://127.0.0.1:PORT`, the endpoint of every service.
     pub url: String,
     venv: PathBuf,
-    _server: Option<Leashed>,
+    _server: Option<ChildServer>,
 }
 
-/// A bucket of moto's whose puts reach a queue.
+/// A bucket of moto whose notifications reach a queue.
 #[derive(Debug, Clone, serde::Deserialize)]
-pub struct Wired {
+pub struct NotifiedBucket {
     /// The bucket's name.
     pub bucket: String,
     /// The queue's URL, for `source.queue_url`.
     pub queue_url: String,
     /// Its dead-letter queue's URL.
     pub dead_letter_url: String,
-    /// The topic between them, by the routes that have one.
+    /// The SNS topic between them, for routes that have one.
     pub topic_arn: Option<String>,
 }
 
@@ -51,10 +52,10 @@ pub struct Kafka {
     /// `127.0.0.1:PORT`, for `bootstrap.servers`.
     pub bootstrap: String,
     jars: PathBuf,
-    _server: Leashed,
+    _server: ChildServer,
 }
 
-/// A record as Apache Kafka's own console consumer printed it.
+/// A record as printed by Apache Kafka's console consumer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Consumed {
     /// `name:value,name:value`, or `NO_HEADERS`.
@@ -65,28 +66,30 @@ pub struct Consumed {
     pub value: String,
 }
 
-/// Names another server with AWS's API, already running, to use instead of moto: `LocalStack`, say.
-const OTHER: &str = "CERTRELAY_AWS_URL";
+/// The URL of another server with AWS's API, already running, instead of moto: `LocalStack`, for
+/// example.
+const URL_VARIABLE: &str = "CERTRELAY_AWS_URL";
 
-/// moto, started by whoever asks first; `None` where its tier cannot run (and has said so).
+/// Returns moto, started by the first call; `None` if its tier cannot run (which is reported).
 pub fn moto() -> Option<&'static Moto> {
     static MOTO: OnceLock<Option<Moto>> = OnceLock::new();
     MOTO.get_or_init(|| tier::require("moto").map(|venv| start_moto(&venv))).as_ref()
 }
 
-/// Apache Kafka, started by whoever asks first; `None` where its tier cannot run (and has said so).
+/// Returns Apache Kafka, started by the first call; `None` if its tier cannot run (which is
+/// reported).
 pub fn kafka() -> Option<&'static Kafka> {
     static KAFKA: OnceLock<Option<Kafka>> = OnceLock::new();
     KAFKA.get_or_init(|| tier::require("kafka").map(start_kafka)).as_ref()
 }
 
 fn start_moto(venv: &Path) -> Moto {
-    if let Ok(url) = std::env::var(OTHER) {
+    if let Ok(url) = std::env::var(URL_VARIABLE) {
         return Moto { url, venv: venv.to_owned(), _server: None };
     }
     let mut command = Command::new(venv.join("bin/python"));
     command.arg(venv.join("bin/moto_server")).args(["-H", "127.0.0.1", "-p", "0"]);
-    let (server, lines) = Leashed::start("moto", &work_folder("moto"), &command);
+    let (server, lines) = ChildServer::start("moto", &work_folder("moto"), &command);
     let url = server.await_line(&lines, Duration::from_secs(60), |line| {
         let (_, url) = line.split_once("Running on ")?;
         Some(url.trim().to_owned())
@@ -95,38 +98,43 @@ fn start_moto(venv: &Path) -> Moto {
 }
 
 impl Moto {
-    /// A new bucket that reaches a new queue by `route`, one of `tests/real/moto_wiring.py`.
+    /// Creates a bucket that notifies a new queue by `route`, one of `tests/real/moto_wiring.py`.
     /// Messages are hidden for `visibility` seconds, and dead-lettered after `receives`.
-    pub fn wire_with(&self, route: &str, visibility: u32, receives: u32) -> Wired {
+    pub fn create_bucket_with(
+        &self,
+        route: &str,
+        visibility: u32,
+        receives: u32,
+    ) -> NotifiedBucket {
         let (visibility, receives) = (visibility.to_string(), receives.to_string());
-        let printed = self.wiring(
+        let printed = self.moto_wiring(
             &["--route", route, "--visibility", &visibility, "--max-receive-count", &receives],
             "",
         );
         serde_json::from_slice(&printed).expect("JSON")
     }
 
-    /// As [`Self::wire_with`], with a hundred receives, of which no warning is said.
-    pub fn wire(&self, route: &str, visibility: u32) -> Wired {
-        self.wire_with(route, visibility, 100)
+    /// As [`Self::create_bucket_with`], with a hundred receives, which cause no warning.
+    pub fn create_bucket(&self, route: &str, visibility: u32) -> NotifiedBucket {
+        self.create_bucket_with(route, visibility, 100)
     }
 
     /// Publishes each line of `messages` to a topic.
     pub fn publish(&self, topic: &str, messages: &str) {
-        self.wiring(&["--publish", topic], messages);
+        self.moto_wiring(&["--publish", topic], messages);
     }
 
-    fn wiring(&self, flags: &[&str], input: &str) -> Vec<u8> {
+    fn moto_wiring(&self, flags: &[&str], input: &str) -> Vec<u8> {
         self.python("moto_wiring.py", flags, input)
     }
 
-    /// What a script of `tests/real` prints, given this server's URL and these flags.
+    /// Runs a script of `tests/real` with this server's URL and these flags; returns its output.
     pub fn python(&self, script: &str, flags: &[&str], input: &str) -> Vec<u8> {
         let home = tempfile::tempdir().expect("a temporary folder");
         let stdin = home.path().join("stdin");
         std::fs::write(&stdin, input).expect("the temporary folder can be written");
         let mut command = Command::new(self.venv.join("bin/python"));
-        leash::clean(&mut command, home.path());
+        process::clean_environment(&mut command, home.path());
         command.arg("-B").arg(tier::project().join("tests/real").join(script));
         command.args(["--url", &self.url]).args(flags);
         command.stdin(std::fs::File::open(&stdin).expect("it was written"));
@@ -139,7 +147,7 @@ impl Moto {
 
 fn start_kafka(jars: PathBuf) -> Kafka {
     let work = work_folder("kafka");
-    // Held until the last moment: a port is free once it was given to us, and hardly taken at once.
+    // Bound until the last moment, so that no other process gets the ports in between.
     let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("loopback is there"));
     let [broker, controller] =
         ports.each_ref().map(|port| port.local_addr().expect("it is bound").to_string());
@@ -156,35 +164,35 @@ fn start_kafka(jars: PathBuf) -> Kafka {
         .env("CONF", &properties)
         .env("JVM", JVM)
         .env("CLASSPATH", jars.join("*"));
-    let (mut server, _) = Leashed::start("kafka", &work, &command);
+    let (mut server, _) = ChildServer::start("kafka", &work, &command);
     await_metadata(&broker, &mut server);
     Kafka { bootstrap: broker, jars, _server: server }
 }
 
 impl Kafka {
-    /// Makes a topic. A sink that meets none says so and tries again, which is another test's story.
+    /// Creates a topic. A missing topic is the subject of other tests.
     pub async fn create_topic(&self, topic: &str) {
         let client: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
             .create()
             .expect("a client");
         let topic = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
-        let patience = Some(Timeout::After(Duration::from_secs(60)));
-        let options = AdminOptions::new().operation_timeout(patience).request_timeout(patience);
-        let answers = client.create_topics(&[topic], &options).await.expect("an answer");
-        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        let timeout = Some(Timeout::After(Duration::from_secs(60)));
+        let options = AdminOptions::new().operation_timeout(timeout).request_timeout(timeout);
+        let results = client.create_topics(&[topic], &options).await.expect("a response");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 
-    /// Everything that `topic` holds, as Apache Kafka's console consumer reads it.
+    /// Returns all records of `topic`, read by Apache Kafka's console consumer.
     pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
             .set("log_level", "0")
             .create()
             .expect("a client");
-        let patience = Timeout::After(Duration::from_secs(30));
+        let timeout = Timeout::After(Duration::from_secs(30));
         let ends = (0..PARTITIONS)
-            .map(|partition| client.fetch_watermarks(topic, partition, patience))
+            .map(|partition| client.fetch_watermarks(topic, partition, timeout))
             .map(|ends| ends.expect("the topic is there").1);
         let count = usize::try_from(ends.sum::<i64>()).expect("not below zero");
         let consumed = self.consume(topic, count);
@@ -197,7 +205,7 @@ impl Kafka {
     pub fn consume(&self, topic: &str, count: usize) -> Vec<Consumed> {
         let home = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("java");
-        leash::clean(&mut command, home.path());
+        process::clean_environment(&mut command, home.path());
         command.args(JVM.split(' ')).env("CLASSPATH", self.jars.join("*"));
         command.arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
         command.args(["--bootstrap-server", &self.bootstrap, "--topic", topic]);
@@ -238,8 +246,8 @@ fn broker_properties(work: &Path, broker: &str, controller: &str) -> String {
     )
 }
 
-/// Waits until the broker answers a metadata request, for at most a minute and a half.
-fn await_metadata(broker: &str, server: &mut Leashed) {
+/// Waits until the broker results a metadata request, for at most a minute and a half.
+fn await_metadata(broker: &str, server: &mut ChildServer) {
     let client: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker)
         .set("reconnect.backoff.max.ms", "200")
@@ -253,10 +261,10 @@ fn await_metadata(broker: &str, server: &mut Leashed) {
             return;
         }
     }
-    panic!("Apache Kafka did not answer in 90 s, see target/real/kafka.log");
+    panic!("Apache Kafka did not respond in 90 s, see target/real/kafka.log");
 }
 
-/// A temporary folder that the leash removes.
+/// A temporary folder that is removed with the server.
 fn work_folder(name: &str) -> PathBuf {
     let folder = tempfile::Builder::new().prefix(&format!("certrelay-{name}-")).tempdir();
     folder.expect("a temporary folder").keep()

@@ -1,34 +1,37 @@
-//! S3 over HTTP: the `s3s` crate's protocol over a map in memory, with notifications into the queue.
+//! S3 over HTTP: the `s3s` crate's protocol over a map in memory, with notifications to the queue.
 //!
-//! Path style, on 127.0.0.1 and a port the kernel chooses; signatures are checked against the fixed
-//! test credentials ([`ACCESS_KEY`], [`SECRET_KEY`]). Every put of an object sends the bucket's
-//! configured `ObjectCreated` notification, in AWS's format, to the SQS stand-in. Objects can be
-//! told to answer with errors, to break off and to be slow ([`Fault`], [`Latency`]).
+//! Path style, on 127.0.0.1 and a port that the kernel chooses; signatures are checked against the
+//! fixed test credentials ([`ACCESS_KEY`], [`SECRET_KEY`]). Every put of an object sends the
+//! bucket's configured `ObjectCreated` notification, in AWS's format, to the SQS stand-in. Reads
+//! can be made to fail, to break off and to be slow ([`Fault`], [`Latency`]).
 //!
-//! No versions, no multipart uploads, no access control: a consumer of log files needs none of them.
+//! No versions, no multipart uploads, no access control: a consumer of log files needs none of
+//! them.
 
 mod faults;
 mod listing;
-mod notice;
+mod notification;
 mod operations;
 mod serve;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
+use parking_lot::{Mutex, MutexGuard};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::sqs::Sqs;
-use faults::Script;
+use faults::ScriptedFaults;
 pub use faults::{Fault, Latency};
-use notice::Destination;
+use notification::Destination;
 
 /// `AWS_ACCESS_KEY_ID` for the stand-ins.
 pub const ACCESS_KEY: &str = "test";
@@ -36,24 +39,24 @@ pub const ACCESS_KEY: &str = "test";
 /// `AWS_SECRET_ACCESS_KEY` for the stand-ins.
 pub const SECRET_KEY: &str = "test";
 
-/// A running endpoint; dropping it closes the port.
+/// A running endpoint; dropping it stops it.
 pub struct S3StandIn {
     address: SocketAddr,
-    world: Buckets,
+    buckets: Buckets,
     _server: JoinSet<()>,
 }
 
-/// All buckets, shared by the endpoint and the test that looks into it.
+/// All buckets, shared by the endpoint and the test.
 #[derive(Clone)]
 struct Buckets {
-    inner: Arc<Mutex<Inner>>,
+    inner: Arc<Mutex<BucketsState>>,
     sqs: Arc<Sqs>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct BucketsState {
     buckets: BTreeMap<String, Bucket>,
-    script: Script,
+    faults: ScriptedFaults,
     latency: Option<Latency>,
     calls: BTreeMap<&'static str, u64>,
     sequencer: u64,
@@ -74,27 +77,28 @@ pub struct Object {
     pub etag: String,
     /// When it was put.
     pub modified: SystemTime,
-    /// `Content-Type`, given back.
+    /// `Content-Type`, returned on reads.
     pub content_type: Option<String>,
-    /// `Content-Encoding`, given back.
+    /// `Content-Encoding`, returned on reads.
     pub content_encoding: Option<String>,
 }
 
 impl S3StandIn {
-    /// Serves an empty S3 on 127.0.0.1, on `port` (0: one the kernel chooses); notifications go to `sqs`.
+    /// Serves an empty S3 on 127.0.0.1, on `port` (0: the kernel chooses); notifications go to
+    /// `sqs`.
     ///
     /// # Errors
     /// The port cannot be listened on.
     pub async fn start(sqs: Arc<Sqs>, port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
-        let world = Buckets { inner: Arc::default(), sqs };
-        let mut builder = S3ServiceBuilder::new(world.clone());
+        let buckets = Buckets { inner: Arc::default(), sqs };
+        let mut builder = S3ServiceBuilder::new(buckets.clone());
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
         let mut server = JoinSet::new();
         server.spawn(serve::accept(listener, service));
-        Ok(Self { address, world, _server: server })
+        Ok(Self { address, buckets, _server: server })
     }
 
     /// `http://127.0.0.1:PORT`, the value for `AWS_ENDPOINT_URL_S3`.
@@ -102,64 +106,65 @@ impl S3StandIn {
         format!("http://{}", self.address)
     }
 
-    /// Creates a bucket; one that exists stays as it is.
+    /// Creates a bucket, unless it exists.
     pub fn create_bucket(&self, bucket: &str) {
-        self.world.lock().buckets.entry(bucket.to_owned()).or_default();
+        self.buckets.lock().buckets.entry(bucket.to_owned()).or_default();
     }
 
-    /// Sends every later `ObjectCreated` of `bucket` to `queue`, and the `s3:TestEvent` now, as S3 does.
+    /// Sends every later `ObjectCreated` of `bucket` to `queue`, and the `s3:TestEvent` now, as S3
+    /// does.
     pub fn notify(&self, bucket: &str, queue: &str) {
-        self.world.configure(bucket, vec![Destination::to_queue(queue)]);
+        self.buckets.configure(bucket, vec![Destination::to_queue(queue)]);
     }
 
-    /// Puts an object (and so sends its notification) with the headers that CloudTrail puts its own
-    /// files with: a `.json.gz` says `Content-Type: application/json`, `Content-Encoding: gzip`.
+    /// Puts an object (and so sends its notification) with the headers of CloudTrail's own files: a
+    /// `.json.gz` has `Content-Type: application/json`, `Content-Encoding: gzip`.
     pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
         let mut object = Object::new(bytes.into());
         if key.ends_with(".json.gz") {
             object.content_type = Some("application/json".to_owned());
             object.content_encoding = Some("gzip".to_owned());
         }
-        self.world.put(bucket, key, object);
+        self.buckets.put(bucket, key, object);
     }
 
-    /// Puts an object without telling anyone.
+    /// Puts an object without a notification.
     pub fn put_silently(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
-        let mut inner = self.world.lock();
+        let mut inner = self.buckets.lock();
         let objects = &mut inner.buckets.entry(bucket.to_owned()).or_default().objects;
         objects.insert(key.to_owned(), Object::new(bytes.into()));
     }
 
     /// An object as stored.
     pub fn object(&self, bucket: &str, key: &str) -> Option<Object> {
-        self.world.lock().buckets.get(bucket)?.objects.get(key).cloned()
+        self.buckets.lock().buckets.get(bucket)?.objects.get(key).cloned()
     }
 
     /// The keys of a bucket, in order.
     pub fn keys(&self, bucket: &str) -> Vec<String> {
-        let inner = self.world.lock();
+        let inner = self.buckets.lock();
         inner.buckets.get(bucket).map_or_else(Vec::new, |b| b.objects.keys().cloned().collect())
     }
 
-    /// Lets the next `times` reads of keys that start with `prefix` go wrong.
+    /// Makes the next `times` reads of keys that start with `prefix` fail with `fault`.
     pub fn script(&self, prefix: &str, fault: Fault, times: u32) {
-        self.world.lock().script.add(prefix, fault, times);
+        self.buckets.lock().faults.add(prefix, fault, times);
     }
 
     /// Makes every later read slow.
     pub fn set_latency(&self, latency: Option<Latency>) {
-        self.world.lock().latency = latency;
+        self.buckets.lock().latency = latency;
     }
 
-    /// How often each operation was called.
+    /// The number of calls of each operation.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.world.lock().calls.clone()
+        self.buckets.lock().calls.clone()
     }
 }
 
 impl Object {
     fn new(bytes: Bytes) -> Self {
-        let etag = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let etag = HEXLOWER.encode(&Md5::digest(&bytes));
         Self {
             bytes,
             etag,
@@ -171,37 +176,38 @@ impl Object {
 }
 
 impl Buckets {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BucketsState> {
+        self.inner.lock()
     }
 
     fn count(&self, operation: &'static str) {
         *self.lock().calls.entry(operation).or_default() += 1;
     }
 
-    /// Stores an object and sends what the bucket's configuration says.
+    /// Stores an object and sends the bucket's notifications.
     fn put(&self, bucket: &str, key: &str, object: Object) {
         let mut inner = self.lock();
         inner.sequencer += 1;
         let sequencer = inner.sequencer;
         let store = inner.buckets.entry(bucket.to_owned()).or_default();
-        let notices = notice::created(&store.destinations, bucket, key, &object, sequencer);
+        let notifications =
+            notification::created(&store.destinations, bucket, key, &object, sequencer);
         store.objects.insert(key.to_owned(), object);
-        // Outside the lock: the queue has its own. S3 does not promise that the bucket's order holds.
+        // Outside the lock: the queue has its own. S3 does not promise the order of notifications.
         drop(inner);
-        self.send(notices);
+        self.send(notifications);
     }
 
     /// Replaces a bucket's notification configuration and sends the test event to each destination.
     fn configure(&self, bucket: &str, destinations: Vec<Destination>) {
-        let notices = notice::test_event(&destinations, bucket);
+        let notifications = notification::test_event(&destinations, bucket);
         self.lock().buckets.entry(bucket.to_owned()).or_default().destinations = destinations;
-        self.send(notices);
+        self.send(notifications);
     }
 
-    fn send(&self, notices: Vec<(String, String)>) {
-        for (queue, body) in notices {
-            // A destination that is gone loses its notifications on AWS too.
+    fn send(&self, notifications: Vec<(String, String)>) {
+        for (queue, body) in notifications {
+            // AWS also drops notifications to a queue that does not exist.
             let _ = self.sqs.send(&queue, &body);
         }
     }

@@ -1,7 +1,8 @@
-//! CloudTrail files made up for demo and tests: every one of the twelve events, done and denied,
-//! among records that only mention them. The same seed makes the same bytes.
+//! Invented CloudTrail files for the demo and tests: each of the twelve events, successful and
+//! denied, among records that only mention them. The same seed generates the same bytes.
 //!
-//! Accounts, addresses and names are the documentation's own (111122223333, 203.0.113.0/24, example.com).
+//! Accounts, addresses and names are those of documentation (111122223333, 203.0.113.0/24,
+//! example.com).
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -10,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-/// What a correct filter must find of one record.
+/// A record that a correct filter must select.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     pub name: String,
@@ -24,7 +25,7 @@ pub struct SampleObject {
     pub gzip: Vec<u8>,
 }
 
-/// A set of files and what is in them.
+/// A set of files, and the events in them.
 #[derive(Debug, Clone, Default)]
 pub struct Samples {
     pub objects: Vec<SampleObject>,
@@ -34,8 +35,8 @@ pub struct Samples {
     pub decoys: usize,
 }
 
-/// The twelve events with the request and the answer that IAM logs for each.
-/// Source of the shapes: AWS IAM API Reference.
+/// The twelve events, with the request and the response that IAM logs for each. Source of the
+/// shapes: AWS IAM API Reference.
 pub const EVENTS: [&str; 12] = [
     "UploadServerCertificate",
     "UpdateServerCertificate",
@@ -51,35 +52,35 @@ pub const EVENTS: [&str; 12] = [
     "ListSigningCertificates",
 ];
 
-/// A self-signed certificate for www.example.com, made for this purpose.
+/// A self-signed certificate for www.example.com, created for the tests.
 pub const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB1jCCAXygAwIBAgIUErAVBCPd3ADrIYSMI6+DQB3DTEswCgYIKoZIzj0EAwIw\nLDEYMBYGA1UEAwwPd3d3LmV4YW1wbGUuY29tMRAwDgYDVQQKDAdFeGFtcGxlMB4X\nDTI2MTEyMTIyMjkxMloXDTM2MTExODIyMjkxMlowLDEYMBYGA1UEAwwPd3d3LmV4\nYW1wbGUuY29tMRAwDgYDVQQKDAdFeGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0D\nAQcDQgAEUCvXL0fPaxHbonoltkRqwIPAKxTu2m/vTOaiMJEu0qx5ivMzc3BYDAIY\nIUzWXTXLq5oDJSIQbnKPW3Qp1hJE0KN8MHowHQYDVR0OBBYEFKVjkpUfoOOyWFhG\nfnL3wJH/0WtlMB8GA1UdIwQYMBaAFKVjkpUfoOOyWFhGfnL3wJH/0WtlMA8GA1Ud\nEwEB/wQFMAMBAf8wJwYDVR0RBCAwHoIPd3d3LmV4YW1wbGUuY29tggtleGFtcGxl\nLmNvbTAKBggqhkjOPQQDAgNIADBFAiAiKPX7u/txSpi5jomiMLgQBwUSv34CBZAX\nXeBFe0yzKgIhAMiWICmSrpRd1lHjmkIDdB4XhVrTww9atP4FLOa6kQDp\n-----END CERTIFICATE-----\n";
 
 const ACCOUNTS: [&str; 2] = ["111122223333", "444455556666"];
 const USERS: [&str; 4] = ["alice", "bob", "carol", "deploy"];
 
-/// How a set of files is made.
+/// The shape of a set of files.
 pub struct Shape<'a> {
     pub files: usize,
-    /// Draws the number of records of one file.
+    /// Returns the number of records of one file.
     pub records: &'a dyn Fn(&mut fastrand::Rng) -> usize,
-    /// Share of records that are ours, and again of those that only look like it, in 0.0..=0.5.
-    pub ours: f64,
+    /// Share of records to select, and of records that only mention them, in 0.0..=0.5.
+    pub selected: f64,
     pub decoys: f64,
 }
 
-/// `files` files of `each` records, a third of them ours.
+/// Generates `files` files of `each` records, a third of them to select.
 pub fn generate(seed: u64, files: usize, each: usize) -> Samples {
-    shaped(seed, &Shape { files, records: &|_| each, ours: 1.0 / 3.0, decoys: 1.0 / 6.0 })
+    shaped(seed, &Shape { files, records: &|_| each, selected: 1.0 / 3.0, decoys: 1.0 / 6.0 })
 }
 
-/// Files of a given shape.
+/// Generates files of a given shape.
 pub fn shaped(seed: u64, shape: &Shape<'_>) -> Samples {
     let mut samples = Samples::default();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut event = 0;
     for file in 0..shape.files {
         let each = (shape.records)(&mut rng);
-        add_file(&mut samples, &mut rng, &mut event, (file, each), (shape.ours, shape.decoys));
+        add_file(&mut samples, &mut rng, &mut event, (file, each), (shape.selected, shape.decoys));
     }
     samples
 }
@@ -89,7 +90,7 @@ fn add_file(
     rng: &mut fastrand::Rng,
     event: &mut usize,
     (file, each): (usize, usize),
-    (ours, decoys): (f64, f64),
+    (selected, decoys): (f64, f64),
 ) {
     let account = ACCOUNTS[file % ACCOUNTS.len()];
     let minute = file % 60;
@@ -97,14 +98,14 @@ fn add_file(
     for _ in 0..each {
         let mut record = envelope(rng, account, minute);
         let draw = rng.f64();
-        if draw < ours {
+        if draw < selected {
             let denied = *event % 5 == 4;
             let name = EVENTS[*event % EVENTS.len()];
             *event += 1;
             fill(&mut record, name, denied, account, rng.usize(..));
             let id = record["eventID"].as_str().unwrap_or_default().to_owned();
             samples.expected.insert(id, Expected { name: name.to_owned(), denied });
-        } else if draw < ours + decoys {
+        } else if draw < selected + decoys {
             decoy(&mut record, rng.usize(..));
             samples.decoys += 1;
         } else {
@@ -214,7 +215,7 @@ fn fill(record: &mut Value, name: &str, denied: bool, account: &str, pick: usize
     }
 }
 
-/// Records that name our events everywhere but where it counts.
+/// Fills a record that names an event, but not as the event of IAM.
 fn decoy(record: &mut Value, pick: usize) {
     let name = EVENTS[pick % EVENTS.len()];
     match pick % 4 {
@@ -268,7 +269,7 @@ fn object(
     SampleObject { key, gzip: gzip(document.as_bytes()) }
 }
 
-/// One gzip member, as CloudTrail writes it.
+/// Compresses into one gzip member, as CloudTrail does.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(bytes).expect("memory");
@@ -286,7 +287,7 @@ fn uuid(rng: &mut fastrand::Rng) -> String {
     let bits = format!("{:032x}", rng.u128(..));
     format!("{}-{}-4{}-a{}-{}", &bits[..8], &bits[8..12], &bits[13..16], &bits[17..20], &bits[20..])
 }
-/// What an object holds, uncompressed.
+/// Returns an object's content, decompressed.
 pub fn document(object: &SampleObject) -> Vec<u8> {
     let mut document = Vec::new();
     let mut stream = flate2::read::MultiGzDecoder::new(object.gzip.as_slice());
@@ -294,7 +295,7 @@ pub fn document(object: &SampleObject) -> Vec<u8> {
     document
 }
 
-/// The eventIDs of all records of an object, ours or not.
+/// Returns the eventIDs of all records of an object.
 pub fn event_ids(object: &SampleObject) -> Vec<String> {
     let document: Value = serde_json::from_slice(&document(object)).expect("it was made here");
     let records = document["Records"].as_array().into_iter().flatten();

@@ -1,8 +1,8 @@
-//! The queue core behind a lock, with a clock and long polls: what HTTP and the simulation share.
+//! The SQS model behind a lock, with a clock and long polls, for HTTP and the simulation.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ pub struct Sqs {
     clock: Clock,
 }
 
-/// What a receive asks for.
+/// A receive request.
 #[derive(Debug, Clone, Copy)]
 pub struct Receive {
     /// At most so many messages, 1 to 10.
@@ -28,16 +28,16 @@ pub struct Receive {
 }
 
 impl Sqs {
-    /// No queues yet; `seed` is where all randomness comes from.
+    /// Creates an account without queues; `seed` determines all randomness.
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self { core: Mutex::new(Queues::new(seed)), changed: Notify::new(), clock }
     }
 
-    /// Does something to the core at the present time, and wakes whoever waits for a message.
+    /// Runs `act` on the model at the present time, and wakes every long poll.
     pub fn with<T>(&self, act: impl FnOnce(&mut Queues, Millis) -> T) -> T {
-        let answer = act(&mut self.lock(), self.clock.now());
+        let result = act(&mut self.lock(), self.clock.now());
         self.changed.notify_waiters();
-        answer
+        result
     }
 
     /// Creates a queue.
@@ -53,44 +53,48 @@ impl Sqs {
         self.with(|core, now| core.send(queue, body, None, None, now))
     }
 
-    /// Receives; a long poll answers as soon as one message is there, and looks again whenever
-    /// something was sent or a visibility time ended.
+    /// Receives; a long poll returns as soon as a message is visible, and checks again whenever one
+    /// was sent or a visibility timeout ended.
     ///
     /// # Errors
-    /// As [`Queues::receive`]; a long poll over the in-flight limit waits in vain instead.
-    pub async fn receive(&self, queue: &str, ask: Receive) -> Result<Vec<Received>, QueueError> {
+    /// As [`Queues::receive`]; a long poll over the in-flight limit returns nothing instead.
+    pub async fn receive(
+        &self,
+        queue: &str,
+        request: Receive,
+    ) -> Result<Vec<Received>, QueueError> {
         let configured = self.lock().settings(queue)?.receive_wait;
-        let wait = ask.wait.unwrap_or(Duration::from_millis(configured));
+        let wait = request.wait.unwrap_or(Duration::from_millis(configured));
         let deadline = Instant::now() + wait;
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
             let now = self.clock.now();
-            let (answer, next) = {
+            let (result, next) = {
                 let mut core = self.lock();
-                let answer = core.receive(queue, ask.max, ask.visibility, now);
-                (answer, core.next_visible(queue))
+                let result = core.receive(queue, request.max, request.visibility, now);
+                (result, core.next_visible(queue))
             };
-            match answer {
+            match result {
                 Ok(messages) if messages.is_empty() => {}
                 Err(QueueError::OverLimit) if !wait.is_zero() => {}
-                settled => return settled,
+                result => return result,
             }
             if Instant::now() >= deadline {
                 return Ok(Vec::new());
             }
-            // The clock counts whole milliseconds: look no sooner than the next one.
-            let look = next.map_or(deadline, |at| self.clock.instant_of(at.max(now + 1)));
+            // The clock counts whole milliseconds: check no sooner than the next one.
+            let check = next.map_or(deadline, |at| self.clock.instant_of(at.max(now + 1)));
             tokio::select! {
                 biased;
                 () = changed => {}
-                () = tokio::time::sleep_until(look.min(deadline)) => {}
+                () = tokio::time::sleep_until(check.min(deadline)) => {}
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queues> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock()
     }
 }

@@ -1,16 +1,16 @@
-//! SQS over HTTP: the AWS JSON 1.0 protocol in front of the queue core, for any SDK.
+//! SQS over HTTP: the AWS JSON 1.0 protocol in front of the SQS model, for any SDK.
 //!
-//! It listens on 127.0.0.1 and a port the kernel chooses, checks no signature, and answers in AWS's
-//! shapes, so that a real client cannot tell it from the service but by its address. It counts calls
-//! by action and can be told to misbehave on the way ([`Fault`]); what goes wrong with messages is
-//! the core's affair ([`super::queue_core::Faults`]).
+//! It listens on 127.0.0.1 and a port that the kernel chooses, checks no signature, and responds in
+//! AWS's shapes, so that a client cannot distinguish it from the service. It counts calls by action
+//! and can make calls fail ([`Fault`]); faults of messages are those of
+//! [`super::queue_core::Faults`].
 
 mod actions;
 mod attributes;
-mod wire;
+mod response;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,34 +18,35 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::queue_core::ACCOUNT;
 use super::sqs::Sqs;
 
-/// A running endpoint; dropping it closes the port.
+/// A running endpoint; dropping it stops it.
 pub struct SqsHttp {
     endpoint: Arc<Endpoint>,
     _server: JoinSet<()>,
 }
 
-/// What goes wrong with a call before it reaches the queue, or with its answer after.
+/// A fault of a call, before it reaches the queue or after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// 503 `ServiceUnavailable`; nothing happened.
+    /// 503 `ServiceUnavailable`, without effect.
     Unavailable,
-    /// 400 `RequestThrottled`; nothing happened.
+    /// 400 `RequestThrottled`, without effect.
     Throttled,
-    /// 403 `AccessDenied`, as a missing permission answers; nothing happened.
+    /// 403 `AccessDenied`, the response to a missing permission, without effect.
     Denied,
-    /// The call waits this long, then goes on as usual.
+    /// The call is delayed by this time, then succeeds.
     Delayed(Duration),
-    /// The call is carried out but answered with 503: the client cannot know.
-    AnswerLost,
+    /// The call takes effect but the response is 503: the client cannot know.
+    ResponseLost,
 }
 
-/// A fault that waits for its calls.
+/// A fault of the next calls.
 #[derive(Debug, Clone)]
 struct Scripted {
     action: Option<String>,
@@ -61,7 +62,7 @@ struct Endpoint {
 }
 
 impl SqsHttp {
-    /// Serves `sqs` on 127.0.0.1, on `port` (0: one the kernel chooses).
+    /// Serves `sqs` on 127.0.0.1, on `port` (0: the kernel chooses).
     ///
     /// # Errors
     /// The port cannot be listened on.
@@ -77,7 +78,7 @@ impl SqsHttp {
         let app = Router::new().fallback(handle).with_state(Arc::clone(&endpoint));
         let mut server = JoinSet::new();
         let listener = axum::serve::ListenerExt::tap_io(listener, |connection| {
-            // Small answers to small calls: Nagle would add 40 ms to each.
+            // Small responses: Nagle's algorithm would add 40 ms to each.
             let _ = connection.set_nodelay(true);
         });
         server.spawn(async move {
@@ -96,15 +97,15 @@ impl SqsHttp {
         self.endpoint.queue_url(name)
     }
 
-    /// Lets the next `times` calls of `action` (of any, if `None`) go wrong.
+    /// Makes the next `times` calls of `action` (of any, if `None`) fail with `fault`.
     pub fn script(&self, action: Option<&str>, fault: Fault, times: u32) {
         let scripted = Scripted { action: action.map(str::to_owned), fault, times };
-        lock(&self.endpoint.script).push(scripted);
+        self.endpoint.script.lock().push(scripted);
     }
 
-    /// How often each action was called, faults included.
+    /// The number of calls of each action, faults included.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        lock(&self.endpoint.calls).clone()
+        self.endpoint.calls.lock().clone()
     }
 }
 
@@ -113,12 +114,12 @@ impl Endpoint {
         format!("{}/{ACCOUNT}/{name}", self.url)
     }
 
-    /// Counts the call, and takes the first scripted fault that is meant for it.
+    /// Counts the call, and takes the first scripted fault for it.
     fn next_fault(&self, action: &str) -> Option<Fault> {
-        *lock(&self.calls).entry(action.to_owned()).or_default() += 1;
-        let mut script = lock(&self.script);
-        let meant = |s: &Scripted| s.action.as_deref().is_none_or(|name| name == action);
-        let index = script.iter().position(meant)?;
+        *self.calls.lock().entry(action.to_owned()).or_default() += 1;
+        let mut script = self.script.lock();
+        let matches = |s: &Scripted| s.action.as_deref().is_none_or(|name| name == action);
+        let index = script.iter().position(matches)?;
         script[index].times = script[index].times.saturating_sub(1);
         let fault = script[index].fault;
         if script[index].times == 0 {
@@ -135,29 +136,25 @@ async fn handle(
 ) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let Some(action) = target.and_then(|target| target.strip_prefix("AmazonSQS.")) else {
-        return wire::refuse(&wire::unknown_operation(
+        return response::error(&response::unknown_operation(
             "no X-Amz-Target: AmazonSQS.<Action> header",
         ));
     };
     let fault = endpoint.next_fault(action);
     match fault {
-        Some(Fault::Unavailable) => return wire::refuse(&wire::unavailable()),
-        Some(Fault::Throttled) => return wire::refuse(&wire::throttled()),
-        Some(Fault::Denied) => return wire::refuse(&wire::denied(action)),
+        Some(Fault::Unavailable) => return response::error(&response::unavailable()),
+        Some(Fault::Throttled) => return response::error(&response::throttled()),
+        Some(Fault::Denied) => return response::error(&response::denied(action)),
         Some(Fault::Delayed(time)) => tokio::time::sleep(time).await,
-        Some(Fault::AnswerLost) | None => {}
+        Some(Fault::ResponseLost) | None => {}
     }
-    let answer = match serde_json::from_slice(&body) {
+    let result = match serde_json::from_slice(&body) {
         Ok(input) => actions::call(&endpoint, action, &input).await,
-        Err(error) => Err(wire::malformed(&error)),
+        Err(error) => Err(response::malformed(&error)),
     };
-    match answer {
-        _ if fault == Some(Fault::AnswerLost) => wire::refuse(&wire::unavailable()),
-        Ok(output) => wire::respond(StatusCode::OK, None, &output),
-        Err(refusal) => wire::refuse(&refusal),
+    match result {
+        _ if fault == Some(Fault::ResponseLost) => response::error(&response::unavailable()),
+        Ok(output) => response::respond(StatusCode::OK, None, &output),
+        Err(error) => response::error(&error),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

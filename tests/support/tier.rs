@@ -1,28 +1,29 @@
-//! Which tiers of the tests can run here: those with real servers need what `tests/real/setup` fetches.
+//! Test tiers: tests with real servers need what `tests/real/setup` installs.
 //!
-//! A tier that cannot run says so, loudly, and is written to `target/real/skipped` for the summary of
-//! `make test`; with `CI=true` it is a failure, because a skip that nobody sees is a test that is gone.
+//! A tier that cannot run is reported on standard error and in `target/real/skipped`, for the
+//! summary of `make test`; with `CI=true` it is a failure, because a skip that goes unnoticed is a
+//! lost test.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The project's folder.
+/// The root folder of the project.
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where `tests/real/setup` puts things.
+/// The folder into which `tests/real/setup` installs.
 pub fn real_folder() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     project().join(target).join("real")
 }
 
-/// The folder of a tier's installation: `kafka` (jars), `login` (classes for them), `collector` (a program), or `moto`
-/// and `validators` (the venv).
+/// The folder of a tier's installation: `kafka` (jars), `login` (classes for them), `collector` (a
+/// program), or `moto` and `validators` (the venv).
 ///
 /// # Panics
-/// The tier cannot run and `CI=true`, and `tests/real/setup` found no excuse.
+/// The tier cannot run, `CI=true`, and `tests/real/setup` did not excuse it.
 pub fn require(tier: &str) -> Option<PathBuf> {
     let (piece, list) = match tier {
         "kafka" => ("kafka", include_str!("../real/pom.xml")),
@@ -36,7 +37,7 @@ pub fn require(tier: &str) -> Option<PathBuf> {
     let installed = std::fs::read_to_string(real.join(format!("{piece}.stamp")));
     let error = match missing(&real, tier) {
         Some(error) if is_excused(&real, tier) => {
-            eprintln!("SKIPPED {tier} tier, which CI goes on without: {error}");
+            eprintln!("SKIPPED {tier} tier (excused in CI): {error}");
             return None;
         }
         Some(error) => error,
@@ -47,7 +48,7 @@ pub fn require(tier: &str) -> Option<PathBuf> {
     None
 }
 
-/// Says that `tier` is skipped and why.
+/// Reports that `tier` is skipped, and why.
 ///
 /// # Panics
 /// `CI=true`.
@@ -65,14 +66,14 @@ pub fn skip(tier: &str, error: &str) {
     );
 }
 
-/// What `tests/real/setup` found missing for a tier when it last ran.
+/// Returns what `tests/real/setup` found missing for a tier when it last ran.
 fn missing(real: &Path, tier: &str) -> Option<String> {
     let missing = std::fs::read_to_string(real.join("missing")).ok()?;
     let line = missing.lines().find_map(|line| line.strip_prefix(tier)?.strip_prefix(": "))?;
     Some(line.to_owned())
 }
 
-/// Whether what is missing is nothing that this machine could be blamed for: modules that nobody hands out.
+/// Returns whether the tier is excused: what is missing cannot be installed on any machine.
 fn is_excused(real: &Path, tier: &str) -> bool {
     let excused = std::fs::read_to_string(real.join("excused"));
     excused.is_ok_and(|excused| excused.lines().any(|line| line == tier))

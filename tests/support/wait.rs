@@ -1,29 +1,29 @@
-//! Waiting for something to be seen: the one place where a test polls.
+//! Polling: the one place where a test waits for another process.
 //!
-//! A child process and a server over HTTP cannot call us back. A test names what it waits for and
-//! looks for it until a deadline, and never sleeps in the hope that something has happened meanwhile.
+//! A child process and a server over HTTP cannot call back. A test names what it waits for and
+//! checks for it until a deadline; it never sleeps for a fixed time instead.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Between two looks: short, because kills are aimed at what is seen.
-const BETWEEN: Duration = Duration::from_millis(5);
+/// Pause between two checks: short, because kills are aimed at what is observed.
+const INTERVAL: Duration = Duration::from_millis(5);
 
-/// Nothing here takes this long on a busy machine: it is when something is broken.
-pub const PATIENCE: Duration = Duration::from_secs(150);
+/// Longer than anything takes on a busy machine, unless it is broken.
+pub const TIMEOUT: Duration = Duration::from_secs(150);
 
-/// Looks until `look` finds something.
+/// Calls `check` until it returns a value.
 ///
 /// # Panics
-/// It has not in [`PATIENCE`]; names `what`.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+/// It has not within [`TIMEOUT`]; names `what`.
+pub async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = check().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "in vain: waited {} s for {what}", PATIENCE.as_secs());
-        tokio::time::sleep(BETWEEN).await;
+        assert!(Instant::now() < deadline, "timeout: waited {} s for {what}", TIMEOUT.as_secs());
+        tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -7,7 +7,7 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::error::{Code, Error};
-use crate::store::{Ask, Listed, S3Store};
+use crate::store::{ListRequest, Listed, S3Store};
 
 /// Most levels of folders above `AWSLogs` that are searched.
 const MAX_DEPTH: usize = 4;
@@ -160,7 +160,7 @@ impl Plan {
     async fn list_folders(&mut self, store: &S3Store, prefix: &str) -> Result<Vec<String>, Error> {
         let (mut folders, mut page) = (Vec::new(), None::<String>);
         loop {
-            let ask = Ask { prefix, folders: true, page: page.as_deref(), after: None };
+            let ask = ListRequest { prefix, folders: true, page: page.as_deref(), after: None };
             let listing = store.list(&self.scope.bucket, ask).await;
             let listing = listing.map_err(|error| Error::new(Code::ListFailed, error.text))?;
             self.listed += 1;
@@ -189,7 +189,7 @@ pub(super) async fn list_objects(
         let Some(start) = start_key(folder, &plan.scope, after.as_deref()) else { continue };
         let mut page = None::<String>;
         'pages: loop {
-            let ask = Ask {
+            let ask = ListRequest {
                 prefix: &folder.prefix,
                 after: Some(&start),
                 page: page.as_deref(),

@@ -44,7 +44,7 @@ impl Folder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn files_are_offered_in_sorted_order_and_only_whole_ones() {
+async fn only_complete_files_are_received_in_sorted_order() {
     let folder = folder(&[
         "b.json.gz",
         "a/z.json",
@@ -68,7 +68,7 @@ async fn files_are_offered_in_sorted_order_and_only_whole_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receive_takes_no_more_than_asked_and_nothing_twice() {
+async fn receive_returns_at_most_the_limit_and_no_file_twice() {
     let names: Vec<String> = (0..25).map(|n| format!("{n:02}.json")).collect();
     let folder = folder(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut all = Vec::new();
@@ -81,7 +81,7 @@ async fn a_receive_takes_no_more_than_asked_and_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_folder_answers_empty_after_the_long_poll() {
+async fn an_empty_folder_returns_nothing_after_the_long_poll() {
     let folder = folder(&[]);
     let start = Instant::now();
     assert!(folder.receive(1).await.is_empty());
@@ -102,7 +102,7 @@ async fn new_files_are_found_while_a_receive_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_lease_is_offered_again_and_its_handle_is_stale() {
+async fn a_file_whose_visibility_ended_is_redelivered_and_its_handle_is_stale() {
     let folder = folder(&["a.json"]);
     let start = Instant::now();
     let first = folder.receive(1).await.remove(0);
@@ -116,7 +116,7 @@ async fn an_expired_lease_is_offered_again_and_its_handle_is_stale() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewed_lease_holds_and_a_released_one_comes_back_in_time() {
+async fn an_extended_file_stays_hidden_and_a_released_one_is_redelivered_in_time() {
     let folder = folder(&["a.json"]);
     let first = folder.receive(1).await.remove(0);
     tokio::time::sleep(Duration::from_secs(40)).await;
@@ -132,10 +132,10 @@ async fn a_renewed_lease_holds_and_a_released_one_comes_back_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_wakes_a_receive_that_waits() {
+async fn a_release_wakes_a_waiting_receive() {
     let folder = folder(&["a.json"]);
     let first = folder.receive(1).await.remove(0);
-    // Some while after a look, so that only the release can be what wakes the receive.
+    // Between two scans, so that only the release can wake the receive.
     let start = Instant::now();
     let release = async {
         tokio::time::sleep(Duration::from_millis(1300)).await;
@@ -147,7 +147,7 @@ async fn a_release_wakes_a_receive_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_done_file_stays_done_until_it_is_rewritten() {
+async fn a_deleted_file_is_not_received_until_it_is_rewritten() {
     let folder = folder(&["a.json"]);
     let first = folder.receive(1).await.remove(0);
     assert_eq!(folder.delete(&first).await, Ok(()));
@@ -158,7 +158,7 @@ async fn a_done_file_stays_done_until_it_is_rewritten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_rewritten_while_it_is_leased_is_offered_again_after_its_delete() {
+async fn a_file_rewritten_while_leased_is_received_again_after_its_delete() {
     let folder = folder(&["a.json"]);
     let first = folder.receive(1).await.remove(0);
     folder.write("a.json", "{\"longer\":1}");
@@ -168,7 +168,7 @@ async fn a_file_rewritten_while_it_is_leased_is_offered_again_after_its_delete()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_folder_that_is_not_there_is_an_error_that_names_it() {
+async fn a_missing_folder_is_an_error_that_names_it() {
     let folder = folder(&[]);
     let queue = DirectoryQueue::new(&folder.root.path().join("no"), VISIBILITY);
     let error = queue.receive(1).await.expect_err("missing");
@@ -177,13 +177,13 @@ async fn a_folder_that_is_not_there_is_an_error_that_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_no_message_can_hold_is_told_and_the_rest_is_offered() {
+async fn a_name_that_is_not_utf8_is_reported_and_the_rest_is_found() {
     use std::os::unix::ffi::OsStrExt as _;
     let root = tempfile::tempdir().expect("folder");
     std::fs::write(root.path().join("a.json"), "{}").expect("write");
     let odd = std::ffi::OsStr::from_bytes(b"b\xff.json");
     std::fs::write(root.path().join(odd), "{}").expect("write");
-    let scan = scan::files(root.path());
+    let scan = scan(root.path());
     assert_eq!(scan.files.len(), 1);
-    assert!(scan.unreadable.is_some_and(|text| text.contains("not UTF-8")));
+    assert!(scan.unreadable.is_some_and(|error| error.text.contains("not UTF-8")));
 }

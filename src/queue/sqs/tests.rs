@@ -1,11 +1,12 @@
-//! What is asked of SQS and how its answers are read, against scripted answers on loopback.
+//! Requests to SQS and how its responses are read, against scripted responses on loopback.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ struct Server {
     _task: JoinSet<()>,
 }
 
-/// Answers every request with `status` and `body`; remembers the requests' bodies.
+/// Responds to every request with `status` and `body`; records the requests.
 async fn serve(status: &'static str, body: &'static str) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let endpoint = format!("http://{}", listener.local_addr().expect("address"));
@@ -37,13 +38,13 @@ async fn serve(status: &'static str, body: &'static str) -> Server {
                     Err(_) => break,
                 }
             }
-            seen.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-            let answer = format!(
+            seen.lock().push(String::from_utf8_lossy(&request).into_owned());
+            let response = format!(
                 "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\
                  x-amzn-requestid: REQ1\r\nContent-Type: application/x-amz-json-1.0\r\n\r\n{body}",
                 body.len()
             );
-            socket.write_all(answer.as_bytes()).await.expect("write");
+            socket.write_all(response.as_bytes()).await.expect("write");
         }
     });
     let keys = aws_sdk_sqs::config::Credentials::new("AKIAEXAMPLE", "example", None, None, "test");
@@ -64,14 +65,14 @@ fn complete(request: &[u8]) -> bool {
     length.is_none_or(|length| length.trim().parse() == Ok(body.len()))
 }
 
-fn asked(server: &Server) -> serde_json::Value {
-    let requests = server.requests.lock().unwrap();
+fn requested(server: &Server) -> serde_json::Value {
+    let requests = server.requests.lock();
     let (_, body) = requests[0].split_once("\r\n\r\n").expect("a request");
     serde_json::from_str(body).expect("JSON")
 }
 
 #[tokio::test]
-async fn a_receive_asks_for_a_long_poll_and_the_attributes_and_reads_them() {
+async fn receive_requests_a_long_poll_and_reads_the_attributes() {
     let server = serve(
         "200 OK",
         r#"{"Messages":[{"MessageId":"m1","ReceiptHandle":"h1","Body":"b","Attributes":
@@ -90,18 +91,18 @@ async fn a_receive_asks_for_a_long_poll_and_the_attributes_and_reads_them() {
         "QueueUrl": URL, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20, "VisibilityTimeout": 60,
         "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"],
     });
-    assert_eq!(asked(&server), expected);
+    assert_eq!(requested(&server), expected);
 }
 
 #[tokio::test]
-async fn an_empty_receive_is_no_error_and_asks_for_at_least_one() {
+async fn an_empty_receive_is_no_error_and_requests_at_least_one() {
     let server = serve("200 OK", "{}").await;
     assert!(server.queue.receive(0).await.expect("nothing").is_empty());
-    assert_eq!(asked(&server)["MaxNumberOfMessages"], 1);
+    assert_eq!(requested(&server)["MaxNumberOfMessages"], 1);
 }
 
 #[tokio::test]
-async fn the_entries_of_a_batch_are_answered_in_order() {
+async fn batch_results_are_in_the_order_of_the_entries() {
     let server = serve(
         "200 OK",
         r#"{"Successful":[{"Id":"2"},{"Id":"0"}],"Failed":[
@@ -110,7 +111,7 @@ async fn the_entries_of_a_batch_are_answered_in_order() {
     )
     .await;
     let handles = ["a", "b", "c", "d", "e"].map(Handle::from).to_vec();
-    let entries = server.queue.delete(handles).await.expect("answers");
+    let entries = server.queue.delete(handles).await.expect("results");
     let codes: Vec<_> = entries
         .iter()
         .map(|entry| match entry {
@@ -123,22 +124,22 @@ async fn the_entries_of_a_batch_are_answered_in_order() {
         [None, Some(Code::LeaseLost), None, Some(Code::SqsError), Some(Code::SqsNoAnswer)]
     );
     assert!(matches!(entries[3], Err(EntryError::Transient(_))));
-    assert_eq!(asked(&server)["Entries"][4]["Id"], "4");
+    assert_eq!(requested(&server)["Entries"][4]["Id"], "4");
 }
 
 #[tokio::test]
-async fn visibilities_are_asked_in_whole_seconds_within_what_sqs_takes() {
+async fn visibility_timeouts_are_whole_seconds_within_the_range_of_sqs() {
     let server = serve("200 OK", r#"{"Successful":[],"Failed":[]}"#).await;
     let times = [0, 1, 999, 1000, 60_001, u64::from(u32::MAX)];
     let batch = times.map(|millis| (Handle::from("h"), Duration::from_millis(millis))).to_vec();
-    assert_eq!(server.queue.change_visibility(batch).await.expect("answers").len(), times.len());
-    let entries = asked(&server)["Entries"].as_array().cloned().expect("entries");
+    assert_eq!(server.queue.change_visibility(batch).await.expect("results").len(), times.len());
+    let entries = requested(&server)["Entries"].as_array().cloned().expect("entries");
     let seconds: Vec<_> = entries.iter().map(|e| e["VisibilityTimeout"].as_u64()).collect();
     assert_eq!(seconds, [0, 1, 1, 1, 61, 43_200].map(Some));
 }
 
 #[test]
-fn only_a_spent_receipt_is_lost() {
+fn only_codes_of_an_invalid_receipt_handle_are_lost() {
     for code in ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"] {
         assert!(is_lost(code), "{code}");
     }
@@ -148,7 +149,7 @@ fn only_a_spent_receipt_is_lost() {
 }
 
 #[tokio::test]
-async fn an_error_names_call_queue_code_status_and_request() {
+async fn errors_name_call_queue_code_status_and_request_id() {
     let server = serve(
         "403 Forbidden",
         r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"not allowed"}"#,
@@ -162,20 +163,20 @@ async fn an_error_names_call_queue_code_status_and_request() {
 }
 
 #[tokio::test]
-async fn the_facts_of_a_queue_are_read_from_its_attributes() {
+async fn queue_attributes_are_read() {
     let server = serve(
         "200 OK",
         r#"{"Attributes":{"VisibilityTimeout":"30","MessageRetentionPeriod":"345600","RedrivePolicy":
         "{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:111122223333:dead\",\"maxReceiveCount\":7}"}}"#,
     )
     .await;
-    let facts = server.queue.attributes().await.expect("answered").expect("facts");
-    assert_eq!(facts.redrive.map(|redrive| redrive.max_receive_count), Some(7));
-    assert_eq!(facts.retention, Some(Duration::from_secs(345_600)));
+    let attributes = server.queue.attributes().await.expect("a response").expect("attributes");
+    assert_eq!(attributes.redrive.map(|redrive| redrive.max_receive_count), Some(7));
+    assert_eq!(attributes.retention, Some(Duration::from_secs(345_600)));
 }
 
 #[tokio::test]
-async fn without_credentials_nothing_is_unreachable_and_the_role_is_named() {
+async fn missing_credentials_have_a_code_of_their_own_and_advice() {
     let nobody =
         provide_credentials_fn(async || Err(CredentialsError::not_loaded("nothing in the chain")));
     let config = SdkConfig::builder()
@@ -183,10 +184,18 @@ async fn without_credentials_nothing_is_unreachable_and_the_role_is_named() {
         .credentials_provider(SharedCredentialsProvider::new(nobody))
         .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
         .build();
-    let queue = SqsQueue::new(&config, URL, "us-east-1", Some("http://127.0.0.1:1"), READ_TIME);
+    let queue = SqsQueue::new(&config, URL, "us-east-1", Some("http://127.0.0.1:1"), READ_TIMEOUT);
     let error = queue.receive(1).await.expect_err("no credentials");
     assert_eq!(error.code, Code::SqsCredentials);
     for part in [URL, "nothing in the chain", "task's role"] {
         assert!(error.text.contains(part), "{part} in {error}");
     }
+}
+
+#[test]
+fn characters_that_sqs_rejects_are_escaped_and_parse_to_the_same() {
+    let text = serde_json::to_string("a\u{fffe}b\u{ffff}c\u{1}").unwrap();
+    let sent = escape_body(&text);
+    assert!(!sent.contains(['\u{fffe}', '\u{ffff}', '\u{1}']));
+    assert_eq!(serde_json::from_str::<String>(&sent).unwrap(), "a\u{fffe}b\u{ffff}c\u{1}");
 }

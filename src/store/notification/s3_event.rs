@@ -1,13 +1,12 @@
 //! S3's own event notification: `{"Records":[{"eventName":…,"s3":{…}}]}`, direct or through SNS.
 //! Source: Amazon S3 User Guide, "Event message structure".
 
-use std::fmt::Write as _;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Entity, Nothing, Notification, announced, place, poison, string};
+use super::{Entity, IgnoredReason, Notification, objects_or, position, string, unreadable};
 use crate::error::Error;
 use crate::store::{Location, ObjectRef};
 
@@ -25,29 +24,29 @@ struct Record<'a> {
     s3: Option<&'a RawValue>,
 }
 
-/// Reads `Records`, all of them. One unreadable record makes the whole body poison: it goes to the
-/// dead letter as it came, and nothing of it is lost between two fates.
+/// Parses all of `Records`. One unreadable record makes the whole body unreadable: it is
+/// dead-lettered unchanged, so that no part of it is lost.
 pub(super) fn parse(records: &RawValue) -> Result<Notification, Error> {
     let records: Vec<&RawValue> =
-        serde_json::from_str(records.get()).map_err(|_| poison("Records is not a list"))?;
+        serde_json::from_str(records.get()).map_err(|_| unreadable("Records is not a list"))?;
     if records.is_empty() {
-        return Ok(Notification::Nothing(Nothing::NoRecords));
+        return Ok(Notification::Ignored(IgnoredReason::NoRecords));
     }
     let mut objects = Vec::with_capacity(records.len());
     for (index, record) in records.into_iter().enumerate() {
         if let Some(object) =
-            read(record).map_err(|seen| poison(format!("Records[{index}] {seen}")))?
+            parse_record(record).map_err(|found| unreadable(format!("Records[{index}] {found}")))?
         {
             objects.push(object);
         }
     }
-    Ok(announced(objects, Nothing::NotCreated))
+    Ok(objects_or(objects, IgnoredReason::NotCreated))
 }
 
-/// One record: an object, or nothing if it announces something else; or what is wrong with it.
-fn read(record: &RawValue) -> Result<Option<ObjectRef>, String> {
+/// Parses one record: an object, `None` for an event that creates none, or what is wrong with it.
+fn parse_record(record: &RawValue) -> Result<Option<ObjectRef>, String> {
     let record: Record<'_> = serde_json::from_str(record.get())
-        .map_err(|e| format!("is not an event record {}", place(&e)))?;
+        .map_err(|e| format!("is not an event record {}", position(&e)))?;
     let Some(s3) = record.s3.filter(|raw| raw.get().starts_with('{')) else {
         return Err(match record.event_id {
             Some(_) => {
@@ -65,36 +64,31 @@ fn read(record: &RawValue) -> Result<Option<ObjectRef>, String> {
     check_version(string(record.version).as_deref())?;
     let entity: Entity<'_> = serde_json::from_str(s3.get())
         .map_err(|_| "has an s3 without bucket and object".to_owned())?;
-    let Some((bucket, key)) = entity.place() else {
+    let Some((bucket, key)) = entity.bucket_and_key() else {
         return Err("has no bucket name or no key".to_owned());
     };
-    Ok(Some(entity.at(bucket, decode_key(&key)?, string(record.region))))
+    Ok(Some(entity.to_object(bucket, decode_key(&key)?, string(record.region))))
 }
 
-/// Only the major version decides: a minor one only adds members (2.1, 2.2 and 2.3 are all live).
-/// A forwarder that leaves it out is taken at its word.
+/// Checks the major version only: a minor one adds members (2.1, 2.2 and 2.3 are all in use). A
+/// missing version is accepted, as some forwarders omit it.
 fn check_version(version: Option<&str>) -> Result<(), String> {
     match version.map(|version| version.split('.').next().unwrap_or(version)) {
         None | Some("2") => Ok(()),
-        Some(_) => Err("has an eventVersion of another major than 2".to_owned()),
+        Some(_) => Err("has an eventVersion whose major is not 2".to_owned()),
     }
 }
 
-/// `application/x-www-form-urlencoded`, exactly once: `+` is a space and `%xx` a byte.
+/// Decodes `application/x-www-form-urlencoded` exactly once: `+` is a space and `%xx` a byte.
 fn decode_key(key: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(rest.next())
-                .zip(hex(rest.next()))
-                .map(|(high, low)| high << 4 | low)
-                .ok_or("has a key with a % that no two hexadecimal digits follow")?,
-            other => other,
-        });
+    let is_byte = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !key.split('%').skip(1).all(is_byte) {
+        return Err("has a key with a % not followed by two hexadecimal digits".to_owned());
     }
-    String::from_utf8(bytes).map_err(|_| "has a key that does not decode to UTF-8".to_owned())
+    let decoded = percent_decode_str(&key.replace('+', " ")).decode_utf8().map(Into::into);
+    decoded.map_err(|_| "has a key that does not decode to UTF-8".to_owned())
 }
 
 /// The inverse of [`parse`], for one object.
@@ -122,26 +116,13 @@ pub(super) fn write(object: &ObjectRef) -> Option<String> {
     Some(json!({"Records": [record]}).to_string())
 }
 
+/// Characters that are encoded in a key; S3 leaves the slash.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b' ').remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*');
+
 /// The inverse of [`decode_key`].
 fn encode_key(key: &str) -> String {
-    let mut out = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'*' => {
-                out.push(char::from(byte));
-            }
-            other => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "%{other:02X}");
-            }
-        }
-    }
-    out
-}
-
-fn hex(byte: Option<u8>) -> Option<u8> {
-    char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    utf8_percent_encode(key, ENCODED).to_string().replace(' ', "+")
 }
 
 #[cfg(test)]
@@ -149,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back_whatever_the_key() {
+    fn written_notifications_parse_to_the_same_object() {
         for key in ["AWSLogs/a.json.gz", "a b+c/é%2B=&\u{1}.gz", "?versionId=x#3"] {
             let location = Location::S3 {
                 bucket: "audit-logs".into(),
@@ -162,8 +143,9 @@ mod tests {
                 size: Some(7),
                 etag: Some("tag".into()),
             };
-            let read = super::super::parse(&write(&object).unwrap());
-            assert_eq!(read, Ok(Notification::Objects(vec![object])), "{key}");
+            let parsed = super::super::parse(&write(&object).unwrap());
+            let Ok(Notification::Objects(objects)) = parsed else { panic!("{parsed:?}") };
+            assert_eq!(objects, [object], "{key}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every format, as AWS writes it, and every way in which a body can be none of them.
+//! Every format that AWS sends, and bodies that are none of them.
 
 use super::*;
 use crate::error::Code;
@@ -18,14 +18,14 @@ fn keys(body: &str) -> Vec<String> {
     objects(body).into_iter().map(key).collect()
 }
 
-fn nothing(body: &str) -> Nothing {
+fn ignored(body: &str) -> IgnoredReason {
     match parse(body) {
-        Ok(Notification::Nothing(nothing)) => nothing,
+        Ok(Notification::Ignored(reason)) => reason,
         other => panic!("{other:?}"),
     }
 }
 
-fn refused(body: &str) -> String {
+fn unreadable(body: &str) -> String {
     let error = parse(body).expect_err(body);
     assert_eq!(error.code, Code::UnreadableMessage);
     error.text
@@ -60,7 +60,7 @@ fn eventbridge(detail_type: &str, detail: &str) -> String {
 }
 
 #[test]
-fn s3_direct_gives_every_member_that_is_known() {
+fn s3_events_are_parsed_with_every_known_member() {
     let body = s3(&[record("ObjectCreated:Put", "AWSLogs/a.json.gz")]);
     let expected = ObjectRef {
         location: Location::S3 {
@@ -84,15 +84,15 @@ fn optional_members_may_be_absent() {
 }
 
 #[test]
-fn every_created_record_counts_and_the_others_are_skipped() {
+fn only_records_of_created_objects_are_returned() {
     let body = s3(&[
         record("ObjectCreated:Put", "a"),
         record("ObjectRemoved:Delete", "b"),
         record("ObjectCreated:CompleteMultipartUpload", "c"),
     ]);
     assert_eq!(keys(&body), ["a", "c"]);
-    assert_eq!(nothing(&s3(&[record("ObjectRemoved:Delete", "b")])), Nothing::NotCreated);
-    assert_eq!(nothing(&s3(&[])), Nothing::NoRecords);
+    assert_eq!(ignored(&s3(&[record("ObjectRemoved:Delete", "b")])), IgnoredReason::NotCreated);
+    assert_eq!(ignored(&s3(&[])), IgnoredReason::NoRecords);
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn keys_of_s3_events_are_form_decoded_exactly_once() {
 }
 
 #[test]
-fn keys_that_do_not_decode_are_poison() {
+fn keys_that_do_not_decode_are_unreadable() {
     for encoded in ["a%FF", "a%", "a%2", "a%zz", "%+1"] {
-        let text = refused(&s3(&[record("ObjectCreated:Put", encoded)]));
+        let text = unreadable(&s3(&[record("ObjectCreated:Put", encoded)]));
         assert!(text.contains("Records[0] has a key"), "{text}");
     }
 }
@@ -131,12 +131,12 @@ fn event_versions_are_compared_by_major_only() {
 #[test]
 fn sns_is_unwrapped_exactly_once() {
     let body = s3(&[record("ObjectCreated:Put", "a")]);
-    assert_eq!(parse(&sns(&body)), parse(&body));
-    assert!(refused(&sns(&sns(&body))).contains("within an SNS envelope"));
+    assert_eq!(objects(&sns(&body)), objects(&body));
+    assert!(unreadable(&sns(&sns(&body))).contains("within an SNS envelope"));
 }
 
 #[test]
-fn eventbridge_keys_are_taken_as_they_are() {
+fn eventbridge_keys_are_not_decoded() {
     let detail = r#"{"version":"0","bucket":{"name":"b"},"object":{"key":"a+b%20c","size":5,
         "etag":"e","version-id":"v","sequencer":"0"},"reason":"PutObject"}"#;
     let body = eventbridge("Object Created", detail);
@@ -152,11 +152,11 @@ fn eventbridge_keys_are_taken_as_they_are() {
     };
     assert_eq!(objects(&body), [expected]);
     assert_eq!(objects(&sns(&body)), objects(&body));
-    assert_eq!(nothing(&eventbridge("Object Deleted", detail)), Nothing::NotCreated);
+    assert_eq!(ignored(&eventbridge("Object Deleted", detail)), IgnoredReason::NotCreated);
 }
 
 #[test]
-fn security_lake_announces_without_a_detail_type() {
+fn security_lake_events_have_no_detail_type() {
     let body = r#"{"source":"aws.s3","time":"2026-08-01T00:00:00Z","account":"111122223333",
         "region":"eu-west-1","resources":["arn:aws:s3:::lake"],"detail":{"bucket":{"name":"lake"},
         "object":{"key":"aws/CLOUD_TRAIL_MGMT/x.gz.parquet","size":5,"etag":"e"},
@@ -165,49 +165,49 @@ fn security_lake_announces_without_a_detail_type() {
 }
 
 #[test]
-fn cloudtrails_own_topic_lists_plain_keys() {
+fn keys_of_the_cloudtrail_topic_are_not_decoded() {
     let body = r#"{"s3Bucket":"audit-logs","s3ObjectKey":["a+b%20c","d"]}"#;
     assert_eq!(keys(body), ["a+b%20c", "d"]);
     assert_eq!(keys(&sns(body)), ["a+b%20c", "d"]);
-    assert_eq!(nothing(r#"{"s3Bucket":"b","s3ObjectKey":[]}"#), Nothing::NoRecords);
-    assert!(refused(r#"{"s3Bucket":"b","s3ObjectKey":[1]}"#).contains("list of strings"));
-    assert!(refused(r#"{"s3Bucket":"b","s3ObjectKey":[""]}"#).contains("empty key"));
+    assert_eq!(ignored(r#"{"s3Bucket":"b","s3ObjectKey":[]}"#), IgnoredReason::NoRecords);
+    assert!(unreadable(r#"{"s3Bucket":"b","s3ObjectKey":[1]}"#).contains("list of strings"));
+    assert!(unreadable(r#"{"s3Bucket":"b","s3ObjectKey":[""]}"#).contains("empty key"));
 }
 
 #[test]
-fn announcements_of_nothing_are_understood() {
+fn messages_without_objects_are_ignored() {
     let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b","RequestId":"r"}"#;
-    assert_eq!(nothing(test), Nothing::TestEvent);
-    assert_eq!(nothing(&sns(test)), Nothing::TestEvent);
-    assert_eq!(nothing("CloudTrail validation message."), Nothing::Validation);
-    assert_eq!(nothing(&sns("CloudTrail validation message.")), Nothing::Validation);
+    assert_eq!(ignored(test), IgnoredReason::TestEvent);
+    assert_eq!(ignored(&sns(test)), IgnoredReason::TestEvent);
+    assert_eq!(ignored("CloudTrail validation message."), IgnoredReason::Validation);
+    assert_eq!(ignored(&sns("CloudTrail validation message.")), IgnoredReason::Validation);
     for kind in ["SubscriptionConfirmation", "UnsubscribeConfirmation"] {
         let body = format!(r#"{{"Type":"{kind}","Token":"t","Message":"You have chosen"}}"#);
-        assert_eq!(nothing(&body), Nothing::Subscription);
+        assert_eq!(ignored(&body), IgnoredReason::Subscription);
     }
 }
 
 #[test]
-fn the_fast_lane_keeps_the_bytes_of_the_record() {
+fn eventbridge_events_keep_the_bytes_of_the_record() {
     let detail =
         r#"{"eventVersion":"1.11" , "eventName":"Upload\u0053erverCertificate","n":1.50e2}"#;
     let body = eventbridge("AWS API Call via CloudTrail", detail).replace("aws.s3", "aws.iam");
-    let Ok(Notification::Inline(record)) = parse(&body) else { panic!() };
+    let Ok(Notification::EventBridge(record)) = parse(&body) else { panic!() };
     assert_eq!(record.get(), detail);
-    assert!(refused(&eventbridge("AWS API Call via CloudTrail", "7")).contains("not an object"));
+    assert!(unreadable(&eventbridge("AWS API Call via CloudTrail", "7")).contains("not an object"));
 }
 
 #[test]
 fn a_pasted_log_file_is_named_as_such() {
     let file = r#"{"Records":[{"eventVersion":"1.11","eventID":"e","eventSource":"iam.amazonaws.com",
         "eventName":"UploadServerCertificate","requestParameters":{"serverCertificateName":"tajna"}}]}"#;
-    let text = refused(file);
+    let text = unreadable(file);
     assert!(text.contains("CloudTrail log file"), "{text}");
-    assert!(refused(r#"{"eventID":"e","eventName":"x"}"#).contains("bare CloudTrail record"));
+    assert!(unreadable(r#"{"eventID":"e","eventName":"x"}"#).contains("bare CloudTrail record"));
 }
 
 #[test]
-fn what_is_no_notification_is_poison_and_is_never_quoted() {
+fn other_bodies_are_unreadable_and_never_quoted() {
     for body in [
         "",
         "tajna",
@@ -225,18 +225,18 @@ fn what_is_no_notification_is_poison_and_is_never_quoted() {
         r#"{"detail-type":"Object Created","detail":{"tajna":1}}"#,
         r#"{"s3Bucket":7,"s3ObjectKey":["tajna"]}"#,
     ] {
-        let text = refused(body);
+        let text = unreadable(body);
         assert!(!text.contains("tajna"), "{text}");
     }
 }
 
 proptest::proptest! {
     #[test]
-    fn no_body_panics_it(body in ".{0,200}", at in 0_usize..400, byte in 0_u8..128) {
+    fn no_body_panics(body in ".{0,200}", at in 0_usize..400, byte in 0_u8..128) {
         let _ = parse(&body);
         let mut valid = s3(&[record("ObjectCreated:Put", "a%2Bb")]).into_bytes();
-        if let Some(place) = valid.get_mut(at) {
-            *place = byte;
+        if let Some(changed) = valid.get_mut(at) {
+            *changed = byte;
         }
         if let Ok(text) = String::from_utf8(valid) {
             let _ = parse(&text);

@@ -1,4 +1,4 @@
-//! The store against a server of our own on loopback, which breaks bodies where it is told to.
+//! The store against a scripted server on loopback, which can break bodies off.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,21 +7,22 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
 
-/// Serves one scripted answer per connection, and closes it; returns the requests' heads.
+/// Serves one scripted response per connection, then closes it; records the heads of the requests.
 struct Server {
     endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
     _task: JoinSet<()>,
 }
 
-async fn serve(answers: impl IntoIterator<Item = String>) -> Server {
-    let mut answers: VecDeque<String> = answers.into_iter().collect();
+async fn serve(responses: impl IntoIterator<Item = String>) -> Server {
+    let mut responses: VecDeque<String> = responses.into_iter().collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let endpoint = format!("http://{}", listener.local_addr().expect("address"));
     let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -36,25 +37,25 @@ async fn serve(answers: impl IntoIterator<Item = String>) -> Server {
                     Err(_) => break,
                 }
             }
-            seen.lock().unwrap().push(String::from_utf8_lossy(&head).to_ascii_lowercase());
-            let answer = answers.pop_front().unwrap_or_default();
-            socket.write_all(answer.as_bytes()).await.expect("write");
+            seen.lock().push(String::from_utf8_lossy(&head).to_ascii_lowercase());
+            let response = responses.pop_front().unwrap_or_default();
+            socket.write_all(response.as_bytes()).await.expect("write");
             socket.shutdown().await.expect("close");
         }
     });
     Server { endpoint, requests, _task: task }
 }
 
-fn answer(status: &str, headers: &str, length: usize, body: &str) -> String {
+fn response(status: &str, headers: &str, length: usize, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nETag: \"tag-1\"\r\nConnection: close\r\n\
          x-amz-request-id: REQ1\r\nLast-Modified: Sat, 01 Aug 2026 00:00:00 GMT\r\n{headers}\r\n{body}"
     )
 }
 
-fn fault(status: &str, code: &str, headers: &str) -> String {
-    let body = format!("<Error><Code>{code}</Code><Message>said so</Message></Error>");
-    answer(status, headers, body.len(), &body)
+fn error_response(status: &str, code: &str, headers: &str) -> String {
+    let body = format!("<Error><Code>{code}</Code><Message>because</Message></Error>");
+    response(status, headers, body.len(), &body)
 }
 
 fn store(server: &Server) -> S3Store {
@@ -87,8 +88,9 @@ async fn read(store: &S3Store, if_match: Option<&str>) -> Result<String, StoreEr
 }
 
 #[tokio::test]
-async fn one_plain_get_names_key_version_and_condition() {
-    let server = serve([answer("200 OK", "", 5, "hello"), answer("200 OK", "", 5, "hello")]).await;
+async fn one_get_has_key_version_and_condition() {
+    let server =
+        serve([response("200 OK", "", 5, "hello"), response("200 OK", "", 5, "hello")]).await;
     let store = store(&server);
     let body = store.open(&object(), None).await.expect("open");
     assert_eq!(body.etag.as_deref(), Some("tag-1"));
@@ -96,7 +98,7 @@ async fn one_plain_get_names_key_version_and_condition() {
     assert_eq!(body.request_id.as_deref(), Some("REQ1"));
     drop(body);
     assert_eq!(read(&store, Some("tag-1")).await, Ok("hello".to_owned()));
-    let requests = server.requests.lock().unwrap().clone();
+    let requests = server.requests.lock().clone();
     let line = requests[0].lines().next().expect("request line");
     assert!(line.starts_with("get /audit-logs/a%20b%2bc/%c3%a9.gz?"), "{line}");
     assert!(line.contains("versionid=v1"), "{line}");
@@ -106,18 +108,18 @@ async fn one_plain_get_names_key_version_and_condition() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_is_taken_up_where_it_broke() {
+async fn a_broken_body_is_resumed_where_it_broke() {
     let rest = |range: &str, length, body| {
-        answer("206 Partial Content", &format!("Content-Range: bytes {range}\r\n"), length, body)
+        response("206 Partial Content", &format!("Content-Range: bytes {range}\r\n"), length, body)
     };
     let server = serve([
-        answer("200 OK", "", 10, "0123"),
+        response("200 OK", "", 10, "0123"),
         rest("4-9/10", 6, "45"),
         rest("6-9/10", 4, "6789"),
     ])
     .await;
     assert_eq!(read(&store(&server), None).await, Ok("0123456789".to_owned()));
-    let requests = server.requests.lock().unwrap().clone();
+    let requests = server.requests.lock().clone();
     assert!(requests[1].contains("range: bytes=4-") && requests[2].contains("range: bytes=6-"));
     assert!(requests[1].contains("if-match: \"tag-1\""), "{}", requests[1]);
 }
@@ -125,71 +127,71 @@ async fn a_body_that_breaks_is_taken_up_where_it_broke() {
 #[tokio::test]
 async fn a_body_that_keeps_breaking_is_short() {
     let server = serve([
-        answer("200 OK", "", 10, "0"),
-        answer("206 Partial Content", "Content-Range: bytes 1-9/10\r\n", 9, ""),
-        answer("206 Partial Content", "Content-Range: bytes 1-9/10\r\n", 9, ""),
-        answer("206 Partial Content", "Content-Range: bytes 1-9/10\r\n", 9, ""),
+        response("200 OK", "", 10, "0"),
+        response("206 Partial Content", "Content-Range: bytes 1-9/10\r\n", 9, ""),
+        response("206 Partial Content", "Content-Range: bytes 1-9/10\r\n", 9, ""),
+        response("206 Partial Content", "Content-Range: bytes 1-9/10\r\n", 9, ""),
     ])
     .await;
     let error = read(&store(&server), None).await.expect_err("short");
     assert_eq!(error.kind, StoreErrorKind::ShortBody);
     assert!(error.text.contains("at byte 1 of 10 (request id REQ1)"), "{error}");
-    assert_eq!(server.requests.lock().unwrap().len(), 1 + RESUMES as usize);
+    assert_eq!(server.requests.lock().len(), 1 + MAX_RESUMES as usize);
 }
 
 #[tokio::test]
-async fn an_object_that_changed_under_a_broken_body_is_not_mixed() {
-    let changed = fault("412 Precondition Failed", "PreconditionFailed", "");
-    let server = serve([answer("200 OK", "", 10, "0123"), changed]).await;
+async fn an_object_that_changed_is_not_resumed() {
+    let changed = error_response("412 Precondition Failed", "PreconditionFailed", "");
+    let server = serve([response("200 OK", "", 10, "0123"), changed]).await;
     let error = read(&store(&server), None).await.expect_err("changed");
     assert_eq!(error.kind, StoreErrorKind::Changed);
 
-    let starts_over = answer("200 OK", "", 10, "0123456789");
-    let server = serve([answer("200 OK", "", 10, "0123"), starts_over]).await;
+    let starts_over = response("200 OK", "", 10, "0123456789");
+    let server = serve([response("200 OK", "", 10, "0123"), starts_over]).await;
     let error = read(&store(&server), None).await.expect_err("no range");
     assert_eq!(error.kind, StoreErrorKind::ShortBody);
 }
 
 #[tokio::test]
-async fn an_error_names_the_object_the_code_the_status_and_the_request() {
-    let server = serve([fault("403 Forbidden", "AccessDenied", "")]).await;
+async fn errors_name_object_code_status_and_request_id() {
+    let server = serve([error_response("403 Forbidden", "AccessDenied", "")]).await;
     let error = read(&store(&server), None).await.expect_err("denied");
     assert_eq!(error.kind, StoreErrorKind::Forbidden);
-    for part in ["s3://audit-logs/a b+c/é.gz", "AccessDenied", "said so", "403", "REQ1"] {
+    for part in ["s3://audit-logs/a b+c/é.gz", "AccessDenied", "because", "403", "REQ1"] {
         assert!(error.text.contains(part), "{part} in {error}");
     }
 }
 
 #[tokio::test]
-async fn a_bucket_elsewhere_is_found_once_and_remembered() {
-    let elsewhere = "x-amz-bucket-region: ap-south-1\r\n";
+async fn a_bucket_in_another_region_is_found_once_and_cached() {
+    let redirect = "x-amz-bucket-region: ap-south-1\r\n";
     let server = serve([
-        fault("301 Moved Permanently", "PermanentRedirect", elsewhere),
-        answer("200 OK", "", 2, "ok"),
-        answer("200 OK", "", 2, "ok"),
+        error_response("301 Moved Permanently", "PermanentRedirect", redirect),
+        response("200 OK", "", 2, "ok"),
+        response("200 OK", "", 2, "ok"),
     ])
     .await;
     let store = store(&server);
     assert_eq!(read(&store, None).await, Ok("ok".to_owned()));
     assert_eq!(read(&store, None).await, Ok("ok".to_owned()));
-    let requests = server.requests.lock().unwrap().clone();
+    let requests = server.requests.lock().clone();
     assert_eq!(requests.len(), 3);
     assert!(requests[0].contains("/eu-west-1/s3/"));
     assert!(requests[1].contains("/ap-south-1/s3/") && requests[2].contains("/ap-south-1/s3/"));
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_fault_that_may_pass() {
+async fn an_unreachable_server_is_a_retryable_error() {
     let server = serve([]).await;
     let store = store(&server);
     drop(server);
-    let error = read(&store, None).await.expect_err("refused");
+    let error = read(&store, None).await.expect_err("unreachable");
     assert_eq!(error.kind, StoreErrorKind::Other);
     assert!(error.text.contains("s3://audit-logs/"), "{error}");
 }
 
 #[tokio::test]
-async fn without_credentials_the_object_is_not_blamed() {
+async fn missing_credentials_have_a_kind_of_their_own() {
     let nobody =
         provide_credentials_fn(async || Err(CredentialsError::not_loaded("nothing in the chain")));
     let config = SdkConfig::builder()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::exported::{Exported, read};
-use crate::support::leash::Leashed;
+use crate::support::process::ChildServer;
 use crate::support::tier;
 
 /// The configuration; words in capitals are replaced.
@@ -42,7 +42,7 @@ pub(crate) struct Collector {
     /// line.
     out: TempDir,
     runs: usize,
-    server: Option<Leashed>,
+    server: Option<ChildServer>,
 }
 
 impl Collector {
@@ -77,7 +77,7 @@ impl Collector {
         std::fs::write(&settings, self.settings()).expect("the temporary folder can be written");
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(format!("file:{}", settings.display()));
-        let (mut server, _) = Leashed::start(self.name, &work, &command);
+        let (mut server, _) = ChildServer::start(self.name, &work, &command);
         for _ in 0..6000 {
             server.must_be_alive();
             if TcpStream::connect(self.address).is_ok() {

@@ -1,18 +1,18 @@
-//! The errors SQS answers with, under its own names.
+//! The errors of SQS, under its own names.
 //!
 //! Source: Amazon SQS API Reference, "Errors" of each action; the texts of the two visibility
 //! errors are AWS's own, which consumers are known to match on.
 
 use std::fmt;
 
-/// A call, or one entry of a batch call, was refused.
+/// Why a call, or one entry of a batch call, failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueError {
     /// No queue of that name.
     QueueDoesNotExist,
-    /// Not a handle this queue ever gave out.
+    /// The queue never returned such a handle.
     ReceiptHandleIsInvalid,
-    /// The message is not in flight: its visibility time ended and nobody received it since.
+    /// The message is not in flight: its visibility timeout ended.
     MessageNotInflight,
     /// A parameter out of its range, or a total visibility beyond twelve hours.
     InvalidParameterValue(String),
@@ -26,12 +26,12 @@ pub enum QueueError {
     InvalidBatchEntryId,
     /// Too many messages in flight (120,000 in a standard queue).
     OverLimit,
-    /// A seeded fault: AWS's side failed, and asking again may help.
+    /// A seeded fault: AWS's side failed, and another attempt may succeed.
     InternalError,
 }
 
 impl QueueError {
-    /// The shape's name in the JSON protocol.
+    /// Returns the name of the shape in the JSON protocol.
     pub fn shape(&self) -> &'static str {
         match self {
             Self::QueueDoesNotExist => "QueueDoesNotExist",
@@ -47,7 +47,8 @@ impl QueueError {
         }
     }
 
-    /// The code of the older query protocol, which SDKs still report (`x-amzn-query-error`).
+    /// Returns the code of the older query protocol, which SDKs still report
+    /// (`x-amzn-query-error`).
     pub fn code(&self) -> &'static str {
         match self {
             Self::QueueDoesNotExist => "AWS.SimpleQueueService.NonExistentQueue",
@@ -65,7 +66,7 @@ impl QueueError {
         }
     }
 
-    /// True when asking again cannot help.
+    /// Returns whether another attempt cannot succeed.
     pub fn sender_fault(&self) -> bool {
         !matches!(self, Self::InternalError)
     }

@@ -1,27 +1,27 @@
-//! Receipt handles: opaque to consumers, but ours can be told from garbage, as AWS tells its own.
+//! Receipt handles: opaque to consumers, but distinguishable from garbage, as those of AWS.
 //!
 //! A handle names the queue, the message and *which* receive of it, so that an older receive's
 //! handle is known to be stale long after the message is gone.
 
-/// What a genuine handle says.
+/// The content of a genuine handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiptHandle {
     /// The queue it was received from.
     pub queue: u32,
     /// The message.
     pub message: u64,
-    /// The how manieth receive of that message, from 1, over all queues it was in.
+    /// Number of the receive of that message, from 1, over all queues it was in.
     pub receive: u32,
 }
 
 impl ReceiptHandle {
-    /// The text a consumer is given.
+    /// The text that a consumer receives.
     pub fn encode(self) -> String {
         let Self { queue, message, receive } = self;
         format!("AQEB{queue:08x}{message:016x}{receive:08x}{:08x}", self.check())
     }
 
-    /// The handle that `text` is, or `None` for garbage.
+    /// Parses `text`; `None` for garbage.
     pub fn decode(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("AQEB")?;
         if digits.len() != 40 || !digits.is_ascii() {
@@ -36,7 +36,7 @@ impl ReceiptHandle {
         (part(32..40)? == u64::from(handle.check())).then_some(handle)
     }
 
-    /// FNV-1a over the fields: enough to refuse a handle that was altered.
+    /// FNV-1a over the fields: enough to reject an altered handle.
     fn check(self) -> u32 {
         let mut hash = 0x811c_9dc5_u32;
         let fields = [u64::from(self.queue), self.message, u64::from(self.receive)];

@@ -1,17 +1,17 @@
-//! What reads of objects can be made to suffer: errors, broken bodies, latency. All of it seeded.
+//! Faults of reads: errors, broken bodies, latency. All seeded.
 
 use std::time::Duration;
 
 use s3s::{S3Error, s3_error};
 
-/// One misbehaviour of `GetObject` or `HeadObject`.
+/// A fault of `GetObject` or `HeadObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// 404 `NoSuchKey`.
     NoSuchKey,
-    /// 403 `AccessDenied`; also what a missing key answers without `s3:ListBucket`.
+    /// 403 `AccessDenied`; also the response to a missing key without `s3:ListBucket`.
     AccessDenied,
-    /// 403 `AccessDenied` with the text of a KMS refusal.
+    /// 403 `AccessDenied` with the text of a denial by KMS.
     KmsDenied,
     /// 503 `SlowDown`.
     SlowDown,
@@ -19,14 +19,14 @@ pub enum Fault {
     InternalError,
     /// 403 `InvalidObjectState`: archived.
     InvalidObjectState,
-    /// The body announces its whole length and breaks off after so many bytes.
+    /// The body announces its full length and breaks off after this many bytes.
     CutAfter(usize),
-    /// The answer comes after this time.
+    /// The response is sent after this time.
     Delayed(Duration),
 }
 
 impl Fault {
-    /// The error this fault answers with, if it answers with one.
+    /// Returns the error response of this fault, if it has one.
     pub fn error(self) -> Option<S3Error> {
         let kms = "User is not authorized to perform: kms:Decrypt on the resource associated with \
                    this ciphertext because the resource does not exist in this Region, no \
@@ -49,16 +49,16 @@ impl Fault {
     }
 }
 
-/// Faults that wait for their reads.
+/// Faults of the next reads.
 #[derive(Debug, Default)]
-pub struct Script(Vec<(String, Fault, u32)>);
+pub struct ScriptedFaults(Vec<(String, Fault, u32)>);
 
-impl Script {
+impl ScriptedFaults {
     pub fn add(&mut self, prefix: &str, fault: Fault, times: u32) {
         self.0.push((prefix.to_owned(), fault, times));
     }
 
-    /// The first fault meant for `key`, once less from now on.
+    /// Takes the first fault for `key`.
     pub fn take(&mut self, key: &str) -> Option<Fault> {
         let index = self.0.iter().position(|(prefix, _, _)| key.starts_with(prefix))?;
         let (_, fault, times) = &mut self.0[index];
@@ -71,7 +71,7 @@ impl Script {
     }
 }
 
-/// Log-normal latency, which is how S3's is shaped: most reads quick, a few very slow.
+/// Log-normal latency, the shape of S3's: most reads are fast, a few very slow.
 #[derive(Debug, Clone)]
 pub struct Latency {
     median: Duration,
@@ -80,7 +80,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Half of all reads take less than `p50`, 99 of a hundred less than `p99`.
+    /// Creates a latency whose median is `p50` and whose 99th percentile is `p99`.
     pub fn new(p50: Duration, p99: Duration, seed: u64) -> Self {
         /// The 99th percentile of the standard normal distribution.
         const Z99: f64 = 2.326_347_9;
@@ -88,7 +88,7 @@ impl Latency {
         Self { median: p50, spread, rng: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The next read's latency.
+    /// Draws the latency of the next read.
     pub fn draw(&mut self) -> Duration {
         // Box and Muller's transform of two uniform numbers, the first never zero.
         let radius = (-2.0 * (1.0 - self.rng.f64()).ln()).sqrt();

@@ -1,4 +1,4 @@
-//! `ListObjectsV2`: keys in order, by prefix, rolled up at a delimiter, a page at a time.
+//! `ListObjectsV2`: keys in order, by prefix, grouped at a delimiter, a page at a time.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,13 +10,14 @@ use super::Object;
 pub struct Page {
     /// Keys and their objects.
     pub objects: Vec<(String, Object)>,
-    /// What keys with a delimiter after the prefix have in common, each once.
+    /// The common prefixes of keys with a delimiter after the prefix.
     pub common_prefixes: Vec<String>,
-    /// Where the next page begins, if there is one.
+    /// The start of the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// The page of at most `max` entries that follows `after` (a key, or a common prefix of the last page).
+/// Returns the page of at most `max` entries that follows `after` (a key, or a common prefix of the
+/// last page).
 pub fn page(
     objects: &BTreeMap<String, Object>,
     prefix: &str,
@@ -32,12 +33,12 @@ pub fn page(
     let mut last = String::new();
     for (key, object) in objects.range((start, Bound::Unbounded)) {
         let Some(rest) = key.strip_prefix(prefix) else { break };
-        let rolled = delimiter.filter(|d| !d.is_empty()).and_then(|delimiter| {
+        let grouped = delimiter.filter(|d| !d.is_empty()).and_then(|delimiter| {
             let end = rest.find(delimiter)? + delimiter.len();
             Some(&key[..prefix.len() + end])
         });
-        // A common prefix that closed the last page is not opened again.
-        if let Some(common) = rolled
+        // A common prefix at the end of the last page is not repeated.
+        if let Some(common) = grouped
             && (page.common_prefixes.last().is_some_and(|last| last == common)
                 || after.is_some_and(|after| after == common))
         {
@@ -47,7 +48,7 @@ pub fn page(
             page.next = Some(last);
             break;
         }
-        match rolled {
+        match grouped {
             Some(common) => {
                 common.clone_into(&mut last);
                 page.common_prefixes.push(common.to_owned());

@@ -1,8 +1,9 @@
-//! The operations of S3 that a consumer of objects, or the one who fills its bucket, calls.
+//! The operations of S3 that a consumer of objects, or the test that fills its bucket, calls.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use data_encoding::HEXLOWER;
 use futures_util::{StreamExt, stream};
 use s3s::dto::{
     Bucket as BucketDto, CommonPrefix, CreateBucketInput, CreateBucketOutput, DeleteObjectInput,
@@ -67,11 +68,13 @@ impl S3 for Buckets {
     ) -> S3Result<S3Response<PutBucketNotificationConfigurationOutput>> {
         self.count("PutBucketNotificationConfiguration");
         self.must_exist(&req.input.bucket)?;
-        let asked = req.input.notification_configuration;
-        if asked.topic_configurations.is_some() || asked.lambda_function_configurations.is_some() {
+        let request = req.input.notification_configuration;
+        if request.topic_configurations.is_some()
+            || request.lambda_function_configurations.is_some()
+        {
             return Err(s3_error!(NotImplemented, "The S3 stand-in notifies SQS queues only"));
         }
-        let queues = asked.queue_configurations.unwrap_or_default();
+        let queues = request.queue_configurations.unwrap_or_default();
         let destinations: Vec<Destination> = queues.into_iter().map(destination).collect();
         let known = |to: &Destination| self.sqs.with(|core, _| core.settings(&to.queue).is_ok());
         if !destinations.iter().all(known) {
@@ -104,7 +107,7 @@ impl S3 for Buckets {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         self.count("GetObject");
         let input = req.input;
-        let fault = self.suffer(&input.key).await?;
+        let fault = self.inject_fault(&input.key).await?;
         let object = self.find(&input.bucket, &input.key, input.if_match.as_ref())?;
         let (range, content_range) = cut(&object, input.range)?;
         let bytes = object.bytes.slice(range);
@@ -133,7 +136,7 @@ impl S3 for Buckets {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         self.count("HeadObject");
         let input = req.input;
-        self.suffer(&input.key).await?;
+        self.inject_fault(&input.key).await?;
         let object = self.find(&input.bucket, &input.key, input.if_match.as_ref())?;
         let output = HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
@@ -154,7 +157,7 @@ impl S3 for Buckets {
         self.count("DeleteObject");
         self.must_exist(&req.input.bucket)?;
         if let Some(bucket) = self.lock().buckets.get_mut(&req.input.bucket) {
-            // Deleting what is not there is no error on S3.
+            // On S3, deleting a missing key is no error.
             bucket.objects.remove(&req.input.key);
         }
         Ok(S3Response::new(DeleteObjectOutput::default()))
@@ -195,11 +198,11 @@ impl Buckets {
         }
     }
 
-    /// Waits as long as this read is to take, and fails if it is to fail.
-    async fn suffer(&self, key: &str) -> S3Result<Option<Fault>> {
+    /// Applies the latency and the next fault to a read; returns faults of the body.
+    async fn inject_fault(&self, key: &str) -> S3Result<Option<Fault>> {
         let (fault, latency) = {
             let mut inner = self.lock();
-            let fault = inner.script.take(key);
+            let fault = inner.faults.take(key);
             (fault, inner.latency.as_mut().map(super::Latency::draw))
         };
         let mut wait = latency.unwrap_or_default();
@@ -233,7 +236,8 @@ impl Buckets {
     }
 }
 
-/// A page as S3 answers it. The token is the last entry's name in hex, so that no client guesses at it.
+/// A page as S3 returns it. The token is the last entry's name in hexadecimal, so that no client
+/// parses it.
 fn as_output(input: ListObjectsV2Input, max: i32, page: listing::Page) -> ListObjectsV2Output {
     let count = page.objects.len() + page.common_prefixes.len();
     let shown = |(key, object): (String, Object)| ObjectDto {
@@ -252,9 +256,7 @@ fn as_output(input: ListObjectsV2Input, max: i32, page: listing::Page) -> ListOb
         key_count: i32::try_from(count).ok(),
         continuation_token: input.continuation_token,
         is_truncated: Some(page.next.is_some()),
-        next_continuation_token: page
-            .next
-            .map(|last| last.bytes().map(|byte| format!("{byte:02x}")).collect()),
+        next_continuation_token: page.next.map(|last| HEXLOWER.encode(last.as_bytes())),
         contents: Some(page.objects.into_iter().map(shown).collect()),
         common_prefixes: Some(page.common_prefixes.into_iter().map(common).collect()),
         ..Default::default()
@@ -262,21 +264,19 @@ fn as_output(input: ListObjectsV2Input, max: i32, page: listing::Page) -> ListOb
 }
 
 fn listing_token(token: &str) -> S3Result<String> {
-    let wrong = || s3_error!(InvalidArgument, "The continuation token provided is incorrect");
-    if !token.is_ascii() || token.len() % 2 == 1 {
-        return Err(wrong());
-    }
-    let pairs = (0..token.len()).step_by(2).map(|at| u8::from_str_radix(&token[at..at + 2], 16));
-    let bytes = pairs.collect::<Result<Vec<u8>, _>>().map_err(|_| wrong())?;
-    String::from_utf8(bytes).map_err(|_| wrong())
+    let bytes = HEXLOWER.decode(token.as_bytes()).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }
 
-fn destination(asked: QueueConfiguration) -> Destination {
-    let queue = asked.queue_arn.rsplit(':').next().unwrap_or_default();
+fn destination(configuration: QueueConfiguration) -> Destination {
+    let queue = configuration.queue_arn.rsplit(':').next().unwrap_or_default();
     let mut to = Destination::to_queue(queue);
-    to.id = asked.id.unwrap_or(to.id);
-    to.events = asked.events.iter().map(|event| event.as_ref().to_owned()).collect();
-    let rules = asked.filter.and_then(|filter| filter.key?.filter_rules).unwrap_or_default();
+    to.id = configuration.id.unwrap_or(to.id);
+    to.events = configuration.events.iter().map(|event| event.as_ref().to_owned()).collect();
+    let rules =
+        configuration.filter.and_then(|filter| filter.key?.filter_rules).unwrap_or_default();
     for rule in rules {
         let name = rule.name.map(|name| name.as_str().to_ascii_lowercase());
         let value = rule.value.unwrap_or_default();
@@ -289,7 +289,7 @@ fn destination(asked: QueueConfiguration) -> Destination {
     to
 }
 
-/// The bytes asked for, and their `Content-Range`.
+/// Returns the requested range of bytes, and its `Content-Range`.
 fn cut(
     object: &Object,
     range: Option<Range>,
@@ -307,8 +307,8 @@ fn cut(
 
 /// A body that ends in an error: the connection closes before the announced length.
 fn broken_off(bytes: Bytes) -> StreamingBlob {
-    let end = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut on purpose");
-    // The error comes in a later poll, so that the bytes before it are on their way already.
+    let end = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "scripted fault");
+    // The error comes in a later poll, so that the bytes before it have been sent.
     let broken = stream::once(async move {
         tokio::task::yield_now().await;
         Err(end)

@@ -1,4 +1,4 @@
-//! The accept loop: one task a connection, all of them gone with the stand-in.
+//! The accept loop: one task per connection, all of which end with the stand-in.
 
 use std::convert::Infallible;
 
@@ -16,27 +16,27 @@ pub async fn accept(listener: TcpListener, service: S3Service) {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Out of file descriptors, or the peer has left: the next one may work.
+                // Out of file descriptors, or the peer disconnected: the next one may work.
                 Err(_) => continue,
             },
             Some(_) = connections.join_next() => continue,
         };
-        // Small answers to small calls: Nagle would add 40 ms to each.
+        // Small responses: Nagle's algorithm would add 40 ms to each.
         let _ = stream.set_nodelay(true);
         let service = service.clone();
-        let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let respond = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let service = service.clone();
-            async move { Ok::<_, Infallible>(respond(&service, request).await) }
+            async move { Ok::<_, Infallible>(call(&service, request).await) }
         });
         connections.spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new();
-            // An error here is a client gone, or a body cut on purpose.
-            let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+            // An error here is a disconnected client, or a scripted fault of a body.
+            let _ = connection.serve_connection(TokioIo::new(stream), respond).await;
         });
     }
 }
 
-async fn respond(
+async fn call(
     service: &S3Service,
     request: hyper::Request<hyper::body::Incoming>,
 ) -> hyper::Response<s3s::Body> {

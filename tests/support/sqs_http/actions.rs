@@ -1,19 +1,20 @@
-//! The actions a consumer, a producer or a set-up script calls, from JSON to the core and back.
+//! The actions that a consumer, a producer or a set-up script calls, from JSON to the model and
+//! back.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::wire::{self, Refusal};
+use super::response::{self, ErrorResponse};
 use super::{Endpoint, attributes};
 use crate::support::clock::Millis;
 use crate::support::queue_core::{BatchResult, QueueError, Received, Settings};
 use crate::support::sqs::Receive;
 
-type Answer = Result<Value, Refusal>;
+type ActionResult = Result<Value, ErrorResponse>;
 
-/// Carries out one action.
-pub async fn call(endpoint: &Endpoint, action: &str, input: &Value) -> Answer {
+/// Runs one action.
+pub async fn call(endpoint: &Endpoint, action: &str, input: &Value) -> ActionResult {
     match action {
         "CreateQueue" => create_queue(endpoint, input),
         "GetQueueUrl" => get_queue_url(endpoint, input),
@@ -25,7 +26,7 @@ pub async fn call(endpoint: &Endpoint, action: &str, input: &Value) -> Answer {
             endpoint.sqs.with(|core, _| core.purge(queue))?;
             Ok(json!({}))
         }
-        "SendMessage" => send(endpoint, queue(input)?, input).map_err(Refusal::from),
+        "SendMessage" => send(endpoint, queue(input)?, input).map_err(ErrorResponse::from),
         "SendMessageBatch" => {
             let each = |entry: &Value| send(endpoint, queue_of(input), entry);
             batch(endpoint, input, each)
@@ -33,32 +34,32 @@ pub async fn call(endpoint: &Endpoint, action: &str, input: &Value) -> Answer {
         "ReceiveMessage" => receive(endpoint, input).await,
         "ChangeMessageVisibility" => change_visibility(endpoint, queue(input)?, input)
             .map(|()| json!({}))
-            .map_err(Refusal::from),
+            .map_err(ErrorResponse::from),
         "ChangeMessageVisibilityBatch" => {
             let each = |entry: &Value| change_visibility(endpoint, queue_of(input), entry);
             batch(endpoint, input, |entry| each(entry).map(|()| json!({})))
         }
         "DeleteMessage" => {
-            delete(endpoint, queue(input)?, input).map(|()| json!({})).map_err(Refusal::from)
+            delete(endpoint, queue(input)?, input).map(|()| json!({})).map_err(ErrorResponse::from)
         }
         "DeleteMessageBatch" => {
             let each = |entry: &Value| delete(endpoint, queue_of(input), entry);
             batch(endpoint, input, |entry| each(entry).map(|()| json!({})))
         }
-        other => Err(wire::unknown_operation(other)),
+        other => Err(response::unknown_operation(other)),
     }
 }
 
-fn create_queue(endpoint: &Endpoint, input: &Value) -> Answer {
-    let name = text(input, "QueueName").ok_or_else(|| wire::missing("QueueName"))?;
+fn create_queue(endpoint: &Endpoint, input: &Value) -> ActionResult {
+    let name = text(input, "QueueName").ok_or_else(|| response::missing("QueueName"))?;
     let mut settings = Settings::default();
     attributes::apply(&mut settings, input.get("Attributes"))?;
     endpoint.sqs.create(name, settings);
     Ok(json!({ "QueueUrl": endpoint.queue_url(name) }))
 }
 
-fn get_queue_url(endpoint: &Endpoint, input: &Value) -> Answer {
-    let name = text(input, "QueueName").ok_or_else(|| wire::missing("QueueName"))?;
+fn get_queue_url(endpoint: &Endpoint, input: &Value) -> ActionResult {
+    let name = text(input, "QueueName").ok_or_else(|| response::missing("QueueName"))?;
     endpoint.sqs.with(|core, _| core.settings(name).map(|_| ()))?;
     Ok(json!({ "QueueUrl": endpoint.queue_url(name) }))
 }
@@ -72,18 +73,18 @@ fn list_queues(endpoint: &Endpoint, input: &Value) -> Value {
     json!({ "QueueUrls": urls })
 }
 
-fn get_attributes(endpoint: &Endpoint, input: &Value) -> Answer {
+fn get_attributes(endpoint: &Endpoint, input: &Value) -> ActionResult {
     let queue = queue(input)?;
-    let asked = names(input, "AttributeNames");
+    let requested = names(input, "AttributeNames");
     endpoint.sqs.with(|core, now| {
         let counts = core.counts(queue, now)?;
         let created = core.created(queue)?;
         let settings = core.settings(queue)?;
-        Ok(json!({ "Attributes": attributes::describe(queue, created, settings, counts, &asked) }))
+        Ok(json!({ "Attributes": attributes::describe(queue, created, settings, counts, &requested) }))
     })
 }
 
-fn set_attributes(endpoint: &Endpoint, input: &Value) -> Answer {
+fn set_attributes(endpoint: &Endpoint, input: &Value) -> ActionResult {
     let queue = queue(input)?;
     endpoint.sqs.with(|core, _| {
         let settings = core.settings(queue)?;
@@ -102,11 +103,11 @@ fn send(endpoint: &Endpoint, queue: &str, entry: &Value) -> Result<Value, QueueE
     let delay = millis(entry, "DelaySeconds");
     let attributes = entry.get("MessageAttributes").cloned();
     let id = endpoint.sqs.with(|core, now| core.send(queue, body, attributes, delay, now))?;
-    Ok(json!({ "MessageId": id, "MD5OfMessageBody": wire::md5_of(body) }))
+    Ok(json!({ "MessageId": id, "MD5OfMessageBody": response::md5_of(body) }))
 }
 
-async fn receive(endpoint: &Endpoint, input: &Value) -> Answer {
-    let ask = Receive {
+async fn receive(endpoint: &Endpoint, input: &Value) -> ActionResult {
+    let request = Receive {
         max: match input.get("MaxNumberOfMessages") {
             None | Some(Value::Null) => 1,
             Some(max) => max.as_u64().and_then(|max| usize::try_from(max).ok()).unwrap_or(0),
@@ -114,17 +115,17 @@ async fn receive(endpoint: &Endpoint, input: &Value) -> Answer {
         visibility: millis(input, "VisibilityTimeout"),
         wait: millis(input, "WaitTimeSeconds").map(Duration::from_millis),
     };
-    if ask.wait.is_some_and(|wait| wait > Duration::from_secs(20)) {
+    if request.wait.is_some_and(|wait| wait > Duration::from_secs(20)) {
         let reason = "Must be >= 0 and <= 20, if provided.";
         let text = format!("Value for parameter WaitTimeSeconds is invalid. Reason: {reason}");
         return Err(QueueError::InvalidParameterValue(text).into());
     }
-    let messages = endpoint.sqs.receive(queue(input)?, ask).await?;
+    let messages = endpoint.sqs.receive(queue(input)?, request).await?;
     // Both names are in use: the older one in older SDKs.
-    let mut asked = names(input, "MessageSystemAttributeNames");
-    asked.extend(names(input, "AttributeNames"));
+    let mut requested = names(input, "MessageSystemAttributeNames");
+    requested.extend(names(input, "AttributeNames"));
     let with_attributes = !names(input, "MessageAttributeNames").is_empty();
-    let shown = |message: Received| describe(message, &asked, with_attributes);
+    let shown = |message: Received| describe(message, &requested, with_attributes);
     Ok(if messages.is_empty() {
         json!({})
     } else {
@@ -132,8 +133,8 @@ async fn receive(endpoint: &Endpoint, input: &Value) -> Answer {
     })
 }
 
-/// A message as received; system attributes only as far as they were asked for.
-fn describe(message: Received, asked: &[&str], with_attributes: bool) -> Value {
+/// A received message; system attributes only if requested.
+fn describe(message: Received, requested: &[&str], with_attributes: bool) -> Value {
     let source = message.source.as_deref().map(attributes::arn);
     let attributes = [
         ("SenderId", Some("AIDAEXAMPLE".to_owned())),
@@ -142,16 +143,16 @@ fn describe(message: Received, asked: &[&str], with_attributes: bool) -> Value {
         ("ApproximateFirstReceiveTimestamp", Some(message.first_received.to_string())),
         ("DeadLetterQueueSourceArn", source),
     ];
-    let wanted = |name: &str| asked.contains(&"All") || asked.contains(&name);
+    let is_requested = |name: &str| requested.contains(&"All") || requested.contains(&name);
     let attributes: Map<String, Value> = attributes
         .into_iter()
-        .filter(|(name, _)| wanted(name))
+        .filter(|(name, _)| is_requested(name))
         .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))))
         .collect();
     let mut shown = json!({
         "MessageId": message.id,
         "ReceiptHandle": message.handle,
-        "MD5OfBody": wire::md5_of(&message.body),
+        "MD5OfBody": response::md5_of(&message.body),
         "Body": &*message.body,
     });
     if !attributes.is_empty() {
@@ -174,17 +175,17 @@ fn delete(endpoint: &Endpoint, queue: &str, entry: &Value) -> Result<(), QueueEr
     endpoint.sqs.with(|core, now| core.delete(queue, handle, now))
 }
 
-/// A batch call: `each` on every entry, its answer with the entry's id in `Successful` or `Failed`.
+/// A batch call: `each` on every entry, its result with the entry's id in `Successful` or `Failed`.
 fn batch(
     endpoint: &Endpoint,
     input: &Value,
     each: impl Fn(&Value) -> Result<Value, QueueError>,
-) -> Answer {
+) -> ActionResult {
     let queue = queue(input)?;
     let entries = input.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
     let id = |entry: &Value| text(entry, "Id").unwrap_or_default().to_owned();
     let entries = entries.into_iter().map(|entry| (id(&entry), entry)).collect::<Vec<_>>();
-    // The checks and the seeded failures under one lock, the entries one by one after it.
+    // The checks and the seeded failures are under one lock; the entries run one by one after it.
     let admitted: BatchResult<Value> = endpoint.sqs.with(|core, _| {
         core.settings(queue)?;
         core.batch(entries, |_, entry| Ok(entry))
@@ -192,19 +193,20 @@ fn batch(
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, entry) in admitted {
         match entry.and_then(|entry| each(&entry)) {
-            Ok(mut answer) => {
-                answer["Id"] = Value::from(id);
-                successful.push(answer);
+            Ok(mut result) => {
+                result["Id"] = Value::from(id);
+                successful.push(result);
             }
-            Err(error) => failed.push(wire::failed_entry(&id, &error)),
+            Err(error) => failed.push(response::failed_entry(&id, &error)),
         }
     }
     Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
 /// The queue's name: the last part of its URL.
-fn queue(input: &Value) -> Result<&str, Refusal> {
-    text(input, "QueueUrl").map_or_else(|| Err(wire::missing("QueueUrl")), |_| Ok(queue_of(input)))
+fn queue(input: &Value) -> Result<&str, ErrorResponse> {
+    text(input, "QueueUrl")
+        .map_or_else(|| Err(response::missing("QueueUrl")), |_| Ok(queue_of(input)))
 }
 
 fn queue_of(input: &Value) -> &str {

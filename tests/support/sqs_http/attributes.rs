@@ -1,8 +1,8 @@
-//! Queue attributes: the map of strings in which SQS takes and gives a queue's settings.
+//! Queue attributes: the map of strings that represents a queue's settings.
 
 use serde_json::{Map, Value, json};
 
-use super::wire::{self, Refusal};
+use super::response::{self, ErrorResponse};
 use crate::support::clock::Millis;
 use crate::support::queue_core::{ACCOUNT, Counts, QueueError, REGION, Redrive, Settings};
 
@@ -11,8 +11,8 @@ pub fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
 }
 
-/// Changes `settings` as the `Attributes` of `CreateQueue` or `SetQueueAttributes` say.
-pub fn apply(settings: &mut Settings, attributes: Option<&Value>) -> Result<(), Refusal> {
+/// Applies the `Attributes` of `CreateQueue` or `SetQueueAttributes` to `settings`.
+pub fn apply(settings: &mut Settings, attributes: Option<&Value>) -> Result<(), ErrorResponse> {
     let Some(attributes) = attributes.and_then(Value::as_object) else { return Ok(()) };
     for (name, value) in attributes {
         let text = value.as_str().unwrap_or_default();
@@ -31,19 +31,19 @@ pub fn apply(settings: &mut Settings, attributes: Option<&Value>) -> Result<(), 
             | "SqsManagedSseEnabled"
             | "MaximumMessageSize"
             | "RedriveAllowPolicy" => {}
-            other => return Err(wire::unknown_operation(&format!("attribute {other}"))),
+            other => return Err(response::unknown_operation(&format!("attribute {other}"))),
         }
     }
     Ok(())
 }
 
-/// All of a queue's attributes, or those asked for by name.
+/// Returns all of a queue's attributes, or those requested by name.
 pub fn describe(
     queue: &str,
     created: Millis,
     settings: &Settings,
     counts: Counts,
-    asked: &[&str],
+    requested: &[&str],
 ) -> Value {
     let text = |number: u64| Value::from(number.to_string());
     let mut all = Map::new();
@@ -71,23 +71,23 @@ pub fn describe(
     if let Some(policy) = &settings.policy {
         put("Policy", Value::from(policy.clone()));
     }
-    all.retain(|name, _| asked.contains(&"All") || asked.contains(&name.as_str()));
+    all.retain(|name, _| requested.contains(&"All") || requested.contains(&name.as_str()));
     Value::Object(all)
 }
 
-fn seconds(name: &str, text: &str, most: u64) -> Result<Millis, Refusal> {
+fn seconds(name: &str, text: &str, most: u64) -> Result<Millis, ErrorResponse> {
     let value = text.parse::<u64>().ok().filter(|value| *value <= most);
     value.map(|value| value * 1000).ok_or_else(|| {
         QueueError::InvalidParameterValue(format!("Invalid value for the parameter {name}.")).into()
     })
 }
 
-/// `maxReceiveCount` is written as a number by some tools and as a string by others; AWS takes both.
-fn redrive(text: &str) -> Result<Option<Redrive>, Refusal> {
+/// `maxReceiveCount` is a number or a string, depending on the tool; AWS accepts both.
+fn redrive(text: &str) -> Result<Option<Redrive>, ErrorResponse> {
     if text.is_empty() {
         return Ok(None);
     }
-    let policy: Value = serde_json::from_str(text).map_err(|error| wire::malformed(&error))?;
+    let policy: Value = serde_json::from_str(text).map_err(|error| response::malformed(&error))?;
     let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next());
     let count = &policy["maxReceiveCount"];
     let count = count.as_u64().or_else(|| count.as_str()?.parse().ok());

@@ -1,7 +1,7 @@
-//! A whole little AWS: one bucket that notifies one queue, which has a dead-letter queue.
+//! S3 and SQS on loopback: a bucket that notifies a queue, which has a dead-letter queue.
 //!
-//! The demo, the stand-ins example and the tests all start here, so that they show the same set-up
-//! as the shipped deployment: bucket → queue → (after so many receives) dead-letter queue.
+//! The demo, the stand-ins example and the tests all use this, so that they have the set-up of the
+//! shipped deployment: bucket → queue → (after so many receives) dead-letter queue.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::s3::{ACCESS_KEY, S3StandIn, SECRET_KEY};
 use super::sqs::Sqs;
 use super::sqs_http::SqsHttp;
 
-/// How a world is set up; the defaults are those of the shipped deployment, with a shorter visibility.
+/// Settings; the defaults are those of the shipped deployment, with a shorter visibility timeout.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct AwsSettings {
     /// The bucket's name.
     pub bucket: String,
     /// The queue's name; its dead-letter queue is called `<queue>-dead-letters`.
@@ -22,7 +22,7 @@ pub struct Plan {
     pub visibility: u64,
     /// Receives before a message is moved to the dead-letter queue.
     pub max_receive_count: u32,
-    /// Where all randomness comes from.
+    /// Seed of all randomness.
     pub seed: u64,
     /// Ports; 0 lets the kernel choose.
     pub sqs_port: u16,
@@ -30,7 +30,7 @@ pub struct Plan {
     pub s3_port: u16,
 }
 
-impl Default for Plan {
+impl Default for AwsSettings {
     fn default() -> Self {
         Self {
             bucket: "audit-logs".to_owned(),
@@ -44,10 +44,10 @@ impl Default for Plan {
     }
 }
 
-/// The running stand-ins; dropping it closes them.
-pub struct World {
-    /// What it was set up with.
-    pub plan: Plan,
+/// The running stand-ins; dropping it stops them.
+pub struct AwsStandIns {
+    /// The settings they were started with.
+    pub settings: AwsSettings,
     /// The queues themselves, for assertions and seeded faults.
     pub sqs: Arc<Sqs>,
     /// The SQS endpoint.
@@ -56,37 +56,37 @@ pub struct World {
     pub s3: S3StandIn,
 }
 
-impl World {
-    /// Starts both endpoints, makes the queues and the bucket, and connects them. The queue then
-    /// holds one message already: the `s3:TestEvent`, as it does after a real set-up.
+impl AwsStandIns {
+    /// Starts both endpoints, creates the queues and the bucket, and connects them. The queue then
+    /// contains one message, the `s3:TestEvent`, as after a real set-up.
     ///
     /// # Errors
     /// A port cannot be listened on.
-    pub async fn start(plan: Plan) -> std::io::Result<Self> {
-        let sqs = Arc::new(Sqs::new(Clock::real(), plan.seed));
-        let dead_letter = format!("{}-dead-letters", plan.queue);
+    pub async fn start(settings: AwsSettings) -> std::io::Result<Self> {
+        let sqs = Arc::new(Sqs::new(Clock::real(), settings.seed));
+        let dead_letter = format!("{}-dead-letters", settings.queue);
         sqs.create(&dead_letter, Settings::default());
-        let redrive = Some(Redrive { dead_letter, max_receive_count: plan.max_receive_count });
-        let settings = Settings { visibility: plan.visibility, redrive, ..Settings::default() };
-        sqs.create(&plan.queue, settings);
-        let sqs_http = SqsHttp::start(Arc::clone(&sqs), plan.sqs_port).await?;
-        let s3 = S3StandIn::start(Arc::clone(&sqs), plan.s3_port).await?;
-        s3.create_bucket(&plan.bucket);
-        s3.notify(&plan.bucket, &plan.queue);
-        Ok(Self { plan, sqs, sqs_http, s3 })
+        let redrive = Some(Redrive { dead_letter, max_receive_count: settings.max_receive_count });
+        let visibility = settings.visibility;
+        sqs.create(&settings.queue, Settings { visibility, redrive, ..Settings::default() });
+        let sqs_http = SqsHttp::start(Arc::clone(&sqs), settings.sqs_port).await?;
+        let s3 = S3StandIn::start(Arc::clone(&sqs), settings.s3_port).await?;
+        s3.create_bucket(&settings.bucket);
+        s3.notify(&settings.bucket, &settings.queue);
+        Ok(Self { settings, sqs, sqs_http, s3 })
     }
 
     /// The queue's URL, for `source.queue_url`.
     pub fn queue_url(&self) -> String {
-        self.sqs_http.queue_url(&self.plan.queue)
+        self.sqs_http.queue_url(&self.settings.queue)
     }
 
-    /// Name of the dead-letter queue.
+    /// The name of the dead-letter queue.
     pub fn dead_letter_queue(&self) -> String {
-        format!("{}-dead-letters", self.plan.queue)
+        format!("{}-dead-letters", self.settings.queue)
     }
 
-    /// The environment that points any AWS SDK at this world and at nothing else.
+    /// The environment variables that point any AWS SDK at these stand-ins and nothing else.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL_S3", self.s3.url()),

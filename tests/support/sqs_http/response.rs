@@ -1,19 +1,20 @@
-//! Answers and errors in the shape AWS JSON 1.0 gives them.
+//! Responses and errors in the shapes of AWS JSON 1.0.
 //!
-//! An error carries its name twice: `__type` in the body, and the older query protocol's code in
+//! An error has two names: `__type` in the body, and the older query protocol's code in
 //! `x-amzn-query-error`, which SDKs prefer. Source: Smithy, "AWS Query Compatible".
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 use crate::support::queue_core::QueueError;
 
-/// A call refused: status, `__type`, query code, text.
+/// An error response: status, `__type`, query code, text.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ErrorResponse {
     status: StatusCode,
     shape: &'static str,
     code: &'static str,
@@ -21,7 +22,7 @@ pub struct Refusal {
     text: String,
 }
 
-impl From<QueueError> for Refusal {
+impl From<QueueError> for ErrorResponse {
     fn from(error: QueueError) -> Self {
         let sender = error.sender_fault();
         let status =
@@ -31,8 +32,8 @@ impl From<QueueError> for Refusal {
     }
 }
 
-pub fn unavailable() -> Refusal {
-    Refusal {
+pub fn unavailable() -> ErrorResponse {
+    ErrorResponse {
         status: StatusCode::SERVICE_UNAVAILABLE,
         shape: "ServiceUnavailable",
         code: "ServiceUnavailable",
@@ -41,8 +42,8 @@ pub fn unavailable() -> Refusal {
     }
 }
 
-pub fn throttled() -> Refusal {
-    Refusal {
+pub fn throttled() -> ErrorResponse {
+    ErrorResponse {
         status: StatusCode::BAD_REQUEST,
         shape: "RequestThrottled",
         code: "RequestThrottled",
@@ -51,8 +52,8 @@ pub fn throttled() -> Refusal {
     }
 }
 
-pub fn denied(action: &str) -> Refusal {
-    Refusal {
+pub fn denied(action: &str) -> ErrorResponse {
+    ErrorResponse {
         status: StatusCode::FORBIDDEN,
         shape: "AccessDeniedException",
         code: "AccessDenied",
@@ -61,18 +62,18 @@ pub fn denied(action: &str) -> Refusal {
     }
 }
 
-pub fn unknown_operation(error: &str) -> Refusal {
-    Refusal {
+pub fn unknown_operation(error: &str) -> ErrorResponse {
+    ErrorResponse {
         status: StatusCode::BAD_REQUEST,
         shape: "UnknownOperationException",
         code: "InvalidAction",
         sender: true,
-        text: format!("The SQS stand-in does not know this call: {error}"),
+        text: format!("The SQS stand-in does not implement this call: {error}"),
     }
 }
 
-pub fn malformed(error: &serde_json::Error) -> Refusal {
-    Refusal {
+pub fn malformed(error: &serde_json::Error) -> ErrorResponse {
+    ErrorResponse {
         status: StatusCode::BAD_REQUEST,
         shape: "SerializationException",
         code: "MalformedInput",
@@ -81,8 +82,8 @@ pub fn malformed(error: &serde_json::Error) -> Refusal {
     }
 }
 
-pub fn missing(parameter: &str) -> Refusal {
-    Refusal {
+pub fn missing(parameter: &str) -> ErrorResponse {
+    ErrorResponse {
         status: StatusCode::BAD_REQUEST,
         shape: "MissingRequiredParameterException",
         code: "MissingParameter",
@@ -91,7 +92,7 @@ pub fn missing(parameter: &str) -> Refusal {
     }
 }
 
-/// One entry of a batch answer's `Failed`.
+/// One entry of `Failed` in the response to a batch.
 pub fn failed_entry(id: &str, error: &QueueError) -> Value {
     json!({
         "Id": id,
@@ -101,13 +102,13 @@ pub fn failed_entry(id: &str, error: &QueueError) -> Value {
     })
 }
 
-pub fn refuse(refusal: &Refusal) -> Response {
+pub fn error(error: &ErrorResponse) -> Response {
     let body = json!({
-        "__type": format!("com.amazonaws.sqs#{}", refusal.shape),
-        "message": refusal.text,
+        "__type": format!("com.amazonaws.sqs#{}", error.shape),
+        "message": error.text,
     });
-    let fault = if refusal.sender { "Sender" } else { "Receiver" };
-    respond(refusal.status, Some(format!("{};{fault}", refusal.code)), &body)
+    let fault = if error.sender { "Sender" } else { "Receiver" };
+    respond(error.status, Some(format!("{};{fault}", error.code)), &body)
 }
 
 pub fn respond(status: StatusCode, query_error: Option<String>, body: &Value) -> Response {
@@ -127,5 +128,5 @@ pub fn respond(status: StatusCode, query_error: Option<String>, body: &Value) ->
 
 /// `MD5OfBody` and `MD5OfMessageBody`: SDKs may check them.
 pub fn md5_of(body: &str) -> String {
-    Md5::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Md5::digest(body.as_bytes()))
 }

@@ -1,9 +1,10 @@
-//! Notifications as S3 writes them into a queue.
+//! Notifications in S3's format.
 //!
 //! Source: Amazon S3 User Guide, "Event message structure" (version 2.1) and "Test event".
 
 use std::time::SystemTime;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -11,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use super::Object;
 use crate::support::queue_core::{ACCOUNT, REGION};
 
-/// Where a bucket's notifications go, and for which keys and events.
+/// The queue of a bucket's notifications, and for which keys and events.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// The queue's name: the last part of its ARN.
@@ -27,7 +28,7 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// All created objects to `queue`.
+    /// Notifies `queue` of all created objects.
     pub fn to_queue(queue: &str) -> Self {
         Self {
             queue: queue.to_owned(),
@@ -38,16 +39,16 @@ impl Destination {
         }
     }
 
-    fn wants(&self, key: &str) -> bool {
-        let wanted =
+    fn matches(&self, key: &str) -> bool {
+        let is_put =
             |event: &String| event == "s3:ObjectCreated:*" || event == "s3:ObjectCreated:Put";
-        self.events.iter().any(wanted)
+        self.events.iter().any(is_put)
             && key.starts_with(&self.prefix)
             && key.ends_with(&self.suffix)
     }
 }
 
-/// The (queue, body) pairs that one put causes.
+/// Returns the (queue, body) pairs of one put.
 pub fn created(
     destinations: &[Destination],
     bucket: &str,
@@ -55,14 +56,14 @@ pub fn created(
     object: &Object,
     sequencer: u64,
 ) -> Vec<(String, String)> {
-    let wanting = destinations.iter().filter(|destination| destination.wants(key));
+    let matching = destinations.iter().filter(|destination| destination.matches(key));
     let body = |to: &Destination| {
         json!({ "Records": [record(to, bucket, key, object, sequencer)] }).to_string()
     };
-    wanting.map(|destination| (destination.queue.clone(), body(destination))).collect()
+    matching.map(|destination| (destination.queue.clone(), body(destination))).collect()
 }
 
-/// The (queue, body) pairs that a new configuration causes.
+/// Returns the (queue, body) pairs of a new configuration.
 pub fn test_event(destinations: &[Destination], bucket: &str) -> Vec<(String, String)> {
     let body = json!({
         "Service": "Amazon S3",
@@ -106,19 +107,16 @@ fn record(to: &Destination, bucket: &str, key: &str, object: &Object, sequencer:
     })
 }
 
-/// A key as a notification carries it: form-urlencoded, but `/` stays, as AWS does it.
+/// A key in a notification: form-urlencoded, but for the slash, as AWS does.
 fn encode_key(key: &str) -> String {
-    let mut encoded = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' | b'/' => {
-                encoded.push(char::from(byte));
-            }
-            b' ' => encoded.push('+'),
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b' ')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'*')
+        .remove(b'/');
+    utf8_percent_encode(key, ENCODED).to_string().replace(' ', "+")
 }
 
 /// `2026-01-01T00:00:00.000Z`.

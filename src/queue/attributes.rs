@@ -1,34 +1,34 @@
-//! What a queue says of itself at start, and what is wrong with that. Pure: SQS's attributes come in
-//! as text, so that every judgement can be tested without a queue.
+//! A queue's own settings, and warnings about those that put messages at risk. Pure: SQS's
+//! attributes come in as text, so that every rule can be tested without a queue.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 /// Below this, a few restarts or one short outage move good messages to the dead-letter queue: nine
-/// releases are over in less than an hour.
-const FEW_RECEIVES: u64 = 10;
+/// releases take less than an hour.
+const MIN_RECEIVES: u64 = 10;
 
 /// So many releases, each up to a quarter of an hour long, take twelve hours or more.
-const ENOUGH_RECEIVES: u64 = 100;
+const RECOMMENDED_RECEIVES: u64 = 100;
 
-/// Below this, other consumers and redriven messages return while they are still worked on.
-const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
+/// Below this, messages are redelivered to other consumers while they are still being processed.
+const MIN_VISIBILITY: Duration = Duration::from_secs(30);
 
 /// Below this, an outage over a weekend loses messages for good: retention is the true deadline.
-const SHORT_RETENTION: Duration = Duration::from_secs(3 * 24 * 3600);
+const MIN_RETENTION: Duration = Duration::from_secs(3 * 24 * 3600);
 
-/// A queue's own settings, as far as they bear on us. `None`: not told.
+/// A queue's own settings, as far as they matter to a consumer. `None`: not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueAttributes {
-    /// `VisibilityTimeout`, for receives that do not ask for their own.
-    pub visibility: Option<Duration>,
-    /// `MessageRetentionPeriod`: after this a message is gone, read or not.
+    /// `VisibilityTimeout`, for receives that do not set their own.
+    pub visibility_timeout: Option<Duration>,
+    /// `MessageRetentionPeriod`: after this a message is deleted, received or not.
     pub retention: Option<Duration>,
-    /// `RedrivePolicy`; `None` means that poison circles until retention ends it.
+    /// `RedrivePolicy`; without one a poison message is redelivered until its retention ends.
     pub redrive: Option<Redrive>,
-    /// Whether `Policy` lets anybody in, without a condition.
-    pub open_to_world: bool,
+    /// Whether `Policy` allows everybody something without a condition.
+    pub is_public: bool,
 }
 
 /// `RedrivePolicy`.
@@ -36,21 +36,64 @@ pub struct QueueAttributes {
 pub struct Redrive {
     /// Receives after which SQS moves a message.
     pub max_receive_count: u64,
-    /// Where to.
+    /// The queue to which it is moved.
     pub dead_letter_arn: String,
 }
 
 impl QueueAttributes {
-    /// Reads the attributes by their names in the SQS API; what is missing or unreadable is not told.
-    pub fn read<'a>(attribute: impl Fn(&str) -> Option<&'a str>) -> Self {
+    /// Reads the attributes by their names in the SQS API; those missing or unreadable are not
+    /// known.
+    pub(crate) fn read<'a>(attribute: impl Fn(&str) -> Option<&'a str>) -> Self {
         let seconds = |name| attribute(name)?.parse().ok().map(Duration::from_secs);
         let json = |name| serde_json::from_str::<Value>(attribute(name)?).ok();
         Self {
-            visibility: seconds("VisibilityTimeout"),
+            visibility_timeout: seconds("VisibilityTimeout"),
             retention: seconds("MessageRetentionPeriod"),
             redrive: json("RedrivePolicy").and_then(|policy| redrive(&policy)),
-            open_to_world: json("Policy").is_some_and(|policy| open(&policy)),
+            is_public: json("Policy").is_some_and(|policy| is_public(&policy)),
         }
+    }
+
+    /// Returns warnings for the operator, one sentence each, with what to do.
+    #[must_use]
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        match &self.redrive {
+            None => warnings.push(
+                "the queue has no redrive policy: a message that can never be processed is \
+                 redelivered until its retention ends and is then lost; set RedrivePolicy with a \
+                 dead-letter queue"
+                    .to_owned(),
+            ),
+            Some(redrive) if redrive.max_receive_count < MIN_RECEIVES => warnings.push(format!(
+                "the queue's maxReceiveCount is {}: a few restarts or a short outage move good \
+                 messages to {}; set it to {RECOMMENDED_RECEIVES}, which outlasts twelve hours",
+                redrive.max_receive_count, redrive.dead_letter_arn
+            )),
+            Some(_) => {}
+        }
+        if self.is_public {
+            warnings.push(
+                "the queue's policy allows everybody to send without a condition: a sender can \
+                 name objects of its own; allow only the bucket, topic or rule that feeds the queue"
+                    .to_owned(),
+            );
+        }
+        if let Some(timeout) = self.visibility_timeout.filter(|time| *time < MIN_VISIBILITY) {
+            warnings.push(format!(
+                "the queue's VisibilityTimeout is {} s: its other consumers would receive messages \
+                 that are still being processed; certrelay sets its own at each receive",
+                timeout.as_secs()
+            ));
+        }
+        if let Some(retention) = self.retention.filter(|time| *time < MIN_RETENTION) {
+            warnings.push(format!(
+                "the queue's MessageRetentionPeriod is {} h: a longer outage loses messages for \
+                 good; set it to 14 days (1209600)",
+                retention.as_secs() / 3600
+            ));
+        }
+        warnings
     }
 }
 
@@ -63,20 +106,20 @@ fn redrive(policy: &Value) -> Option<Redrive> {
     })
 }
 
-/// Whether any statement allows everybody something unconditionally. A condition is taken to be a
-/// real one: `aws:SourceArn` of the bucket is how S3 is let in.
-fn open(policy: &Value) -> bool {
+/// Returns whether any statement allows everybody something unconditionally. A condition is assumed
+/// to restrict: S3 is allowed by `aws:SourceArn` of the bucket.
+fn is_public(policy: &Value) -> bool {
     one_or_many(policy.get("Statement")).any(|statement| {
         let allows = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
         let conditional = statement
             .get("Condition")
             .and_then(Value::as_object)
             .is_some_and(|conditions| !conditions.is_empty());
-        allows && !conditional && anybody(statement)
+        allows && !conditional && everybody(statement)
     })
 }
 
-fn anybody(statement: &Value) -> bool {
+fn everybody(statement: &Value) -> bool {
     if statement.get("NotPrincipal").is_some() {
         return true;
     }
@@ -92,52 +135,11 @@ fn one_or_many(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     many.unwrap_or_default().iter().chain(one)
 }
 
-/// What an operator should hear at start, one sentence each, with what to do.
-#[must_use]
-pub fn warnings(facts: &QueueAttributes) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match &facts.redrive {
-        None => warnings.push(
-            "the queue has no redrive policy: a message that can never be processed returns until \
-             its retention ends and is then lost; set RedrivePolicy with a dead-letter queue"
-                .to_owned(),
-        ),
-        Some(redrive) if redrive.max_receive_count < FEW_RECEIVES => warnings.push(format!(
-            "the queue's maxReceiveCount is {}: a few restarts or a short outage move good messages \
-             to {}; set it to {ENOUGH_RECEIVES}, which outlasts twelve hours",
-            redrive.max_receive_count, redrive.dead_letter_arn
-        )),
-        Some(_) => {}
-    }
-    if facts.open_to_world {
-        warnings.push(
-            "the queue's policy lets anybody in without a condition: whoever can send to it can \
-             point us at objects of their own; allow only the bucket, topic or rule that feeds it"
-                .to_owned(),
-        );
-    }
-    if let Some(visibility) = facts.visibility.filter(|time| *time < SHORT_VISIBILITY) {
-        warnings.push(format!(
-            "the queue's VisibilityTimeout is {} s: other consumers of it would be sent messages \
-             that are still worked on; certrelay asks for its own at each receive",
-            visibility.as_secs()
-        ));
-    }
-    if let Some(retention) = facts.retention.filter(|time| *time < SHORT_RETENTION) {
-        warnings.push(format!(
-            "the queue's MessageRetentionPeriod is {} h: an outage longer than that loses messages \
-             for good; set it to 14 days (1209600)",
-            retention.as_secs() / 3600
-        ));
-    }
-    warnings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn facts(attributes: &[(&str, &'static str)]) -> QueueAttributes {
+    fn attributes(attributes: &[(&str, &'static str)]) -> QueueAttributes {
         QueueAttributes::read(|name| {
             attributes.iter().find(|(attribute, _)| *attribute == name).map(|(_, text)| *text)
         })
@@ -159,13 +161,13 @@ mod tests {
 
     fn with(name: &str, text: &'static str) -> Vec<String> {
         let changed = GOOD.map(|(n, t)| if n == name { (n, text) } else { (n, t) });
-        warnings(&facts(&changed))
+        attributes(&changed).warnings()
     }
 
     #[test]
-    fn a_well_kept_queue_gives_no_warning() {
-        assert_eq!(warnings(&facts(&GOOD)), Vec::<String>::new());
-        let redrive = facts(&GOOD).redrive.expect("policy");
+    fn a_recommended_queue_has_no_warnings() {
+        assert_eq!(attributes(&GOOD).warnings(), Vec::<String>::new());
+        let redrive = attributes(&GOOD).redrive.expect("policy");
         assert_eq!(redrive.max_receive_count, 10);
     }
 
@@ -175,7 +177,7 @@ mod tests {
             let [warning] = <[String; 1]>::try_from(with("RedrivePolicy", text)).expect("one");
             assert!(warning.contains("no redrive policy"), "{warning}");
         }
-        assert!(warnings(&QueueAttributes::default())[0].contains("no redrive policy"));
+        assert!(QueueAttributes::default().warnings()[0].contains("no redrive policy"));
     }
 
     #[test]
@@ -187,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_open_only_if_anybody_is_allowed_without_a_condition() {
-        for (policy, open) in [
+    fn a_policy_is_public_only_if_everybody_is_allowed_without_a_condition() {
+        for (policy, expected) in [
             (r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*"}}"#, true),
             (r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":"*"}}]}"#, true),
             (
@@ -205,7 +207,7 @@ mod tests {
             ),
             (r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"}}]}"#, false),
         ] {
-            assert_eq!(facts(&[("Policy", policy)]).open_to_world, open, "{policy}");
+            assert_eq!(attributes(&[("Policy", policy)]).is_public, expected, "{policy}");
         }
     }
 

@@ -1,7 +1,7 @@
-//! One queue's messages and where each of them is: ready, hidden, or gone.
+//! One queue's messages and the state of each.
 //!
-//! Every operation costs O(log n), so that a backlog of a million messages drains as fast as one of
-//! ten: a stand-in that slows with depth would be measured instead of the consumer.
+//! Every operation costs O(log n), so that a backlog of a million messages is received as fast as
+//! one of ten: a benchmark would measure a stand-in that slows with depth instead of the consumer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use crate::support::clock::Millis;
 
 /// A message and its history.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct StoredMessage {
     pub id: String,
     pub body: Arc<str>,
-    /// `MessageAttributes` exactly as sent, given back where asked for.
+    /// `MessageAttributes` exactly as sent, returned on request.
     pub attributes: Option<serde_json::Value>,
     pub sent: Millis,
     pub first_received: Option<Millis>,
     /// `ApproximateReceiveCount`.
     pub receive_count: u32,
-    /// The queue it was dead-lettered from.
+    /// The queue it was moved from.
     pub source: Option<String>,
-    pub place: Place,
+    pub state: MessageState,
 }
 
-/// Where a message is.
+/// The state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Can be received; `rank` is its place in the order.
+pub enum MessageState {
+    /// Can be received; `rank` is its position in the order.
     Ready { rank: u64 },
     /// Received at `received`, and hidden.
     InFlight { until: Millis, received: Millis },
@@ -36,7 +36,7 @@ pub enum Place {
     Delayed { until: Millis },
 }
 
-/// How many messages are where, as `GetQueueAttributes` reports it.
+/// Messages by state, as `GetQueueAttributes` reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub ready: usize,
@@ -46,12 +46,12 @@ pub struct Counts {
 
 /// One queue.
 #[derive(Debug)]
-pub struct OneQueue {
-    /// Written into its receipt handles.
+pub struct QueueState {
+    /// Part of its receipt handles.
     pub tag: u32,
     pub created: Millis,
     pub settings: Settings,
-    messages: BTreeMap<u64, Stored>,
+    messages: BTreeMap<u64, StoredMessage>,
     ready: BTreeMap<u64, u64>,
     hidden: BTreeSet<(Millis, u64)>,
     sent: BTreeSet<(Millis, u64)>,
@@ -59,7 +59,7 @@ pub struct OneQueue {
     next_rank: u64,
 }
 
-impl OneQueue {
+impl QueueState {
     pub fn new(tag: u32, created: Millis, settings: Settings) -> Self {
         Self {
             tag,
@@ -74,55 +74,60 @@ impl OneQueue {
         }
     }
 
-    pub fn get(&self, message: u64) -> Option<&Stored> {
+    pub fn get(&self, message: u64) -> Option<&StoredMessage> {
         self.messages.get(&message)
     }
 
-    pub fn get_mut(&mut self, message: u64) -> Option<&mut Stored> {
+    pub fn get_mut(&mut self, message: u64) -> Option<&mut StoredMessage> {
         self.messages.get_mut(&message)
     }
 
     /// Every message, in the order of sending.
-    pub fn iter(&self) -> impl Iterator<Item = &Stored> {
+    pub fn iter(&self) -> impl Iterator<Item = &StoredMessage> {
         self.messages.values()
     }
 
-    /// Takes in a message; its `place` says where it goes (a ready one is ranked here).
-    pub fn insert(&mut self, message: u64, stored: Stored, shuffle: Option<&mut fastrand::Rng>) {
-        let place = stored.place;
+    /// Adds a message in its `state` (a ready one is ranked here).
+    pub fn insert(
+        &mut self,
+        message: u64,
+        stored: StoredMessage,
+        shuffle: Option<&mut fastrand::Rng>,
+    ) {
+        let state = stored.state;
         self.sent.insert((stored.sent, message));
         self.messages.insert(message, stored);
-        match place {
-            Place::Ready { .. } => self.make_ready(message, shuffle),
-            Place::InFlight { until, .. } => {
+        match state {
+            MessageState::Ready { .. } => self.make_ready(message, shuffle),
+            MessageState::InFlight { until, .. } => {
                 self.in_flight += 1;
                 self.hidden.insert((until, message));
             }
-            Place::Delayed { until } => {
+            MessageState::Delayed { until } => {
                 self.hidden.insert((until, message));
             }
         }
     }
 
-    /// Takes a message out for good, wherever it is.
-    pub fn remove(&mut self, message: u64) -> Option<Stored> {
+    /// Removes a message, whatever its state.
+    pub fn remove(&mut self, message: u64) -> Option<StoredMessage> {
         self.leave(message);
         let stored = self.messages.remove(&message)?;
         self.sent.remove(&(stored.sent, message));
         Some(stored)
     }
 
-    /// Moves a message to `place`; only [`OneQueue::make_ready`] makes one ready.
+    /// Hides a message until `until`.
     pub fn hide(&mut self, message: u64, until: Millis, received: Millis) {
         self.leave(message);
         if let Some(stored) = self.messages.get_mut(&message) {
-            stored.place = Place::InFlight { until, received };
+            stored.state = MessageState::InFlight { until, received };
             self.in_flight += 1;
             self.hidden.insert((until, message));
         }
     }
 
-    /// Puts a message at the end of the line, or at a random place in it.
+    /// Makes a message ready, at the end of the order or at a random position.
     pub fn make_ready(&mut self, message: u64, shuffle: Option<&mut fastrand::Rng>) {
         self.leave(message);
         let mut rank = shuffle.map_or(self.next_rank, |rng| rng.u64(..));
@@ -131,12 +136,12 @@ impl OneQueue {
         }
         self.next_rank += 1;
         if let Some(stored) = self.messages.get_mut(&message) {
-            stored.place = Place::Ready { rank };
+            stored.state = MessageState::Ready { rank };
             self.ready.insert(rank, message);
         }
     }
 
-    /// The first message in line.
+    /// The first message in the order.
     pub fn first_ready(&self) -> Option<u64> {
         self.ready.first_key_value().map(|(_, message)| *message)
     }
@@ -151,14 +156,14 @@ impl OneQueue {
         self.hidden.first().map(|(until, _)| *until)
     }
 
-    /// The next message older than the queue keeps.
+    /// The next message beyond its retention.
     pub fn expired(&self, now: Millis) -> Option<u64> {
         let retention = self.settings.retention?;
         let (sent, message) = self.sent.first()?;
         (sent.saturating_add(retention) <= now).then_some(*message)
     }
 
-    /// Messages received and neither deleted nor back.
+    /// Messages received and neither deleted nor visible again.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -171,21 +176,21 @@ impl OneQueue {
         }
     }
 
-    /// Takes a message out of the place it is in; its next one follows.
+    /// Removes a message from the index of its state, before it enters another.
     fn leave(&mut self, message: u64) {
-        match self.messages.get(&message).map(|stored| stored.place) {
-            // A message just inserted claims a rank that may be another's.
-            Some(Place::Ready { rank }) if self.ready.get(&rank) == Some(&message) => {
+        match self.messages.get(&message).map(|stored| stored.state) {
+            // A message just inserted has a rank that may be another's.
+            Some(MessageState::Ready { rank }) if self.ready.get(&rank) == Some(&message) => {
                 self.ready.remove(&rank);
             }
-            Some(Place::InFlight { until, .. }) => {
+            Some(MessageState::InFlight { until, .. }) => {
                 self.hidden.remove(&(until, message));
                 self.in_flight -= 1;
             }
-            Some(Place::Delayed { until }) => {
+            Some(MessageState::Delayed { until }) => {
                 self.hidden.remove(&(until, message));
             }
-            Some(Place::Ready { .. }) | None => {}
+            Some(MessageState::Ready { .. }) | None => {}
         }
     }
 }
