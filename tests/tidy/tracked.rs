@@ -7,9 +7,10 @@ use std::process::Command;
 use super::{Source, assert_none};
 
 /// Everything at the top, and whether it must be there.
-const TOP: [(&str, bool); 20] = [
+const TOP: [(&str, bool); 22] = [
     (".cargo", false),
     (".ci", true),
+    (".editorconfig", true),
     (".gitignore", true),
     ("CHANGELOG.md", true),
     ("CONTRIBUTING.md", true),
@@ -25,6 +26,7 @@ const TOP: [(&str, bool); 20] = [
     ("deploy", true),
     ("docs", true),
     ("examples", true),
+    ("rust-toolchain.toml", true),
     ("rustfmt.toml", true),
     ("src", true),
     ("tests", true),
