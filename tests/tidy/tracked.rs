@@ -7,10 +7,11 @@ use std::process::Command;
 use super::{Source, assert_none};
 
 /// Everything at the top, and whether it must be there.
-const TOP: [(&str, bool); 22] = [
+const TOP: [(&str, bool); 23] = [
     (".cargo", false),
     (".ci", true),
     (".editorconfig", true),
+    (".github", true),
     (".gitignore", true),
     ("CHANGELOG.md", true),
     ("CONTRIBUTING.md", true),
