@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{Source, assert_none};
 
 /// Everything at the top, and whether it must be there.
-const TOP: [(&str, bool); 23] = [
+const TOP: [(&str, bool); 25] = [
     (".cargo", false),
     (".ci", true),
     (".editorconfig", true),
@@ -20,11 +20,13 @@ const TOP: [(&str, bool); 23] = [
     ("LICENSE", true),
     ("Makefile", true),
     ("README.md", true),
+    ("SECURITY.md", true),
     ("benches", false),
     ("clippy.toml", true),
     ("config", false),
     ("deny.toml", true),
     ("deploy", true),
+    ("detections", false),
     ("docs", true),
     ("examples", true),
     ("rust-toolchain.toml", true),
