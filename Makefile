@@ -23,7 +23,7 @@ test: ## every tier of tests that this machine can run; the last lines say which
 nightly: ## the tests with 10,000 simulated worlds, 50 SIGKILLs, 100,000 damaged documents
 	@CERTRELAY_SEEDS=10000 CERTRELAY_KILLS=50 CERTRELAY_DOCUMENTS=100000 tests/run test
 
-lint: $(CARGO_DENY) ## format, clippy, docs, dependencies, shell scripts
+lint: doctor $(CARGO_DENY) ## format, clippy, docs, dependencies, shell scripts, workflows
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
@@ -43,7 +43,7 @@ clean: ## remove everything that was built or installed here
 	cargo clean
 
 # Built once from source, without its optional features: nothing on a new machine has it.
-$(CARGO_DENY):
+$(CARGO_DENY): | doctor
 	@echo "lint: building cargo-deny $(DENY_VER) into $(TOOLS), once (about a minute on 2 cores)"
 	CARGO_TARGET_DIR=$(TOOLS)/build CARGO_PROFILE_DEV_DEBUG=0 \
 	  cargo install cargo-deny --version $(DENY_VER) --locked --debug --no-default-features --root $(TOOLS)/cargo-deny-$(DENY_VER)

@@ -7,9 +7,11 @@ use std::process::Command;
 use super::{Source, assert_none};
 
 /// Everything at the top, and whether it must be there.
-const TOP: [(&str, bool); 20] = [
+const TOP: [(&str, bool); 25] = [
     (".cargo", false),
     (".ci", true),
+    (".editorconfig", true),
+    (".github", true),
     (".gitignore", true),
     ("CHANGELOG.md", true),
     ("CONTRIBUTING.md", true),
@@ -18,13 +20,16 @@ const TOP: [(&str, bool); 20] = [
     ("LICENSE", true),
     ("Makefile", true),
     ("README.md", true),
+    ("SECURITY.md", true),
     ("benches", false),
     ("clippy.toml", true),
     ("config", false),
     ("deny.toml", true),
     ("deploy", true),
+    ("detections", false),
     ("docs", true),
     ("examples", true),
+    ("rust-toolchain.toml", true),
     ("rustfmt.toml", true),
     ("src", true),
     ("tests", true),
