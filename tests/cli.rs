@@ -189,7 +189,7 @@ fn the_catalogue_lists_all_twelve_for_people_and_for_tools() {
         .lines()
         .map(|line| {
             let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            assert!(event["means"].is_string() && event["remedies"].is_array(), "{line}");
+            assert!(event["means"].is_string() && event["remediations"].is_array(), "{line}");
             event["name"].as_str().expect("a name").to_owned()
         })
         .collect();

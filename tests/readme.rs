@@ -51,7 +51,7 @@ fn blocks() -> Vec<Block> {
         .expect("docs/")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        // Made from the catalogue; `event_remedies` runs every command in it.
+        // Made from the code; `event_remediations` runs every command in it.
         .filter(|path| path.file_name().is_none_or(|name| name != "events.md"))
         .collect();
     pages.push(root().join("README.md"));

@@ -104,7 +104,7 @@ fn headers(known: &Known) -> OwnedHeaders {
         ("event_name", known.name),
         ("format", "raw"),
         ("content_type", "application/json"),
-        ("lane", "file"),
+        ("channel", "s3"),
     ];
     pairs.into_iter().fold(OwnedHeaders::new_with_capacity(pairs.len()), |headers, (key, value)| {
         headers.insert(Header { key, value: Some(value) })

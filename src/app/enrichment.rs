@@ -137,7 +137,7 @@ impl Enrichment {
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if !faults.is_empty() {
-            reports.keep(&known.reports);
+            reports.add_missing(&known.reports);
         }
         known.reports = Arc::new(reports);
         Some((known.reports.len(), faults))

@@ -71,7 +71,7 @@ pub(super) fn explain(args: &Args) -> ExitCode {
 
 fn payload(event: &Event, format: OutputFormat) -> String {
     let mut payload = Vec::new();
-    event::render(event, format, &mut payload);
+    crate::format::render(event, format, &mut payload);
     shown(&payload)
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::ValueEnum;
 
 use crate::config::OutputFormat;
-use crate::event::visible;
+use crate::event::escape_bidi;
 
 /// What is printed for each event.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -39,7 +39,7 @@ pub(super) fn shown(json: &[u8]) -> String {
     for c in text.chars() {
         let is_space = matches!(c, '\n' | '\r' | '\t');
         let plain = c.encode_utf8(&mut bytes);
-        if is_space || visible(plain) == *plain {
+        if is_space || escape_bidi(plain) == *plain {
             out.push(if is_space { ' ' } else { c });
         } else {
             // JSON spells what is beyond 16 bits as two units.

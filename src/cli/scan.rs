@@ -17,7 +17,7 @@ use super::format::Format;
 use super::{context, optional};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{Config, Decode, EventRule};
-use crate::event::{self, Context, Event};
+use crate::event::{Context, Event};
 use crate::telemetry::escape;
 use work::{Ended, News, Reading};
 
@@ -64,7 +64,7 @@ pub(super) fn scan(args: &Args) -> ExitCode {
     reading.decoder.limits.hash = args.hash;
     let format = args.format.into();
     let print_event = |event: &Event, lines: &mut Vec<u8>| {
-        event::render(event, format, lines);
+        crate::format::render(event, format, lines);
         lines.push(b'\n');
     };
     let task = if args.hash {

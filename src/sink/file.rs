@@ -35,7 +35,7 @@ pub(super) fn build(
     let lines = Lines {
         name: config.name.clone(),
         format: config.format,
-        render: crate::event::render,
+        render: crate::format::render,
         metrics: metrics.clone(),
         writer: Arc::new(Mutex::new(append)),
     };

@@ -57,7 +57,7 @@ pub enum SinkState {
     Paused(Error),
 }
 
-/// How an event becomes bytes: [`crate::event::render`], but in the sinks' own tests.
+/// How an event becomes bytes: [`crate::format::render`], but in the sinks' own tests.
 type Render = fn(&Event, OutputFormat, &mut Vec<u8>);
 
 /// A sink and the task that does its work, to be spawned by the pipeline.

@@ -9,7 +9,7 @@ fn a_sample_is_explained_with_its_severity_and_evidence() {
     let output = run(&["explain", one_file().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let page = stdout(&output);
-    for label in ["event        ", "ours         yes", "severity     ", "evidence     "] {
+    for label in ["event        ", "in scope     yes", "severity     ", "evidence     "] {
         assert!(page.lines().any(|line| line.starts_with(label)), "no {label:?}:\n{page}");
     }
     assert!(stderr(&output).contains("none of ours"), "{}", stderr(&output));
@@ -105,7 +105,7 @@ type = "stdout"
     assert!(said.contains("explained 0, not selected by [events] 1; --all-events"), "{said}");
     let page = stdout(&run(&["explain", one, "-c", path, "--all-events"]));
     assert!(page.contains("route        none: [events] does not select it\n"), "{page}");
-    assert!(page.contains("ours         yes") && !page.contains("sent to"), "{page}");
+    assert!(page.contains("in scope     yes") && !page.contains("sent to"), "{page}");
 }
 
 #[test]

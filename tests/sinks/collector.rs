@@ -27,7 +27,8 @@ use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::Config;
 use certrelay::error::{Code, Outcome};
-use certrelay::event::{Arrival, CallOutcome, Channel, Event, render};
+use certrelay::event::{Arrival, CallOutcome, Channel, Event};
+use certrelay::format::render;
 use certrelay::sink::{self, SinkState, Wanted};
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
@@ -116,7 +117,7 @@ impl Soc {
             index: n as u64,
         };
         let seen = OffsetDateTime::UNIX_EPOCH;
-        let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
+        let arrival = Arrival { origin, channel: Channel::S3, seen, delivered: None };
         let record = Record { bytes: Bytes::from(record.to_string()), index: n as u64, offset: 0 };
         let options = Arc::new(self.config().options);
         Arc::new(Event::read_with(record, arrival, &options).expect("a record"))
@@ -138,7 +139,7 @@ impl Soc {
             assert_eq!(event.fields.outcome, CallOutcome::Success);
             let beside = json!({
                 "event_name": "UploadServerCertificate", "event_source": "iam.amazonaws.com",
-                "account": "111122223333", "region": "us-east-1", "outcome": "success", "lane": "file",
+                "account": "111122223333", "region": "us-east-1", "outcome": "success", "channel": "s3",
                 "severity": event.fields.severity.as_str(), "finding": findings,
             });
             fields

@@ -93,7 +93,7 @@ async fn the_guide_leads_from_nothing_to_a_consumer_that_reads_our_events() {
     assert_eq!(lines.len(), 3, "{printed}");
     for line in lines {
         for said in
-            ["event_name:UploadServerCertificate", "format:ocsf", "schema_version:", "lane:"]
+            ["event_name:UploadServerCertificate", "format:ocsf", "schema_version:", "channel:"]
         {
             assert!(line.contains(said), "{said}: {line}");
         }

@@ -225,7 +225,7 @@ impl OneFile<'_> {
                 Decoded::Record(record) => {
                     let origin = Origin::File { path: self.path.to_owned(), index: record.index };
                     let seen = OffsetDateTime::now_utc();
-                    let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
+                    let arrival = Arrival { origin, channel: Channel::S3, seen, delivered: None };
                     let Reading { options, context, .. } = &self.task.reading;
                     Event::read_in(record, arrival, options, context)
                 }

@@ -57,7 +57,7 @@ pub(super) fn build(
     metrics: &Arc<Metrics>,
     stop: Stop,
 ) -> Result<Built, Error> {
-    let kafka = Kafka::new(config, own, aws, metrics, crate::event::render)?;
+    let kafka = Kafka::new(config, own, aws, metrics, crate::format::render)?;
     let iam = kafka.client.iam();
     let mut built = lanes::start(config, kafka, metrics, stop);
     if let Some(iam) = iam {

@@ -27,7 +27,7 @@ pub(super) fn headers(event: &Event, format: OutputFormat) -> OwnedHeaders {
         ("format", Some(format.as_str())),
         ("content_type", Some("application/json")),
         ("schema_version", schema_version),
-        ("lane", Some(event.lane.as_str())),
+        ("channel", Some(event.channel.as_str())),
         ("file_sha256", event.file_sha256.as_deref()),
     ];
     let said = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));

@@ -85,7 +85,7 @@ impl Registry {
 
     async fn ask(&self, topic: &str, register: bool) -> Result<u32, Error> {
         let subject = self.subject_of(topic);
-        let body = json!({ "schemaType": "JSON", "schema": crate::event::schema(self.format) });
+        let body = json!({ "schemaType": "JSON", "schema": crate::format::schema(self.format) });
         let reply = self.http.post(&subject, register, body.to_string()).await?;
         match serde_json::from_slice::<Registered>(&reply.body) {
             Ok(Registered { id }) if reply.status == 200 => Ok(id),

@@ -133,7 +133,7 @@ async fn records_arrive_as_they_were_with_key_and_headers() {
         ("format", Some("raw")),
         ("content_type", Some("application/json")),
         ("schema_version", None),
-        ("lane", Some("file")),
+        ("channel", Some("s3")),
         ("file_sha256", Some("00ff")),
     ] {
         assert_eq!(header(record, name).as_deref(), value, "{name}");

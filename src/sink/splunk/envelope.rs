@@ -55,7 +55,7 @@ struct Indexed<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     finding: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lane: Option<&'static str>,
+    channel: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file_sha256: Option<&'a str>,
     /// `label_team`: no name above begins so, and none of CloudTrail's.
@@ -143,7 +143,7 @@ impl Envelopes {
                 true => fields.findings.iter().map(|finding| finding.rule.id).collect(),
                 false => Vec::new(),
             },
-            lane: beside.then(|| event.lane.as_str()),
+            channel: beside.then(|| event.channel.as_str()),
             file_sha256: event.file_sha256.as_deref(),
             labels: labels_of(event),
         }
@@ -233,7 +233,7 @@ mod tests {
             "fields": {
                 "event_id": "event-1", "event_name": "UploadServerCertificate",
                 "event_source": "iam.amazonaws.com", "account": "111122223333",
-                "region": "us-east-1", "outcome": "success", "lane": "file",
+                "region": "us-east-1", "outcome": "success", "channel": "s3",
                 "severity": given.fields.severity.as_str(), "finding": findings,
             },
         });
@@ -329,7 +329,7 @@ mod tests {
             "{\"eventName\":\"x\\\"},{\",\"eventSource\":\"y\\\\\",\r\n\"a\":[{}] , \"a\":1.0}";
         for mode in [SplunkMode::Beside, SplunkMode::Only] {
             let envelopes =
-                Envelopes::new(&settings(mode), OutputFormat::Raw, crate::event::render);
+                Envelopes::new(&settings(mode), OutputFormat::Raw, crate::format::render);
             let written = written(&envelopes, &event_of(record));
             assert!(written.contains(&format!(",\"event\":{record},\"fields\":{{")), "{written}");
             assert!(serde_json::from_str::<Value>(&written).is_ok(), "{written}");

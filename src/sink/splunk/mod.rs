@@ -51,7 +51,7 @@ pub(super) fn build(
     metrics: &Arc<Metrics>,
     stop: Stop,
 ) -> Result<Built, Error> {
-    let splunk = Splunk::new(config, own, metrics, crate::event::render, Patience::DEFAULT)?;
+    let splunk = Splunk::new(config, own, metrics, crate::format::render, Patience::DEFAULT)?;
     if own.tls.insecure {
         let sink = config.name.as_str();
         tracing::warn!(sink, "tls.insecure: whoever answers is sent the token and the events");
@@ -69,7 +69,7 @@ pub(super) async fn probe(
     wanted: Wanted,
 ) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::new());
-    let render = crate::event::render;
+    let render = crate::format::render;
     Splunk::new(config, own, &metrics, render, Patience::DEFAULT)?.look(wanted).await
 }
 
