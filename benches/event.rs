@@ -1,8 +1,8 @@
 //! What an event costs: reading a record (target, findings, certificate facts) and rendering it, in
 //! each format, with a certificate in the record and without.
 //!
-//! Nanoseconds of the thread's CPU time an event, and the ratio to what nobody can do without: parsing
-//! the record with serde_json and writing it again, measured in turns. `cargo bench --bench event`.
+//! Nanoseconds of the thread's CPU time per event, and the ratio to the minimum: parsing the record
+//! with serde_json and writing it again, measured alternately. `cargo bench --bench event`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{EventOptions, OutputFormat};
-use certrelay::event::{Arrival, Channel, Event, render};
+use certrelay::event::{Arrival, Channel, Event};
+use certrelay::format::render;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -25,7 +26,7 @@ const FORMATS: [(&str, OutputFormat); 4] = [
     ("ocsf", OutputFormat::Ocsf),
 ];
 
-/// One thing that is done with a record.
+/// One measured operation.
 struct Variant {
     name: String,
     run: Box<dyn FnMut()>,
@@ -71,7 +72,7 @@ fn read(bytes: &Bytes, options: &Arc<EventOptions>) -> Event {
     let record = Record { bytes: bytes.clone(), index: 0, offset: 0 };
     let arrival = Arrival {
         origin: Origin::Inline { message_id: "bench".to_owned() },
-        lane: Channel::S3,
+        channel: Channel::S3,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };
@@ -108,7 +109,7 @@ fn variants(record: &Bytes) -> Vec<Variant> {
     all
 }
 
-/// All variants in turns; medians, and the median of the ratios within a turn.
+/// Runs all variants alternately; prints medians, and the median of the ratios within a round.
 fn measure(what: &str, record: &Bytes) {
     println!("\n{what}: {} bytes, {ROUNDS} rounds of {EVENTS} events", record.len());
     let mut all = variants(record);
@@ -133,7 +134,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// CPU time of this thread.
+/// Returns the CPU time of this thread.
 fn cpu() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))

@@ -7,6 +7,7 @@ pub mod cloudtrail;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod format;
 pub mod jobs;
 pub mod pipeline;
 pub mod queue;

@@ -195,7 +195,7 @@ fn the_catalogue_lists_all_twelve_events_as_a_table_and_as_json() {
         .lines()
         .map(|line| {
             let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            assert!(event["means"].is_string() && event["remedies"].is_array(), "{line}");
+            assert!(event["means"].is_string() && event["remediations"].is_array(), "{line}");
             event["name"].as_str().expect("a name").to_owned()
         })
         .collect();

@@ -1,4 +1,4 @@
-//! Who calls in the stories: the kinds of caller that CloudTrail tells apart.
+//! Callers of the scenarios: the kinds that CloudTrail distinguishes.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub(crate) fn script() -> Value {
             "accountId": "111122223333", "accessKeyId": "AKIAEXAMPLEALICE0001", "userName": "alice" })
 }
 
-/// A role of the account itself that nobody declared as expected.
+/// A role of the account itself that is not an expected principal.
 pub(crate) fn own_role() -> Value {
     json!({ "type": "AssumedRole", "principalId": "AROAEXAMPLEOPS0000001:alice", "accountId": "111122223333",
             "arn": "arn:aws:sts::111122223333:assumed-role/ops/alice", "accessKeyId": "ASIAEXAMPLEOPS000001",

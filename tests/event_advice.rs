@@ -1,5 +1,5 @@
-//! What a finding says and what `explain` tells a person to do: only what is true of this event, works for
-//! its caller, and comes in the order in which it should be done.
+//! Findings and the remediations of `explain`: they are true of this event, apply to its caller,
+//! and are in the order in which they should be done.
 
 use certrelay::config::OutputFormat;
 use certrelay::event::explain;
@@ -14,14 +14,14 @@ fn explained(record: &str) -> String {
     explain(&read(record).expect("a record"))
 }
 
-/// The command lines to paste, in order.
+/// Returns the command lines, in order.
 fn commands(record: &str) -> Vec<String> {
     let text = explained(record);
     let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("$ "));
     lines.map(str::to_owned).collect()
 }
 
-/// The commands of `record` that have one of `words`, which must be there at all.
+/// Returns the commands of `record` that contain `words`; there must be one.
 fn with(record: &str, words: &str) -> Vec<String> {
     let mut lines = commands(record);
     lines.retain(|line| line.contains(words));
@@ -30,7 +30,7 @@ fn with(record: &str, words: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_root_gives_another_user_is_not_called_roots_own() {
+fn a_credential_that_root_gives_a_user_is_not_roots_own() {
     for (who, name) in [(root(), "root"), (assumed_root(), "centrally assumed root")] {
         for (operation, did, more) in [
             ("UploadSigningCertificate", "uploaded", vec![]),
@@ -52,7 +52,7 @@ fn what_root_gives_another_user_is_not_called_roots_own() {
         let own = [(WHO, who.clone()), (USER, Value::Null), ("/responseElements", Value::Null)];
         let text = explained(&ok("UploadSigningCertificate", &own));
         assert!(
-            text.contains("root now has a long-lived credential beside its password"),
+            text.contains("root now has a long-lived credential besides its password"),
             "{text}"
         );
         let text = explained(&call("UploadSigningCertificate", "omitted", &[(WHO, who)]));
@@ -61,7 +61,7 @@ fn what_root_gives_another_user_is_not_called_roots_own() {
 }
 
 #[test]
-fn a_root_caller_is_offered_only_what_root_can_do() {
+fn remediations_for_root_are_those_that_root_can_perform() {
     for who in [root(), assumed_root()] {
         for operation in ["UploadSigningCertificate", "UploadServerCertificate"] {
             let record = ok(operation, &[(WHO, who.clone())]);
@@ -76,7 +76,7 @@ fn a_root_caller_is_offered_only_what_root_can_do() {
     }
 }
 
-/// Technique ids of a record's findings.
+/// Returns the technique ids of a record's findings.
 fn techniques(record: &str) -> Vec<String> {
     let cim: Value = serde_json::from_str(&payload(record, OutputFormat::Cim)).expect("JSON");
     let ids = cim["mitre_technique_id"].as_array().cloned().unwrap_or_default();
@@ -84,7 +84,7 @@ fn techniques(record: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_denied_write_is_the_attempt_of_what_it_would_have_done_and_a_denied_read_is_discovery() {
+fn a_denied_write_has_the_techniques_of_its_success_and_a_denied_read_is_discovery() {
     for (operation, expected) in [
         ("UploadSigningCertificate", &["T1098.001"][..]),
         ("UpdateSigningCertificate", &["T1098.001"]),
@@ -139,7 +139,7 @@ fn a_users_key_is_stopped_first_and_replaced_last() {
 }
 
 #[test]
-fn a_roles_sessions_are_revoked_instead_of_a_key_it_does_not_have() {
+fn a_roles_sessions_are_revoked_because_it_has_no_key() {
     for (who, role) in [(own_role(), "ops"), (stranger(), "cert-rotation")] {
         let record = ok("UploadServerCertificate", &[(WHO, who)]);
         let lines = commands(&record).join("\n");
@@ -160,7 +160,7 @@ fn a_roles_sessions_are_revoked_instead_of_a_key_it_does_not_have() {
     }
 }
 
-/// The policy that `guard` would make, of the one line that has it.
+/// Returns the policy of the command that creates it.
 fn guard(record: &str) -> Value {
     let lines = with(record, "organizations create-policy");
     let content = lines[0].split("'--content=").nth(1).and_then(|rest| rest.strip_suffix('\''));
@@ -168,7 +168,7 @@ fn guard(record: &str) -> Value {
 }
 
 #[test]
-fn the_guard_denies_what_happened_and_lets_responders_work() {
+fn the_policy_denies_the_operation_except_to_responders() {
     for (operation, actions) in [
         ("UploadSigningCertificate", &["UploadSigningCertificate", "UpdateSigningCertificate"][..]),
         ("UpdateSigningCertificate", &["UpdateSigningCertificate", "DeleteSigningCertificate"]),
@@ -195,7 +195,7 @@ fn the_guard_denies_what_happened_and_lets_responders_work() {
 }
 
 #[test]
-fn changed_tags_are_put_back_by_their_own_keys() {
+fn changed_tags_are_restored_by_their_own_keys() {
     let put = commands(&ok("TagServerCertificate", &[]));
     let name = "--server-certificate-name=web.example.com";
     assert!(put.contains(&format!("aws iam list-server-certificate-tags {name}")), "{put:?}");
@@ -211,7 +211,7 @@ fn changed_tags_are_put_back_by_their_own_keys() {
 }
 
 #[test]
-fn uses_of_a_renamed_certificate_are_sought_by_both_names() {
+fn uses_of_a_renamed_certificate_are_searched_by_both_names() {
     let record = ok("UpdateServerCertificate", &[]);
     let get = with(&record, "get-server-certificate");
     assert_eq!(
@@ -245,7 +245,7 @@ fn a_certificate_that_was_only_moved_keeps_its_name() {
 }
 
 #[test]
-fn a_trail_gets_back_what_was_taken_by_its_own_name() {
+fn a_trail_is_restored_by_its_own_name() {
     for (operation, command) in [
         ("StopLogging", "start-logging --name=audit --region=eu-west-1"),
         ("DeleteTrail", "create-trail --name=audit --s3-bucket-name=BUCKET"),
@@ -264,13 +264,13 @@ fn a_trail_gets_back_what_was_taken_by_its_own_name() {
 }
 
 #[test]
-fn a_listing_that_was_denied_is_of_no_one_certificate() {
+fn a_denied_listing_has_no_target_certificate() {
     let text = explained(&record("ListServerCertificates", "denied"));
     assert!(text.contains("user alice tried ListServerCertificates and was denied"), "{text}");
 }
 
 #[test]
-fn a_deleted_certificate_is_not_asked_for() {
+fn a_deleted_certificate_is_not_looked_up() {
     let record = ok("DeleteServerCertificate", &[]);
     let lines = commands(&record).join("\n");
     assert!(!lines.contains("get-server-certificate"), "{lines}");

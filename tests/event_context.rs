@@ -1,4 +1,4 @@
-//! What is known beside the records, in every format: accounts, labels, credential reports.
+//! Enrichment in every format: accounts, labels, credential reports.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ const ACCOUNTS: &str = include_str!("../examples/accounts.csv");
 const REPORT: &str = include_str!("../examples/credential-reports/111122223333.csv");
 const MADE: OffsetDateTime = datetime!(2026-02-22 12:00 UTC);
 
-/// The examples' accounts and report.
+/// Returns the examples' accounts and report.
 pub(crate) fn context() -> Context {
     let mut reports = Reports::default();
     reports.add(Report::parse(REPORT, MADE).expect("a report"));
@@ -23,7 +23,7 @@ pub(crate) fn context() -> Context {
     Context { accounts: Arc::new(accounts), reports: Arc::new(reports) }
 }
 
-/// Two labels, one of them an account's.
+/// Returns two labels, one of them an account's.
 pub(crate) fn options() -> EventOptions {
     let labels = [("team", "security"), ("environment", "unknown")];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -39,7 +39,7 @@ fn out(event: &Event, format: OutputFormat) -> Value {
 }
 
 #[test]
-fn what_is_known_stands_in_every_format() {
+fn enrichment_is_in_every_format() {
     let event = known(&record("UploadSigningCertificate", "success"));
     for (format, name) in
         [(OutputFormat::Ocsf, "ocsf"), (OutputFormat::Ecs, "ecs"), (OutputFormat::Cim, "cim")]
@@ -54,7 +54,7 @@ fn what_is_known_stands_in_every_format() {
 }
 
 #[test]
-fn the_raw_record_knows_nothing_of_it() {
+fn raw_has_no_enrichment() {
     for operation in OPERATIONS {
         let text = record(operation, "success");
         let plain = read(&text).expect("a record");
@@ -63,7 +63,7 @@ fn the_raw_record_knows_nothing_of_it() {
 }
 
 #[test]
-fn only_what_is_known_is_added() {
+fn enrichment_only_adds_fields() {
     for operation in OPERATIONS {
         let text = record(operation, "success");
         let mut known = out(&known(&text), OutputFormat::Cim);
@@ -71,7 +71,7 @@ fn only_what_is_known_is_added() {
         let members = known.as_object_mut().expect("an object");
         members.retain(|name, value| plain.get(name) != Some(&*value));
         let allowed =
-            ["label_", "vendor_account_", "caller_", "target_", "finding_because", "severity"];
+            ["label_", "vendor_account_", "caller_", "target_", "severity_reasons", "severity"];
         for name in members.keys() {
             assert!(allowed.iter().any(|start| name.starts_with(start)), "{operation}: {name}");
         }
@@ -79,7 +79,7 @@ fn only_what_is_known_is_added() {
 }
 
 #[test]
-fn the_recipients_account_counts_not_the_callers() {
+fn the_account_is_the_recipients_not_the_callers() {
     let mut record: Value =
         serde_json::from_str(&record("UpdateSigningCertificate", "success")).expect("JSON");
     record["userIdentity"] = role();
@@ -102,10 +102,10 @@ fn the_recipients_account_counts_not_the_callers() {
 }
 
 #[test]
-fn caller_and_target_are_not_taken_for_each_other() {
+fn caller_and_target_are_not_confused() {
     let event = known(&record("UploadSigningCertificate", "success"));
-    let caller = event.posture.caller.as_ref().expect("alice");
-    let target = event.posture.target.as_ref().expect("bob");
+    let caller = event.credential_report.caller.as_ref().expect("alice");
+    let target = event.credential_report.target.as_ref().expect("bob");
     assert!(caller.arn.ends_with("user/ops/alice") && target.arn.ends_with("user/bob"));
     let cim = out(&event, OutputFormat::Cim);
     assert_eq!(
@@ -116,33 +116,33 @@ fn caller_and_target_are_not_taken_for_each_other() {
         (&cim["caller_active_signing_certificates"], &cim["target_active_signing_certificates"]);
     assert_eq!(counts, (&json!("0"), &json!("1")));
     let ecs = out(&event, OutputFormat::Ecs);
-    assert_eq!(ecs["aws"]["iam"]["posture"]["caller"]["active_keys"][0]["age_days"], 476);
-    assert_eq!(ecs["aws"]["iam"]["posture"]["target"]["report_age_hours"], 4);
+    assert_eq!(ecs["aws"]["iam"]["credential_report"]["caller"]["active_keys"][0]["age_days"], 476);
+    assert_eq!(ecs["aws"]["iam"]["credential_report"]["target"]["report_age_hours"], 4);
 }
 
 #[test]
-fn a_report_raises_a_finding_and_says_so() {
+fn a_report_raises_the_severity_with_a_reason() {
     let text = record("UploadSigningCertificate", "success");
-    let because = |event: &Event| event.fields.findings[0].because.join("\n");
+    let reasons = |event: &Event| event.fields.findings[0].severity_reasons.join("\n");
     let severity = read(&text).expect("a record").fields.severity;
     assert_eq!((severity, known(&text).fields.severity), (Severity::High, Severity::Critical));
-    assert!(!because(&known(&text)).contains("MFA"), "the session proved a second factor");
+    assert!(!reasons(&known(&text)).contains("MFA"), "the session has MFA");
     let text = text.replace(r#""mfaAuthenticated":"true""#, r#""mfaAuthenticated":"false""#);
     let (plain, known) = (read(&text).expect("a record"), known(&text));
     assert!(
-        because(&known)
+        reasons(&known)
             .contains("user alice has no MFA device, by the credential report of 2026-02-22")
     );
-    assert!(because(&known).contains("had an active signing certificate already"));
-    assert!(!because(&plain).contains("report"));
-    // Made after the call: what it lists may be the very certificate that the call brought.
+    assert!(reasons(&known).contains("had an active signing certificate already"));
+    assert!(!reasons(&plain).contains("report"));
+    // A report after the call: it may list the very certificate that the call uploaded.
     let early = text.replace("2026-02-22T16:11:47Z", "2026-02-22T10:00:00Z");
     let early = read_in(&early, options(), &context()).expect("a record");
-    assert!(!because(&early).contains("already"));
+    assert!(!reasons(&early).contains("already"));
 }
 
 #[test]
-fn the_same_snapshot_makes_the_same_event() {
+fn the_same_enrichment_data_makes_the_same_event() {
     for operation in OPERATIONS {
         let text = record(operation, "success");
         for format in crate::event_fixtures::FORMATS {
@@ -152,7 +152,7 @@ fn the_same_snapshot_makes_the_same_event() {
 }
 
 #[test]
-fn ecs_names_the_account_whose_id_it_gives() {
+fn ecs_has_the_name_of_the_account_whose_id_it_has() {
     let account = |event: &Event| {
         let ecs = out(event, OutputFormat::Ecs);
         (ecs["cloud"]["account"].clone(), ecs["labels"]["ou"].clone())

@@ -1,6 +1,6 @@
-//! `explain` for a person, and for a terminal that must not be taken over.
+//! `explain`, and that no value of a record controls the terminal.
 
-use certrelay::event::{explain, visible};
+use certrelay::event::{escape_bidi, explain};
 use serde_json::Value;
 
 use crate::event_fixtures::{OPERATIONS, PEM, SHAPES, read, record};
@@ -11,7 +11,7 @@ fn explained(text: &str) -> String {
 }
 
 #[test]
-fn an_upload_for_another_user_in_words() {
+fn explained_events_equal_their_golden_files() {
     insta::with_settings!({ snapshot_path => "fixtures/events/explain", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("UploadSigningCertificate", explained(&record("UploadSigningCertificate", "success")));
         insta::assert_snapshot!("UpdateServerCertificate", explained(&record("UpdateServerCertificate", "success")));
@@ -25,13 +25,13 @@ fn every_operation_in_every_shape_can_be_explained() {
     for operation in OPERATIONS {
         for shape in SHAPES {
             let text = explained(&record(operation, shape));
-            assert!(text.contains(operation) && text.contains("ours         yes"), "{text}");
+            assert!(text.contains(operation) && text.contains("in scope     yes"), "{text}");
         }
     }
 }
 
 #[test]
-fn no_value_can_act_on_the_terminal_or_reorder_what_is_read() {
+fn no_value_controls_the_terminal_or_reorders_the_text() {
     let evil = "\u{1b}[2J\u{202e}gpj.exe\u{200b}\r\n\u{9b}31m";
     for operation in OPERATIONS {
         for shape in ["success", "denied", "other error"] {
@@ -40,13 +40,13 @@ fn no_value_can_act_on_the_terminal_or_reorder_what_is_read() {
             let text = explained(&value.to_string());
             assert!(text.contains(r"\u{202e}gpj.exe"), "{text}");
             for line in text.lines() {
-                assert_eq!(visible(line), line);
+                assert_eq!(escape_bidi(line), line);
             }
         }
     }
 }
 
-/// Appends `evil` to every string but those that say what the record is.
+/// Appends `evil` to every string except those that identify the record.
 fn poison(value: &mut Value, evil: &str) {
     match value {
         Value::String(text) => text.push_str(evil),
@@ -60,7 +60,7 @@ fn poison(value: &mut Value, evil: &str) {
 }
 
 #[test]
-fn a_weak_certificate_says_what_is_weak_about_it() {
+fn a_weak_certificate_has_its_weaknesses_as_reason() {
     let late = ok(
         "UploadServerCertificate",
         &[

@@ -1,28 +1,29 @@
-//! Records of our own: every operation in five shapes, in the form that CloudTrail gives them.
+//! Our own records: every operation in five shapes, in CloudTrail's form.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use certrelay::cloudtrail::{InvalidRecord, Origin, Record};
 use certrelay::config::{EventOptions, OutputFormat};
-use certrelay::event::{Arrival, Channel, Context, Event, render};
+use certrelay::event::{Arrival, Channel, Context, Event};
+use certrelay::format::render;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-/// The twelve, in the order of the documentation.
+/// The twelve operations, in the order of docs/events.md.
 pub(crate) use crate::support::samples::EVENTS as OPERATIONS;
 
-/// The shapes that a record comes in.
+/// The shapes of a record.
 pub(crate) const SHAPES: [&str; 5] = ["success", "denied", "other error", "omitted", "minimal"];
 
-/// Every format that an event has.
+/// Every output format.
 pub(crate) const FORMATS: [OutputFormat; 4] =
     [OutputFormat::Ocsf, OutputFormat::Ecs, OutputFormat::Cim, OutputFormat::Raw];
 
 /// A certificate made for these tests: RSA 2048, self-signed, `CN=web.example.com`.
 pub(crate) const PEM: &str = include_str!("fixtures/events/web.example.com.pem");
 
-/// The record of `operation` in `shape`.
+/// Returns the record of `operation` in `shape`.
 pub(crate) fn record(operation: &str, shape: &str) -> String {
     let read_only = operation.starts_with("Get") || operation.starts_with("List");
     let mut record = json!({
@@ -71,7 +72,7 @@ fn alice() -> Value {
     })
 }
 
-/// A role of another account, as an automation would come.
+/// Returns a role of another account, as an automation has it.
 pub(crate) fn role() -> Value {
     json!({
         "type": "AssumedRole", "principalId": "AROAEXAMPLEROLE000001:deploy-42",
@@ -169,17 +170,17 @@ fn fail(record: &mut Value, operation: &str) {
     record["responseElements"] = Value::Null;
 }
 
-/// The event of a record's text, as read from an object.
+/// Returns the event of a record's text, as read from an object.
 pub(crate) fn read(text: &str) -> Result<Event, InvalidRecord> {
     read_with(text, EventOptions::default())
 }
 
-/// The same, with something configured.
+/// Returns the same with other settings.
 pub(crate) fn read_with(text: &str, options: EventOptions) -> Result<Event, InvalidRecord> {
     read_in(text, options, &Context::default())
 }
 
-/// The same, with something known beside the record.
+/// Returns the same with enrichment data.
 pub(crate) fn read_in(
     text: &str,
     options: EventOptions,
@@ -194,21 +195,21 @@ pub(crate) fn read_in(
     };
     let arrival = Arrival {
         origin,
-        lane: Channel::S3,
+        channel: Channel::S3,
         seen: datetime!(2026-02-22 16:20:00.5 UTC),
         delivered: Some(datetime!(2026-02-22 16:17:00 UTC)),
     };
     Event::read_in(record, arrival, &Arc::new(options), context)
 }
 
-/// What `event` is in `format`.
+/// Returns `event` in `format`.
 pub(crate) fn rendered(event: &Event, format: OutputFormat) -> String {
     let mut out = Vec::new();
     render(event, format, &mut out);
     String::from_utf8(out).expect("UTF-8")
 }
 
-/// The event of a record in `format`.
+/// Returns the event of a record in `format`.
 pub(crate) fn payload(text: &str, format: OutputFormat) -> String {
     rendered(&read(text).expect("a record"), format)
 }

@@ -188,7 +188,7 @@ fn compare(folder: &Path) {
 }
 
 #[test]
-fn facts_are_those_of_openssl_on_fifty_certificates() {
+fn facts_equal_those_of_openssl_on_fifty_certificates() {
     let folder = tempfile::tempdir().expect("a folder");
     if openssl(folder.path(), &["version"]).is_none() {
         return skip("certificate facts: no openssl");
@@ -209,7 +209,7 @@ fn facts_are_those_of_openssl_on_fifty_certificates() {
 }
 
 #[test]
-fn garbage_is_a_fact_and_never_an_error() {
+fn garbage_is_reported_and_never_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let pem = crate::event_fixtures::PEM;
     for cut in [40, 100, 500, 1_000] {

@@ -1,4 +1,4 @@
-//! What holds for any JSON object whatever.
+//! Properties of any JSON object.
 
 use certrelay::config::{EventOptions, OcsfVersion, OutputFormat};
 use certrelay::event::{Event, explain};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event_fixtures::{FORMATS, OPERATIONS, PEM, read_with, rendered};
 
-/// Names that the code looks for, so that odd values get where they hurt.
+/// Names that the code reads, so that unusual values reach it.
 const NAMES: [&str; 28] = [
     "userIdentity",
     "type",
@@ -81,7 +81,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A record around anything, with a private key somewhere in it.
+/// Records with random values and a private key.
 fn records() -> impl Strategy<Value = Value> {
     let operations = prop::sample::select(OPERATIONS.to_vec());
     let key = prop::sample::select(vec!["privateKey", "PRIVATEKEY", "Private_Key", "private-key"]);

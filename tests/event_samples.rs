@@ -1,4 +1,4 @@
-//! Records of other people: every sample in `../shared/data`, through every format, no leaf lost.
+//! Public sample records in `../shared/data`: no format loses a leaf.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,19 @@ use serde_json::Value;
 use crate::event_fixtures::{FORMATS, OPERATIONS, SHAPES, payload, read, record, rendered};
 use crate::event_trail::trail_records;
 
-/// Where the samples are, `CERTRELAY_TEST_SHARED` or `../shared`; they are never copied into the project.
+/// Returns the samples' folder, `CERTRELAY_TEST_SHARED` or `../shared`; they are never copied into
+/// the project.
 pub(crate) fn shared(path: &str) -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    std::env::var_os("CERTRELAY_TEST_SHARED").map_or_else(beside, PathBuf::from).join(path)
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    std::env::var_os("CERTRELAY_TEST_SHARED").map_or_else(default, PathBuf::from).join(path)
 }
 
-/// Says aloud what is not tested, and fails where nothing may be left out.
+/// Prints what is not tested, and fails where nothing may be skipped.
 pub(crate) fn skip(what: &str) {
     crate::skip::skip(what, "`make doctor` and tests/real/setup say what is missing");
 }
 
-/// All sample records as text, or none where `../shared` is absent.
+/// Returns all sample records as text, or none if `../shared` is absent.
 pub(crate) fn samples() -> Vec<String> {
     let mut records = Vec::new();
     for name in ["stratus", "traildiscover", "grycap_sample", "opensearch_catalog"] {
@@ -38,12 +39,13 @@ pub(crate) fn samples() -> Vec<String> {
     records
 }
 
-/// Our own records, in every shape.
+/// Returns our own records, in every shape.
 pub(crate) fn fixtures() -> Vec<String> {
     OPERATIONS.iter().flat_map(|operation| SHAPES.map(|shape| record(operation, shape))).collect()
 }
 
-/// Strings, numbers and booleans of `value` as text; JSON inside a string counts with its leaves.
+/// Collects strings, numbers and booleans of `value` as text; JSON inside a string counts with its
+/// leaves.
 fn leaves(value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Null => {}
@@ -61,7 +63,7 @@ fn leaves(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
-/// Every leaf of the record is in every format: mapped, left over, or redacted.
+/// Asserts that every leaf of the record is in every format: mapped, unmapped or redacted.
 fn assert_no_leaf_lost(record: &str) {
     let event = read(record).expect("a record");
     let raw: Value = serde_json::from_str(&rendered(&event, OutputFormat::Raw)).expect("JSON");

@@ -1,16 +1,18 @@
-//! Validators accept nonsense, as long as it has the right shape. This is what the values must mean,
-//! written a second time, and mutants of the output that it must catch.
+//! Validators accept nonsense of the right shape. This states what the values must mean a second
+//! time, and mutants of the output that it must detect.
 //!
-//! Mutants of the code itself were tried on 22 November 2026, each behind a switch in one build, against
-//! the tests `event_*` (golden, semantics, trail, context, stories, actors, explain) and the unit tests.
-//! Of 26, 25 were killed: actor's ARN and account swapped · status flipped · only `AccessDenied` is a failure ·
-//! the caller's account instead of the recipient's · local time · seconds instead of milliseconds · the
-//! request's id instead of the event's · MFA inverted · the target is always the caller · a rename without its
-//! new name · an ARN without its path · the partition by the region only · nobody acts on others · a target out
-//! of a message is not marked · nothing raises · a session's ARN is matched as expected · CIM: the caller is the
-//! user acted on · ECS: the same · CIM, ECS: every call succeeded · reports of caller and target swapped · the
-//! caller's account is named · expired inverted · afternoons are mornings · a fixed label wins over the
-//! account's · a trail only by `name`. "The partition by the region only" survived; `event_trail` asks for it since.
+//! Mutants of the code itself were tried on 22 November 2026, each behind a switch in one build,
+//! against the tests `event_*` (golden, semantics, trail, context, stories, actors, explain) and
+//! the unit tests. Of 26, 25 were killed: actor's ARN and account swapped · status flipped · only
+//! `AccessDenied` is a failure · the caller's account instead of the recipient's · local time ·
+//! seconds instead of milliseconds · the request's id instead of the event's · MFA inverted · the
+//! target is always the caller · a rename without its new name · an ARN without its path · the
+//! partition by the region only · no call acts on another user · a target out of a message is not
+//! marked · nothing raises · a session's ARN is matched as expected · CIM: the caller is the user
+//! acted on · ECS: the same · CIM, ECS: every call succeeded · reports of caller and target swapped
+//! · the caller's account is named · expired inverted · afternoons are mornings · a fixed label
+//! wins over the account's · a trail only by `name`. "The partition by the region only" survived;
+//! `event_trail` asks for it since.
 
 use certrelay::config::OutputFormat;
 use serde_json::{Value, json};
@@ -18,10 +20,10 @@ use serde_json::{Value, json};
 use crate::event_fixtures::{payload, record, role};
 use crate::event_samples::fixtures;
 
-/// What is wrong with `event` as the OCSF of `record`.
+/// Returns what is wrong with `event` as the OCSF of `record`.
 fn wrong(record: &Value, event: &Value) -> Vec<&'static str> {
     let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
-    let says = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    let value = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
     let number = |pointer: &str| event.pointer(pointer).and_then(Value::as_i64);
     let failed = text("/errorCode").is_some() || text("/errorMessage").is_some();
     let name = text("/eventName").unwrap_or_default();
@@ -43,49 +45,50 @@ fn wrong(record: &Value, event: &Value) -> Vec<&'static str> {
         (
             "activity",
             number("/activity_id") == Some(activity.0)
-                && says("/activity_name") == Some(activity.1),
+                && value("/activity_name") == Some(activity.1),
         ),
         (
             "type",
             number("/type_uid") == Some(600_300 + activity.0)
-                && says("/type_name") == Some(&format!("API Activity: {}", activity.1)),
+                && value("/type_name") == Some(&format!("API Activity: {}", activity.1)),
         ),
         ("status_id", number("/status_id") == Some(if failed { 2 } else { 1 })),
-        ("status", says("/status") == Some(if failed { "Failure" } else { "Success" })),
-        ("status_code", says("/status_code") == text("/errorCode")),
-        ("status_detail", says("/status_detail") == text("/errorMessage")),
-        ("error", says("/api/response/error") == text("/errorCode")),
+        ("status", value("/status") == Some(if failed { "Failure" } else { "Success" })),
+        ("status_code", value("/status_code") == text("/errorCode")),
+        ("status_detail", value("/status_detail") == text("/errorMessage")),
+        ("error", value("/api/response/error") == text("/errorCode")),
         ("time", number("/time") == time.map(|time| time.unix_timestamp() * 1000)),
-        ("time_dt", says("/time_dt") == text("/eventTime")),
-        ("original_time", says("/metadata/original_time") == text("/eventTime")),
-        ("uid", text("/eventID").is_none_or(|id| says("/metadata/uid") == Some(id))),
-        ("correlation", says("/metadata/correlation_uid") == text("/requestID")),
+        ("time_dt", value("/time_dt") == text("/eventTime")),
+        ("original_time", value("/metadata/original_time") == text("/eventTime")),
+        ("uid", text("/eventID").is_none_or(|id| value("/metadata/uid") == Some(id))),
+        ("correlation", value("/metadata/correlation_uid") == text("/requestID")),
         (
             "operation",
-            says("/api/operation") == Some(name)
-                && says("/api/service/name") == text("/eventSource"),
+            value("/api/operation") == Some(name)
+                && value("/api/service/name") == text("/eventSource"),
         ),
-        ("request", text("/requestID").is_none_or(|id| says("/api/request/uid") == Some(id))),
-        ("region", says("/cloud/region") == text("/awsRegion")),
-        ("owner", says("/cloud/account/uid") == owner),
-        ("actor", says("/actor/user/uid") == text("/userIdentity/arn")),
-        ("actor account", says("/actor/user/account/uid") == text("/userIdentity/accountId")),
-        ("actor name", says("/actor/user/name") == text("/userIdentity/userName")),
-        ("key", says("/actor/user/credential_uid") == text("/userIdentity/accessKeyId")),
+        ("request", text("/requestID").is_none_or(|id| value("/api/request/uid") == Some(id))),
+        ("region", value("/cloud/region") == text("/awsRegion")),
+        ("owner", value("/cloud/account/uid") == owner),
+        ("actor", value("/actor/user/uid") == text("/userIdentity/arn")),
+        ("actor account", value("/actor/user/account/uid") == text("/userIdentity/accountId")),
+        ("actor name", value("/actor/user/name") == text("/userIdentity/userName")),
+        ("key", value("/actor/user/credential_uid") == text("/userIdentity/accessKeyId")),
         ("mfa", event.pointer("/actor/session/is_mfa").and_then(Value::as_bool) == mfa),
         (
             "issuer",
-            says("/actor/session/issuer") == text("/userIdentity/sessionContext/sessionIssuer/arn"),
+            value("/actor/session/issuer")
+                == text("/userIdentity/sessionContext/sessionIssuer/arn"),
         ),
-        ("source", text("/sourceIPAddress").is_none_or(|ip| says("/src_endpoint/ip") == Some(ip))),
-        ("agent", says("/http_request/user_agent") == text("/userAgent")),
+        ("source", text("/sourceIPAddress").is_none_or(|ip| value("/src_endpoint/ip") == Some(ip))),
+        ("agent", value("/http_request/user_agent") == text("/userAgent")),
         (
             "severity",
             number("/severity_id").is_some_and(|id| {
                 ["", "Informational", "Low", "Medium", "High", "Critical"]
                     .get(usize::try_from(id).unwrap_or(0))
                     .copied()
-                    == says("/severity")
+                    == value("/severity")
             }),
         ),
         ("target", target_is_right(record, event)),
@@ -144,7 +147,7 @@ fn pairs() -> Vec<(Value, Value)> {
 }
 
 #[test]
-fn every_event_means_what_its_record_says() {
+fn every_event_has_the_values_of_its_record() {
     for (record, event) in pairs() {
         assert_eq!(wrong(&record, &event), Vec::<&str>::new(), "{record}\n{event}");
     }
@@ -163,8 +166,8 @@ fn swap(event: &mut Value, one: &str, other: &str) {
 }
 
 fn set(event: &mut Value, pointer: &str, value: Value) {
-    if let Some(place) = event.pointer_mut(pointer) {
-        *place = value;
+    if let Some(target) = event.pointer_mut(pointer) {
+        *target = value;
     }
 }
 
@@ -238,7 +241,7 @@ const MUTANTS: [Mutant; 25] = [
 ];
 
 #[test]
-fn every_mutant_of_the_mapping_is_caught() {
+fn every_mutant_of_the_mapping_is_detected() {
     let pairs = pairs();
     for (mutant, change) in MUTANTS {
         let caught = pairs.iter().any(|(record, event)| {
@@ -251,7 +254,7 @@ fn every_mutant_of_the_mapping_is_caught() {
 }
 
 #[test]
-fn ecs_names_a_certificate_by_its_id_its_path_and_its_status() {
+fn ecs_has_the_id_path_and_status_of_a_certificate() {
     let certificate = |operation: &str| -> Value {
         let ecs = payload(&record(operation, "success"), OutputFormat::Ecs);
         serde_json::from_str::<Value>(&ecs).expect("JSON")["aws"]["iam"]["certificate"].take()
@@ -264,9 +267,9 @@ fn ecs_names_a_certificate_by_its_id_its_path_and_its_status() {
 }
 
 #[test]
-fn cim_tells_once_what_raises_several_findings() {
+fn cim_has_a_reason_once_if_it_raises_several_findings() {
     let cim = payload(&record("UploadServerCertificate", "success"), OutputFormat::Cim);
     let cim: Value = serde_json::from_str(&cim).expect("JSON");
     assert_eq!(cim["finding"].as_array().map(Vec::len), Some(2));
-    assert_eq!(cim["finding_because"].as_array().map(Vec::len), Some(1), "{cim}");
+    assert_eq!(cim["severity_reasons"].as_array().map(Vec::len), Some(1), "{cim}");
 }

@@ -1,4 +1,4 @@
-//! Stories: what attackers do must be named, what everyday work does must not shout.
+//! Scenarios: every attack must have its finding, routine work must stay below medium.
 
 use certrelay::config::{EventOptions, Network, Pattern};
 use certrelay::event::Severity::{self, Critical, High, Informational, Low, Medium};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::event_actors::{assumed_root, own_role, root, script, stranger};
 use crate::event_fixtures::{read_with, record, role};
 
-/// A record: an operation in a shape, with some values replaced by pointer.
+/// Returns the record of an operation in a shape, with some values replaced by pointer.
 pub(crate) fn call(operation: &str, shape: &str, changes: &[(&str, Value)]) -> String {
     let mut record: Value = serde_json::from_str(&record(operation, shape)).expect("JSON");
     for (pointer, value) in changes {
@@ -30,17 +30,18 @@ fn options() -> EventOptions {
     }
 }
 
-/// The findings of a record, and its severity.
+/// Returns the findings of a record, its severity and the reasons.
 fn judged(record: &str) -> (Vec<&'static str>, Severity, Vec<String>) {
     let fields = read_with(record, options()).expect("a record").fields;
-    let because = fields.findings.iter().flat_map(|finding| finding.because.clone()).collect();
-    (fields.findings.iter().map(|finding| finding.rule.id).collect(), fields.severity, because)
+    let reasons =
+        fields.findings.iter().flat_map(|finding| finding.severity_reasons.clone()).collect();
+    (fields.findings.iter().map(|finding| finding.rule.id).collect(), fields.severity, reasons)
 }
 
 pub(crate) const WHO: &str = "/userIdentity";
 pub(crate) const USER: &str = "/requestParameters/userName";
 
-/// A story, its record, the finding that must name it, and the severity that it must have.
+/// A scenario, its record, its finding and its severity.
 type Attack = (&'static str, String, &'static str, Severity);
 
 /// Credentials for root.
@@ -124,7 +125,7 @@ fn new_credentials() -> Vec<Attack> {
     ]
 }
 
-/// Signing certificates switched on, off, or away.
+/// Signing certificates activated, deactivated or deleted.
 fn changed_credentials() -> Vec<Attack> {
     vec![
         (
@@ -164,7 +165,7 @@ fn changed_credentials() -> Vec<Attack> {
 fn on_servers() -> Vec<Attack> {
     vec![
         (
-            "a self-signed server certificate where CloudFront looks",
+            "a self-signed server certificate under the path of CloudFront",
             ok("UploadServerCertificate", &[]),
             "weak-certificate",
             High,
@@ -208,7 +209,7 @@ fn on_servers() -> Vec<Attack> {
     ]
 }
 
-/// Probing, and what hides the rest.
+/// Reconnaissance and disabled logging.
 fn around() -> Vec<Attack> {
     vec![
         (
@@ -242,19 +243,19 @@ fn around() -> Vec<Attack> {
 }
 
 #[test]
-fn every_attack_is_named() {
+fn every_attack_has_its_finding() {
     let attacks =
         [on_root(), new_credentials(), changed_credentials(), on_servers(), around()].concat();
     assert!(attacks.len() >= 15);
     for (story, record, finding, severity) in attacks {
-        let (findings, judged, because) = judged(&record);
+        let (findings, judged, reasons) = judged(&record);
         assert!(findings.contains(&finding), "{story}: {findings:?}");
-        assert_eq!(judged, severity, "{story}: {because:?}");
+        assert_eq!(judged, severity, "{story}: {reasons:?}");
     }
 }
 
 #[test]
-fn nothing_that_is_everyday_work_is_above_low() {
+fn routine_work_is_at_most_low() {
     let benign: Vec<(&str, String)> = vec![
         ("Terraform applies: upload", ok("UploadServerCertificate", &[(WHO, role())])),
         ("Terraform applies: tags", ok("TagServerCertificate", &[(WHO, role())])),
@@ -285,11 +286,8 @@ fn nothing_that_is_everyday_work_is_above_low() {
         ("a scanner lists signing certificates", ok("ListSigningCertificates", &[(WHO, script())])),
         ("a scanner of another account reads", ok("GetServerCertificate", &[(WHO, stranger())])),
         ("a scanner may not read", call("GetServerCertificate", "denied", &[(WHO, own_role())])),
-        ("somebody browses the console", ok("ListServerCertificates", &[])),
-        (
-            "somebody looks at a certificate that is gone",
-            call("GetServerCertificate", "other error", &[]),
-        ),
+        ("console browsing", ok("ListServerCertificates", &[])),
+        ("read of a deleted certificate", call("GetServerCertificate", "other error", &[])),
         (
             "central root clean-up deletes root's signing certificate",
             ok("DeleteSigningCertificate", &[(WHO, assumed_root())]),
@@ -300,7 +298,7 @@ fn nothing_that_is_everyday_work_is_above_low() {
         ),
         ("root deletes its own", ok("DeleteSigningCertificate", &[(WHO, root())])),
         (
-            "root, of whom is not recorded",
+            "root, with an unrecorded target",
             call("DeleteSigningCertificate", "omitted", &[(WHO, root())]),
         ),
         ("a user deletes its own signing certificate", ok("DeleteSigningCertificate", &[])),
@@ -314,8 +312,8 @@ fn nothing_that_is_everyday_work_is_above_low() {
     ];
     assert!(benign.len() >= 15);
     for (story, record) in benign {
-        let (findings, severity, because) = judged(&record);
-        assert!(severity <= Low, "{story}: {severity:?} by {findings:?}, {because:?}");
+        let (findings, severity, reasons) = judged(&record);
+        assert!(severity <= Low, "{story}: {severity:?} by {findings:?}, {reasons:?}");
     }
 }
 
@@ -335,13 +333,13 @@ fn successful_reads_have_no_finding() {
 }
 
 #[test]
-fn an_expected_principal_lowers_a_finding_and_says_so() {
-    let (findings, severity, because) = judged(&ok("UploadServerCertificate", &[(WHO, role())]));
+fn an_expected_principal_lowers_the_severity_with_a_reason() {
+    let (findings, severity, reasons) = judged(&ok("UploadServerCertificate", &[(WHO, role())]));
     assert_eq!((findings.len(), severity), (2, Low));
     assert!(
-        because.iter().all(|error| error
+        reasons.iter().all(|reason| reason
             .starts_with("lowered: arn:aws:iam::444455556666:role/ci/cert-rotation is expected")),
-        "{because:?}"
+        "{reasons:?}"
     );
     let imposter = judged(&ok("UploadServerCertificate", &[(WHO, stranger())]));
     assert!(imposter.1 > Low, "a role of the same name in another account is not the expected one");
@@ -350,7 +348,7 @@ fn an_expected_principal_lowers_a_finding_and_says_so() {
 }
 
 #[test]
-fn nobody_is_expected_to_stop_the_trail() {
+fn stopping_a_trail_is_never_lowered() {
     let stop = ok(
         "GetServerCertificate",
         &[
@@ -363,7 +361,7 @@ fn nobody_is_expected_to_stop_the_trail() {
 }
 
 #[test]
-fn a_role_whose_target_is_not_recorded_acts_on_somebody_else() {
+fn a_role_with_an_unknown_target_acts_on_another_user() {
     let omitted = call("UploadSigningCertificate", "omitted", &[(WHO, own_role())]);
     assert_eq!(judged(&omitted).0, ["signing-certificate-other-user"]);
     let by_user = call("UploadSigningCertificate", "omitted", &[]);
@@ -371,7 +369,7 @@ fn a_role_whose_target_is_not_recorded_acts_on_somebody_else() {
 }
 
 #[test]
-fn a_wildcard_for_the_account_is_warned_about() {
+fn a_wildcard_for_the_account_is_a_warning() {
     let with = |arn: &str| {
         EventOptions {
             expected_principals: vec![Pattern::new(arn).expect("a pattern")],

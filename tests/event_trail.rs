@@ -106,7 +106,7 @@ fn event(text: &str) -> Event {
 }
 
 #[test]
-fn the_trail_is_the_target_however_it_is_named() {
+fn the_trail_is_the_target_in_every_shape() {
     for operation in AUDIT_TRAIL.2 {
         for shape in ["success", "by ARN", "denied"] {
             let event = event(&trail_record(operation, shape));
@@ -136,7 +136,7 @@ fn the_partition_is_the_callers() {
 }
 
 #[test]
-fn silence_is_grave_and_an_attempt_at_it_is_told() {
+fn reducing_a_trail_is_severe_and_a_denied_attempt_is_a_finding() {
     for operation in AUDIT_TRAIL.2 {
         let done = event(&trail_record(operation, "success")).fields;
         assert_eq!(done.findings[0].rule.id, "trail-silenced");
@@ -156,7 +156,7 @@ fn silence_is_grave_and_an_attempt_at_it_is_told() {
 }
 
 #[test]
-fn a_call_of_another_service_names_what_its_record_names() {
+fn a_call_of_another_service_has_the_resource_of_its_record() {
     let mut record: Value =
         serde_json::from_str(&record("GetServerCertificate", "success")).expect("JSON");
     record["eventSource"] = "acm.amazonaws.com".into();
@@ -179,13 +179,13 @@ fn a_call_of_another_service_names_what_its_record_names() {
     assert_eq!(cim["action"], "created");
 }
 
-/// The gravest finding of a call with this request, its severity and its words.
+/// Returns the finding of a call with this request, its severity and its reason.
 fn judged(operation: &str, request: Value) -> (&'static str, Severity, String) {
     let mut record: Value =
         serde_json::from_str(&trail_record(operation, "success")).expect("JSON");
     record["userIdentity"] = role();
     record["requestParameters"] = request;
-    // A role of the trail's own account: nothing else about the call is worth a word.
+    // A role of the trail's own account: the call has no other finding.
     let record = record.to_string().replace("444455556666", "111122223333");
     let fields = event(&record).fields;
     assert_eq!(fields.findings.len(), 1);
@@ -194,14 +194,14 @@ fn judged(operation: &str, request: Value) -> (&'static str, Severity, String) {
 }
 
 #[test]
-fn a_trail_that_is_told_to_record_more_is_no_silence() {
+fn an_update_that_records_more_is_not_a_reduction() {
     let more = json!({ "name": "audit", "isMultiRegionTrail": true, "includeGlobalServiceEvents": "true",
         "enableLogFileValidation": true, "isOrganizationTrail": true, "snsTopicName": "trail",
         "kmsKeyId": "arn:aws:kms:eu-west-1:111122223333:key/0a1b", "s3BucketName": null });
     let (rule, severity, reason) = judged("UpdateTrail", more.clone());
     assert_eq!((rule, severity), ("trail-changed", Severity::Low), "{reason}");
     assert!(reason.contains("called UpdateTrail on trail audit"), "{reason}");
-    for (name, value, told) in [
+    for (name, value, setting) in [
         ("isMultiRegionTrail", json!(false), "isMultiRegionTrail is false"),
         ("includeGlobalServiceEvents", json!("false"), "includeGlobalServiceEvents is false"),
         ("enableLogFileValidation", json!(false), "enableLogFileValidation is false"),
@@ -215,12 +215,12 @@ fn a_trail_that_is_told_to_record_more_is_no_silence() {
         less[name] = value;
         let (rule, severity, reason) = judged("UpdateTrail", less);
         assert_eq!((rule, severity), ("trail-silenced", Severity::High), "{name}");
-        assert!(reason.contains(&format!("on trail audit ({told}): what")), "{reason}");
+        assert!(reason.contains(&format!("on trail audit ({setting}): later")), "{reason}");
     }
 }
 
 #[test]
-fn selectors_that_take_all_management_events_are_no_silence() {
+fn selectors_of_all_management_events_are_not_a_reduction() {
     let basic = |selectors: Value| json!({ "trailName": "audit", "eventSelectors": selectors });
     let advanced = |selectors: Value| {
         let selectors: Vec<_> = selectors
@@ -278,13 +278,13 @@ fn selectors_that_take_all_management_events_are_no_silence() {
 }
 
 #[test]
-fn what_a_record_leaves_out_may_have_silenced_the_trail() {
+fn omitted_parameters_count_as_a_reduction() {
     let too_long = json!({ "omitted": true, "originalSize": 102_401, "reason": "requestParameters too large" });
     for operation in ["UpdateTrail", "PutEventSelectors"] {
         for request in [Value::Null, json!({}), too_long.clone()] {
             let (rule, severity, reason) = judged(operation, request);
             assert_eq!((rule, severity), ("trail-silenced", Severity::High));
-            assert!(reason.contains("(the record does not tell how)"), "{reason}");
+            assert!(reason.contains("(the record does not state how)"), "{reason}");
         }
     }
     let (rule, ..) = judged("StopLogging", json!({ "name": "audit" }));

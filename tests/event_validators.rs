@@ -1,4 +1,4 @@
-//! Other people's validators read what we write.
+//! The formats pass independent validators.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::event_fixtures::{FORMATS, read_in, read_with, record, rendered, role}
 use crate::event_samples::{fixtures, samples, shared, skip};
 use crate::event_trail::trail_records;
 
-/// The Python that has the validators' packages.
+/// Returns the Python that has the validators' packages.
 pub(crate) fn python() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real/venv/bin/python");
     let found = if own.exists() {
@@ -26,7 +26,7 @@ pub(crate) fn python() -> Option<PathBuf> {
     found
 }
 
-/// Everything that can be rendered: our fixtures, odd shapes, all samples.
+/// Returns everything that can be rendered: our fixtures, unusual shapes, all samples.
 fn records() -> Vec<String> {
     let mut records = fixtures();
     let full: serde_json::Value =
@@ -67,7 +67,7 @@ fn records() -> Vec<String> {
     records
 }
 
-/// Runs `tool` over all records in `format`; every line must be answered with OK.
+/// Runs `tool` over all records in `format`; it must answer OK to every line.
 fn validate(format: OutputFormat, ocsf: OcsfVersion, tool: &str, schema: Option<&str>) {
     let Some(python) = python() else { return };
     let tool = shared(&format!("tools/{tool}"));
@@ -93,18 +93,18 @@ fn validate(format: OutputFormat, ocsf: OcsfVersion, tool: &str, schema: Option<
     let schema = schema.map(|schema| shared(&format!("data/schemas/{schema}")));
     let answer =
         Command::new(python).arg(tool).args(schema).arg(&file).output().expect("python runs");
-    let said = String::from_utf8_lossy(&answer.stdout);
-    let accepted = said.lines().filter(|line| line.split(' ').any(|word| word == "OK")).count();
-    let refused: Vec<_> =
-        said.lines().filter(|line| !line.split(' ').any(|word| word == "OK")).take(20).collect();
+    let answers = String::from_utf8_lossy(&answer.stdout);
+    let accepted = answers.lines().filter(|line| line.split(' ').any(|word| word == "OK")).count();
+    let rejected: Vec<_> =
+        answers.lines().filter(|line| !line.split(' ').any(|word| word == "OK")).take(20).collect();
     assert!(
-        answer.status.success() && refused.is_empty(),
+        answer.status.success() && rejected.is_empty(),
         "{}\n{}",
-        refused.join("\n"),
+        rejected.join("\n"),
         String::from_utf8_lossy(&answer.stderr)
     );
     assert!(lines.len() >= 60, "only {} events", lines.len());
-    assert_eq!(accepted, lines.len(), "every event was looked at");
+    assert_eq!(accepted, lines.len(), "every event was validated");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn cim_is_the_change_data_model() {
     );
 }
 
-/// Our own schemas, read by somebody else's implementation of JSON Schema.
+/// Our own schemas, checked by an independent implementation of JSON Schema.
 const AGAINST_SCHEMA: &str = r#"
 import json, sys
 from jsonschema import Draft202012Validator
@@ -153,7 +153,7 @@ print(count)
 "#;
 
 #[test]
-fn every_format_keeps_to_its_published_schema() {
+fn every_format_matches_its_published_schema() {
     let Some(python) = python() else { return };
     for format in FORMATS {
         let lines: Vec<String> = records()
@@ -171,7 +171,7 @@ fn every_format_keeps_to_its_published_schema() {
         let folder = tempfile::tempdir().expect("a folder");
         let (schema, events) =
             (folder.path().join("schema.json"), folder.path().join("events.ndjson"));
-        std::fs::write(&schema, certrelay::event::schema(format)).expect("written");
+        std::fs::write(&schema, certrelay::format::schema(format)).expect("written");
         std::fs::write(&events, lines.join("\n")).expect("written");
         let answer = Command::new(&python)
             .args(["-c", AGAINST_SCHEMA])

@@ -16,12 +16,13 @@ mod error {
 mod event_actors;
 mod event_advice;
 mod event_context;
+mod event_docs;
 mod event_explain;
 mod event_fixtures;
 mod event_golden;
 mod event_openssl;
 mod event_properties;
-mod event_remedies;
+mod event_remediations;
 mod event_samples;
 mod event_semantics;
 mod event_stories;

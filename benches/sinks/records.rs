@@ -57,7 +57,7 @@ impl Known {
             version: None,
             index: self.index,
         };
-        let arrival = Arrival { origin, lane: Channel::S3, seen: self.time, delivered: None };
+        let arrival = Arrival { origin, channel: Channel::S3, seen: self.time, delivered: None };
         let record = Record { bytes: self.bytes.clone(), index: self.index, offset: 0 };
         Event::read(record, arrival).map_err(|bad| bad.reason)
     }

@@ -140,7 +140,7 @@ impl Enrichment {
         }
         let mut context = self.context.write();
         if !errors.is_empty() {
-            reports.keep(&context.reports);
+            reports.add_missing(&context.reports);
         }
         context.reports = Arc::new(reports);
         Some(LoadedReports { accounts: context.reports.len(), errors })

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::print;
-use crate::event::{CATALOGUE, Names, Operation, RULES};
+use crate::event::{Names, OPERATIONS, Operation, RULES};
+use crate::format::{cim_action, ecs_category, ocsf_activity};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,7 +20,7 @@ pub(super) fn events(args: &Args) -> ExitCode {
     if !args.json {
         text.push_str(&row(["EVENT", "SEVERITY", "MEANING"]));
     }
-    for operation in &CATALOGUE {
+    for operation in &OPERATIONS {
         text.push_str(&if args.json {
             format!("{}\n", to_json(operation))
         } else {
@@ -34,8 +35,8 @@ fn row([name, severity, means]: [&str; 3]) -> String {
 }
 
 fn to_json(operation: &Operation) -> Value {
-    let (activity_id, activity) = operation.ocsf_activity();
-    let (category, kinds) = operation.ecs_category();
+    let (activity_id, activity) = ocsf_activity(operation.name);
+    let (category, kinds) = ecs_category(operation.name);
     let rules = RULES.iter().filter(|rule| operation.rules.contains(&rule.id));
     let findings = rules.map(|rule| {
         let attack = rule.techniques(operation.name).iter().map(|one| one.id).collect::<Vec<_>>();
@@ -46,7 +47,7 @@ fn to_json(operation: &Operation) -> Value {
             "attack": attack,
         })
     });
-    let remedies = operation.remedies.iter().map(|one| one.advice(&Names::default()).title);
+    let remediations = operation.remediations.iter().map(|one| one.advice(&Names::default()).title);
     let errors =
         operation.errors.iter().map(|(code, meaning)| json!({ "code": code, "means": meaning }));
     json!({
@@ -57,10 +58,10 @@ fn to_json(operation: &Operation) -> Value {
         "severity": operation.severity.as_str(),
         "ocsf": { "activity_id": activity_id, "activity_name": activity },
         "ecs": { "category": category, "type": kinds },
-        "cim": { "action": operation.cim_action() },
+        "cim": { "action": cim_action(operation.name) },
         "findings": findings.collect::<Vec<_>>(),
         "errors": errors.collect::<Vec<_>>(),
         "check": operation.check,
-        "remedies": remedies.collect::<Vec<_>>(),
+        "remediations": remediations.collect::<Vec<_>>(),
     })
 }

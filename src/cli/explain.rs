@@ -9,7 +9,7 @@ use super::scan::{ReadOptions, Task, print_files};
 use super::{Failure, Format, load_optional_config};
 use crate::cloudtrail::Selection;
 use crate::config::{OutputFormat, SinkConfig, SinkKind};
-use crate::event::{self, Event, visible};
+use crate::event::{self, Event, escape_bidi};
 use crate::route::Router;
 use crate::telemetry::escape;
 
@@ -72,7 +72,7 @@ pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
 
 fn payload(event: &Event, format: OutputFormat) -> String {
     let mut payload = Vec::new();
-    event::render(event, format, &mut payload);
+    crate::format::render(event, format, &mut payload);
     escape_json(&payload)
 }
 
@@ -120,7 +120,7 @@ fn escape_json(json: &[u8]) -> String {
     for c in text.chars() {
         let is_space = matches!(c, '\n' | '\r' | '\t');
         let plain = c.encode_utf8(&mut bytes);
-        if is_space || visible(plain) == *plain {
+        if is_space || escape_bidi(plain) == *plain {
             out.push(if is_space { ' ' } else { c });
         } else {
             // JSON escapes characters beyond 16 bits as two units.

@@ -33,7 +33,7 @@ use crate::cloudtrail::{
 };
 use crate::config::{Config, Decode, EventOptions, EventRule};
 use crate::error::Error;
-use crate::event::{self, Arrival, Channel, Context, Event};
+use crate::event::{Arrival, Channel, Context, Event};
 use crate::queue::is_log_file_name;
 use crate::telemetry::escape;
 
@@ -81,7 +81,7 @@ pub(super) fn scan(args: &Args) -> Result<ExitCode, Failure> {
     options.decoder.limits.hash = args.hash;
     let format = args.format.into();
     let write_event = |event: &Event, lines: &mut Vec<u8>| {
-        event::render(event, format, lines);
+        crate::format::render(event, format, lines);
         lines.push(b'\n');
     };
     let task = if args.hash {
@@ -501,7 +501,7 @@ impl FileReader<'_> {
                 Decoded::Record(record) => {
                     let origin = Origin::File { path: self.path.to_owned(), index: record.index };
                     let seen = OffsetDateTime::now_utc();
-                    let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
+                    let arrival = Arrival { origin, channel: Channel::S3, seen, delivered: None };
                     let ReadOptions { events, context, .. } = &self.task.options;
                     Event::read_in(record, arrival, events, context)
                 }

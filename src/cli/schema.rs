@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Format, print};
-use crate::{config, event};
+use crate::config;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,7 +15,7 @@ pub(super) struct Args {
 pub(super) fn schema(args: &Args) -> ExitCode {
     let text = match args.format {
         None => config::schema(),
-        Some(format) => event::schema(format.into()),
+        Some(format) => crate::format::schema(format.into()),
     };
     print(text)
 }

@@ -1,12 +1,12 @@
-//! Who called, in the kinds that matter for judging a call and for stopping the caller: a user, a role, root, root
-//! assumed centrally, a service of AWS, and those whose credentials are somebody else's to stop.
+//! Who called, by the kinds that matter for findings and for stopping the caller: a user, a role,
+//! root, centrally assumed root, an AWS service, and callers whose credentials belong to others.
 
 use super::json::Node;
 
-/// What kind of caller it is.
+/// The kind of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The account's root, signed in as such, or under a token that it got (`sts:GetFederationToken`).
+    /// The account's root, signed in as such, or with its token (`sts:GetFederationToken`).
     Root,
     /// Root by `sts:AssumeRoot`: central management of member accounts, short-lived and scoped.
     AssumedRoot,
@@ -14,33 +14,33 @@ pub enum Kind {
     User,
     /// A role's session.
     Role,
-    /// A federated user: a session under a token that an IAM user got (`sts:GetFederationToken`).
+    /// A federated user: a session with an IAM user's token (`sts:GetFederationToken`).
     Federated,
-    /// A user of IAM Identity Center, with no role between.
+    /// A user of IAM Identity Center, without a role.
     IdentityCenter,
-    /// Somebody of another account, whom the record does not name.
+    /// A principal of another account, which the record does not name.
     Account,
-    /// AWS itself.
+    /// An AWS service.
     Service,
-    /// Anything else, or unknown.
+    /// Another kind, or unknown.
     Other,
 }
 
 /// The caller of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// Its kind.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// `userIdentity.accountId`.
-    pub(super) account: Option<String>,
-    /// The user's or the role's own ARN: for a session that of its issuer.
-    pub(super) principal: Option<String>,
+    pub(crate) account: Option<String>,
+    /// The user's or role's own ARN: for a session that of its issuer.
+    pub(crate) principal: Option<String>,
     /// `accessKeyId`.
-    pub(super) key: Option<String>,
-    /// Whether the session proved a second factor; `None`: nothing is said.
-    pub(super) mfa: Option<bool>,
-    /// `onBehalfOf.identityStoreArn`, of a user of IAM Identity Center.
-    pub(super) identity_store: Option<String>,
+    pub(crate) key: Option<String>,
+    /// Whether the session has MFA; `None`: unknown.
+    pub(crate) mfa: Option<bool>,
+    /// `onBehalfOf.identityStoreArn` of a user of IAM Identity Center.
+    pub(crate) identity_store: Option<String>,
     name: Option<String>,
     session: Option<String>,
     invoked_by: Option<String>,
@@ -48,8 +48,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The caller of a record.
-    pub(super) fn of(root: &Node<'_>) -> Self {
+    /// Returns the caller of a record.
+    pub(crate) fn of(root: &Node<'_>) -> Self {
         let text = |path: &str| root.text(&format!("userIdentity.{path}")).map(str::to_owned);
         let arn = text("arn");
         let (role, token) = (arn.as_deref().and_then(role), arn.as_deref().and_then(federated));
@@ -74,25 +74,25 @@ impl Caller {
         }
     }
 
-    /// Whether the key never expires by itself. Source: IAM user guide, unique identifiers: `AKIA`
+    /// Returns whether the key does not expire. Source: IAM user guide, unique identifiers: `AKIA`
     /// is an access key, `ASIA` a temporary one.
-    pub(super) fn has_long_term_key(&self) -> bool {
+    pub(crate) fn has_long_term_key(&self) -> bool {
         self.key.as_deref().is_some_and(|key| key.starts_with("AKIA"))
     }
 
-    /// The user's or the role's name.
-    pub(super) fn name(&self) -> Option<&str> {
+    /// Returns the user's or the role's name.
+    pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The role session's name.
-    pub(super) fn session(&self) -> Option<&str> {
+    /// Returns the name of the role's or the federated user's session.
+    pub(crate) fn session(&self) -> Option<&str> {
         self.session.as_deref()
     }
 
-    /// What commands know it by: its own name; of a federated user that of the user whose token it has; a service's
-    /// host name; the id of a user of IAM Identity Center.
-    pub(super) fn goes_by(&self) -> Option<&str> {
+    /// Returns its name in commands: its own; a federated user's token's user; a service's host
+    /// name; the id of a user of IAM Identity Center.
+    pub(crate) fn command_name(&self) -> Option<&str> {
         match self.kind {
             Kind::User | Kind::Role | Kind::Federated => self.name(),
             Kind::Service => self.invoked_by.as_deref(),
@@ -101,8 +101,8 @@ impl Caller {
         }
     }
 
-    /// What to call it in a sentence.
-    pub(super) fn phrase(&self) -> String {
+    /// Returns what it is called in a sentence.
+    pub(crate) fn phrase(&self) -> String {
         let name = self.name.as_deref();
         match (self.kind, name, &self.session) {
             (Kind::Root, ..) => "root".to_owned(),
@@ -126,8 +126,9 @@ impl Caller {
     }
 }
 
-/// What `userIdentity.type` comes to. Source: CloudTrail user guide, “CloudTrail userIdentity element”. `SAMLUser` and
-/// `WebIdentityUser` only call STS, for a role's session; `Directory` and `Unknown` say nothing more.
+/// Returns the kind for `userIdentity.type`. Source: CloudTrail user guide, “CloudTrail
+/// userIdentity element”. `SAMLUser` and `WebIdentityUser` only call STS, for a role's session;
+/// `Directory` and `Unknown` are not specific.
 fn kind(root: &Node<'_>, is_role: bool) -> Kind {
     let text = |path: &str| root.text(&format!("userIdentity.{path}"));
     if root.flag("userIdentity.sessionContext.assumedRoot") == Some(true) {
@@ -148,18 +149,15 @@ fn kind(root: &Node<'_>, is_role: bool) -> Kind {
     }
 }
 
-/// Role, and session if there is one, of `arn:aws:sts::…:assumed-role/ROLE/SESSION` or `arn:aws:iam::…:role/PATH/ROLE`.
+/// Returns role, and session if there is one, of `arn:aws:sts::…:assumed-role/ROLE/SESSION` or
+/// `arn:aws:iam::…:role/PATH/ROLE`.
 fn role(arn: &str) -> Option<(&str, Option<&str>)> {
-    let assumed = assumed_role(arn).map(|(role, session)| (role, Some(session)));
+    let assumed = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/'));
+    let assumed = assumed.map(|(role, session)| (role, Some(session)));
     assumed.or_else(|| Some((arn.split_once(":role/")?.1.rsplit('/').next()?, None)))
 }
 
-/// Name of `arn:aws:sts::…:federated-user/NAME`.
+/// Returns the name of `arn:aws:sts::…:federated-user/NAME`.
 fn federated(arn: &str) -> Option<&str> {
     Some(arn.split_once(":federated-user/")?.1)
-}
-
-/// Role and session of `arn:aws:sts::…:assumed-role/ROLE/SESSION`.
-pub(super) fn assumed_role(arn: &str) -> Option<(&str, &str)> {
-    arn.split_once(":assumed-role/")?.1.split_once('/')
 }

@@ -1,5 +1,6 @@
-//! Instants, RFC 3339, and the dates that IAM writes into `responseElements`. They are Java's localised style, not ISO 8601,
-//! and changed in 2026: `Mar 2, 2021 9:18:24 PM`, then `Feb 22, 2026, 4:11:47<U+202F>PM`.
+//! RFC 3339 times, and the dates that IAM writes into `responseElements`. Those are in Java's
+//! localised style, not ISO 8601, and changed in 2026: `Mar 2, 2021 9:18:24 PM`, then
+//! `Feb 22, 2026, 4:11:47<U+202F>PM`.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
@@ -7,15 +8,14 @@ use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// An instant (RFC 3339), in UTC. None if it is none, or if UTC has no such year: whoever writes
-/// records may write the last hour of 9999 with an offset.
-#[must_use]
-pub fn instant(text: &str) -> Option<OffsetDateTime> {
+/// Parses an RFC 3339 time; returns it in UTC. `None` if it is invalid, or beyond the year 9999 in
+/// UTC: a hostile record may have the last hour of 9999 with an offset.
+pub(crate) fn instant(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 
-/// Reads both styles and RFC 3339; anything else is no date, which is never an error. IAM's are UTC.
-pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
+/// Parses both styles and RFC 3339; `None` for anything else. IAM's dates are in UTC.
+pub(crate) fn parse(text: &str) -> Option<OffsetDateTime> {
     if let Some(time) = instant(text) {
         return Some(time);
     }
@@ -47,8 +47,8 @@ pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     Some(date.with_time(Time::from_hms(hour, minute, second).ok()?).assume_utc())
 }
 
-/// RFC 3339 in UTC.
-pub(super) fn rfc3339(time: OffsetDateTime) -> Option<String> {
+/// Formats a time as RFC 3339 in UTC.
+pub(crate) fn rfc3339(time: OffsetDateTime) -> Option<String> {
     time.checked_to_offset(UtcOffset::UTC)?.format(&Rfc3339).ok()
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_styles_and_rfc_3339_are_read() {
+    fn both_styles_and_rfc_3339_are_parsed() {
         for (text, expected) in [
             ("Mar 2, 2021 9:18:24 PM", "2021-03-02T21:18:24Z"),
             ("Feb 22, 2026, 4:11:47\u{202f}PM", "2026-02-22T16:11:47Z"),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_date() {
+    fn anything_else_is_rejected() {
         for text in [
             "",
             "Feb 30, 2026, 4:11:47 PM",

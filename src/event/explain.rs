@@ -1,23 +1,24 @@
-//! One event in words, for a person: what happened, to what, by whom, how bad, and what to do.
+//! One event as text for a person: what happened, to what, by whom, how severe, and what to do.
 
-use super::catalogue;
 use super::certificate::{Certificate, Found};
+use super::credential_report::CredentialFacts;
+use super::escape_bidi::escape_bidi;
 use super::finding::Finding;
-use super::format::{View, with_view};
-use super::posture::{self, Facts};
-use super::visible::visible;
-use super::{Event, Names, date};
+use super::record::Event;
+use super::remediation::Names;
+use super::view::{View, with_view};
+use super::{caller, date, operations};
 
-/// The event for a person. Every value of the record is shown with its control and bidirectional
-/// characters spelled out.
+/// Returns the event as text for a terminal. Control and bidirectional characters of the record's
+/// values are escaped.
 #[must_use]
 pub fn explain(event: &Event) -> String {
     with_view(event, |view| {
         let mut page = Page::default();
-        what(view, &mut page);
+        call(view, &mut page);
         actor(view, &mut page);
         target(view, &mut page);
-        beside(view, &mut page);
+        enrichment(view, &mut page);
         certificates(view, &mut page);
         findings(view, &mut page);
         page.line("evidence", &format!("{} (event {})", event.origin, event.id));
@@ -25,8 +26,10 @@ pub fn explain(event: &Event) -> String {
     })
 }
 
+/// Returns the names of an event, for [`super::Remediation::advice`].
+#[cfg(test)]
 pub(super) fn names(event: &Event) -> Names {
-    with_view(event, Names::of)
+    with_view(event, names_of)
 }
 
 /// Lines with a label on the left.
@@ -37,7 +40,7 @@ struct Page {
 
 impl Page {
     fn line(&mut self, label: &str, value: &str) {
-        self.text.push_str(&format!("{label:<13}{}\n", visible(value)));
+        self.text.push_str(&format!("{label:<13}{}\n", escape_bidi(value)));
     }
 
     fn more(&mut self, value: &str) {
@@ -45,16 +48,16 @@ impl Page {
     }
 }
 
-fn what(view: &View<'_>, page: &mut Page) {
+fn call(view: &View<'_>, page: &mut Page) {
     let fields = &view.event.fields;
     page.line("event", &view.message());
-    match catalogue::find(&fields.source, &fields.name) {
+    match operations::find(&fields.source, &fields.name) {
         Some(operation) => {
-            page.line("ours", "yes: one of the twelve operations on IAM certificates");
-            let worked = fields.outcome == super::CallOutcome::Success;
-            page.line(if worked { "meaning" } else { "would mean" }, operation.means);
+            page.line("in scope", "yes: one of the twelve operations on IAM certificates");
+            let succeeded = fields.call().succeeded();
+            page.line(if succeeded { "meaning" } else { "would mean" }, operation.means);
         }
-        None => page.line("ours", "not one of the twelve operations on IAM certificates"),
+        None => page.line("in scope", "no: not one of the twelve operations on IAM certificates"),
     }
     let unknown = || "unknown".to_owned();
     let when = fields.time.and_then(date::rfc3339).unwrap_or_else(unknown);
@@ -64,11 +67,9 @@ fn what(view: &View<'_>, page: &mut Page) {
     let from = [text("sourceIPAddress"), text("userAgent"), text("tlsDetails.tlsVersion")];
     let from: Vec<_> = from.into_iter().flatten().collect();
     page.line("from", from.first().unwrap_or(&"unknown"));
-    for part in from.iter().skip(1) {
-        page.more(part);
-    }
+    from.iter().skip(1).for_each(|part| page.more(part));
     if let Some(message) = text("errorMessage") {
-        page.line("answer", message);
+        page.line("error", message);
     }
 }
 
@@ -85,14 +86,14 @@ fn actor(view: &View<'_>, page: &mut Page) {
     page.more(match caller.mfa {
         Some(true) => "with MFA",
         Some(false) => "without MFA",
-        None => "MFA: the record does not say",
+        None => "MFA: not in the record",
     });
 }
 
 fn target(view: &View<'_>, page: &mut Page) {
     let target = view.target;
-    let hint = if target.from_message { " (read out of the error message)" } else { "" };
-    let phrase = target.phrase().unwrap_or_else(|| "the record does not name one".to_owned());
+    let hint = if target.from_message { " (parsed from the error message)" } else { "" };
+    let phrase = target.phrase().unwrap_or_else(|| "not in the record".to_owned());
     page.line("target", &format!("{phrase}{hint}"));
     if let Some(arn) = target.arn() {
         page.more(&arn);
@@ -107,8 +108,7 @@ fn target(view: &View<'_>, page: &mut Page) {
     }
 }
 
-/// What is known beside the record.
-fn beside(view: &View<'_>, page: &mut Page) {
+fn enrichment(view: &View<'_>, page: &mut Page) {
     let event = view.event;
     if let Some(account) = &event.account {
         let parts = [Some(account.id.as_str()), account.name.as_deref(), account.ou.as_deref()];
@@ -117,10 +117,10 @@ fn beside(view: &View<'_>, page: &mut Page) {
     for (at, (name, value)) in event.labels().into_iter().enumerate() {
         page.line(if at == 0 { "labels" } else { "" }, &format!("{name}: {value}"));
     }
-    let posture = &event.posture;
-    for (label, of) in [("caller has", &posture.caller), ("target has", &posture.target)] {
+    let reported = &event.credential_report;
+    for (label, of) in [("caller has", &reported.caller), ("target has", &reported.target)] {
         if let Some(of) = of {
-            page.line(label, &posture::sentence(&Facts::new(of, view.time())));
+            page.line(label, &CredentialFacts::new(of, event.time()).sentence());
         }
     }
 }
@@ -130,11 +130,11 @@ fn certificates(view: &View<'_>, page: &mut Page) {
         for one in &found.chain.certificates {
             match one {
                 Ok(certificate) => facts(view, found, certificate, page),
-                Err(error) => page.line("certificate", &format!("cannot be read: {error}")),
+                Err(error) => page.line("certificate", &format!("cannot be parsed: {error}")),
             }
         }
         if found.chain.certificates.is_empty() {
-            page.line("certificate", "no PEM in it");
+            page.line("certificate", "contains no PEM");
         }
     }
     for redaction in view.redactions {
@@ -147,7 +147,7 @@ fn facts(view: &View<'_>, found: &Found, certificate: &Certificate, page: &mut P
         time.map_or_else(|| "unknown".to_owned(), |time| time.date().to_string())
     };
     let bits = certificate.key_bits.map(|bits| format!(" {bits}")).unwrap_or_default();
-    let flags = certificate.flags(view.time());
+    let flags = certificate.flags(view.event.time());
     let flags: Vec<_> = flags.iter().map(|flag| flag.as_str().replace('_', " ")).collect();
     page.line("certificate", &certificate.subject);
     page.more(&format!("in {}", found.paths.join(", ")));
@@ -164,28 +164,28 @@ fn facts(view: &View<'_>, found: &Found, certificate: &Certificate, page: &mut P
 fn findings(view: &View<'_>, page: &mut Page) {
     let fields = &view.event.fields;
     page.line("severity", fields.severity.as_str());
-    let names = Names::of(view);
-    let mut told = Vec::new();
+    let names = names_of(view);
+    let mut remediations = Vec::new();
     for finding in &fields.findings {
         one_finding(finding, page);
-        for remedy in finding.remedies {
-            if !told.contains(remedy) {
-                told.push(*remedy);
+        for remediation in finding.remediations {
+            if !remediations.contains(remediation) {
+                remediations.push(*remediation);
             }
         }
     }
-    for remedy in told {
-        let advice = remedy.advice(&names);
-        page.line("to do", advice.title);
-        page.more(&format!("mind: {}", advice.mind));
+    for remediation in remediations {
+        let advice = remediation.advice(&names);
+        page.line("remediation", advice.title);
+        page.more(&format!("note: {}", advice.note));
         page.more(&format!("console: {}", advice.console));
         for line in advice.command_lines() {
             page.more(&format!("$ {line}"));
-            if visible(&line) != line {
-                page.more("  (a name in it has characters that are shown spelled out: take it from the payload)");
+            if escape_bidi(&line) != line {
+                page.more("  (a name in it has escaped characters: take it from the payload)");
             }
         }
-        for (word, meaning) in advice.to_fill_in() {
+        for (word, meaning) in advice.placeholders() {
             page.more(&format!("{word}: {meaning}"));
         }
     }
@@ -194,10 +194,65 @@ fn findings(view: &View<'_>, page: &mut Page) {
 fn one_finding(finding: &Finding, page: &mut Page) {
     page.line("finding", &format!("{}: {}", finding.severity.as_str(), finding.rule.title));
     page.more(&finding.reason);
-    finding.because.iter().for_each(|error| page.more(error));
+    finding.severity_reasons.iter().for_each(|reason| page.more(reason));
     let attack: Vec<_> =
         finding.attack.iter().map(|one| format!("{} {}", one.id, one.name)).collect();
     if !attack.is_empty() {
         page.more(&format!("ATT&CK {}", attack.join(", ")));
+    }
+}
+
+fn names_of(view: &View<'_>) -> Names {
+    let (target, caller) = (view.target, view.caller);
+    let default = Names::default();
+    let server = target.server_certificate.as_ref();
+    let signing = target.signing_certificate.as_ref();
+    let renamed = server.and_then(|server| server.renamed.as_ref());
+    let user = match &target.user {
+        Some(user) if user.is_root => None,
+        Some(user) => Some(user.name.clone()),
+        None => default.user,
+    };
+    let moved = renamed.is_none_or(|new| new.path.is_some());
+    let path = server.and_then(|one| one.path.clone()).or(default.path);
+    let can_use_key = caller.has_long_term_key() || caller.kind == caller::Kind::Other;
+    let key = caller.key.clone().filter(|_| can_use_key);
+    let store = caller.identity_store.as_deref().and_then(|arn| arn.rsplit('/').next());
+    let tags = server.map(|one| one.tags.iter().map(|(key, _)| key.clone()).collect());
+    let tags = tags.filter(|keys: &Vec<_>| !keys.is_empty());
+    let trail = target.trail.as_ref();
+    let region = trail.and_then(|trail| trail.arn.as_deref()?.split(':').nth(3));
+    let call = view.event.fields.call();
+    let or = |name: Option<String>, default: String| name.unwrap_or(default);
+    // IAM's policies have no fractions of a second.
+    let read = view.event.seen.replace_nanosecond(0).ok().and_then(date::rfc3339);
+    Names {
+        done: call.succeeded().then(|| call.name.to_owned()),
+        status: signing.and_then(|one| one.status.clone()),
+        user,
+        certificate_id: or(signing.and_then(|one| one.id.clone()), default.certificate_id),
+        server_certificate: or(server.map(|one| one.name.clone()), default.server_certificate),
+        server_certificate_id: or(
+            server.and_then(|one| one.id.clone()),
+            default.server_certificate_id,
+        ),
+        server_certificate_arn: or(
+            server.and_then(|one| one.arn.clone()),
+            default.server_certificate_arn,
+        ),
+        path: path.filter(|_| moved),
+        new_name: or(renamed.map(|new| new.name.clone()), default.new_name),
+        new_arn: renamed.and_then(|new| new.arn.clone()),
+        tags: tags.unwrap_or(default.tags),
+        trail: or(trail.map(|trail| trail.name.clone()), default.trail),
+        trail_region: or(region.map(str::to_owned), default.trail_region),
+        caller_kind: caller.kind,
+        caller: or(caller.command_name().map(str::to_owned), default.caller),
+        caller_account: or(caller.account.clone(), default.caller_account),
+        identity_store: or(store.map(str::to_owned), default.identity_store),
+        key: or(key, default.key),
+        read: or(read, default.read),
+        account: or(target.account.clone(), default.account),
+        partition: target.partition.clone(),
     }
 }

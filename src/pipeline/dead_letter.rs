@@ -128,14 +128,14 @@ pub(crate) fn record(
 /// An event that a sink refused for good: the record, redacted as every output is.
 pub(crate) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTime) -> DeadLetter {
     let mut raw = Vec::new();
-    event::render(event, OutputFormat::Raw, &mut raw);
+    crate::format::render(event, OutputFormat::Raw, &mut raw);
     let mut about = json!({
         "event_id": event.id,
         "event_name": event.fields.name,
         "origin": event.origin.to_string(),
         "at": at_origin(&event.origin),
         "index": event.record().index,
-        "lane": event.lane.as_str(),
+        "channel": event.channel.as_str(),
         "delivered": event.delivered.and_then(|time| time.format(&Rfc3339).ok()),
         "sinks": [sink],
         "record": String::from_utf8_lossy(&raw),

@@ -100,8 +100,8 @@ pub(super) async fn hand_over(
         let read = match found {
             Decoded::Invalid(bad) => Err(bad),
             Decoded::Record(record) => {
-                let (origin, lane) = (batch.carrier.origin(record.index), batch.carrier.lane());
-                let arrival = Arrival { origin, lane, seen, delivered: batch.delivered };
+                let (origin, channel) = (batch.carrier.origin(record.index), batch.carrier.lane());
+                let arrival = Arrival { origin, channel, seen, delivered: batch.delivered };
                 wire.read(record, arrival)
             }
         };
@@ -187,16 +187,17 @@ impl HandedOver {
         sink: SinkIndex,
         claimed: &mut Claimed,
     ) -> bool {
-        let (watch, mine) = match wire.ledger.claim((event.key, sink), event.lane, Instant::now()) {
-            Claim::Final(watch) | Claim::Theirs(watch) => (watch, false),
-            Claim::Mine(ticket, watch) => {
-                if ticket.first {
-                    wire.posts[usize::from(sink)].count(&wire.metrics.sink_routed);
+        let (watch, mine) =
+            match wire.ledger.claim((event.key, sink), event.channel, Instant::now()) {
+                Claim::Final(watch) | Claim::Theirs(watch) => (watch, false),
+                Claim::Mine(ticket, watch) => {
+                    if ticket.first {
+                        wire.posts[usize::from(sink)].count(&wire.metrics.sink_routed);
+                    }
+                    claimed.entry(sink).or_default().push((Arc::clone(event), ticket));
+                    (watch, true)
                 }
-                claimed.entry(sink).or_default().push((Arc::clone(event), ticket));
-                (watch, true)
-            }
-        };
+            };
         if wire.posts[usize::from(sink)].required {
             self.pairs.push(Pair { event: Arc::clone(event), sink, watch, mine });
         }
@@ -250,7 +251,7 @@ pub(super) fn out_of_patience() -> Disposition {
 
 /// Says, once, where the evidence of an event lies that the fast lane brought first.
 fn confirm(wire: &Wire, event: &Event) {
-    if event.lane == Channel::S3 && wire.ledger.confirm(event.key) {
+    if event.channel == Channel::S3 && wire.ledger.confirm(event.key) {
         wire.metrics.events_confirmed.inc();
         tracing::info!(
             event_id = event.id,

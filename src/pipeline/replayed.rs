@@ -66,8 +66,8 @@ async fn owed(
     if members.sinks.is_empty() {
         return Disposition::Retry(unreadable("it names no sink that is owed its event"));
     }
-    let lane = match members.lane.as_deref() {
-        Some("inline") => Channel::EventBridge,
+    let channel = match members.channel.as_deref() {
+        Some("eventbridge") => Channel::EventBridge,
         _ => Channel::S3,
     };
     let delivered = members.delivered.as_deref();
@@ -77,7 +77,7 @@ async fn owed(
     };
     reservation.shrink(record.len());
     let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
-    let arrival = Arrival { origin, lane, seen: (wire.now)(), delivered };
+    let arrival = Arrival { origin, channel, seen: (wire.now)(), delivered };
     let event = match wire.read(record, arrival) {
         Ok(mut event) => {
             event.file_sha256.clone_from(&members.file_sha256);
@@ -86,7 +86,7 @@ async fn owed(
         Err(bad) => return Disposition::Retry(unreadable(&bad.reason)),
     };
     let event = match &members.event_id {
-        Some(id) if *id != event.id => event.known_as(id.clone()),
+        Some(id) if *id != event.id => event.with_id(id.clone()),
         _ => event,
     };
     place.leave_work();

@@ -27,7 +27,7 @@ fn event(name: &str, outcome: CallOutcome, account: Option<&str>) -> Event {
     let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
     let arrival = Arrival {
         origin: Origin::Inline { message_id: "m-1".to_owned() },
-        lane: Channel::S3,
+        channel: Channel::S3,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };
@@ -205,7 +205,7 @@ fn persistence() -> Event {
     let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
     let arrival = Arrival {
         origin: Origin::Inline { message_id: "m-1".to_owned() },
-        lane: Channel::EventBridge,
+        channel: Channel::EventBridge,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };

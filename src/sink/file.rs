@@ -35,7 +35,7 @@ impl SinkType for FileConfig {
     /// The file cannot be opened or repaired.
     fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
         let file = LineFile::open(&context.config.name, self, Box::new(OffsetDateTime::now_utc))?;
-        Ok(lines::start(context, file, crate::event::render))
+        Ok(lines::start(context, file, crate::format::render))
     }
 }
 

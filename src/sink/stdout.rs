@@ -14,7 +14,7 @@ impl SinkType for StdoutConfig {
     fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
         let closed = CancellationToken::new();
         let stream = Stream { out: io::stdout(), closed: closed.clone() };
-        let mut built = lines::start(context, stream, crate::event::render);
+        let mut built = lines::start(context, stream, crate::format::render);
         if built.required {
             let (driver, sink) = (built.driver, built.name.clone());
             built.driver = Box::pin(async move {

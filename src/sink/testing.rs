@@ -39,7 +39,7 @@ pub(super) fn event_of(record: impl Into<Bytes>) -> Arc<Event> {
         index: 3,
     };
     let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
+    let arrival = Arrival { origin, channel: Channel::S3, seen, delivered: None };
     let record = Record { bytes: record.into(), index: 3, offset: 12 };
     Arc::new(Event::read(record, arrival).expect("a record"))
 }

@@ -39,7 +39,7 @@ pub enum SinkState {
     Paused(Error),
 }
 
-/// Renders an event to bytes: [`crate::event::render`] except in the sinks' own tests.
+/// Renders an event to bytes: [`crate::format::render`] except in the sinks' own tests.
 pub(super) type Render = fn(&Event, OutputFormat, &mut Vec<u8>);
 
 /// A sink and its driver task, which the pipeline spawns.

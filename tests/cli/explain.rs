@@ -9,7 +9,7 @@ fn a_sample_is_explained_with_its_severity_and_evidence() {
     let output = run(&["explain", one_file().to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let page = stdout(&output);
-    for label in ["event        ", "ours         yes", "severity     ", "evidence     "] {
+    for label in ["event        ", "in scope     yes", "severity     ", "evidence     "] {
         assert!(page.lines().any(|line| line.starts_with(label)), "no {label:?}:\n{page}");
     }
     assert!(stderr(&output).contains("not about IAM certificates"), "{}", stderr(&output));

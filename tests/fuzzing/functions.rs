@@ -8,6 +8,7 @@ use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{self, OutputFormat};
 use certrelay::error::Code;
 use certrelay::event::{self, Arrival, Channel, Event};
+use certrelay::format;
 use certrelay::store::notification;
 use time::OffsetDateTime;
 
@@ -85,7 +86,7 @@ pub(crate) fn normaliser(data: &[u8]) -> bool {
     let origin = Origin::Inline { message_id: "m".to_owned() };
     let arrival = Arrival {
         origin,
-        lane: Channel::EventBridge,
+        channel: Channel::EventBridge,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,
     };
@@ -93,7 +94,7 @@ pub(crate) fn normaliser(data: &[u8]) -> bool {
     let formats = [OutputFormat::Ocsf, OutputFormat::Ecs, OutputFormat::Cim, OutputFormat::Raw];
     for format in formats {
         let mut out = Vec::new();
-        event::render(&event, format, &mut out);
+        format::render(&event, format, &mut out);
         let sound = serde_json::from_slice::<serde::de::IgnoredAny>(&out);
         assert!(sound.is_ok(), "{format:?}: {}", String::from_utf8_lossy(&out));
     }

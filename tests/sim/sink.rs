@@ -68,7 +68,7 @@ impl RecordingSink {
             return Outcome::Retry(Error::new(Code::SplunkBusy, "not now"));
         }
         *self.arrived.lock().unwrap().entry(event.id.clone()).or_default() += 1;
-        self.origins.lock().unwrap().push((event.lane.as_str(), event.origin.to_string()));
+        self.origins.lock().unwrap().push((event.channel.as_str(), event.origin.to_string()));
         self.files.lock().unwrap().insert(event.file_sha256.clone());
         if self.draw() < faults.taken_but_retry {
             return Outcome::Retry(Error::new(Code::SplunkTransport, "the answer did not arrive"));

@@ -29,7 +29,8 @@ use bytes::Bytes;
 use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::Config;
 use certrelay::error::{Code, Outcome};
-use certrelay::event::{Arrival, CallOutcome, Channel, Event, render};
+use certrelay::event::{Arrival, CallOutcome, Channel, Event};
+use certrelay::format::render;
 use certrelay::sink::{self, ProbeScope, SinkState};
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
@@ -118,7 +119,7 @@ impl Soc {
             index: n as u64,
         };
         let seen = OffsetDateTime::UNIX_EPOCH;
-        let arrival = Arrival { origin, lane: Channel::S3, seen, delivered: None };
+        let arrival = Arrival { origin, channel: Channel::S3, seen, delivered: None };
         let record = Record { bytes: Bytes::from(record.to_string()), index: n as u64, offset: 0 };
         let options = Arc::new(self.config().options);
         Arc::new(Event::read_with(record, arrival, &options).expect("a record"))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certrelay::config::OutputFormat;
 use certrelay::error::{Code, Outcome};
-use certrelay::event::schema;
+use certrelay::format::schema;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;

@@ -140,7 +140,7 @@ pub(crate) fn event(id: &str, padding: usize) -> Arc<Event> {
     );
     let origin = Origin::Inline { message_id: "m".to_owned() };
     let seen = OffsetDateTime::UNIX_EPOCH;
-    let arrival = Arrival { origin, lane: Channel::EventBridge, seen, delivered: None };
+    let arrival = Arrival { origin, channel: Channel::EventBridge, seen, delivered: None };
     let record = Record { bytes: Bytes::from(text), index: 0, offset: 0 };
     Arc::new(Event::read(record, arrival).expect("a record"))
 }

@@ -1,10 +1,9 @@
-//! What a certificate says of itself: the facts that stand in the event instead of its PEM.
+//! X.509 facts, which the event has instead of the PEM.
 //!
-//! Nothing here can fail: a certificate that cannot be read is a fact too, and AWS's own examples are
-//! deliberately broken. No signature is checked; "self-signed" means that it names itself as its issuer.
+//! Nothing here can fail: a certificate that cannot be parsed is a fact too, and AWS's own examples
+//! are deliberately broken. No signature is checked; "self-signed" means that the certificate names
+//! itself as its issuer.
 
-mod chain;
-mod found;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -17,57 +16,59 @@ use x509_parser::nom::Err as Parsed;
 use x509_parser::prelude::*;
 use x509_parser::public_key::PublicKey;
 
-pub(super) use chain::{Chain, chain};
-pub(super) use found::{Found, found};
+use super::redact::Redaction;
 
-/// Subject alternative names that are listed; more are counted.
+/// Most subject alternative names that are listed; the rest are counted.
 const MAX_NAMES: usize = 100;
 
-/// What is known of one certificate.
+/// Most certificates of one text that are parsed; the rest are counted.
+const MAX_CERTIFICATES: usize = 16;
+
+/// One parsed certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// Subject, RFC 4514.
-    pub(super) subject: String,
+    pub(crate) subject: String,
     /// Issuer, RFC 4514.
-    pub(super) issuer: String,
+    pub(crate) issuer: String,
     /// Serial number as `openssl x509 -serial` prints it.
-    pub(super) serial: String,
+    pub(crate) serial: String,
     /// X.509 version: 1 to 3.
-    pub(super) version: u32,
-    /// Subject alternative names with their kind, as `DNS:web.example.com`.
-    pub(super) names: Vec<(&'static str, String)>,
-    /// Names beyond those listed.
-    pub(super) more_names: usize,
+    pub(crate) version: u32,
+    /// Subject alternative names with their kind: `DNS`, `web.example.com`.
+    pub(crate) names: Vec<(&'static str, String)>,
+    /// How many names are not listed.
+    pub(crate) more_names: usize,
     /// Valid from.
-    pub(super) not_before: Option<OffsetDateTime>,
+    pub(crate) not_before: Option<OffsetDateTime>,
     /// Valid until.
-    pub(super) not_after: Option<OffsetDateTime>,
+    pub(crate) not_after: Option<OffsetDateTime>,
     /// `RSA`, `EC`, `ED25519`… or the algorithm's object identifier.
-    pub(super) key_type: String,
+    pub(crate) key_type: String,
     /// Bits of the key, where its kind has a size.
-    pub(super) key_bits: Option<usize>,
-    /// Signature algorithm by its usual name, or its object identifier.
-    pub(super) signature: String,
+    pub(crate) key_bits: Option<usize>,
+    /// Signature algorithm: its usual name, or its object identifier.
+    pub(crate) signature: String,
     /// SHA-256 of the DER, lower-case hexadecimal.
-    pub(super) sha256: String,
-    /// SHA-1 of the DER, lower-case hexadecimal: only to look it up elsewhere.
-    pub(super) sha1: String,
+    pub(crate) sha256: String,
+    /// SHA-1 of the DER, lower-case hexadecimal: only for look-ups in other systems.
+    pub(crate) sha1: String,
     /// Subject and issuer are the same.
-    pub(super) self_signed: bool,
-    /// It may sign others.
-    pub(super) is_authority: bool,
+    pub(crate) self_signed: bool,
+    /// A certificate authority: it may sign others.
+    pub(crate) is_authority: bool,
 }
 
-/// A condition that a reader should know of.
+/// A condition of a certificate that is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flag {
-    /// Its time was over at the call.
+pub(crate) enum Flag {
+    /// No longer valid at the time of the call.
     Expired,
-    /// Its time had not begun at the call.
+    /// Not yet valid at the time of the call.
     NotYetValid,
-    /// Longer than browsers accept of public authorities since 2020.
+    /// Valid for over 398 days: more than browsers accept of public authorities since 2020.
     LongValidity,
-    /// Longer than they ever accepted since 2018.
+    /// Valid for over 825 days: more than browsers have accepted since 2018.
     VeryLongValidity,
     /// RSA below 2048 bits.
     ShortKey,
@@ -84,8 +85,8 @@ pub(super) enum Flag {
 }
 
 impl Flag {
-    /// The word in the event.
-    pub(super) fn as_str(self) -> &'static str {
+    /// Returns the name in events and in `when.certificate`.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
@@ -100,18 +101,18 @@ impl Flag {
         }
     }
 
-    /// Whether it speaks against the certificate, for a finding.
-    pub(super) fn is_weakness(self) -> bool {
+    /// Returns whether it makes the certificate a weak one, for a finding.
+    pub(crate) fn is_weakness(self) -> bool {
         !matches!(self, Self::Wildcard | Self::InternalName | Self::Authority | Self::LongValidity)
     }
 }
 
 impl Certificate {
-    /// Reads one DER certificate.
+    /// Parses one DER certificate.
     ///
     /// # Errors
-    /// The parser's words.
-    pub(super) fn read(der: &[u8]) -> Result<Self, String> {
+    /// The parser's error.
+    pub(crate) fn read(der: &[u8]) -> Result<Self, String> {
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|cause| match cause {
             Parsed::Incomplete(_) => "the certificate ends early".to_owned(),
             Parsed::Error(cause) | Parsed::Failure(cause) => cause.to_string(),
@@ -140,11 +141,11 @@ impl Certificate {
         })
     }
 
-    /// What a reader should know of it, as of `now`: the time of the call.
-    pub(super) fn flags(&self, now: OffsetDateTime) -> Vec<Flag> {
+    /// Returns its flags as of `now`, the time of the call.
+    pub(crate) fn flags(&self, now: OffsetDateTime) -> Vec<Flag> {
         let days =
             self.not_before.zip(self.not_after).map(|(from, until)| (until - from).whole_days());
-        let name = |wanted: fn(&str) -> bool| self.host_names().any(wanted);
+        let name = |matches: fn(&str) -> bool| self.host_names().any(matches);
         [
             (Flag::Expired, self.not_after.is_some_and(|until| until < now)),
             (Flag::NotYetValid, self.not_before.is_some_and(|from| from > now)),
@@ -175,14 +176,15 @@ impl Certificate {
     }
 }
 
-/// Names that no public authority may certify.
+/// Returns whether no public authority may certify this host name.
 fn is_internal(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let internal = ["local", "internal", "corp", "lan", "home", "localhost", "intranet", "private"];
     host.rsplit('.').next().is_some_and(|last| !host.contains('.') || internal.contains(&last))
 }
 
-/// As OpenSSL prints it: two upper-case digits a byte, no leading zero byte, `-` before a negative.
+/// Formats a serial number as OpenSSL does: two upper-case digits a byte, no leading zero byte, `-`
+/// before a negative.
 fn serial(der: &[u8]) -> String {
     let negative = der.first().is_some_and(|first| first & 0x80 != 0);
     let mut bytes = der.to_vec();
@@ -220,14 +222,14 @@ fn key(info: &SubjectPublicKeyInfo<'_>) -> (String, Option<usize>) {
     }
 }
 
-/// Bits of an unsigned integer.
+/// Returns the number of bits of an unsigned integer.
 fn bits(integer: &[u8]) -> usize {
     let digits = integer.iter().position(|byte| *byte != 0).map_or(&[][..], |at| &integer[at..]);
     digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize)
 }
 
-/// The DER of every block of PEM in `text`, or why one cannot be read. Line lengths, line ends and
-/// text between blocks do not matter.
+/// Returns the DER of every PEM block in `text`, or why it cannot be decoded. Line lengths, line
+/// ends and text between blocks do not matter.
 fn blocks(text: &str) -> impl Iterator<Item = Result<Vec<u8>, String>> {
     text.split("-----BEGIN ").skip(1).map(|block| {
         let (label, rest) = block.split_once("-----").ok_or("the first line of PEM has no end")?;
@@ -238,4 +240,88 @@ fn blocks(text: &str) -> impl Iterator<Item = Result<Vec<u8>, String>> {
         let body: String = body.split_whitespace().collect();
         BASE64.decode(body.as_bytes()).map_err(|cause| format!("not Base64: {cause}"))
     })
+}
+
+/// The certificates of a PEM text: one, or a chain with the leaf's issuer first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Chain {
+    /// The certificates in the order of the text, or why one cannot be parsed.
+    pub(crate) certificates: Vec<Result<Certificate, String>>,
+    /// How many PEM blocks the text has.
+    pub(crate) count: usize,
+}
+
+/// Parses the certificates in `text`.
+pub(crate) fn chain(text: &str) -> Chain {
+    let certificates = blocks(text)
+        .take(MAX_CERTIFICATES)
+        .map(|block| block.and_then(|der| Certificate::read(&der)))
+        .collect();
+    Chain { certificates, count: text.matches("-----BEGIN ").count() }
+}
+
+impl Chain {
+    /// Returns whether every certificate was issued by the one after it; `None` for fewer than two,
+    /// or if one cannot be parsed.
+    pub(crate) fn is_ordered(&self) -> Option<bool> {
+        let read: Vec<_> = self.certificates.iter().filter_map(|one| one.as_ref().ok()).collect();
+        if read.len() < 2 || read.len() != self.count {
+            return None;
+        }
+        Some(read.windows(2).all(|pair| pair[0].issuer == pair[1].subject))
+    }
+
+    /// Returns whether the last certificate issued itself, so that the chain is complete.
+    pub(crate) fn ends_in_root(&self) -> Option<bool> {
+        let last = self.certificates.last()?.as_ref().ok()?;
+        (self.certificates.len() == self.count).then_some(last.self_signed)
+    }
+
+    /// Returns the first certificate, if it can be parsed.
+    pub(crate) fn leaf(&self) -> Option<&Certificate> {
+        self.certificates.first()?.as_ref().ok()
+    }
+}
+
+/// One PEM text of a record; equal texts are one, however often the record has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its paths, as `requestParameters.certificateBody`, in the order of the record.
+    pub(crate) paths: Vec<String>,
+    /// SHA-256 of the text.
+    pub(crate) sha256: String,
+    /// Its certificates.
+    pub(crate) chain: Chain,
+}
+
+/// Returns every certificate text of `bytes`, the unredacted record.
+pub(crate) fn found(redactions: &[Redaction], bytes: &[u8]) -> Vec<Found> {
+    let mut all: Vec<Found> = Vec::new();
+    for redaction in redactions {
+        let Some(sha256) = &redaction.sha256 else { continue };
+        match all.iter_mut().find(|known| known.sha256 == *sha256) {
+            Some(known) => known.paths.push(redaction.path.clone()),
+            None => {
+                let Some(text) = redaction.certificate(bytes) else { continue };
+                all.push(Found {
+                    paths: vec![redaction.path.clone()],
+                    sha256: sha256.clone(),
+                    chain: chain(&text),
+                });
+            }
+        }
+    }
+    all
+}
+
+impl Found {
+    /// Returns whether this is the certificate itself and not its chain.
+    fn is_body(&self) -> bool {
+        self.paths.iter().any(|path| !path.to_ascii_lowercase().ends_with("certificatechain"))
+    }
+}
+
+/// Returns the certificate itself, without its chain.
+pub(crate) fn body(found: &[Found]) -> Option<&Found> {
+    found.iter().find(|found| found.is_body())
 }

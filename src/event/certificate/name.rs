@@ -1,4 +1,4 @@
-//! Names inside certificates, written as OpenSSL and RFC 4514 write them.
+//! Names inside certificates, formatted as OpenSSL and RFC 4514 do.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use data_encoding::{HEXLOWER, HEXUPPER};
 use x509_parser::der_parser::Oid;
 use x509_parser::prelude::*;
 
-/// Characters of one name that are kept: a subject may be as long as the certificate.
+/// Most characters of one name: a subject may be as long as the certificate.
 const MAX_NAME: usize = 1024;
 
 /// Short names of attribute types. Source: RFC 4514 section 3 and OpenSSL's `objects.txt`.
@@ -53,7 +53,7 @@ const SIGNATURES: [(&str, &str); 14] = [
     ("1.3.101.113", "ED448"),
 ];
 
-/// Keys without parameters, and the bits OpenSSL states for them.
+/// Keys without parameters, and the bits that OpenSSL prints for them.
 const KEYS: [(&str, &str, Option<usize>); 5] = [
     ("1.3.101.112", "ED25519", Some(253)),
     ("1.3.101.113", "ED448", Some(456)),
@@ -73,7 +73,7 @@ const CURVES: [(&str, usize); 7] = [
     ("1.3.36.3.3.2.8.1.1.7", 256),
 ];
 
-/// A distinguished name by RFC 4514: last attribute first, special characters escaped.
+/// Formats a distinguished name by RFC 4514: last attribute first, special characters escaped.
 pub(super) fn distinguished(name: &X509Name<'_>) -> String {
     let relative = name.iter_rdn().map(|set| {
         let mut parts: Vec<_> = set.iter().map(attribute).collect();
@@ -102,7 +102,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
-/// A value with its tag and length again, as RFC 4514 wants it for types without a name.
+/// Encodes a value with its tag and length, as RFC 4514 requires for types without a name.
 fn der(tag: u32, data: &[u8]) -> Vec<u8> {
     let mut bytes = vec![u8::try_from(tag & 0x1f).unwrap_or_default()];
     let length = data.len().to_be_bytes();
@@ -119,7 +119,7 @@ fn der(tag: u32, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A string of any of the types that certificates use; T61 is read as Latin-1, as everybody does.
+/// Decodes a string of any type that certificates use. T61 is read as Latin-1, as is customary.
 fn decoded(tag: u32, data: &[u8]) -> String {
     match tag {
         30 => {
@@ -152,7 +152,7 @@ fn escaped(value: &str) -> String {
     })
 }
 
-/// One subject alternative name, with the kind that OpenSSL prints.
+/// Returns one subject alternative name, with the kind that OpenSSL prints.
 pub(super) fn general(name: &GeneralName<'_>) -> (&'static str, String) {
     let (kind, text) = match name {
         GeneralName::DNSName(text) => ("DNS", (*text).to_owned()),
@@ -180,13 +180,13 @@ fn address(bytes: &[u8]) -> String {
     )
 }
 
-/// The usual name of a signature algorithm, else its object identifier.
+/// Returns the usual name of a signature algorithm, else its object identifier.
 pub(super) fn signature(id: &Oid<'_>) -> String {
     let id = id.to_id_string();
     SIGNATURES.iter().find(|(known, _)| *known == id).map_or(id, |(_, name)| (*name).to_owned())
 }
 
-/// The name and size of a key that is neither RSA nor EC.
+/// Returns the name and size of a key that is neither RSA nor EC.
 pub(super) fn key_algorithm(id: &Oid<'_>) -> (String, Option<usize>) {
     let id = id.to_id_string();
     match KEYS.iter().find(|(known, ..)| *known == id) {
@@ -195,7 +195,7 @@ pub(super) fn key_algorithm(id: &Oid<'_>) -> (String, Option<usize>) {
     }
 }
 
-/// The size of a named curve.
+/// Returns the size of a named curve.
 pub(super) fn curve_bits(id: &Oid<'_>) -> Option<usize> {
     let id = id.to_id_string();
     CURVES.iter().find(|(known, _)| *known == id).map(|(_, bits)| *bits)

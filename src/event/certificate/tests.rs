@@ -5,7 +5,7 @@ use super::*;
 const PEM: &str = include_str!("../../../tests/fixtures/events/web.example.com.pem");
 
 #[test]
-fn the_facts_of_a_certificate_are_those_that_openssl_prints() {
+fn parsed_facts_equal_those_that_openssl_prints() {
     let chain = chain(PEM);
     let certificate = chain.leaf().expect("readable");
     assert_eq!(certificate.subject, "CN=web.example.com,O=Example AB,C=SE");
@@ -31,7 +31,7 @@ fn the_facts_of_a_certificate_are_those_that_openssl_prints() {
 }
 
 #[test]
-fn pem_without_line_ends_is_read_and_garbage_is_a_fact() {
+fn pem_without_line_ends_is_parsed_and_garbage_is_reported() {
     let one_line: String = PEM.lines().collect();
     assert_eq!(chain(&one_line).leaf(), chain(PEM).leaf());
     assert_eq!(chain(&PEM.replace('\n', "\r\n")).leaf(), chain(PEM).leaf());
@@ -51,14 +51,14 @@ fn pem_without_line_ends_is_read_and_garbage_is_a_fact() {
 }
 
 #[test]
-fn a_chain_is_bounded_and_its_order_is_told() {
+fn a_chain_is_bounded_and_its_order_is_reported() {
     let many = chain(&PEM.repeat(40));
     assert_eq!((many.certificates.len(), many.count, many.is_ordered()), (16, 40, None));
     assert_eq!(chain(&PEM.repeat(2)).is_ordered(), Some(true));
 }
 
 #[test]
-fn serials_are_written_as_openssl_writes_them() {
+fn serials_are_formatted_as_by_openssl() {
     for (der, expected) in [
         (&[0x00, 0xe6, 0x4b][..], "E64B"),
         (&[0x01], "01"),
@@ -72,7 +72,7 @@ fn serials_are_written_as_openssl_writes_them() {
 }
 
 #[test]
-fn internal_names_are_told_from_public_ones() {
+fn internal_names_are_distinguished_from_public_ones() {
     for host in ["db", "db.internal", "x.corp", "printer.local."] {
         assert!(is_internal(host), "{host}");
     }
@@ -82,7 +82,7 @@ fn internal_names_are_told_from_public_ones() {
 }
 
 #[test]
-fn no_flipped_bit_makes_the_reader_panic() {
+fn no_flipped_bit_makes_the_parser_panic() {
     let der = blocks(PEM).next().expect("one block").expect("readable");
     let mut read = 0;
     for at in 0..der.len() {
@@ -102,7 +102,7 @@ fn no_flipped_bit_makes_the_reader_panic() {
 }
 
 #[test]
-fn the_configuration_s_words_are_those_of_the_flags() {
+fn flags_are_named_as_in_the_configuration() {
     let all = [
         Flag::Expired,
         Flag::NotYetValid,

@@ -1,26 +1,30 @@
-//! The rules: one entry each, condition and sentence side by side.
+//! The rules: one entry each, with its condition and its sentence.
 
 use super::super::caller::Kind;
 use super::super::certificate::Flag;
-use super::super::remedy::Remedy;
+use super::super::remediation::Remediation::{
+    self, Deactivate, DeleteServer, DeleteSigning, FindUses, Guard, Mfa, RestoreTags,
+    RollBackRename, RotateKey, Trail,
+};
 use super::attack::{self, Technique};
 use super::{Severity, Subject, trail};
 
 /// One rule.
 pub struct Rule {
-    /// Stable, for `when`, dashboards and suppression.
+    /// Stable id, for `when`, dashboards and suppression.
     pub id: &'static str,
-    /// What it is about, for people.
+    /// Title for people.
     pub title: &'static str,
-    /// Before anything raises or lowers it.
+    /// Severity before anything raises or lowers it.
     pub severity: Severity,
-    /// ATT&CK techniques it may be part of. Of `denied`: for a read; a write's are its own ([`Rule::techniques`]).
+    /// ATT&CK techniques that a match may be part of; those of `denied` are a read's, see
+    /// [`Rule::techniques`].
     pub attack: &'static [Technique],
-    /// What to do.
-    pub remedies: &'static [Remedy],
-    /// Where to read on.
+    /// What to do about a match.
+    pub remediations: &'static [Remediation],
+    /// Further reading.
     pub references: &'static [&'static str],
-    /// Why this event meets the rule, in one sentence; `None` if it does not.
+    /// Returns why an event matches the rule, in one sentence; `None` if it does not.
     pub(super) condition: fn(&Subject<'_>) -> Option<String>,
 }
 
@@ -33,6 +37,15 @@ impl std::fmt::Debug for Rule {
     }
 }
 
+impl Rule {
+    /// Returns the techniques of a finding by this rule for this operation. A denied write has
+    /// those of its success; only denied reads are discovery.
+    #[must_use]
+    pub fn techniques(&self, operation: &str) -> &'static [Technique] {
+        if self.id == "denied" { of_denied(operation).unwrap_or(self.attack) } else { self.attack }
+    }
+}
+
 const SIGNING_GUIDE: &str =
     "https://docs.aws.amazon.com/IAM/latest/APIReference/API_UploadSigningCertificate.html";
 const SERVER_GUIDE: &str =
@@ -42,19 +55,19 @@ const ROOT_GUIDE: &str =
 const TRAIL_GUIDE: &str =
     "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/best-practices-security.html";
 
-/// All rules, in the order of the documentation.
+/// All rules, in the order of docs/events.md.
 pub static RULES: [Rule; 14] = [
     Rule {
         id: "signing-certificate-root",
         title: "Signing certificate by or for root",
         severity: Severity::Critical,
         attack: &[attack::CLOUD_CREDENTIALS, attack::CLOUD_ACCOUNTS],
-        remedies: &[Remedy::Deactivate, Remedy::DeleteSigning, Remedy::Mfa, Remedy::Guard],
+        remediations: &[Deactivate, DeleteSigning, Mfa, Guard],
         references: &[ROOT_GUIDE, SIGNING_GUIDE],
         condition: |s| {
             let for_root = s.target.user.as_ref().is_some_and(|user| user.is_root);
             (gives_credential(s) && (for_root || by_root(s)))
-                .then(|| format!("{} {} {}: {}", s.who(), verb(s), s.what(), roots_part(s)))
+                .then(|| format!("{} {} {}: {}", s.who(), verb(s), s.what(), root_credential(s)))
         },
     },
     Rule {
@@ -62,13 +75,12 @@ pub static RULES: [Rule; 14] = [
         title: "Signing certificate for another user",
         severity: Severity::High,
         attack: &[attack::CLOUD_CREDENTIALS],
-        remedies: &[Remedy::Deactivate, Remedy::DeleteSigning, Remedy::RotateKey, Remedy::Guard],
+        remediations: &[Deactivate, DeleteSigning, RotateKey, Guard],
         references: &[SIGNING_GUIDE],
         condition: |s| {
-            let upload = s.is_iam("UploadSigningCertificate") && s.succeeded();
-            (upload && acts_on_other(s)).then(|| {
-                format!("{} uploaded {}: a second long-lived credential that access-key reports do not show", s.who(), s.what())
-            })
+            let upload = s.did("UploadSigningCertificate");
+            let consequence = "a second long-lived credential that access-key reports do not show";
+            (upload && acts_on_other(s)).then(|| s.sentence("uploaded", consequence))
         },
     },
     Rule {
@@ -76,17 +88,12 @@ pub static RULES: [Rule; 14] = [
         title: "Signing certificate uploaded",
         severity: Severity::Medium,
         attack: &[attack::CLOUD_CREDENTIALS],
-        remedies: &[Remedy::Deactivate, Remedy::DeleteSigning, Remedy::Guard],
+        remediations: &[Deactivate, DeleteSigning, Guard],
         references: &[SIGNING_GUIDE],
         condition: |s| {
-            let upload = s.is_iam("UploadSigningCertificate") && s.succeeded();
-            (upload && !acts_on_other(s) && !by_root(s)).then(|| {
-                format!(
-                    "{} uploaded {}: hardly anything needs signing certificates today",
-                    s.who(),
-                    s.what()
-                )
-            })
+            let upload = s.did("UploadSigningCertificate");
+            (upload && !acts_on_other(s) && !by_root(s))
+                .then(|| s.sentence("uploaded", "few workloads need signing certificates today"))
         },
     },
     Rule {
@@ -94,12 +101,12 @@ pub static RULES: [Rule; 14] = [
         title: "Signing certificate made active again",
         severity: Severity::Medium,
         attack: &[attack::CLOUD_CREDENTIALS],
-        remedies: &[Remedy::Deactivate, Remedy::RotateKey, Remedy::Guard],
+        remediations: &[Deactivate, RotateKey, Guard],
         references: &[SIGNING_GUIDE],
         condition: |s| {
             (reactivates(s) && !by_root(s)).then(|| {
                 format!(
-                    "{} made {} active: a credential that was off works again",
+                    "{} made {} active: an inactive credential is valid again",
                     s.who(),
                     s.what()
                 )
@@ -111,14 +118,14 @@ pub static RULES: [Rule; 14] = [
         title: "Signing certificate of another user disabled or deleted",
         severity: Severity::Medium,
         attack: &[attack::ACCESS_REMOVAL, attack::INDICATOR_REMOVAL],
-        remedies: &[Remedy::RotateKey, Remedy::Guard],
+        remediations: &[RotateKey, Guard],
         references: &[SIGNING_GUIDE],
         condition: |s| {
-            let removes =
-                s.is_iam("DeleteSigningCertificate") || sets_status(s, |status| status != "Active");
+            let removes = s.call.is_iam("DeleteSigningCertificate")
+                || sets_status(s, |status| status != "Active");
             let of_other = is_of_other(s) && s.caller.kind != Kind::AssumedRoot;
-            (removes && s.succeeded() && of_other).then(|| {
-                format!("{} took {} away: access removed, or traces after use", s.who(), s.what())
+            (removes && s.call.succeeded() && of_other).then(|| {
+                s.sentence("disabled or deleted", "access removal, or removal of traces after use")
             })
         },
     },
@@ -127,14 +134,14 @@ pub static RULES: [Rule; 14] = [
         title: "Server certificate uploaded",
         severity: Severity::Medium,
         attack: &[attack::OBTAINED_CERTIFICATE, attack::IN_THE_MIDDLE],
-        remedies: &[Remedy::FindUses, Remedy::DeleteServer, Remedy::RotateKey, Remedy::Guard],
+        remediations: &[FindUses, DeleteServer, RotateKey, Guard],
         references: &[SERVER_GUIDE],
         condition: |s| {
-            (s.is_iam("UploadServerCertificate") && s.succeeded()).then(|| {
+            s.did("UploadServerCertificate").then(|| {
                 let names =
                     s.certificate().map(|one| format!(" for {}", one.subject)).unwrap_or_default();
                 format!(
-                    "{} uploaded {}{names} with its private key, past ACM's inventory and renewal",
+                    "{} uploaded {}{names} with its private key, outside ACM's inventory and renewal",
                     s.who(),
                     s.what()
                 )
@@ -146,7 +153,7 @@ pub static RULES: [Rule; 14] = [
         title: "Self-signed or weak certificate",
         severity: Severity::Medium,
         attack: &[attack::MADE_CERTIFICATE, attack::IN_THE_MIDDLE],
-        remedies: &[Remedy::FindUses, Remedy::DeleteServer],
+        remediations: &[FindUses, DeleteServer],
         references: &[SERVER_GUIDE],
         condition: weak_certificate,
     },
@@ -155,16 +162,11 @@ pub static RULES: [Rule; 14] = [
         title: "Server certificate deleted",
         severity: Severity::Medium,
         attack: &[attack::SERVICE_STOP, attack::DATA_DESTRUCTION],
-        remedies: &[Remedy::FindUses, Remedy::RotateKey, Remedy::Guard],
+        remediations: &[FindUses, RotateKey, Guard],
         references: &[SERVER_GUIDE],
         condition: |s| {
-            (s.is_iam("DeleteServerCertificate") && s.succeeded()).then(|| {
-                format!(
-                    "{} deleted {}: whatever loads it by name fails next time",
-                    s.who(),
-                    s.what()
-                )
-            })
+            s.did("DeleteServerCertificate")
+                .then(|| s.sentence("deleted", "what loads it by name will fail"))
         },
     },
     Rule {
@@ -172,15 +174,11 @@ pub static RULES: [Rule; 14] = [
         title: "Deletion of a server certificate in use",
         severity: Severity::Low,
         attack: &[attack::SERVICE_STOP],
-        remedies: &[Remedy::FindUses],
+        remediations: &[FindUses],
         references: &[SERVER_GUIDE],
         condition: |s| {
-            let conflict = s
-                .fields
-                .error_code
-                .as_deref()
-                .is_some_and(|code| code.starts_with("DeleteConflict"));
-            (s.is_iam("DeleteServerCertificate") && conflict)
+            let conflict = s.call.error_code.is_some_and(|code| code.starts_with("DeleteConflict"));
+            (s.call.is_iam("DeleteServerCertificate") && conflict)
                 .then(|| format!("{} tried to delete {}, which is in use", s.who(), s.what()))
         },
     },
@@ -189,7 +187,7 @@ pub static RULES: [Rule; 14] = [
         title: "Server certificate renamed or moved",
         severity: Severity::Low,
         attack: &[attack::MASQUERADING],
-        remedies: &[Remedy::RollBackRename, Remedy::FindUses],
+        remediations: &[RollBackRename, FindUses],
         references: &[SERVER_GUIDE],
         condition: renamed,
     },
@@ -198,17 +196,11 @@ pub static RULES: [Rule; 14] = [
         title: "Tags of a server certificate changed",
         severity: Severity::Low,
         attack: &[],
-        remedies: &[Remedy::RestoreTags, Remedy::Guard],
+        remediations: &[RestoreTags, Guard],
         references: &[SERVER_GUIDE],
         condition: |s| {
-            let tags = s.is_iam("TagServerCertificate") || s.is_iam("UntagServerCertificate");
-            (tags && s.succeeded()).then(|| {
-                format!(
-                    "{} changed tags of {}: access and ownership may hang on them",
-                    s.who(),
-                    s.what()
-                )
-            })
+            let tags = s.did("TagServerCertificate") || s.did("UntagServerCertificate");
+            tags.then(|| s.sentence("changed tags of", "access and ownership may depend on them"))
         },
     },
     Rule {
@@ -216,85 +208,84 @@ pub static RULES: [Rule; 14] = [
         title: "Denied attempt",
         severity: Severity::Low,
         attack: &[attack::ACCOUNT_DISCOVERY, attack::INFRASTRUCTURE_DISCOVERY],
-        remedies: &[Remedy::RotateKey],
+        remediations: &[RotateKey],
         references: &[SIGNING_GUIDE, SERVER_GUIDE],
         condition: |s| {
-            let of_iam = s.fields.source == crate::config::IAM_EVENT_SOURCE
-                && s.fields.name.contains("Certificate");
+            let of_iam = s.call.is_of_iam() && s.call.name.contains("Certificate");
             ((of_iam || on_trail(s)) && s.was_denied()).then(|| {
                 let on = s.target.phrase().map(|what| format!(" on {what}")).unwrap_or_default();
-                format!("{} tried {}{on} and was denied", s.who(), s.fields.name)
+                format!("{} tried {}{on} and was denied", s.who(), s.call.name)
             })
         },
     },
     Rule {
         id: "trail-silenced",
-        title: "Audit trail stopped, deleted or narrowed",
+        title: "Audit trail stopped, deleted or reduced",
         severity: Severity::High,
         attack: &[attack::LOGS_DISABLED],
-        remedies: &[Remedy::Trail],
+        remediations: &[Trail],
         references: &[TRAIL_GUIDE],
         condition: |s| {
             let called = changed_trail(s)?;
-            let how = trail::taken(&s.fields.name, s.root)?;
+            let how = trail::reduced(s.call.name, s.root)?;
             let how = if how.is_empty() { how } else { format!(" ({how})") };
-            Some(format!("{called}{how}: what follows may go unseen"))
+            Some(format!("{called}{how}: later calls may not be logged"))
         },
     },
     Rule {
         id: "trail-changed",
-        title: "Audit trail changed, and nothing taken from it",
+        title: "Audit trail changed without reducing it",
         severity: Severity::Low,
         attack: &[],
-        remedies: &[Remedy::Trail],
+        remediations: &[Trail],
         references: &[TRAIL_GUIDE],
         condition: |s| {
             let called = changed_trail(s)?;
-            let taken = trail::taken(&s.fields.name, s.root);
-            taken.is_none().then(|| format!("{called}: it records what it did, or more"))
+            let reduced = trail::reduced(s.call.name, s.root);
+            reduced.is_none().then(|| format!("{called}: it records as much as before, or more"))
         },
     },
 ];
 
-/// Who called what on which trail, if a trail was changed.
+/// Returns who called what on which trail, if a trail was changed.
 fn changed_trail(s: &Subject<'_>) -> Option<String> {
-    let called = || format!("{} called {} on {}", s.who(), s.fields.name, s.what());
-    (on_trail(s) && s.succeeded()).then(called)
+    let called = || format!("{} called {} on {}", s.who(), s.call.name, s.what());
+    (on_trail(s) && s.call.succeeded()).then(called)
 }
 
-/// Whether the call is one that may stop, delete or change a trail.
+/// Returns whether the call may stop, delete or change a trail.
 fn on_trail(s: &Subject<'_>) -> bool {
     let (_, source, names) = crate::config::AUDIT_TRAIL;
-    s.fields.source == source && names.contains(&s.fields.name.as_str())
+    s.call.source == source && names.contains(&s.call.name)
 }
 
-/// Whether `status` of an `UpdateSigningCertificate` is one of those meant.
-fn sets_status(s: &Subject<'_>, wanted: fn(&str) -> bool) -> bool {
+/// Returns whether `matches` is true of the status that an `UpdateSigningCertificate` sets.
+fn sets_status(s: &Subject<'_>, matches: fn(&str) -> bool) -> bool {
     let status = s.root.text("requestParameters.status");
-    s.is_iam("UpdateSigningCertificate") && status.is_some_and(wanted)
+    s.call.is_iam("UpdateSigningCertificate") && status.is_some_and(matches)
 }
 
 fn reactivates(s: &Subject<'_>) -> bool {
-    s.succeeded() && sets_status(s, |status| status == "Active")
+    s.call.succeeded() && sets_status(s, |status| status == "Active")
 }
 
-/// Whether a signing certificate works now that did not before.
+/// Returns whether a signing certificate is valid now that was not before.
 fn gives_credential(s: &Subject<'_>) -> bool {
-    (s.is_iam("UploadSigningCertificate") && s.succeeded()) || reactivates(s)
+    s.did("UploadSigningCertificate") || reactivates(s)
 }
 
-/// Whether `signing-certificate-root` speaks about it already.
+/// Returns whether root called, for which `signing-certificate-root` is the finding.
 fn by_root(s: &Subject<'_>) -> bool {
     matches!(s.caller.kind, Kind::Root | Kind::AssumedRoot)
 }
 
-/// Whether a caller that is not root acts on another user.
+/// Returns whether a caller that is not root acts on another user.
 fn acts_on_other(s: &Subject<'_>) -> bool {
     !by_root(s) && is_of_other(s)
 }
 
-/// Whether the user acted on is not the caller. Roles have no signing certificates: what they act on is
-/// always somebody else's, named or not.
+/// Returns whether the user acted on is not the caller. Roles have no signing certificates: they
+/// always act on another user's, named or not.
 fn is_of_other(s: &Subject<'_>) -> bool {
     match &s.target.user {
         Some(user) => !user.is_caller,
@@ -303,14 +294,14 @@ fn is_of_other(s: &Subject<'_>) -> bool {
 }
 
 fn verb(s: &Subject<'_>) -> &'static str {
-    if s.fields.name.starts_with("Upload") { "uploaded" } else { "made active" }
+    if s.call.name.starts_with("Upload") { "uploaded" } else { "made active" }
 }
 
-/// What root got, or gave.
-fn roots_part(s: &Subject<'_>) -> String {
+/// Returns what root was given, or gave.
+fn root_credential(s: &Subject<'_>) -> String {
     match &s.target.user {
         Some(user) if user.is_root => {
-            "root now has a long-lived credential beside its password".to_owned()
+            "root now has a long-lived credential besides its password".to_owned()
         }
         Some(user) => format!("root gave user {} a long-lived credential", user.name),
         None => {
@@ -321,7 +312,7 @@ fn roots_part(s: &Subject<'_>) -> String {
 }
 
 fn weak_certificate(s: &Subject<'_>) -> Option<String> {
-    let upload = s.is_iam("UploadServerCertificate") && s.succeeded();
+    let upload = s.did("UploadServerCertificate");
     let certificate = s.certificate().filter(|_| upload)?;
     let flags = certificate.flags(s.now);
     let weak: Vec<_> =
@@ -333,13 +324,31 @@ fn weak_certificate(s: &Subject<'_>) -> Option<String> {
 
 fn renamed(s: &Subject<'_>) -> Option<String> {
     let new = s.target.server_certificate.as_ref()?.renamed.as_ref()?;
-    (s.is_iam("UpdateServerCertificate") && s.succeeded()).then(|| {
+    s.did("UpdateServerCertificate").then(|| {
         let path = new.path.as_ref().map(|path| format!(" under {path}")).unwrap_or_default();
         format!(
-            "{} made {} into {}{path}: what picks it by name gets another, or none",
+            "{} renamed {} to {}{path}: what refers to it by name gets another certificate, or none",
             s.who(),
             s.what(),
             new.name
         )
     })
+}
+
+/// Returns the techniques of a denied operation that changes something.
+fn of_denied(operation: &str) -> Option<&'static [Technique]> {
+    let success = match operation {
+        // Their success matches one of several rules, depending on the user.
+        "UploadSigningCertificate" | "UpdateSigningCertificate" => {
+            return Some(&[attack::CLOUD_CREDENTIALS]);
+        }
+        "DeleteSigningCertificate" => return Some(&[attack::ACCESS_REMOVAL]),
+        "UploadServerCertificate" => "server-certificate-uploaded",
+        "UpdateServerCertificate" => "server-certificate-renamed",
+        "DeleteServerCertificate" => "server-certificate-deleted",
+        "TagServerCertificate" | "UntagServerCertificate" => "server-certificate-tags",
+        _ if crate::config::AUDIT_TRAIL.2.contains(&operation) => "trail-silenced",
+        _ => return None,
+    };
+    RULES.iter().find(|rule| rule.id == success).map(|rule| rule.attack)
 }

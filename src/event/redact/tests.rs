@@ -1,4 +1,5 @@
 use super::super::json::parse;
+use super::patterns::MAX_LAYERS;
 use super::*;
 
 fn redacted(text: &str) -> String {
@@ -29,7 +30,7 @@ fn nothing_to_redact_leaves_every_byte() {
 }
 
 #[test]
-fn a_private_key_goes_whatever_holds_it() {
+fn a_private_key_is_redacted_in_any_container() {
     for text in [
         r#"{"x":[{"PRIVATEKEY":{"d":"s3cret"}}]}"#,
         r#"{"private\u004bey":"s3cret"}"#,
@@ -63,14 +64,14 @@ fn a_certificate_is_replaced_by_its_hash_and_length() {
 }
 
 #[test]
-fn pem_goes_from_any_text_and_any_member_name() {
+fn pem_is_redacted_in_any_text_and_any_member_name() {
     let text = r#"{"tags":[{"key":"k","value":"x -----BEGIN CERTIFICATE-----"}],"-----BEGIN X509 CRL-----":2}"#;
     assert!(!redacted(text).contains("-----BEGIN"));
     assert_eq!(paths(text), ["tags.0.value", "(name)"]);
 }
 
 #[test]
-fn a_text_that_only_looks_like_a_placeholder_goes() {
+fn text_that_only_resembles_a_placeholder_is_redacted() {
     for text in [
         "{\"privateKey\":\"[redacted s3cret]\"}",
         "{\"privateKey\":\"[redacted certificate: sha256 s3cret, 1 characters]\"}",
@@ -80,7 +81,7 @@ fn a_text_that_only_looks_like_a_placeholder_goes() {
 }
 
 #[test]
-fn kept_pem_stays_to_the_byte_and_private_keys_still_go() {
+fn keep_pem_leaves_certificates_byte_for_byte_and_redacts_private_keys() {
     let text = r#"{"certificateBody":"-----BEGIN CERTIFICATE-----\nMII","privateKey":"s3cret"}"#;
     let root = parse(text.as_bytes()).expect("valid");
     let kept = apply(text.as_bytes(), &find(&root, text.as_bytes()), true).into_owned();
@@ -91,8 +92,45 @@ fn kept_pem_stays_to_the_byte_and_private_keys_still_go() {
 }
 
 #[test]
-fn the_lines_of_a_key_go_as_one_and_what_stands_beside_them_stays() {
+fn the_lines_of_a_key_are_redacted_as_one_and_other_items_stay() {
     let text = r#"{"a":[1, "x", "-----BEGIN PRIVATE KEY-----", "s3cret", "-----END PRIVATE KEY-----" , "y"]}"#;
     assert_eq!(redacted(text), r#"{"a":[1, "x", "[redacted private key]" , "y"]}"#);
     assert_eq!(paths(text), ["a.2"]);
+}
+
+#[test]
+fn keys_are_found_in_any_spelling_and_escaping() {
+    for text in [
+        r#"{"privateKey":"x"#,
+        r#"{"Private_Key" : 1"#,
+        r#"{"key":"private-key","value":"x"}"#,
+        r#"{"\u0070rivate\u004bey":"x""#,
+        r#"{"a":"{\\\"privateKey\\\":1}"#,
+        r#"{"a":"{\\\"\\\\u0070rivateKey\\\":1}"#,
+        r#"{"a":"{\"\u005cu0070rivateKey\":1}"#,
+        r#"{"a":"{\"\u005c\u00750070rivateKey\":1}"#,
+        r#"{"p\\rivateKey":1"#,
+        r#"["-----BEGIN EC PRIVATE KEY-----"#,
+        r#"["-----BEGIN CERTIFICATE-----"#,
+        r#"["\u002d----BEGIN RSA"#,
+        r#"["private\nKey"#,
+    ] {
+        assert!(may_hold_key(text.as_bytes()), "{text}");
+    }
+    assert!(may_hold_key(b"\xff\xfeprivate\xffKey"));
+    let deep = "\\".repeat(1 << MAX_LAYERS);
+    assert!(may_hold_key(deep.as_bytes()), "text below the deepest layer is not examined");
+}
+
+#[test]
+fn text_without_a_key_is_not_suspected() {
+    for text in [
+        r#"{"eventName":"ListSigningCertificates","eventID":"x"#,
+        r#"{"keyId":"private","a":"\\u00","b":"\u12"}"#,
+        r#"{"a":"{\"b\":\"{\\\"c\\\":\\\"C:\\\\\\\\Users\\\"}\"}"}"#,
+        "",
+        "\\",
+    ] {
+        assert!(!may_hold_key(text.as_bytes()), "{text}");
+    }
 }

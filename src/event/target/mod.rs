@@ -1,137 +1,167 @@
 //! What a call acts on: the certificate and the user, for success and failure alike.
 //!
-//! IAM's records carry no `resources`, a denied call has no parameters, and a user left out means the
-//! caller; so the target is put together here. What was inferred rather than read says so.
+//! IAM's records have no `resources`, a denied call has no parameters, and a missing user means the
+//! caller; so the target is derived here. What was inferred and not read is marked.
 
-mod denied;
 #[cfg(test)]
 mod tests;
-mod trail;
 
 use time::OffsetDateTime;
 
-pub(super) use trail::Trail;
-
+use super::call::Call;
+use super::date;
 use super::json::Node;
-use super::record::Fields;
-use super::{CallOutcome, date};
 
 /// `eventSource` of CloudTrail itself.
 const TRAIL_EVENT_SOURCE: &str = crate::config::AUDIT_TRAIL.1;
 
 /// What the call acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// A server certificate.
-    pub(super) server_certificate: Option<ServerCertificate>,
+    pub(crate) server_certificate: Option<ServerCertificate>,
     /// A signing certificate of `user`.
-    pub(super) signing_certificate: Option<SigningCertificate>,
+    pub(crate) signing_certificate: Option<SigningCertificate>,
     /// Whose signing certificate it is.
-    pub(super) user: Option<User>,
+    pub(crate) user: Option<User>,
     /// A trail of CloudTrail.
-    pub(super) trail: Option<Trail>,
-    /// The target was read out of `errorMessage`: a hint, not a fact.
-    pub(super) from_message: bool,
+    pub(crate) trail: Option<Trail>,
+    /// The target was parsed out of `errorMessage`: a hint, not a fact.
+    pub(crate) from_message: bool,
     /// Account that the target belongs to.
-    pub(super) account: Option<String>,
+    pub(crate) account: Option<String>,
     /// `aws`, `aws-us-gov`, `aws-cn`, `aws-iso`…
-    pub(super) partition: String,
+    pub(crate) partition: String,
 }
 
-/// A server certificate, as far as the record tells.
+/// A server certificate, as far as the record states it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ServerCertificate {
+pub(crate) struct ServerCertificate {
     /// `serverCertificateName`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Path, where the record states it.
-    pub(super) path: Option<String>,
+    pub(crate) path: Option<String>,
     /// `serverCertificateId`, which survives a rename.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// ARN: as stated, or built. Without a stated path it is built on `/`, which may be wrong.
-    pub(super) arn: Option<String>,
-    /// What it is called after a successful rename or move, or would be called.
-    pub(super) renamed: Option<Renamed>,
+    pub(crate) arn: Option<String>,
+    /// The name and path that a rename or move gives it, or would have given it.
+    pub(crate) renamed: Option<Renamed>,
     /// `tags` added, or keys removed.
-    pub(super) tags: Vec<(String, Option<String>)>,
+    pub(crate) tags: Vec<(String, Option<String>)>,
     /// `uploadDate`.
-    pub(super) uploaded: Option<OffsetDateTime>,
+    pub(crate) uploaded: Option<OffsetDateTime>,
     /// `expiration`, as IAM read it from the certificate.
-    pub(super) expires: Option<OffsetDateTime>,
+    pub(crate) expires: Option<OffsetDateTime>,
 }
 
 /// The name, path and ARN that an `UpdateServerCertificate` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Renamed {
+pub(crate) struct Renamed {
     /// New name; the old one, if only the path changes.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// New path, if it changes.
-    pub(super) path: Option<String>,
-    /// New ARN, with the same reserve as the old one's.
-    pub(super) arn: Option<String>,
+    pub(crate) path: Option<String>,
+    /// New ARN, as uncertain as the old one.
+    pub(crate) arn: Option<String>,
 }
 
-/// A signing certificate, as far as the record tells.
+/// A signing certificate, as far as the record states it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SigningCertificate {
+pub(crate) struct SigningCertificate {
     /// `certificateId`; an upload that failed has none.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// `Active`, `Inactive`, `Expired`.
-    pub(super) status: Option<String>,
+    pub(crate) status: Option<String>,
     /// `uploadDate`.
-    pub(super) uploaded: Option<OffsetDateTime>,
+    pub(crate) uploaded: Option<OffsetDateTime>,
 }
 
 /// A user of IAM, or root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct User {
+pub(crate) struct User {
     /// `userName`; `root` for root.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// ARN: the caller's own, or built on the path `/`.
-    pub(super) arn: Option<String>,
+    pub(crate) arn: Option<String>,
     /// The caller acts on itself.
-    pub(super) is_caller: bool,
+    pub(crate) is_caller: bool,
     /// The account's root.
-    pub(super) is_root: bool,
+    pub(crate) is_root: bool,
+}
+
+/// A trail of CloudTrail, named by its name or its ARN.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Trail {
+    /// Its name.
+    pub(crate) name: String,
+    /// ARN: as stated, or built; only a trail's home region accepts calls by name.
+    pub(crate) arn: Option<String>,
+}
+
+impl Trail {
+    /// Returns the trail that the record of `call` names.
+    fn of(root: &Node<'_>, partition: &str, call: Call<'_>) -> Option<Self> {
+        let request = |name: &str| root.text(&format!("requestParameters.{name}"));
+        let stated = root.text("responseElements.trailARN");
+        let named = request("name").or_else(|| request("trailName")).or(stated)?;
+        if let Some(trail) = Self::by_arn(named) {
+            return Some(trail);
+        }
+        let built = call.region.zip(call.account).map(|(region, account)| {
+            format!("arn:{partition}:cloudtrail:{region}:{account}:trail/{named}")
+        });
+        Some(Self { name: named.to_owned(), arn: stated.map(str::to_owned).or(built) })
+    }
+
+    /// Returns the trail of an ARN.
+    fn by_arn(arn: &str) -> Option<Self> {
+        let resource = arn.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
+        let name = resource.strip_prefix("trail/")?;
+        let is_one = !name.is_empty() && !name.contains('*');
+        is_one.then(|| Self { name: name.to_owned(), arn: Some(arn.to_owned()) })
+    }
 }
 
 impl Target {
-    /// The target of a record.
-    pub(super) fn of(root: &Node<'_>, fields: &Fields) -> Self {
+    /// Returns the target of a record.
+    pub(crate) fn of(root: &Node<'_>, call: Call<'_>) -> Self {
         let mut target = Self {
-            account: fields.account.clone(),
-            partition: partition(fields).to_owned(),
+            account: call.account.map(str::to_owned),
+            partition: partition(call).to_owned(),
             ..Self::default()
         };
-        if fields.source == TRAIL_EVENT_SOURCE {
-            target.read_trail(root, fields);
+        if call.source == TRAIL_EVENT_SOURCE {
+            target.read_trail(root, call);
             return target;
         }
-        if fields.source != crate::config::IAM_EVENT_SOURCE {
+        if !call.is_of_iam() {
             return target;
         }
-        if fields.name.contains("ServerCertificate") {
+        if call.name.contains("ServerCertificate") {
             target.read_server_certificate(root);
-        } else if fields.name.contains("SigningCertificate") {
-            target.read_signing_certificate(root, fields);
+        } else if call.name.contains("SigningCertificate") {
+            target.read_signing_certificate(root, call);
         }
-        if target.is_unknown() && fields.outcome == CallOutcome::Failure {
+        if target.is_unknown() && !call.succeeded() {
             target.read_message(root.text("errorMessage").unwrap_or_default());
         }
-        target.settle_user(root);
+        target.complete_user(root);
         target
     }
 
     /// The trail, from the parameters or from the message of a denied call.
-    fn read_trail(&mut self, root: &Node<'_>, fields: &Fields) {
-        let (region, account) = (fields.region.as_deref(), fields.account.as_deref());
-        self.trail = trail::of(root, [Some(&self.partition), region, account]);
-        if self.trail.is_none() && fields.outcome == CallOutcome::Failure {
+    fn read_trail(&mut self, root: &Node<'_>, call: Call<'_>) {
+        self.trail = Trail::of(root, &self.partition, call);
+        if self.trail.is_none() && !call.succeeded() {
             let message = root.text("errorMessage").unwrap_or_default();
-            self.trail = denied::arn(message).and_then(trail::by_arn);
+            self.trail = denied_arn(message).and_then(Trail::by_arn);
             self.from_message = self.trail.is_some();
         }
+        // An organisation's trail belongs to the management account.
         let arn = self.trail.as_ref().and_then(|trail| trail.arn.as_deref());
-        self.account = arn.and_then(trail::account).map(str::to_owned).or(self.account.take());
+        let owner = arn.and_then(|arn| arn.split(':').nth(4)).filter(|owner| !owner.is_empty());
+        self.account = owner.map(str::to_owned).or(self.account.take());
     }
 
     fn is_unknown(&self) -> bool {
@@ -170,7 +200,7 @@ impl Target {
         });
     }
 
-    fn read_signing_certificate(&mut self, root: &Node<'_>, fields: &Fields) {
+    fn read_signing_certificate(&mut self, root: &Node<'_>, call: Call<'_>) {
         let response = |name: &str| root.text(&format!("responseElements.certificate.{name}"));
         let stated = |name: &str| {
             response(name)
@@ -182,36 +212,34 @@ impl Target {
             status: stated("status"),
             uploaded: stated("uploadDate").as_deref().and_then(date::parse),
         };
-        if fields.name != "ListSigningCertificates" {
+        if call.name != "ListSigningCertificates" {
             self.signing_certificate = Some(certificate);
         }
         let named = |name: &str| User { name: name.to_owned(), ..User::default() };
-        let own = asks_for_caller(root, fields).then(|| caller(root)).flatten();
+        let own = means_caller(root, call).then(|| caller(root)).flatten();
         self.user =
             requested_user(root).map(named).or(own).or_else(|| response("userName").map(named));
     }
 
     fn read_message(&mut self, message: &str) {
-        match denied::resource(message) {
-            Some(denied::Resource::ServerCertificate { arn, path, name, account }) => {
-                self.account = account.or(self.account.take());
-                let arn = arn.or_else(|| self.certificate_arn(path.as_deref(), &name));
-                self.server_certificate =
-                    Some(ServerCertificate { name, path, arn, ..ServerCertificate::default() });
-            }
-            Some(denied::Resource::User { arn, name, account }) => {
-                self.account = account.or(self.account.take());
-                self.user = Some(User { name, arn, ..User::default() });
-            }
-            None => return,
+        let Some(Resource { is_user, arn, path, name, account }) = denied_resource(message) else {
+            return;
+        };
+        self.account = account.or(self.account.take());
+        if is_user {
+            self.user = Some(User { name, arn, ..User::default() });
+        } else {
+            let arn = arn.or_else(|| self.certificate_arn(path.as_deref(), &name));
+            let certificate = ServerCertificate { name, path, arn, ..ServerCertificate::default() };
+            self.server_certificate = Some(certificate);
         }
         self.from_message = true;
     }
 
-    /// Compares the user with the caller and builds its ARN.
-    fn settle_user(&mut self, root: &Node<'_>) {
+    /// Replaces the user by the caller if they are the same, else builds the user's ARN.
+    fn complete_user(&mut self, root: &Node<'_>) {
         let Some(user) = &mut self.user else { return };
-        // A name that is asked for is an IAM user's: root has none, and a user may be called `root`.
+        // A requested name is an IAM user's: root has none, and a user may be called `root`.
         let may_be_root = requested_user(root).is_none();
         let same_account = root
             .text("userIdentity.accountId")
@@ -234,8 +262,8 @@ impl Target {
         Some(format!("arn:{}:iam::{account}:server-certificate{path}{name}", self.partition))
     }
 
-    /// The ARN of the certificate, else of the user, else of the trail.
-    pub(super) fn arn(&self) -> Option<String> {
+    /// Returns the ARN of the certificate, else of the user, else of the trail.
+    pub(crate) fn arn(&self) -> Option<String> {
         if let Some(trail) = &self.trail {
             return trail.arn.clone();
         }
@@ -244,8 +272,8 @@ impl Target {
         certificate.or_else(|| self.user.as_ref()?.arn.clone())
     }
 
-    /// What to call it in a sentence.
-    pub(super) fn phrase(&self) -> Option<String> {
+    /// Returns what it is called in a sentence.
+    pub(crate) fn phrase(&self) -> Option<String> {
         if let Some(certificate) = &self.server_certificate {
             return Some(format!("server certificate {}", certificate.name));
         }
@@ -267,24 +295,25 @@ impl Target {
     }
 }
 
-/// The user that the request names. Source: IAM API Reference, `UploadSigningCertificate` and its like: `UserName` names
-/// an IAM user; left out, it means the caller, which is the only way to root's own certificates.
+/// Returns the user that the request names. Source: IAM API Reference, `UploadSigningCertificate`
+/// and similar: `UserName` names an IAM user; without it the caller is meant, which is the only way
+/// to root's own certificates.
 fn requested_user<'n>(root: &'n Node<'_>) -> Option<&'n str> {
     root.text("requestParameters.userName")
 }
 
-/// Whether a missing `userName` means the caller: the parameters are there and do not name one. Where
-/// CloudTrail left the parameters out (denied, too long) nothing is known.
-fn asks_for_caller(root: &Node<'_>, fields: &Fields) -> bool {
+/// Returns whether a missing `userName` means the caller: the parameters are there and do not name
+/// one. If CloudTrail omitted the parameters (denied, too long), nothing is known.
+fn means_caller(root: &Node<'_>, call: Call<'_>) -> bool {
     match root.at("requestParameters") {
         Some(parameters) if !parameters.members().is_empty() => {
             parameters.flag("omitted") != Some(true)
         }
-        _ => fields.name == "ListSigningCertificates" && fields.outcome == CallOutcome::Success,
+        _ => call.name == "ListSigningCertificates" && call.succeeded(),
     }
 }
 
-/// The caller, if it is one that can have signing certificates: a user or root, never a role.
+/// Returns the caller, if it can have signing certificates: a user or root, never a role.
 fn caller(root: &Node<'_>) -> Option<User> {
     let identity = root.at("userIdentity")?;
     let arn = identity.text("arn").map(str::to_owned);
@@ -309,16 +338,16 @@ fn tags(root: &Node<'_>) -> Vec<(String, Option<String>)> {
     added.chain(removed).collect()
 }
 
-/// The partition: stated by the caller's ARN, else by the region's name.
+/// Returns the partition: from the caller's ARN, else from the region's prefix.
 /// Source: AWS General Reference, partitions and their region prefixes.
-pub(super) fn partition(fields: &Fields) -> &str {
-    let stated = fields.principal.as_deref().and_then(|arn| arn.strip_prefix("arn:"));
+fn partition(call: Call<'_>) -> &str {
+    let stated = call.principal.and_then(|arn| arn.strip_prefix("arn:"));
     if let Some((partition, _)) = stated.and_then(|rest| rest.split_once(':'))
         && partition.starts_with("aws")
     {
         return partition;
     }
-    let region = fields.region.as_deref().unwrap_or_default();
+    let region = call.region.unwrap_or_default();
     [
         ("us-gov-", "aws-us-gov"),
         ("cn-", "aws-cn"),
@@ -331,4 +360,60 @@ pub(super) fn partition(fields: &Fields) -> &str {
     .into_iter()
     .find(|(prefix, _)| region.starts_with(prefix))
     .map_or("aws", |(_, partition)| partition)
+}
+
+/// The user or server certificate that the message of a denied call names. Such a call has no
+/// parameters; the message ends with `… on resource: user bob because …` or
+/// `… on resource: arn:aws:iam::…:server-certificate/x …`.
+#[derive(Debug)]
+struct Resource {
+    is_user: bool,
+    arn: Option<String>,
+    path: Option<String>,
+    name: String,
+    account: Option<String>,
+}
+
+/// Returns the ARN that an `AccessDenied` message of any service names.
+fn denied_arn(message: &str) -> Option<&str> {
+    named_in(message)?.split_whitespace().next().filter(|text| text.starts_with("arn:"))
+}
+
+fn named_in(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once(" on resource: ")?;
+    let rest = rest.split(" because ").next()?.split(" with an explicit deny").next()?;
+    Some(rest.trim().trim_end_matches('.'))
+}
+
+/// Parses the resource of an `AccessDenied` message.
+fn denied_resource(message: &str) -> Option<Resource> {
+    let rest = named_in(message)?;
+    if rest.starts_with("arn:") {
+        return resource_by_arn(rest.split_whitespace().next()?);
+    }
+    let user = rest.strip_prefix("user ");
+    let name = named(user.or_else(|| rest.strip_prefix("server certificate "))?)?;
+    Some(Resource { is_user: user.is_some(), arn: None, path: None, name, account: None })
+}
+
+/// Returns the name, unless it is empty or a pattern.
+fn named(name: &str) -> Option<String> {
+    let name = name.trim();
+    (!name.is_empty() && !name.contains('*')).then(|| name.to_owned())
+}
+
+fn resource_by_arn(arn: &str) -> Option<Resource> {
+    let mut parts = arn.splitn(6, ':').skip(4);
+    let account = parts.next().filter(|account| !account.is_empty()).map(str::to_owned);
+    let (kind, rest) = parts.next()?.split_once('/')?;
+    let (path, name) = rest
+        .rsplit_once('/')
+        .map_or(("/".to_owned(), rest), |(path, name)| (format!("/{path}/"), name));
+    let name = named(name)?;
+    let is_user = match kind {
+        "user" => true,
+        "server-certificate" => false,
+        _ => return None,
+    };
+    Some(Resource { is_user, arn: Some(arn.to_owned()), path: Some(path), name, account })
 }

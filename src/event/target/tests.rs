@@ -1,6 +1,6 @@
 use super::super::json::parse;
-use super::super::record::Fields;
 use super::*;
+use crate::event::CallOutcome;
 
 const ACCOUNT: &str = "111122223333";
 
@@ -15,27 +15,16 @@ fn target(name: &str, rest: &serde_json::Value) -> Target {
     }
     let text = record.to_string();
     let root = parse(text.as_bytes()).expect("valid");
-    let fields = Fields {
-        name: name.to_owned(),
-        source: "iam.amazonaws.com".to_owned(),
-        time: None,
-        account: Some(ACCOUNT.to_owned()),
-        region: root.text("awsRegion").map(str::to_owned),
-        outcome: if root.text("errorCode").is_some() {
-            CallOutcome::Failure
-        } else {
-            CallOutcome::Success
-        },
+    let call = Call {
+        name,
+        source: "iam.amazonaws.com",
+        account: Some(ACCOUNT),
+        region: root.text("awsRegion"),
+        principal: root.text("userIdentity.arn"),
+        outcome: CallOutcome::of(&root),
         error_code: None,
-        request_id: None,
-        principal: root.text("userIdentity.arn").map(str::to_owned),
-        caller: None,
-        target: None,
-        severity: crate::event::Severity::default(),
-        findings: Vec::new(),
-        certificate: Vec::new(),
     };
-    Target::of(&root, &fields)
+    Target::of(&root, call)
 }
 
 #[test]
@@ -57,7 +46,7 @@ fn a_rename_names_the_old_and_the_new_certificate() {
 }
 
 #[test]
-fn a_user_left_out_is_the_caller_with_its_own_path() {
+fn a_missing_user_is_the_caller_with_its_own_path() {
     let user = target(
         "DeleteSigningCertificate",
         &serde_json::json!({ "requestParameters": { "certificateId": "C1" } }),
@@ -69,7 +58,7 @@ fn a_user_left_out_is_the_caller_with_its_own_path() {
 }
 
 #[test]
-fn a_user_left_out_by_root_is_root() {
+fn a_missing_user_in_a_call_by_root_is_root() {
     let user = target("UploadSigningCertificate", &serde_json::json!({
         "requestParameters": { "certificateBody": "x" },
         "userIdentity": { "type": "Root", "accountId": ACCOUNT, "arn": "arn:aws:iam::111122223333:root" } })).user.expect("one");
@@ -77,7 +66,7 @@ fn a_user_left_out_by_root_is_root() {
 }
 
 #[test]
-fn a_user_that_is_called_root_is_not_root() {
+fn a_user_named_root_is_not_root() {
     let by_root = |parameters: serde_json::Value, response: serde_json::Value| {
         let record = serde_json::json!({
             "requestParameters": parameters, "responseElements": response,
@@ -93,7 +82,7 @@ fn a_user_that_is_called_root_is_not_root() {
     assert_eq!(named.arn.as_deref(), Some("arn:aws:iam::111122223333:user/root"));
     for answered in ["root", "the-accounts-alias"] {
         let own = by_root(serde_json::json!({ "certificateBody": "x" }), response(answered));
-        assert!(own.is_root && own.is_caller, "a user left out is the caller: {own:?}");
+        assert!(own.is_root && own.is_caller, "a missing user is the caller: {own:?}");
     }
     let of_itself = serde_json::json!({
         "requestParameters": { "userName": "root", "certificateId": "C1" },
@@ -103,7 +92,7 @@ fn a_user_that_is_called_root_is_not_root() {
 }
 
 #[test]
-fn nobody_is_guessed_where_cloudtrail_left_the_parameters_out() {
+fn no_user_is_guessed_if_cloudtrail_omitted_the_parameters() {
     for parameters in
         [serde_json::json!(null), serde_json::json!({ "omitted": true, "originalSize": 120_000 })]
     {
@@ -155,7 +144,7 @@ fn a_denied_call_names_its_target_in_the_message() {
 }
 
 #[test]
-fn other_partitions_are_told_by_arn_or_region() {
+fn the_partition_is_that_of_the_arn_or_region() {
     let china = serde_json::json!({ "userIdentity": {}, "awsRegion": "cn-north-1", "requestParameters": { "serverCertificateName": "web" } });
     let certificate = target("GetServerCertificate", &china).server_certificate.expect("one");
     assert_eq!(

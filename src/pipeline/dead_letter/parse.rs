@@ -43,7 +43,7 @@ pub(crate) struct Members {
     pub(crate) file_sha256: Option<String>,
     pub(crate) bytes: Option<String>,
     pub(crate) event_id: Option<String>,
-    pub(crate) lane: Option<String>,
+    pub(crate) channel: Option<String>,
     pub(crate) delivered: Option<String>,
     #[serde(default)]
     pub(crate) sinks: Vec<String>,

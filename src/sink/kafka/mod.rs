@@ -43,7 +43,7 @@ impl SinkType for KafkaConfig {
     /// # Errors
     /// librdkafka rejects the settings, or the password cannot be read.
     fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
-        let kafka = KafkaSink::new(&context, self, crate::event::render)?;
+        let kafka = KafkaSink::new(&context, self, crate::format::render)?;
         let iam = kafka.client.iam.clone();
         let mut built = topic_queues::start(context, kafka);
         if let Some(iam) = iam {

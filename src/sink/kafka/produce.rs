@@ -252,7 +252,7 @@ fn headers_of(event: &Event, format: OutputFormat) -> OwnedHeaders {
         ("format", Some(format.as_str())),
         ("content_type", Some("application/json")),
         ("schema_version", schema_version),
-        ("channel", Some(event.lane.as_str())),
+        ("channel", Some(event.channel.as_str())),
         ("file_sha256", event.file_sha256.as_deref()),
     ];
     let present = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));

@@ -85,7 +85,7 @@ impl Registry {
     /// Registers the schema of a topic, or looks it up.
     async fn request_id(&self, topic: &str, register: bool) -> Result<u32, Error> {
         let subject = self.subject_of(topic);
-        let body = json!({ "schemaType": "JSON", "schema": crate::event::schema(self.format) });
+        let body = json!({ "schemaType": "JSON", "schema": crate::format::schema(self.format) });
         let (status, body) = self.post(&subject, register, body.to_string()).await?;
         match serde_json::from_slice::<Registered>(&body) {
             Ok(Registered { id }) if status == 200 => Ok(id),

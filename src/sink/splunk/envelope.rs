@@ -62,7 +62,7 @@ impl Serialize for Indexed<'_> {
                 ("region", fields.region.as_deref()),
                 ("outcome", Some(outcome)),
                 ("severity", Some(fields.severity.as_str())),
-                ("channel", Some(event.lane.as_str())),
+                ("channel", Some(event.channel.as_str())),
             ];
             for (name, value) in values {
                 if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -321,7 +321,7 @@ mod tests {
             "{\"eventName\":\"x\\\"},{\",\"eventSource\":\"y\\\\\",\r\n\"a\":[{}] , \"a\":1.0}";
         for mode in [SplunkMode::Events, SplunkMode::Records] {
             let envelopes =
-                Envelopes::new(&settings(mode), OutputFormat::Raw, crate::event::render);
+                Envelopes::new(&settings(mode), OutputFormat::Raw, crate::format::render);
             let written = written(&envelopes, &event_of(record));
             assert!(written.contains(&format!(",\"event\":{record},\"fields\":{{")), "{written}");
             assert!(serde_json::from_str::<Value>(&written).is_ok(), "{written}");

@@ -50,7 +50,7 @@ impl SinkType for SplunkConfig {
     fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
         let BuildContext { config, metrics, .. } = context;
         let timing = AckTiming::DEFAULT;
-        let splunk = SplunkSink::new(config, self, metrics, crate::event::render, timing)?;
+        let splunk = SplunkSink::new(config, self, metrics, crate::format::render, timing)?;
         if self.tls.insecure {
             let sink = config.name.as_str();
             tracing::warn!(sink, "tls.insecure: server certificates are not verified");
@@ -68,7 +68,7 @@ impl SinkType for SplunkConfig {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (metrics, timing) = (Arc::default(), AckTiming::DEFAULT);
-            let render = crate::event::render;
+            let render = crate::format::render;
             SplunkSink::new(config, self, &metrics, render, timing)?.probe(scope).await
         })
     }
