@@ -290,7 +290,7 @@ fn a_second_sigterm_ends_a_service_that_waits_for_a_sink_at_once() {
     let service = Service::start(folder.path(), &config);
     let _asked = within_patience(move || (mute.accept().expect("the sink sends something"), mute));
     service.terminate();
-    service.await_line("stopping");
+    service.await_line("shutdown started");
     service.terminate();
     service.await_line("second signal");
     assert_eq!(service.ended().code(), Some(1), "not all was done");

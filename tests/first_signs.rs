@@ -37,7 +37,7 @@ async fn a_source_whose_objects_are_refused_is_not_ready_until_one_is_read() {
     };
     let (((ready, body), (mended, after)), _) = tokio::join!(watch, process.run());
     assert!(!ready, "{body}");
-    assert_eq!(body["sources"][0]["state"], "refused", "{body}");
+    assert_eq!(body["sources"][0]["state"], "denied", "{body}");
     assert_eq!(body["sources"][0]["code"], "kms_denied", "{body}");
     assert!(mended, "{after}");
     assert_eq!(world.left(), 0);
@@ -50,7 +50,7 @@ async fn what_can_be_counted_is_there_before_it_happens() {
     for counter in [
         r#"sink_dropped_total{sink="soc"} 0"#,
         r#"sink_dead_lettered_total{sink="lake"} 0"#,
-        r#"sink_failed_total{sink="lake"} 0"#,
+        r#"sink_retried_total{sink="lake"} 0"#,
         r#"route_matched_total{route="default"} 0"#,
         r#"dead_letters_total{reason="corrupt_gzip"} 0"#,
         r#"dead_letters_total{reason="unreadable_message"} 0"#,
@@ -62,7 +62,7 @@ async fn what_can_be_counted_is_there_before_it_happens() {
         r#"objects_failed_total{reason="short_body"} 0"#,
         r#"objects_failed_total{reason="s3_other"} 0"#,
         r#"objects_skipped_total{reason="digest"} 0"#,
-        r#"messages_settled_total{reason="lease_lost"} 0"#,
+        r#"messages_completed_total{result="lease_lost"} 0"#,
     ] {
         assert!(text.contains(counter), "{counter} is not in {text}");
     }
@@ -75,7 +75,7 @@ async fn with_hash_each_event_and_letter_names_the_file_as_cloudtrail_s_digest_d
     let object = &samples.objects[0];
     let refused = samples.expected.keys().next().expect("one of ours").clone();
     for sink in &world.sinks {
-        sink.faults.lock().unwrap().refuse = BTreeSet::from([refused.clone()]);
+        sink.faults.lock().unwrap().reject = BTreeSet::from([refused.clone()]);
     }
     world.deliver_all(&samples);
     world.run_until_empty(HOUR).await.expect("the queue is emptied");
@@ -84,7 +84,7 @@ async fn with_hash_each_event_and_letter_names_the_file_as_cloudtrail_s_digest_d
     let expected = HEXLOWER.encode(&Sha256::digest(&text));
     let files = world.sinks[0].files.lock().unwrap().clone();
     assert_eq!(files, BTreeSet::from([Some(expected.clone())]));
-    let letters = world.letters.of("event");
+    let letters = world.dead_letters.of("event");
     assert!(!letters.is_empty());
     assert!(letters.iter().all(|letter| letter.body["file_sha256"] == expected.as_str()));
 }

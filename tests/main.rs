@@ -1,4 +1,4 @@
-//! The one integration-test binary: everything that needs more than one room.
+//! The one integration-test binary: everything that needs more than one module.
 
 mod aws_environment;
 mod backfill;
@@ -32,7 +32,7 @@ mod first_signs;
 mod fuzzing;
 mod letters;
 mod pipeline;
-mod pipeline_lanes;
+mod pipeline_channels;
 mod poisoned;
 mod readme;
 mod real_smoke;

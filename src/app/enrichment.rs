@@ -2,19 +2,19 @@
 //! timer. What cannot be read is said and counted; what was known before stays, and no event waits.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::build::own_store;
 use crate::app::text;
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
+use crate::pipeline::EnrichmentSnapshot;
 use crate::store::{Ask, FileStore, Location, S3Store, Store};
 use crate::telemetry::{ByReason, Metrics};
 
@@ -33,7 +33,7 @@ pub struct Enrichment {
     accounts: Option<Refreshed>,
     posture: Option<Refreshed>,
     s3: Option<Arc<S3Store>>,
-    known: RwLock<Context>,
+    known: EnrichmentSnapshot,
     /// The start did not wait for all reports: read them at once.
     reports_owed: AtomicBool,
 }
@@ -78,7 +78,7 @@ impl Enrichment {
             accounts,
             posture,
             s3,
-            known: RwLock::default(),
+            known: EnrichmentSnapshot::default(),
             reports_owed: AtomicBool::default(),
         })
     }
@@ -86,7 +86,12 @@ impl Enrichment {
     /// What is known now.
     #[must_use]
     pub fn known(&self) -> Context {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.get()
+    }
+
+    /// Returns the handle through which the pipeline reads what is known.
+    pub(crate) fn snapshot(&self) -> EnrichmentSnapshot {
+        self.known.clone()
     }
 
     /// Reads the table of accounts, if there is one: how many it has.
@@ -101,7 +106,7 @@ impl Enrichment {
         let (text, _) = self.fetch(location(place)).await.map_err(unreadable)?;
         let accounts = Accounts::parse(&place.to_string(), &text).map_err(Unusable::Mistaken)?;
         let count = accounts.len();
-        self.known.write().unwrap_or_else(PoisonError::into_inner).accounts = Arc::new(accounts);
+        self.known.update(|known| known.accounts = Arc::new(accounts));
         Ok(Some(count))
     }
 
@@ -135,12 +140,14 @@ impl Enrichment {
                 Err(text) => faults.push(fault(format!("{name}: {text}"))),
             }
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if !faults.is_empty() {
-            reports.keep(&known.reports);
-        }
-        known.reports = Arc::new(reports);
-        Some((known.reports.len(), faults))
+        let count = self.known.update(|known| {
+            if !faults.is_empty() {
+                reports.keep(&known.reports);
+            }
+            known.reports = Arc::new(reports);
+            known.reports.len()
+        });
+        Some((count, faults))
     }
 
     async fn report(&self, place: Location) -> Result<Report, String> {
@@ -181,15 +188,12 @@ impl Enrichment {
         tracing::info!(accounts, "the credential reports are read");
     }
 
-    /// Reads everything again and again, each at its own pace, until `stop`.
-    pub(crate) async fn keep_fresh(
-        self: Arc<Self>,
-        metrics: Arc<Metrics>,
-        stop: CancellationToken,
-    ) {
+    /// Reads everything again and again, each at its own pace, until dropped.
+    pub(crate) async fn keep_fresh(self: Arc<Self>, metrics: Arc<Metrics>) {
         let accounts = async {
             let Some(every) = self.accounts.as_ref().map(|one| one.refresh) else { return };
-            while pause(every, &stop).await {
+            loop {
+                tokio::time::sleep(every).await;
                 self.refresh_accounts(&metrics).await;
             }
         };
@@ -198,11 +202,12 @@ impl Enrichment {
             if self.reports_owed.swap(false, Ordering::Relaxed) {
                 self.refresh_reports(&metrics).await;
             }
-            while pause(every, &stop).await {
+            loop {
+                tokio::time::sleep(every).await;
                 self.refresh_reports(&metrics).await;
             }
         };
-        stop.run_until_cancelled(async { tokio::join!(accounts, reports) }).await;
+        tokio::join!(accounts, reports);
     }
 
     /// What lies at a place: files or objects that may be reports.
@@ -278,11 +283,6 @@ async fn in_bucket(store: &S3Store, bucket: &str, prefix: &str) -> Result<Vec<Lo
 fn complain(error: &Error, metrics: &Metrics) {
     metrics.enrichment_errors.get_or_create(&ByReason::new(error.code.as_str())).inc();
     tracing::warn!(code = error.code.as_str(), "{error}; what was known before stays");
-}
-
-/// Waits; `false`: it is time to stop.
-async fn pause(every: Duration, stop: &CancellationToken) -> bool {
-    stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ mod aws;
 mod build;
 mod configuration;
 mod enrichment;
-pub(crate) mod queue_check;
+mod queue_check;
 mod secrets;
 mod secrets_manager;
-pub(crate) mod sink_probe;
+mod sink_probe;
 mod text;
 
 pub use access_check::places;
@@ -19,4 +19,3 @@ pub use configuration::configuration;
 pub use enrichment::{Enrichment, Unusable};
 pub use secrets::secrets;
 pub use secrets_manager::SecretsManager;
-pub use sink_probe::SinkProbe;

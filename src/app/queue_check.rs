@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::error::Code;
 use crate::queue::{Queue, warnings};
 
@@ -13,9 +11,9 @@ use crate::queue::{Queue, warnings};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Logs the queue's settings and what is wrong with them. Not being allowed to ask is no fault.
-pub(crate) async fn look_at(queue: Arc<dyn Queue>, stop: CancellationToken) {
+pub(crate) async fn look_at(queue: Arc<dyn Queue>) {
     let asked = tokio::time::timeout(PATIENCE, queue.attributes());
-    let Some(Ok(answer)) = stop.run_until_cancelled(asked).await else { return };
+    let Ok(answer) = asked.await else { return };
     let name = queue.name();
     match answer {
         Ok(None) => {}

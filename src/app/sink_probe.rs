@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::config::SinkConfig;
 use crate::error::{Code, Error};
-use crate::pipeline::context::{Post, Wire};
+use crate::pipeline::SinkEntry;
 use crate::sink::{self, SinkState, Wanted};
 
 /// Until the next try: as often as secrets are read again.
@@ -22,23 +21,21 @@ const AGAIN: Duration = Duration::from_secs(300);
 /// Until what lasts is said again: the alarm on `ERROR` lines holds for an hour, and no message is held that another would see.
 const REMINDER: Duration = Duration::from_secs(55 * 60);
 
-/// A sink to try, and the AWS credentials that it logs in with, if it does.
-pub type SinkProbe = (SinkConfig, Option<SharedCredentialsProvider>);
-
-/// Tries each sink again and again until it answers, or an event has been sent there.
-pub(crate) async fn at_sinks(wire: Arc<Wire>, looks: Vec<SinkProbe>, stop: CancellationToken) {
-    let all = looks.iter().filter_map(|(config, aws)| {
-        let post = wire.posts.iter().find(|post| post.name == config.name)?;
-        Some(at(post, move || Box::pin(sink::probe(config, aws.clone(), Wanted::Any))))
-    });
-    stop.run_until_cancelled(join_all(all)).await;
+/// Tries a sink again and again until it answers, or an event has been sent there. `aws` are the
+/// credentials that it logs in with, if it does.
+pub(crate) async fn at_sink(
+    entry: Arc<SinkEntry>,
+    config: SinkConfig,
+    aws: Option<SharedCredentialsProvider>,
+) {
+    at(&entry, || Box::pin(sink::probe(&config, aws.clone(), Wanted::Any))).await;
 }
 
-async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Error>>) {
-    let (sink, mut said) = (post.name.as_str(), Said::default());
+async fn at<'a>(entry: &SinkEntry, probe: impl Fn() -> BoxFuture<'a, Result<(), Error>>) {
+    let (sink, mut said) = (entry.name.as_str(), Said::default());
     loop {
         let found = probe().await;
-        let state = post.sink.state();
+        let state = entry.state();
         let answers = match state {
             SinkState::Unverified => found.is_ok(),
             _ => state == SinkState::Up,
@@ -50,9 +47,9 @@ async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Error>
         if state != SinkState::Unverified {
             return;
         }
-        let Err(Error { code, text, .. }) = &found else { return post.looked(found) };
+        let Err(Error { code, text, .. }) = &found else { return entry.note_probe(found) };
         let code = *code;
-        match said.level(post.required, code) {
+        match said.level(entry.required, code) {
             Some(Level::ERROR) => {
                 tracing::error!(sink, code = code.as_str(), "the sink would take no event: {text}");
             }
@@ -61,7 +58,7 @@ async fn at<'a>(post: &Post, probe: impl Fn() -> BoxFuture<'a, Result<(), Error>
             }
             None => {}
         }
-        post.looked(found);
+        entry.note_probe(found);
         tokio::time::sleep(AGAIN).await;
     }
 }
@@ -95,6 +92,7 @@ mod tests {
     use crate::config::{OutputFormat, SinkKind, StdoutConfig};
     use crate::error::{Code, Outcome};
     use crate::event::Event;
+    use crate::pipeline::SinkPart;
     use crate::sink::{Built, Sink};
 
     /// A sink to which no event was sent, until its state says so.
@@ -109,7 +107,7 @@ mod tests {
         }
     }
 
-    fn idle() -> (Arc<Idle>, Post) {
+    fn idle() -> (Arc<Idle>, Arc<SinkEntry>) {
         let sink = Arc::new(Idle(Mutex::new(SinkState::Unverified)));
         let built = Built {
             name: "soc".to_owned(),
@@ -117,13 +115,13 @@ mod tests {
             sink: sink.clone(),
             driver: Box::pin(async {}),
         };
-        (sink, Post::new(&built))
+        (sink, SinkPart::from(built).entry)
     }
 
-    /// Tries `post` with these answers, and as often as there are any; how many are left.
-    async fn scripted(post: &Post, answers: Vec<Result<(), Error>>) -> usize {
+    /// Tries `entry` with these answers, and as often as there are any; how many are left.
+    async fn scripted(entry: &SinkEntry, answers: Vec<Result<(), Error>>) -> usize {
         let answers = Mutex::new(VecDeque::from(answers));
-        at(post, || {
+        at(entry, || {
             let next = answers.lock().unwrap().pop_front();
             Box::pin(async move { next.expect("asked no more often than this") })
         })
@@ -137,31 +135,33 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_is_untried_until_it_answers_and_is_asked_again_meanwhile() {
-        let (_, post) = idle();
-        assert_eq!(post.untried(), "untried");
-        let asked = scripted(&post, vec![refused(), refused(), Ok(())]);
+        let (_, entry) = idle();
+        assert_eq!(entry.probed_state(), "unverified");
+        let asked = scripted(&entry, vec![refused(), refused(), Ok(())]);
         let before = tokio::time::timeout(AGAIN / 2, asked).await;
-        assert!(before.is_err() && post.untried() == "untried: Invalid token [splunk_token]");
-        assert_eq!(scripted(&post, vec![refused(), refused(), Ok(()), refused()]).await, 1);
-        assert_eq!(post.untried(), "up");
+        assert!(
+            before.is_err() && entry.probed_state() == "unverified: Invalid token [splunk_token]"
+        );
+        assert_eq!(scripted(&entry, vec![refused(), refused(), Ok(()), refused()]).await, 1);
+        assert_eq!(entry.probed_state(), "up");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_was_sent_an_event_speaks_for_itself() {
-        let (sink, post) = idle();
+        let (sink, entry) = idle();
         *sink.0.lock().unwrap() = SinkState::Up;
-        assert_eq!(scripted(&post, vec![refused(), refused()]).await, 1);
-        assert_eq!(post.untried(), "untried", "nothing was noted");
+        assert_eq!(scripted(&entry, vec![refused(), refused()]).await, 1);
+        assert_eq!(entry.probed_state(), "unverified", "nothing was noted");
     }
 
     #[tokio::test]
     async fn what_can_be_reached_is_up_without_an_event() {
-        let (_, post) = idle();
+        let (_, entry) = idle();
         let kind = SinkKind::Stdout(StdoutConfig::default());
         let config =
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
-        at(&post, || Box::pin(sink::probe(&config, None, Wanted::Any))).await;
-        assert_eq!(post.untried(), "up");
+        at(&entry, || Box::pin(sink::probe(&config, None, Wanted::Any))).await;
+        assert_eq!(entry.probed_state(), "up");
     }
 
     /// What is said of required (or best-effort) sinks in two hours of tries that are refused with these codes in turn:
@@ -199,11 +199,11 @@ mod tests {
         let writer = Arc::new(log.reopen().unwrap());
         let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let (_, post) = idle();
-        scripted(&post, vec![Ok(())]).await;
+        let (_, entry) = idle();
+        scripted(&entry, vec![Ok(())]).await;
         let said = || std::fs::read_to_string(log.path()).unwrap();
         assert_eq!(said(), "", "all is well");
-        scripted(&post, vec![refused(), Ok(())]).await;
+        scripted(&entry, vec![refused(), Ok(())]).await;
         let lines: Vec<String> = said().lines().map(str::to_owned).collect();
         assert!(lines[0].contains("ERROR") && lines[0].contains("Invalid token"), "{lines:?}");
         assert!(lines[1].contains("INFO") && lines[1].contains("the sink answers now"));

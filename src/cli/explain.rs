@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::format::{Format, shown};
-use super::optional;
 use super::scan::{self, Task};
+use super::{failed, optional};
 use crate::cloudtrail::Selection;
-use crate::config::{OutputFormat, SinkConfig, SinkKind};
+use crate::config::{Config, OutputFormat, SinkConfig, SinkKind};
+use crate::error::Error;
 use crate::event::{self, Event};
 use crate::route::Router;
 use crate::telemetry::escape;
@@ -40,11 +41,10 @@ pub(super) fn explain(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let destinations = config.as_ref().map(|config| Destinations {
-        selection: Selection::new(config.events.clone()),
-        router: Router::new(config.routes.clone()),
-        sinks: config.sinks.clone(),
-    });
+    let destinations = match config.as_ref().map(Destinations::new).transpose() {
+        Ok(destinations) => destinations,
+        Err(error) => return failed(&error),
+    };
     let task = Task {
         reading: scan::reading(config, args.all_events),
         write: &|event, out| {
@@ -76,6 +76,13 @@ fn payload(event: &Event, format: OutputFormat) -> String {
 }
 
 impl Destinations {
+    fn new(config: &Config) -> Result<Self, Error> {
+        let sinks = config.sinks.clone();
+        let names = sinks.iter().map(|sink| sink.name.as_str());
+        let router = Router::new(config.routes.clone(), names)?;
+        Ok(Self { selection: Selection::new(config.events.clone()), router, sinks })
+    }
+
     /// The routes that match, and each sink with its payload.
     fn of(&self, event: &Event) -> String {
         if !self.selection.wants(&event.fields.source, &event.fields.name) {
@@ -87,9 +94,7 @@ impl Destinations {
             text.push_str(&format!("{:<13}nowhere: `discard` is written there\n", "sent to"));
         }
         for target in decision.targets {
-            let Some(sink) = self.sinks.iter().find(|sink| sink.name == target.sink) else {
-                continue; // The checked configuration has no such route.
-            };
+            let sink = &self.sinks[usize::from(target.sink)];
             let (kind, format) = (described(&sink.kind, event), sink.format.as_str());
             text.push_str(&format!("{:<13}{}, {kind}, {format}:\n", "sent to", sink.name));
             text.push_str(&format!("{:<13}{}\n", "", payload(event, sink.format)));

@@ -19,8 +19,7 @@ use crate::app::{build, queue_and_store};
 use crate::config::{Config, SourceConfig};
 use crate::error::{Code, Error, backoff};
 use crate::jobs::job_queue::{Counts, JobQueue, LEASE, Progress, Work};
-use crate::pipeline::context::Source;
-use crate::pipeline::run;
+use crate::pipeline::{Source, run};
 use crate::queue::{EntryError, MAX_BATCH, SqsQueue};
 use crate::store::{Listed, Location, ObjectRef, S3Store, notification};
 use resume::Notes;
@@ -76,7 +75,7 @@ pub async fn backfill(
     let mut parts = build(job.config, job.aws).await?;
     parts.delivery.visibility = LEASE;
     // Nobody asks whether this is ready, and what it sends says more.
-    parts.looks.clear();
+    parts.probes.clear();
     let notes = Arc::new(Notes::new(job.resume, job.tick));
     let progress: Arc<dyn Progress> = Arc::clone(&notes) as _;
     let (list, sender) = JobQueue::new(format!("backfill of {bucket}"), ATTEMPTS, progress);

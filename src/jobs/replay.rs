@@ -18,10 +18,11 @@ use crate::app::{build, own_store};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::jobs::job_queue::{Counts, JobQueue, LEASE, Progress, Work};
-use crate::pipeline::context::{Bodies, Source, SourcePolicy};
 use crate::pipeline::dead_letter::parse::{self, Content, Read};
-use crate::pipeline::dead_letter::{DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes};
-use crate::pipeline::{Parts, run};
+use crate::pipeline::{
+    Bodies, DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes, Parts, Source, SourcePolicy,
+    run,
+};
 use crate::store::Location;
 use crate::telemetry::escape;
 use reader::Drawer;
@@ -57,11 +58,11 @@ pub async fn replay(
     let mut parts = build(config, aws).await?;
     parts.delivery.visibility = LEASE;
     // Nobody asks whether this is ready, and what it sends says more.
-    parts.looks.clear();
+    parts.probes.clear();
     let replayed: Names = Arc::default();
-    parts.graveyard = DeadLetterPolicy::Write(
-        Arc::new(Again { graveyard: parts.graveyard.clone(), replayed: Arc::clone(&replayed) }),
-        keeps(&parts.graveyard),
+    parts.dead_letters = DeadLetterPolicy::Write(
+        Arc::new(Again { graveyard: parts.dead_letters.clone(), replayed: Arc::clone(&replayed) }),
+        keeps(&parts.dead_letters),
     );
     let desks = desks(&mut parts, &drawer);
     let lists: Vec<_> = desks.iter().flat_map(Desk::lists).collect();
@@ -163,7 +164,7 @@ fn desks(parts: &mut Parts, drawer: &Arc<Drawer>) -> Vec<Desk> {
         parts.sources.push(Source {
             queue: Arc::clone(&letters.0) as _,
             store: source.store,
-            policy: SourcePolicy { bodies: Bodies::Letters, ..policy.clone() },
+            policy: SourcePolicy { bodies: Bodies::DeadLetters, ..policy.clone() },
         });
         desks.push(Desk { name, policy, bodies, letters });
     }

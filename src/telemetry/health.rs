@@ -116,7 +116,7 @@ impl Health {
             let (state, error) = match (health, refused.get(name)) {
                 (SourceHealth::Starting, _) => ("starting", None),
                 (SourceHealth::Failing(error), _) => ("failing", Some(error)),
-                (SourceHealth::Up, Some(error)) => ("refused", Some(error)),
+                (SourceHealth::Up, Some(error)) => ("denied", Some(error)),
                 (SourceHealth::Up, None) => ("up", None),
             };
             ready &= state == "up";

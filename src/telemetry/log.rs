@@ -17,7 +17,8 @@ pub fn init(config: &LogConfig) -> Result<(), Error> {
         .map_err(|cause| Error::new(Code::LogLevel, format!("[log] level: {cause}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if config.json {
-        builder.json().flatten_event(true).try_init()
+        // Every line lists its spans, so that a field has one path: `spans.0.message_id`, `spans.1.key`.
+        builder.json().flatten_event(true).with_current_span(false).try_init()
     } else {
         let colours = std::io::stderr().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|off| off.is_empty());

@@ -69,6 +69,21 @@ impl ByReason {
     }
 }
 
+/// Label: how a message was completed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByResult {
+    /// `deleted`, `released`, `lease_lost` or `ack_failed`.
+    pub result: String,
+}
+
+impl ByResult {
+    /// Returns the label of `result`.
+    #[must_use]
+    pub fn new(result: &str) -> Self {
+        Self { result: result.to_owned() }
+    }
+}
+
 /// Label: a route's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRoute {
@@ -92,7 +107,7 @@ fn lag_buckets() -> Histogram {
 pub struct Metrics {
     registry: Registry,
     pub messages_received: Counter,
-    pub messages_completed: Counted<ByReason>,
+    pub messages_completed: Counted<ByResult>,
     pub messages_retried: Counted<ByReason>,
     pub messages_ignored: Counted<ByReason>,
     pub messages_panicked: Counter,
@@ -103,7 +118,7 @@ pub struct Metrics {
     pub object_bytes: Counter,
     pub digest_files: Counted<ByAccount>,
     pub records_read: Counter,
-    pub inline_records: Counter,
+    pub eventbridge_records: Counter,
     pub records_filtered: Counter,
     pub records_invalid: Counter,
     pub events_duplicate: Counter,
@@ -168,7 +183,7 @@ impl Metrics {
         );
         Self {
             messages_received: register!(r, "messages_received", "Messages received from the queues"),
-            messages_completed: register!(r, "messages_completed", "Messages by how they ended: deleted, released, lease_lost, unsettled"),
+            messages_completed: register!(r, "messages_completed", "Messages completed, by result: deleted, released, lease_lost, ack_failed"),
             messages_retried: register!(r, "messages_retried", "Messages released for a later attempt, by reason"),
             messages_ignored: register!(r, "messages_ignored", "Messages that announce nothing to fetch, by kind"),
             messages_panicked: register!(r, "messages_panicked", "Messages whose handling panicked; they are redelivered"),
@@ -179,7 +194,7 @@ impl Metrics {
             object_bytes: register!(r, "object_bytes", "Stored bytes of the objects read"),
             digest_files: register!(r, "digest_files", "CloudTrail digest files announced, by account: a sign of life without a download"),
             records_read: register!(r, "records_read", "Records in the objects read, and inline records"),
-            inline_records: register!(r, "eventbridge_records", "Records that messages carried themselves (the fast lane)"),
+            eventbridge_records: register!(r, "eventbridge_records", "Records received in EventBridge events"),
             records_filtered: register!(r, "records_filtered", "Records that no event selection names"),
             records_invalid: register!(r, "records_invalid", "Records that could not be read; each is dead-lettered"),
             events_duplicate: register!(r, "events_duplicate", "Selected records already at, or on their way to, all their sinks"),

@@ -7,5 +7,5 @@ mod metrics;
 pub use health::{Health, SourceHealth, serve};
 pub use log::{escape, init};
 pub use metrics::{
-    ByAccount, ByReason, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
+    ByAccount, ByReason, ByResult, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
 };

@@ -132,7 +132,7 @@ async fn must_be_counted(service: &Service, cases: &[Case]) {
     // The queue is empty a moment before certrelay has the answer that says so.
     let metrics = wait::until("every message settled", async || {
         let metrics = service.metrics().await;
-        let settled = metrics.labelled("messages_settled", "reason", "deleted");
+        let settled = metrics.labelled("messages_completed", "result", "deleted");
         (settled == metrics.count("messages_received")).then_some(metrics)
     })
     .await;
@@ -206,10 +206,10 @@ fn must_be_told(letters: &[Value], log: &[Value], bucket: &str, cases: &[Case]) 
     }
 }
 
-/// The request id of a line: a member of its own, or in the sentence.
+/// Returns the request id of a line: a member of the object's span, or in the error.
 fn request_id(line: &Value) -> Option<&str> {
-    let of_text = || line["message"].as_str()?.split("request id ").nth(1)?.split(')').next();
-    line["request_id"].as_str().or_else(of_text)
+    let of_text = || line["error"].as_str()?.split("request id ").nth(1)?.split(')').next();
+    line["spans"][1]["request_id"].as_str().or_else(of_text)
 }
 
 /// Sends everything, runs the binary until the queue is empty, and holds it to the table.
@@ -290,7 +290,7 @@ async fn a_forbidden_object_keeps_its_message_until_it_may_be_read() {
     let line =
         wait::until("the refusal in the log", async || service.log().iter().find(refused).cloned())
             .await;
-    let text = line["message"].as_str().expect("a sentence");
+    let text = line["error"].as_str().expect("a sentence");
     assert!(text.contains(&format!("s3://{}/{}", world.plan.bucket, object.key)), "{text}");
     assert!(request_id(&line).is_some_and(|id| id.len() > 4), "{text}");
     let aws = Aws::of_world(&world);
@@ -298,7 +298,7 @@ async fn a_forbidden_object_keeps_its_message_until_it_may_be_read() {
     let metrics = service.metrics().await;
     assert_eq!(metrics.labelled("objects_failed", "reason", "object_forbidden"), 1);
     assert_eq!(metrics.labelled("messages_retried", "reason", "object_forbidden"), 1);
-    assert_eq!(metrics.labelled("messages_settled", "reason", "released"), 1);
+    assert_eq!(metrics.labelled("messages_completed", "result", "released"), 1);
     let ended = service.terminate().await;
     let mut levels: Vec<_> = ended.log.iter().filter(refused).map(|line| &line["level"]).collect();
     levels.sort_by_key(|level| level.to_string());

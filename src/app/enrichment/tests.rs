@@ -8,6 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::error::Code;
@@ -111,7 +112,10 @@ async fn it_is_read_again_on_the_timer_until_the_end() {
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let surroundings = Arc::clone(&world.surroundings);
-    tasks.spawn(surroundings.keep_fresh(Arc::clone(&world.metrics), stop.clone()));
+    let (metrics, stopped) = (Arc::clone(&world.metrics), stop.clone());
+    tasks.spawn(async move {
+        let _ = stopped.run_until_cancelled(surroundings.keep_fresh(metrics)).await;
+    });
     world.write("accounts.csv", "id,name\n111122223333,store\n");
     world.write("reports/a.csv", REPORT);
     let mut hours = 0;
@@ -159,7 +163,7 @@ async fn a_start_waits_fifteen_seconds_for_reports_then_goes_on_and_asks_again_a
     assert!(said.contains("WARN") && said.contains("not all credential reports were read in 15 s"));
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(Arc::clone(&surroundings).keep_fresh(metrics, CancellationToken::new()));
+    tasks.spawn(Arc::clone(&surroundings).keep_fresh(metrics));
     let _unanswered = listener.accept().await.expect("they are asked for again");
     assert_eq!(begin.elapsed().as_secs(), 15, "not an hour later");
 }
