@@ -1,9 +1,10 @@
 //! `cargo bench --bench consumer`: what an object costs, against a bare loop of the same SDK.
 //!
 //! Real deliveries are many tiny objects, so the figures are objects per CPU-second and per second.
-//! This process plays S3, SQS and Splunk; the consumers are child processes, whose CPU time and peak memory
-//! are read from /proc when the queue is empty. Both run in turns in one run, because only ratios of
-//! one run mean anything on a shared machine. `cargo bench --bench consumer -- --help` lists the rest.
+//! This process serves S3, SQS and Splunk; the consumers are child processes, whose CPU time and
+//! peak memory are read from /proc when the queue is empty. Both run in turns in one run, because
+//! only ratios of one run are comparable on a shared machine. `cargo bench --bench consumer --
+//! --help` lists the options.
 
 #[path = "consumer/bare.rs"]
 mod bare;
@@ -31,7 +32,7 @@ use support::aws::{AwsSettings, AwsStandIns};
 use support::hec::{HecStandIn, Options};
 use support::s3::Latency;
 
-/// Messages being worked on at once, in both consumers: certrelay's default `delivery.work`.
+/// Messages processed at once, in both consumers: certrelay's default `max_concurrent_messages`.
 const CONCURRENCY: usize = 64;
 
 #[derive(Debug, Parser)]
@@ -104,7 +105,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Puts the objects into the bucket; answers their keys and the events that are in them.
+/// Puts the objects into the bucket; returns their keys and the number of events in them.
 fn fill(world: &AwsStandIns, flags: &Flags) -> (Vec<(String, usize)>, usize) {
     let shape =
         corpus::Shape { files: flags.objects, records: None, hit_every: 1000, decoy_every: 500 };
@@ -148,9 +149,9 @@ fn selected(object: &[u8]) -> usize {
     decoder.decode(object, &mut found).map_or(0, |tally| tally.selected as usize)
 }
 
-/// Sets the latency and answers its mean in seconds, drawn from the same distribution.
+/// Sets the latency and returns its mean in seconds, from the same distribution.
 fn set_latency(world: &AwsStandIns, text: &str) -> Result<f64, Box<dyn Error>> {
-    let (p50, p99) = text.split_once(',').ok_or("--latency wants P50,P99")?;
+    let (p50, p99) = text.split_once(',').ok_or("--latency needs P50,P99")?;
     let (p50, p99) = (p50.parse::<u64>()?, p99.parse::<u64>()?);
     let latency = Latency::new(Duration::from_millis(p50), Duration::from_millis(p99), 1);
     world.s3.set_latency(Some(latency));
@@ -176,7 +177,7 @@ fn announce(
     Ok(())
 }
 
-/// Lets the children work until the queue is empty, and answers what they cost together.
+/// Waits until the children have emptied the queue, and returns what they cost together.
 async fn watch(
     world: &AwsStandIns,
     flags: &Flags,
@@ -189,12 +190,13 @@ async fn watch(
     let before = calls(world);
     let mut cost = child::until_empty(children, left, flags.watch).await?;
     cost.calls = calls(world) - before;
-    // A receive call of the killed child would take messages along: its connection must be gone first.
+    // A receive call of the killed child would still receive messages: its connection must close
+    // first.
     tokio::time::sleep(Duration::from_millis(300)).await;
     Ok(cost)
 }
 
-/// Calls of SQS so far.
+/// Returns the number of SQS calls so far.
 fn calls(world: &AwsStandIns) -> u64 {
     world.sqs_http.calls().values().sum()
 }

@@ -1,13 +1,14 @@
-//! Errors, and what they decide: the whole policy of what is retried, rejected, deleted and dead-lettered.
+//! Errors, and the policy that they decide: what is retried, rejected, deleted and dead-lettered.
 //!
-//! Every module reports in these types and none branches on an error's text, so that the policy can be
-//! read here.
+//! Every module reports in these types and none branches on an error's text, so that the policy can
+//! be read here.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest time a released message stays hidden: a fault that lasts is retried four times an hour.
+/// Longest time for which a released message is hidden: a lasting fault is retried four times an
+/// hour.
 pub const MAX_RELEASE: Duration = Duration::from_secs(15 * 60);
 
 /// Defines [`Code`] with its labels; `operator` marks those that no retry cures.
@@ -301,8 +302,8 @@ impl fmt::Display for Code {
 
 /// A failure: its code, a sentence for the operator, and the error that caused it.
 ///
-/// The sentence states what failed and where, and what to do next. Neither it nor the source holds a
-/// secret. Two errors are equal if their code and sentence are.
+/// The sentence states what failed and where, and what to do next. Neither it nor the source holds
+/// a secret. Two errors are equal if their code and sentence are.
 #[derive(Debug, Clone)]
 pub struct Error {
     /// What kind of failure it is; the only part that code may branch on.
@@ -367,21 +368,21 @@ pub(crate) fn find_cause<'e, T: std::error::Error + 'static>(
         .find_map(|cause| cause.downcast_ref())
 }
 
-/// What became of one event at one sink.
+/// The outcome of one event at one sink.
 ///
 /// A problem of the destination is never a problem of the event: expired tokens, missing topics,
-/// TLS faults and time-outs are `Retry`. Only an event that can never be accepted is `Refused`.
+/// TLS faults and timeouts are `Retry`. Only an event that can never be accepted is `Rejected`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The sink has it: durable by the sink's own definition (acks=all, HEC code 0, fsync …).
     Delivered,
     /// This event can never be accepted by this sink; the pipeline dead-letters it.
     Rejected(Error),
-    /// Not now. The event is as good as before and will be offered again.
+    /// Not accepted now. The event itself is sound and will be sent again.
     Retry(Error),
 }
 
-/// What became of a part of a message (an object, an event at a sink), folded into the whole.
+/// The disposition of a part of a message (a record, an object), and of the whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
     /// Everything is final: delivered, dead-lettered, discarded, or there was nothing to deliver.
@@ -393,8 +394,9 @@ pub enum Disposition {
 }
 
 impl Disposition {
-    /// The verdict on two parts together: the worse one. `Retry` outranks `Poison`, because while
-    /// anything may still succeed the message must not be hurried to a dead-letter queue.
+    /// Returns the disposition of two parts together: the worse one. `Retry` outranks `Poison`,
+    /// because while anything may still succeed the message must not be moved to a dead-letter
+    /// queue.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         if other.rank() > self.rank() { other } else { self }
@@ -408,7 +410,7 @@ impl Disposition {
         }
     }
 
-    /// What to do with the message. `jitter` is a number in `0.0..=1.0` that the caller draws.
+    /// Returns what is done with the message. `jitter` is a random number in `0.0..=1.0`.
     #[must_use]
     pub fn settlement(&self, receive_count: u32, jitter: f64) -> Settlement {
         match self {
@@ -420,10 +422,10 @@ impl Disposition {
     }
 }
 
-/// What is done with a received message, once and for all.
+/// What is done with a received message, exactly once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// Every event in it reached a final outcome at every required sink.
+    /// Delete it: every event in it is final at every required sink.
     Delete,
     /// Make it visible again after this long (0: at once). SQS counts every receive.
     Release {
@@ -432,9 +434,9 @@ pub enum Settlement {
     },
 }
 
-/// How long a message is hidden before its next attempt: doubling from 10 s with the number of
-/// receives, capped at [`MAX_RELEASE`], and spread by `jitter` (0.0..=1.0) over the upper half so
-/// that a thousand messages failed by one outage do not return in one second.
+/// Returns how long a message is hidden before its next attempt: doubling from 10 s with the number
+/// of receives, capped at [`MAX_RELEASE`], and spread by `jitter` (`0.0..=1.0`) over the upper half
+/// so that a thousand messages failed by one outage do not return in one second.
 #[must_use]
 pub fn backoff(receive_count: u32, jitter: f64) -> Duration {
     let doublings = receive_count.saturating_sub(1).min(7);

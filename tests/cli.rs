@@ -307,7 +307,7 @@ fn a_second_sigterm_exits_immediately_while_a_sink_is_unresponsive() {
         (unresponsive.accept().expect("a request of the sink"), unresponsive)
     });
     service.terminate();
-    service.await_line("stopping");
+    service.await_line("shutdown started");
     service.terminate();
     service.await_line("second signal received, exiting immediately");
     assert_eq!(service.ended().code(), Some(1), "work was unfinished");

@@ -1,4 +1,4 @@
-//! The one integration-test binary: everything that needs more than one room.
+//! The one integration-test binary: everything that needs more than one module.
 
 mod aws_environment;
 mod backfill;
@@ -31,7 +31,7 @@ mod event_validators;
 mod first_run;
 mod fuzzing;
 mod pipeline;
-mod pipeline_lanes;
+mod pipeline_channels;
 mod poisoned;
 mod readme;
 mod real_smoke;

@@ -1,4 +1,4 @@
-//! Every kind of input × every kind of answer → the settlement the design's table says.
+//! Every kind of input × every kind of outcome → the settlement.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use certrelay::config::Delivery;
 use certrelay::error::Code;
 use tokio::time::Instant;
 
-use crate::sim::world::{DEAD, QUEUE, events_in, notification};
+use crate::sim::world::{BUCKET, DEAD, QUEUE, events_in, notification};
 use crate::sim::{SinkFaults, World, WorldSettings};
 use crate::support::samples::{self, SampleObject, gzip};
 
@@ -23,7 +23,7 @@ fn object(key: &str, bytes: &[u8]) -> SampleObject {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_faults_every_event_arrives_once_and_the_accounting_adds_up() {
+async fn without_faults_every_event_arrives_once_and_the_counts_reconcile() {
     let (world, samples) = (world(), samples::generate(7, 30, 20));
     world.deliver_all(&samples);
     let metrics = world.run_until_empty(HOUR).await.expect("the queue is emptied");
@@ -51,24 +51,25 @@ async fn a_duplicate_notification_delivers_nothing_twice() {
     assert_eq!(metrics.events_duplicate.get(), 2 * samples.expected.len() as u64);
 }
 
-/// What a bad object must become: a dead letter with this reason, and the message deleted.
-async fn becomes(bytes: &[u8], reason: Code) {
+/// Asserts that a damaged object becomes a dead letter with this reason, and its message is
+/// deleted.
+async fn assert_dead_lettered(bytes: &[u8], reason: Code) {
     let world = world();
     world.deliver(&object("bad", bytes), BTreeSet::new(), 1);
     world.run_until_empty(HOUR).await.expect("poison is settled");
-    let letters = world.letters.of("object");
-    assert_eq!(letters.len(), 1, "{reason}");
-    assert_eq!(letters[0].code, reason);
+    let written = world.dead_letters.of("object");
+    assert_eq!(written.len(), 1, "{reason}");
+    assert_eq!(written[0].code, reason);
     assert!(world.sinks.iter().all(|sink| sink.ids().is_empty()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn damaged_objects_are_dead_lettered_and_deliver_nothing() {
     let sample = &samples::generate(9, 1, 50).objects[0];
-    becomes(&sample.gzip[..sample.gzip.len() - 9], Code::CorruptGzip).await;
-    becomes(b"neither gzip nor JSON", Code::NotCloudtrail).await;
-    becomes(&gzip(b"{\"Records\":[{\"eventName\":"), Code::CorruptJson).await;
-    becomes(
+    assert_dead_lettered(&sample.gzip[..sample.gzip.len() - 9], Code::CorruptGzip).await;
+    assert_dead_lettered(b"neither gzip nor JSON", Code::NotCloudtrail).await;
+    assert_dead_lettered(&gzip(b"{\"Records\":[{\"eventName\":"), Code::CorruptJson).await;
+    assert_dead_lettered(
         &gzip(b"{\"awsAccountId\":\"111122223333\",\"digestS3Bucket\":\"x\"}"),
         Code::NotCloudtrail,
     )
@@ -76,7 +77,38 @@ async fn damaged_objects_are_dead_lettered_and_deliver_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_object_is_read_once_more_before_it_counts_as_poison() {
+async fn the_log_line_of_a_rejected_object_names_its_message_and_the_object() {
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let writer = std::sync::Arc::new(log.reopen().expect("a file"));
+    let json = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);
+    let subscriber = json.with_max_level(tracing::Level::ERROR).with_writer(writer).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = world();
+    let bad = object("bad", b"neither gzip nor JSON");
+    world.deliver(&bad, BTreeSet::new(), 1);
+    world.run_until_empty(HOUR).await.expect("settled");
+    let text = std::fs::read_to_string(log.path()).expect("the log");
+    let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line of JSON");
+    assert_eq!(
+        (&line["message"], &line["code"]),
+        (&"object rejected".into(), &"not_cloudtrail".into())
+    );
+    let [message, object] = [&line["spans"][0], &line["spans"][1]];
+    assert_eq!(
+        (&message["queue"], message["message_id"].is_string()),
+        (&QUEUE.into(), true),
+        "{line}"
+    );
+    assert_eq!(
+        (&object["bucket"], &object["key"]),
+        (&BUCKET.into(), &bad.key.as_str().into()),
+        "{line}"
+    );
+    assert_eq!(object["request_id"], "SIMULATED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_object_is_read_again_before_it_counts_as_poison() {
     let (world, samples) = (world(), samples::generate(9, 1, 50));
     let bad = object("bad", &samples.objects[0].gzip[..100]);
     world.deliver(&bad, BTreeSet::new(), 1);
@@ -85,7 +117,7 @@ async fn a_damaged_object_is_read_once_more_before_it_counts_as_poison() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_nothing_for_us_is_done_without_a_request() {
+async fn objects_without_events_are_done_without_a_request() {
     let world = world();
     for key in [
         "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/03/01/x.json.gz",
@@ -104,9 +136,9 @@ async fn what_has_nothing_for_us_is_done_without_a_request() {
     assert_eq!(metrics.messages_received.get(), 5);
 }
 
-/// Whoever forwards notifications may fill in what it does not know.
+/// A forwarder of notifications may fill in a size that it does not know.
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_announced_as_empty_is_read_all_the_same() {
+async fn an_object_that_is_announced_as_empty_is_still_read() {
     let (world, samples) = (world(), samples::generate(10, 1, 20));
     let object = &samples.objects[0];
     world.store.put(&object.key, object.gzip.clone());
@@ -127,19 +159,19 @@ async fn an_unreadable_body_and_a_foreign_bucket_are_dead_lettered() {
         "s3":{"bucket":{"name":"evil"},"object":{"key":"AWSLogs/x.json.gz"}}}]}"#;
     world.sqs.send(QUEUE, foreign).unwrap();
     world.run_until_empty(HOUR).await.expect("settled");
-    assert_eq!(world.letters.of("message").len(), 1);
-    assert_eq!(world.letters.of("object")[0].code, Code::BucketNotAllowed);
-    assert!(world.store.opens.lock().unwrap().is_empty(), "nothing of theirs is fetched");
+    assert_eq!(world.dead_letters.of("message").len(), 1);
+    assert_eq!(world.dead_letters.of("object")[0].code, Code::BucketNotAllowed);
+    assert!(world.store.opens.lock().unwrap().is_empty(), "nothing of a foreign bucket is fetched");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_letter_that_cannot_be_written_keeps_its_message() {
+async fn a_dead_letter_that_cannot_be_written_keeps_its_message() {
     let world = world();
-    *world.letters.fail.lock().unwrap() = 2;
+    *world.dead_letters.fail.lock().unwrap() = 2;
     world.sqs.send(QUEUE, "no notification at all").unwrap();
     let metrics = world.run_until_empty(HOUR).await.expect("settled in the end");
     assert_eq!(metrics.dead_letter_errors.get(), 2);
-    assert_eq!(world.letters.of("message").len(), 1);
+    assert_eq!(world.dead_letters.of("message").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,34 +186,34 @@ async fn under_redrive_poison_is_released_until_the_queue_moves_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_bad_record_is_one_letter_and_the_rest_of_its_file_goes_on() {
+async fn one_invalid_record_is_one_dead_letter_and_the_rest_of_its_file_is_delivered() {
     let world = world();
     let good = r#"{"eventVersion":"1.11","userIdentity":{"type":"Root","accountId":"111122223333"},"eventTime":"2026-03-01T09:00:00Z","eventSource":"iam.amazonaws.com","eventName":"ListSigningCertificates","awsRegion":"us-east-1","eventID":"good","recipientAccountId":"111122223333"}"#;
     let text = format!(r#"{{"Records":[{good},"UploadSigningCertificate"]}}"#);
     world.deliver(&object("mixed", &gzip(text.as_bytes())), BTreeSet::from(["good".to_owned()]), 1);
     let metrics = world.run_until_empty(HOUR).await.expect("settled");
     assert_eq!(world.sinks[0].ids(), BTreeSet::from(["good".to_owned()]));
-    assert_eq!(world.letters.of("record").len(), 1);
+    assert_eq!(world.dead_letters.of("record").len(), 1);
     assert_eq!((metrics.records_read.get(), metrics.records_invalid.get()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_event_is_dead_lettered_for_that_sink_alone() {
+async fn a_rejected_event_is_dead_lettered_for_that_sink_alone() {
     let (world, samples) = (world(), samples::generate(11, 2, 20));
     let bad = samples.expected.keys().next().unwrap().clone();
-    world.sinks[0].faults.lock().unwrap().refuse.insert(bad.clone());
+    world.sinks[0].faults.lock().unwrap().reject.insert(bad.clone());
     world.deliver_all(&samples);
     world.run_until_empty(HOUR).await.expect("settled");
-    let letters = world.letters.of("event");
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].body["event_id"], bad.as_str());
-    assert_eq!(letters[0].body["sinks"][0], "soc");
+    let written = world.dead_letters.of("event");
+    assert_eq!(written.len(), 1);
+    assert_eq!(written[0].body["event_id"], bad.as_str());
+    assert_eq!(written[0].body["sinks"][0], "soc");
     assert!(!world.sinks[0].ids().contains(&bad));
     assert!(world.sinks[1].ids().contains(&bad));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_best_effort_sink_never_holds_a_message() {
+async fn a_best_effort_sink_never_blocks_a_message() {
     let sinks = vec![("soc", true), ("spare", false)];
     let delivery = Delivery { unacknowledged: 4, ..Delivery::default() };
     let world = World::new(WorldSettings { sinks, delivery, ..WorldSettings::default() });
@@ -189,11 +221,11 @@ async fn a_best_effort_sink_never_holds_a_message() {
     world.sinks[1].faults.lock().unwrap().down_until = Some(never);
     let samples = samples::generate(12, 25, 20);
     world.deliver_all(&samples);
-    world.run_until_empty(HOUR).await.expect("more messages than places are settled all the same");
+    world.run_until_empty(HOUR).await.expect("more messages than the in-flight limit are settled");
     assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
 }
 
-/// The queue is the buffer: what is in hand is held, nothing is received and released in a loop.
+/// The queue is the buffer: messages in flight wait, none is received and released in a loop.
 #[tokio::test(start_paused = true)]
 async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
     let delivery = Delivery {
@@ -215,9 +247,9 @@ async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
     assert_eq!(world.sinks[1].duplicates(), 0, "the healthy sink is not sent twice");
 }
 
-/// Or the second would wait until SQS takes the message away.
+/// Otherwise the second object would wait until the message's lease is lost.
 #[tokio::test(start_paused = true)]
-async fn patience_is_that_of_a_message_whatever_it_announces() {
+async fn the_delivery_timeout_is_for_a_message_whatever_it_announces() {
     let delivery = Delivery { patience: HOUR, ..Delivery::default() };
     let world = World::new(WorldSettings { delivery, ..WorldSettings::default() });
     world.sinks[0].faults.lock().unwrap().down_until = Some(Instant::now() + 1000 * HOUR);
@@ -232,13 +264,14 @@ async fn patience_is_that_of_a_message_whatever_it_announces() {
     assert_eq!(
         (opens.get(keys[0]), opens.get(keys[1])),
         (Some(&2), None),
-        "given back after an hour"
+        "released after an hour"
     );
 }
 
-/// For a whole day, longer than a message may be in hand: what waits is given back and taken again.
+/// For a whole day, longer than SQS allows a message in flight: messages are released and received
+/// again.
 #[tokio::test(start_paused = true)]
-async fn a_sink_that_is_down_for_a_whole_run_costs_the_others_nothing() {
+async fn a_sink_that_is_down_for_a_whole_run_does_not_affect_the_others() {
     let sinks = vec![("soc", true), ("lake", true), ("disk", true)];
     let world = World::new(WorldSettings { sinks, max_receive_count: 10, ..Default::default() });
     world.sinks[0].faults.lock().unwrap().down_until = Some(Instant::now() + 1000 * HOUR);
@@ -246,10 +279,10 @@ async fn a_sink_that_is_down_for_a_whole_run_costs_the_others_nothing() {
     let expected: BTreeSet<_> = samples.expected.keys().cloned().collect();
     let ours = samples.objects.iter().filter(|object| !events_in(object, &samples).is_empty());
     let ours = ours.count();
-    assert!(ours > 20 && ours < samples.objects.len(), "{ours} objects hold events of ours");
+    assert!(ours > 20 && ours < samples.objects.len(), "{ours} objects have events of ours");
     world.deliver_all(&samples);
-    assert!(world.run_until_empty(24 * HOUR).await.is_none(), "its messages are kept");
-    assert_eq!(world.left(), ours, "what holds nothing for the sink is settled, the rest is not");
+    assert!(world.run_until_empty(24 * HOUR).await.is_none(), "its messages stay in the queue");
+    assert_eq!(world.left(), ours, "only messages without events are settled");
     for healthy in &world.sinks[1..] {
         assert_eq!((healthy.ids(), healthy.duplicates()), (expected.clone(), 0));
     }
@@ -275,9 +308,10 @@ async fn the_same_event_in_two_messages_survives_the_failure_of_the_first() {
     assert!(world.early.lock().unwrap().is_empty());
 }
 
-/// Matches above the hold are delivered hold-full by hold-full, each after a whole verified read.
+/// Matches above the buffer's cap are delivered in several passes, each after a whole verified
+/// read.
 #[tokio::test(start_paused = true)]
-async fn an_object_with_more_matches_than_may_be_held_is_read_again_for_the_rest() {
+async fn an_object_with_more_matches_than_the_buffer_cap_is_read_again_for_the_rest() {
     let delivery = Delivery { memory: 64 << 10, ..Delivery::default() };
     let world = World::new(WorldSettings { delivery, ..WorldSettings::default() });
     let samples = samples::generate(15, 1, 200);
@@ -287,5 +321,5 @@ async fn an_object_with_more_matches_than_may_be_held_is_read_again_for_the_rest
     assert_eq!(world.sinks[0].ids().len(), samples.expected.len());
     assert_eq!(world.sinks[0].duplicates(), 0);
     assert!(world.store.opens.lock().unwrap()[&object.key] > 2);
-    assert_eq!(metrics.records_read.get(), 200, "an object is accounted for once");
+    assert_eq!(metrics.records_read.get(), 200, "an object is counted once");
 }

@@ -1,8 +1,8 @@
-//! An environment that leads off this machine leads nowhere: what `make demo` and `make test` run is
-//! started through `tests/run cleaned`, and it is watched whom it talks to.
+//! An environment whose proxies and endpoints are not on this machine is ignored: what `make demo`
+//! and `make test` run is started through `tests/run cleaned`, and its connections are observed.
 //!
-//! Three watchers: a proxy that must see no connection, the kernel's list of each process's sockets,
-//! and addresses of 203.0.113.0/24, which answer nobody.
+//! Three observers: a proxy that must see no connection, the kernel's list of each process's
+//! sockets, and addresses of 203.0.113.0/24, where no host responds.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
@@ -13,14 +13,14 @@ use std::process::{Command, Output, Stdio};
 use crate::standins::program::example;
 use crate::support::wait;
 
-/// What a process group was seen to talk to.
+/// The peers of a process group.
 #[derive(Debug, Default)]
 struct Seen {
     loopback: BTreeSet<IpAddr>,
-    elsewhere: BTreeSet<IpAddr>,
+    remote: BTreeSet<IpAddr>,
 }
 
-/// A proxy that only counts.
+/// A proxy that only counts connections.
 struct Proxy(TcpListener);
 
 impl Proxy {
@@ -34,14 +34,14 @@ impl Proxy {
         format!("http://{}", self.0.local_addr().expect("it is bound"))
     }
 
-    /// Connections that nobody has taken: those made since the start.
+    /// Returns the number of connections made since the last call.
     fn connections(&self) -> usize {
         std::iter::from_fn(|| self.0.accept().ok()).count()
     }
 }
 
-/// Runs `command` in the poisoned environment and watches its process group to the end.
-async fn watched(mut command: Command, proxy: &Proxy) -> (Output, Seen) {
+/// Runs `command` in the poisoned environment and observes its process group until it ends.
+async fn observed(mut command: Command, proxy: &Proxy) -> (Output, Seen) {
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS"] {
         command.env(name, "http://203.0.113.1");
     }
@@ -53,7 +53,7 @@ async fn watched(mut command: Command, proxy: &Proxy) -> (Output, Seen) {
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://203.0.113.1");
     command.env_remove("NO_PROXY").env_remove("no_proxy");
     command.process_group(0).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    // Into files: a pipe that nobody reads while we watch would fill.
+    // Into files: a pipe that is not read meanwhile would fill.
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [out, err] = ["out", "err"].map(|name| folder.path().join(name));
     let create = |path: &Path| std::fs::File::create(path).expect("the folder is ours");
@@ -62,7 +62,7 @@ async fn watched(mut command: Command, proxy: &Proxy) -> (Output, Seen) {
     let mut seen = Seen::default();
     let status = wait::until("the end of the poisoned program", async || {
         for peer in peers_of_group(child.id()) {
-            let set = if is_local(peer) { &mut seen.loopback } else { &mut seen.elsewhere };
+            let set = if is_local(peer) { &mut seen.loopback } else { &mut seen.remote };
             set.insert(peer);
         }
         child.try_wait().expect("it is our child")
@@ -109,7 +109,8 @@ fn sockets_of(process: &Path) -> BTreeSet<u64> {
     links.filter_map(target).filter_map(inode).collect()
 }
 
-/// The remote address and the inode of a line of `/proc/net/tcp` and its like; none while unconnected.
+/// The remote address and the inode of a line of `/proc/net/tcp` and its like; none while
+/// unconnected.
 fn peer_and_inode(line: &str) -> Option<(IpAddr, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (address, port) = fields.get(2)?.split_once(':')?;
@@ -129,7 +130,7 @@ fn address_of(hex: &str) -> Option<IpAddr> {
     Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words).ok()?)))
 }
 
-/// `program` through the driver that `make demo` and `make test` use.
+/// Returns `program` started through the script that `make demo` and `make test` use.
 fn cleaned(program: &Path) -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run"));
     command.arg("cleaned").arg(program);
@@ -140,32 +141,32 @@ fn cleaned(program: &Path) -> Command {
 async fn the_demo_passes_in_a_poisoned_environment_and_stays_on_loopback() {
     let Some(demo) = example("demo") else { return };
     let proxy = Proxy::start();
-    let (output, seen) = watched(cleaned(&demo), &proxy).await;
+    let (output, seen) = observed(cleaned(&demo), &proxy).await;
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("Everything arrived, nothing else did."), "{text}");
-    assert!(!seen.loopback.is_empty(), "the watcher must see what there is: {seen:?}");
-    assert_eq!(seen.elsewhere, BTreeSet::new());
+    assert!(!seen.loopback.is_empty(), "the observer sees connections: {seen:?}");
+    assert_eq!(seen.remote, BTreeSet::new());
     assert_eq!(proxy.connections(), 0);
 }
 
 #[tokio::test]
-async fn scan_needs_nothing_of_the_environment_cleaned_or_not() {
+async fn scan_ignores_the_environment_cleaned_or_not() {
     let proxy = Proxy::start();
     let program = Path::new(env!("CARGO_BIN_EXE_certrelay"));
     for mut command in [cleaned(program), Command::new(program)] {
         command.args(["scan", "--format", "raw", "examples/cloudtrail"]);
-        let (output, seen) = watched(command, &proxy).await;
+        let (output, seen) = observed(command, &proxy).await;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{errors}");
         assert!(output.stdout.iter().filter(|byte| **byte == b'\n').count() > 10, "{errors}");
-        assert_eq!(seen.elsewhere.len() + seen.loopback.len(), 0, "{seen:?}");
+        assert_eq!(seen.remote.len() + seen.loopback.len(), 0, "{seen:?}");
         assert_eq!(proxy.connections(), 0);
     }
 }
 
 #[test]
-fn the_kernels_lists_are_read_right() {
+fn the_kernels_lists_are_parsed_correctly() {
     let (native, host) = ("0100007F:1F90", "   0: 0200007F:0016");
     let line = format!("{host} {native} 01 00000000:00000000 00:00000000 00000000 0 0 4711 1");
     if cfg!(target_endian = "little") {

@@ -9,7 +9,7 @@ use certrelay::jobs::{self, Replayed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{LETTER_QUEUE, LETTERS, Service};
+use crate::service::{DEAD_LETTER_BUCKET, DEAD_LETTER_QUEUE, Service};
 use crate::support::hec::{HecStandIn, Options};
 use crate::support::samples::{self, gzip};
 use crate::support::sqs_http::Fault;
@@ -19,9 +19,9 @@ const IN_S3: &str = "[dead_letter]\ns3 = \"s3://audit-dead-letters/certrelay/\""
 const KEY: &str = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01/x.json.gz";
 
 fn dead_letters_in_s3(service: &Service) -> Vec<(String, Value)> {
-    let keys = service.world.s3.keys(LETTERS);
+    let keys = service.world.s3.keys(DEAD_LETTER_BUCKET);
     let read = |key: String| {
-        let object = service.world.s3.object(LETTERS, &key).expect("it is there");
+        let object = service.world.s3.object(DEAD_LETTER_BUCKET, &key).expect("it is there");
         let dead_letter = serde_json::from_slice(&object.bytes).expect("JSON");
         (key, dead_letter)
     };
@@ -74,11 +74,11 @@ async fn a_dead_letter_that_cannot_be_written_releases_its_message() {
 async fn dead_letters_go_to_a_queue_and_a_denied_send_releases_the_message() {
     let service = Service::start().await;
     service.world.sqs.send(&service.world.settings.queue, "no notification").expect("sent");
-    let url = service.world.sqs_http.queue_url(LETTER_QUEUE);
+    let url = service.world.sqs_http.queue_url(DEAD_LETTER_QUEUE);
     let config = || service.config(&format!("[dead_letter]\nsqs = {url:?}"));
     service.world.sqs_http.script(Some("SendMessage"), Fault::Denied, 1);
     let dead_letters =
-        || service.world.sqs.with(|core, _| core.peek(LETTER_QUEUE)).expect("a queue");
+        || service.world.sqs.with(|core, _| core.peek(DEAD_LETTER_QUEUE)).expect("a queue");
     let denied = || service.world.sqs_http.calls().get("SendMessage").copied().unwrap_or(0) > 0;
     service.run_until(config(), || denied() && service.left() == 1).await;
     assert_eq!((dead_letters().len(), service.left()), (0, 1));

@@ -1,4 +1,4 @@
-//! The real pipeline, built from a configuration as the commands build it, against the stand-ins.
+//! The real pipeline, built from a configuration as the commands build it, with the stand-ins.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::support::queue_core::Settings;
 use crate::support::s3::{ACCESS_KEY, SECRET_KEY};
 
 /// The bucket of dead letters.
-pub const LETTERS: &str = "audit-dead-letters";
+pub const DEAD_LETTER_BUCKET: &str = "audit-dead-letters";
 
 /// The queue of dead letters.
-pub const LETTER_QUEUE: &str = "certrelay-dead-letters";
+pub const DEAD_LETTER_QUEUE: &str = "certrelay-dead-letters";
 
 /// The stand-ins, and a folder for what the file sink writes.
 pub struct Service {
@@ -31,8 +31,8 @@ pub struct Service {
 impl Service {
     pub async fn start() -> Self {
         let world = AwsStandIns::start(AwsSettings::default()).await.expect("the stand-ins start");
-        world.s3.create_bucket(LETTERS);
-        world.sqs.create(LETTER_QUEUE, Settings::default());
+        world.s3.create_bucket(DEAD_LETTER_BUCKET);
+        world.sqs.create(DEAD_LETTER_QUEUE, Settings::default());
         Self { world, folder: tempfile::tempdir().expect("a folder") }
     }
 
@@ -40,12 +40,12 @@ impl Service {
         self.folder.path()
     }
 
-    /// A configuration of the world's queue, a file sink, and the rest of the text.
+    /// Returns a configuration of the world's queue, a file sink, and the rest of the text.
     pub fn config(&self, rest: &str) -> Config {
         self.config_with_sink("type = \"file\"\npath = \"out.jsonl\"\nformat = \"raw\"", rest)
     }
 
-    /// As [`config`](Self::config), with a sink of one's own.
+    /// Returns a configuration as [`config`](Self::config) does, with another sink.
     pub fn config_with_sink(&self, sink: &str, rest: &str) -> Config {
         let text = format!(
             "[[source]]\nqueue_url = {:?}\nregion = \"us-east-1\"\nbuckets = [\"audit-logs\"]\n\
@@ -56,10 +56,10 @@ impl Service {
             self.world.sqs_http.url(),
         );
         let read = parse_with("test.toml", &text, self.folder.path(), &|_| None);
-        read.unwrap_or_else(|mistakes| panic!("{mistakes}"))
+        read.unwrap_or_else(|errors| panic!("{errors}"))
     }
 
-    /// AWS's configuration, as the environment would bring it.
+    /// Returns AWS's configuration, as the environment would provide it.
     pub fn aws() -> SdkConfig {
         let keys = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
         SdkConfig::builder()
@@ -74,9 +74,9 @@ impl Service {
         let parts = app::build(config, Some(Self::aws())).await.expect("the parts");
         let stop = CancellationToken::new();
         let watch = async {
-            let mut look = tokio::time::interval(Duration::from_millis(20));
+            let mut poll = tokio::time::interval(Duration::from_millis(20));
             while !done() {
-                look.tick().await;
+                poll.tick().await;
             }
             stop.cancel();
         };
@@ -84,7 +84,7 @@ impl Service {
         let run = tokio::time::timeout(limit, async {
             tokio::join!(watch, pipeline::run(parts, stop.clone()))
         });
-        run.await.expect("the service does what it is asked within a minute");
+        run.await.expect("done within a minute");
     }
 
     /// Runs the service until its queue is empty.
@@ -92,12 +92,12 @@ impl Service {
         self.run_until(config, || self.left() == 0).await;
     }
 
-    /// Messages in the source's queue, visible or not.
+    /// Returns the number of messages in the source's queue, visible or not.
     pub fn left(&self) -> usize {
         self.world.sqs.with(|core, _| core.peek(&self.world.settings.queue)).expect("a queue").len()
     }
 
-    /// Ids of the events in the file, and how many lines it has.
+    /// Returns the ids of the events in the file, and its number of lines.
     pub fn delivered(&self) -> (BTreeSet<String>, usize) {
         let text = std::fs::read_to_string(self.folder.path().join("out.jsonl"));
         let text = text.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Stopping: while idle, in the middle of work, with a sink that never answers.
+//! Shutdown: while idle, with messages in flight, with a sink that never responds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,9 +17,9 @@ use crate::support::samples;
 
 const VISIBILITY: Duration = Duration::from_secs(60);
 
-fn world(drain: u64) -> World {
+fn world(grace_period: u64) -> World {
     let delivery = Delivery {
-        drain: Duration::from_secs(drain),
+        drain: Duration::from_secs(grace_period),
         visibility: VISIBILITY,
         ..Delivery::default()
     };
@@ -41,7 +41,7 @@ async fn an_idle_process_stops_at_once_although_a_long_poll_is_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_in_hand_is_finished_and_settled_under_the_deadline() {
+async fn messages_in_flight_are_finished_and_settled_within_the_grace_period() {
     let world = world(100);
     let samples = samples::generate(20, 10, 20);
     world.deliver_all(&samples);
@@ -61,13 +61,13 @@ async fn work_in_hand_is_finished_and_settled_under_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_finished_is_released_at_the_deadline_and_visible_at_once() {
+async fn unfinished_messages_are_released_at_the_deadline_and_visible_at_once() {
     let world = world(30);
     world.deliver_all(&samples::generate(21, 10, 20));
     let never = Instant::now() + Duration::from_secs(1_000_000);
     world.sinks[0].faults.lock().unwrap().down_until = Some(never);
     let mut process = world.process(u64::MAX);
-    // As a sink's driver with an event that its destination does not answer for.
+    // As a sink's driver with an event whose destination does not respond.
     let sinks_stop = process.parts.sinks_stop.clone();
     process.parts.sinks[0].driver = Box::pin(async move { sinks_stop.deadline().await });
     let stop = process.stop.clone();
@@ -80,13 +80,13 @@ async fn what_cannot_be_finished_is_released_at_the_deadline_and_visible_at_once
     assert!(ended.is_some_and(|ended| ended.abandoned > 0 && ended.late == 0), "{ended:?}");
     assert!(begin.elapsed() <= Duration::from_secs(2 + 30), "{:?}", begin.elapsed());
     let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
-    assert_eq!(counts.ready, 10, "released, not left to their visibility time");
+    assert_eq!(counts.ready, 10, "released, not left to their visibility timeout");
     assert!(world.early.lock().unwrap().is_empty());
 }
 
-/// A part that nobody replaces: only a new process does.
+/// Only a new process replaces a driver.
 #[tokio::test(start_paused = true)]
-async fn a_driver_that_fails_ends_the_run_and_gives_back_what_is_in_hand() {
+async fn a_driver_that_fails_ends_the_run_and_messages_in_flight_are_released() {
     let world = world(30);
     world.deliver_all(&samples::generate(22, 10, 20));
     world.sinks[0].faults.lock().unwrap().down_until =
@@ -94,7 +94,7 @@ async fn a_driver_that_fails_ends_the_run_and_gives_back_what_is_in_hand() {
     let mut process = world.process(u64::MAX);
     process.parts.sinks[0].driver = Box::pin(async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        panic!("as a fault of ours would");
+        panic!("a defect");
     });
     let begin = Instant::now();
     let ended = tokio::time::timeout(Duration::from_secs(600), process.run()).await;
@@ -105,19 +105,19 @@ async fn a_driver_that_fails_ends_the_run_and_gives_back_what_is_in_hand() {
     assert!(world.early.lock().unwrap().is_empty());
 }
 
-/// A queue whose calls take their time: receives after the first until `answers`, each other one of them in
-/// vain, and renewals so many milliseconds before they reach it.
+/// A slow queue: receive calls after the first last until `responds`, every second one fails, and
+/// visibility extensions take so many milliseconds to reach it.
 struct SlowQueue {
     inner: Arc<dyn Queue>,
     receives: AtomicU32,
-    answers: CancellationToken,
-    renewal_millis: u64,
+    responds: CancellationToken,
+    extension_millis: u64,
 }
 
 impl SlowQueue {
-    fn new(inner: Arc<dyn Queue>, renewal_millis: u64) -> Arc<Self> {
-        let answers = CancellationToken::new();
-        Arc::new(Self { inner, receives: AtomicU32::new(0), answers, renewal_millis })
+    fn new(inner: Arc<dyn Queue>, extension_millis: u64) -> Arc<Self> {
+        let responds = CancellationToken::new();
+        Arc::new(Self { inner, receives: AtomicU32::new(0), responds, extension_millis })
     }
 }
 
@@ -125,14 +125,14 @@ impl Queue for SlowQueue {
     fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         let before = self.receives.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
-            let answer = match before % 2 {
+            let result = match before % 2 {
                 0 => self.inner.receive(max).await,
                 _ => Err(Error::new(Code::SqsUnreachable, "the connection was reset")),
             };
             if before > 0 {
-                self.answers.cancelled().await;
+                self.responds.cancelled().await;
             }
-            answer
+            result
         })
     }
 
@@ -142,7 +142,7 @@ impl Queue for SlowQueue {
     ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             if batch.iter().any(|(_, time)| *time == VISIBILITY) {
-                tokio::time::sleep(Duration::from_millis(self.renewal_millis)).await;
+                tokio::time::sleep(Duration::from_millis(self.extension_millis)).await;
             }
             self.inner.change_visibility(batch).await
         })
@@ -157,9 +157,10 @@ impl Queue for SlowQueue {
     }
 }
 
-/// While the queue is full four calls are open: at the stop two fail, and two have brought ten each.
+/// While the queue is full four calls are open: at the stop two fail, and two have received ten
+/// each.
 #[tokio::test(start_paused = true)]
-async fn what_a_call_has_received_at_the_stop_is_given_back_though_others_fail() {
+async fn messages_received_at_the_stop_are_released_even_if_other_calls_fail() {
     let world = world(100);
     world.deliver_all(&samples::generate(23, 40, 5));
     let mut process = world.process(u64::MAX);
@@ -168,31 +169,31 @@ async fn what_a_call_has_received_at_the_stop_is_given_back_though_others_fail()
     let stop = process.stop.clone();
     let stopper = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(queue.receives.load(Ordering::Relaxed), 5, "one answered, four are open");
+        assert_eq!(queue.receives.load(Ordering::Relaxed), 5, "one returned, four are open");
         stop.cancel();
-        queue.answers.cancel();
+        queue.responds.cancel();
     };
     tokio::join!(process.run(), stopper);
     let counts = world.sqs.with(|core, now| core.counts(QUEUE, now)).unwrap();
     assert_eq!((counts.ready, counts.in_flight), (30, 0), "of 40, ten were done");
 }
 
-/// Behind the release, a renewal that was under way would hide the message for its own, longer time.
+/// After the release, an extension under way would hide the message for its own, longer time.
 #[tokio::test(start_paused = true)]
-async fn a_released_message_comes_back_when_it_should_whatever_renewal_was_under_way() {
+async fn a_released_message_is_redelivered_in_time_whatever_extension_was_under_way() {
     for seed in 0..20 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let world = world(20);
         world.deliver_all(&samples::generate(seed, 10, 20));
-        // Leases are renewed after thirty seconds; soon after that a sink answers.
-        let answers = Duration::from_millis(30_000 + rng.u64(0..900));
-        let down_until = Some(Instant::now() + answers);
+        // Leases are extended after thirty seconds; soon after that a sink responds.
+        let responds = Duration::from_millis(30_000 + rng.u64(0..900));
+        let down_until = Some(Instant::now() + responds);
         *world.sinks[0].faults.lock().unwrap() =
             SinkFaults { retry: 1.0, down_until, ..SinkFaults::default() };
         let mut process = world.process(u64::MAX);
         let inner = Arc::clone(&process.parts.sources[0].queue);
         let queue = SlowQueue::new(inner, rng.u64(1..900));
-        queue.answers.cancel();
+        queue.responds.cancel();
         process.parts.sources[0].queue = queue;
         let stop = process.stop.clone();
         let watch = async {
@@ -204,6 +205,6 @@ async fn a_released_message_comes_back_when_it_should_whatever_renewal_was_under
         };
         let (again, _) = tokio::join!(watch, process.run());
         let left = world.left() as u64;
-        assert!(left > 5 && again >= left, "seed {seed}: {again} of {left} came back");
+        assert!(left > 5 && again >= left, "seed {seed}: {again} of {left} were redelivered");
     }
 }

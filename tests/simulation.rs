@@ -1,16 +1,16 @@
 //! Seeded worlds full of faults and crashes; the invariants hold in every one.
 //!
-//! `CERTRELAY_SEEDS=10000` runs more of them, `CERTRELAY_SEED=n` one again: the same seed is the same
-//! history.
+//! `CERTRELAY_SEEDS=10000` runs more of them, `CERTRELAY_SEED=n` one again: the same seed is the
+//! same history.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use certrelay::config::Delivery;
-use certrelay::telemetry::ByReason;
+use certrelay::telemetry::ByResult;
 use tokio::time::Instant;
 
-use crate::sim::world::{DEAD, events_in, inline, records_in};
+use crate::sim::world::{DEAD, eventbridge_event, events_in, records_in};
 use crate::sim::{SinkFaults, StoreFaults, World, WorldSettings};
 use crate::support::queue_core::Faults;
 use crate::support::samples::{self, Samples};
@@ -43,16 +43,16 @@ fn run<T>(life: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn in_every_seeded_world_nothing_is_lost_and_nothing_is_settled_early() {
-    let (mut crashes, mut duplicates, mut lost, mut inline) = (0, 0, 0, 0);
+fn in_every_seeded_world_nothing_is_lost_and_no_message_is_deleted_early() {
+    let (mut crashes, mut duplicates, mut lost, mut eventbridge) = (0, 0, 0, 0);
     for seed in seeds() {
-        let told = std::panic::AssertUnwindSafe(|| run(history(seed)));
-        match std::panic::catch_unwind(told) {
+        let life = std::panic::AssertUnwindSafe(|| run(history(seed)));
+        match std::panic::catch_unwind(life) {
             Ok(history) => {
                 crashes += history.crashes;
                 duplicates += history.duplicates;
                 lost += history.lost_leases;
-                inline += history.inline;
+                eventbridge += history.eventbridge;
             }
             Err(panic) => {
                 eprintln!("seed {seed} failed; again: CERTRELAY_SEED={seed} cargo test simulation");
@@ -61,18 +61,19 @@ fn in_every_seeded_world_nothing_is_lost_and_nothing_is_settled_early() {
         }
     }
     if seeds().len() > 50 {
-        assert!(crashes > 50 && duplicates > 0, "the worlds are too kind: {crashes}, {duplicates}");
-        assert!(lost > 50 && inline > 50, "the worlds are too kind: {lost} lost, {inline} inline");
+        assert!(crashes > 50 && duplicates > 0, "too few faults: {crashes}, {duplicates}");
+        assert!(lost > 50 && eventbridge > 50, "too few faults: {lost} lost, {eventbridge} events");
     }
 }
 
 #[test]
 fn the_same_seed_is_the_same_history() {
-    let tell = || run(history(4711));
-    assert_eq!(tell(), tell());
+    let life = || run(history(4711));
+    assert_eq!(life(), life());
 }
 
-/// Within a process, whatever fails: only a sink that had an event and said otherwise gets it again.
+/// Within a process, whatever fails: only a sink that accepted an event and reported `Retry` is
+/// sent it again.
 #[test]
 fn in_every_seeded_world_of_one_process_no_sink_is_sent_an_event_twice() {
     let mut again = 0;
@@ -80,23 +81,23 @@ fn in_every_seeded_world_of_one_process_no_sink_is_sent_an_event_twice() {
     for &seed in &seeds {
         again += run(one_process(seed));
     }
-    assert!(seeds.len() <= 50 || again > 50, "the worlds are too kind: {again} received again");
+    assert!(seeds.len() <= 50 || again > 50, "too few faults: {again} received again");
 }
 
 async fn one_process(seed: u64) -> u64 {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut settings = settings(seed, &mut rng);
-    // Nothing waits in the queue for longer than the ledger remembers, and each file is announced once.
+    // Nothing waits in the queue for longer than the dedup window, and each file is announced once.
     settings.delivery.unacknowledged = 1000;
     settings.delivery.memory = 1 << 26;
     let world = World::new(settings);
     let samples = samples::generate(seed, rng.usize(1..12), rng.usize(1..20));
     world.deliver_all(&samples);
-    misbehave(&world, &samples, &mut rng);
+    add_faults(&world, &samples, &mut rng);
     world.sqs.with(|core, _| core.faults = Faults { sent_twice: 0.0, ..core.faults });
     for sink in &world.sinks {
         let mut faults = sink.faults.lock().unwrap();
-        faults.taken_but_retry = 0.0;
+        faults.accepted_but_retry = 0.0;
         if rng.u8(0..4) == 0 {
             faults.down_until = Some(Instant::now() + Duration::from_secs(rng.u64(0..80_000)));
         }
@@ -116,19 +117,20 @@ struct History {
     elapsed: Duration,
     received: u64,
     lost_leases: u64,
-    /// Events that came by the fast lane, too.
-    inline: usize,
+    /// Events that also arrived through the EventBridge channel.
+    eventbridge: usize,
 }
 
-/// One world's life: processes run and die under faults, then one runs in peace until the queue is empty.
+/// One world's life: processes run and crash under faults, then one runs without faults until the
+/// queue is empty.
 async fn history(seed: u64) -> History {
     let mut rng = fastrand::Rng::with_seed(seed);
     let begin = Instant::now();
     let world = World::new(settings(seed, &mut rng));
     let samples = samples::generate(seed, rng.usize(1..12), rng.usize(1..20));
     let damaged = populate(&world, &samples, &mut rng);
-    let inline = hasten(&world, &samples, &mut rng);
-    misbehave(&world, &samples, &mut rng);
+    let sent = send_eventbridge_events(&world, &samples, &mut rng);
+    add_faults(&world, &samples, &mut rng);
     let lives = rng.u32(0..5);
     let mut lost_leases = 0;
     for _ in 0..lives {
@@ -138,18 +140,18 @@ async fn history(seed: u64) -> History {
     world.sqs.with(|core, _| core.faults = Faults::default());
     *world.store.faults.lock().unwrap() = StoreFaults::default();
     for sink in &world.sinks {
-        let refuse = sink.faults.lock().unwrap().refuse.clone();
-        *sink.faults.lock().unwrap() = SinkFaults { refuse, ..SinkFaults::default() };
+        let reject = sink.faults.lock().unwrap().reject.clone();
+        *sink.faults.lock().unwrap() = SinkFaults { reject, ..SinkFaults::default() };
     }
     assert!(world.run_until_empty(QUIET).await.is_some(), "the queue is not empty after two days");
-    check(&world, &samples, &damaged.difference(&inline).cloned().collect());
+    check(&world, &samples, &damaged.difference(&sent).cloned().collect());
     History {
         crashes: lives,
         duplicates: world.sinks.iter().map(|sink| sink.duplicates()).sum(),
         elapsed: begin.elapsed(),
         received: world.sqs.with(|core, _| core.tally).received,
         lost_leases,
-        inline: inline.len(),
+        eventbridge: sent.len(),
     }
 }
 
@@ -166,7 +168,7 @@ fn settings(seed: u64, rng: &mut fastrand::Rng) -> WorldSettings {
     WorldSettings { seed, delivery, ..WorldSettings::default() }
 }
 
-/// Puts and announces the objects, some twice, some together; some are damaged on the way.
+/// Stores and announces the objects, some twice, some together; some are damaged.
 fn populate(world: &World, samples: &Samples, rng: &mut fastrand::Rng) -> BTreeSet<String> {
     let mut damaged = BTreeSet::new();
     let mut together = (Vec::new(), BTreeSet::new());
@@ -178,13 +180,13 @@ fn populate(world: &World, samples: &Samples, rng: &mut fastrand::Rng) -> BTreeS
             damaged.extend(events.iter().cloned());
         }
         let lost = !events.is_disjoint(&damaged);
-        let owed = if lost { BTreeSet::new() } else { events };
+        let expected = if lost { BTreeSet::new() } else { events };
         if rng.bool() {
             world.store.put(&object.key, object.gzip.clone());
             together.0.push(object.key.clone());
-            together.1.extend(owed);
+            together.1.extend(expected);
         } else {
-            world.deliver(&object, owed, rng.u32(1..3));
+            world.deliver(&object, expected, rng.u32(1..3));
         }
     }
     let keys: Vec<_> = together.0.iter().map(String::as_str).collect();
@@ -194,28 +196,32 @@ fn populate(world: &World, samples: &Samples, rng: &mut fastrand::Rng) -> BTreeS
     damaged
 }
 
-/// The fast lane: in some worlds, some events also come by themselves.
-fn hasten(world: &World, samples: &Samples, rng: &mut fastrand::Rng) -> BTreeSet<String> {
-    let mut hastened = BTreeSet::new();
+/// In some worlds, some events also arrive through the EventBridge channel.
+fn send_eventbridge_events(
+    world: &World,
+    samples: &Samples,
+    rng: &mut fastrand::Rng,
+) -> BTreeSet<String> {
+    let mut sent = BTreeSet::new();
     if rng.bool() {
-        return hastened;
+        return sent;
     }
     for record in samples.objects.iter().flat_map(records_in) {
         let id = record["eventID"].as_str().unwrap_or_default().to_owned();
         if samples.expected.contains_key(&id) && rng.u8(0..3) > 0 {
-            world.send(&inline(&record.to_string()), BTreeSet::from([id.clone()]));
-            hastened.insert(id);
+            world.send(&eventbridge_event(&record.to_string()), BTreeSet::from([id.clone()]));
+            sent.insert(id);
         }
     }
-    hastened
+    sent
 }
 
-fn misbehave(world: &World, samples: &Samples, rng: &mut fastrand::Rng) {
-    // Where hardly any renewal gets through, leases run out under slow sinks.
-    let refusing = rng.u8(0..4) == 0;
+fn add_faults(world: &World, samples: &Samples, rng: &mut fastrand::Rng) {
+    // Where hardly any call succeeds, leases expire under slow sinks.
+    let failing = rng.u8(0..4) == 0;
     let mut some = |most: f64| if rng.bool() { rng.f64() * most } else { 0.0 };
     let faults = Faults {
-        entry_failure: if refusing { 0.95 } else { some(0.3) },
+        entry_failure: if failing { 0.95 } else { some(0.3) },
         duplicate_delivery: some(0.2),
         lost_delete: some(0.2),
         short_receive: some(0.5),
@@ -225,11 +231,11 @@ fn misbehave(world: &World, samples: &Samples, rng: &mut fastrand::Rng) {
     };
     world.sqs.with(|core, _| core.faults = faults);
     *world.store.faults.lock().unwrap() =
-        StoreFaults { refuse: some(0.4), cut: some(0.4), slow: some(0.3) };
+        StoreFaults { fail: some(0.4), cut: some(0.4), slow: some(0.3) };
     for sink in &world.sinks {
         let mut sink = sink.faults.lock().unwrap();
         sink.retry = some(0.4);
-        sink.taken_but_retry = some(0.2);
+        sink.accepted_but_retry = some(0.2);
     }
     for sink in &world.sinks {
         let mut sink = sink.faults.lock().unwrap();
@@ -239,13 +245,14 @@ fn misbehave(world: &World, samples: &Samples, rng: &mut fastrand::Rng) {
         }
         if rng.u8(0..4) == 0 {
             let number = rng.usize(0..samples.expected.len().max(1));
-            sink.refuse.extend(samples.expected.keys().nth(number).cloned());
+            sink.reject.extend(samples.expected.keys().nth(number).cloned());
         }
     }
-    *world.letters.fail.lock().unwrap() = rng.u32(0..3);
+    *world.dead_letters.fail.lock().unwrap() = rng.u32(0..3);
 }
 
-/// One process (or two at once) until it dies or is stopped; answers how many leases the first lost.
+/// Runs one process (or two at once) until it crashes or is stopped; returns how many leases the
+/// first lost.
 async fn live(world: &World, crash_at: u64, rng: &mut fastrand::Rng) -> u64 {
     let first = world.process(crash_at);
     let metrics = std::sync::Arc::clone(&first.metrics);
@@ -262,25 +269,24 @@ async fn live(world: &World, crash_at: u64, rng: &mut fastrand::Rng) -> u64 {
         }
     };
     tokio::join!(first.run(), second, stopper);
-    metrics.messages_completed.get_or_create(&ByReason::new("lease_lost")).get()
+    metrics.messages_completed.get_or_create(&ByResult::new("lease_lost")).get()
 }
 
 fn check(world: &World, samples: &Samples, damaged: &BTreeSet<String>) {
-    assert_eq!(*world.early.lock().unwrap(), Vec::<String>::new(), "settled before it was final");
+    assert_eq!(*world.early.lock().unwrap(), Vec::<String>::new(), "deleted before it was final");
     let dead = world.sqs.with(|core, _| core.peek(DEAD)).expect("the queue exists");
-    assert!(dead.is_empty(), "nothing is moved to the dead-letter queue behind our back");
-    let letters = world.letters.of("event");
+    assert!(dead.is_empty(), "nothing is moved to the dead-letter queue by SQS");
+    let written = world.dead_letters.of("event");
     for sink in world.required() {
         let arrived = sink.ids();
         for id in samples.expected.keys() {
-            let letter = letters.iter().any(|letter| {
-                letter.body["event_id"] == id.as_str()
-                    && letter.body["sinks"][0] == sink.name.as_str()
+            let dead = written.iter().any(|one| {
+                one.body["event_id"] == id.as_str() && one.body["sinks"][0] == sink.name.as_str()
             });
             if damaged.contains(id) {
                 assert!(!arrived.contains(id), "{id} is of a damaged file");
             } else {
-                assert!(arrived.contains(id) || letter, "{id} is lost at {}", sink.name);
+                assert!(arrived.contains(id) || dead, "{id} is lost at {}", sink.name);
             }
         }
     }

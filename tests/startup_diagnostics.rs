@@ -76,7 +76,7 @@ async fn with_hash_each_event_and_dead_letter_has_the_hash_of_its_file() {
     let object = &samples.objects[0];
     let rejected = samples.expected.keys().next().expect("a certificate event").clone();
     for sink in &world.sinks {
-        sink.faults.lock().unwrap().refuse = BTreeSet::from([rejected.clone()]);
+        sink.faults.lock().unwrap().reject = BTreeSet::from([rejected.clone()]);
     }
     world.deliver_all(&samples);
     world.run_until_empty(HOUR).await.expect("the queue is emptied");
@@ -85,7 +85,7 @@ async fn with_hash_each_event_and_dead_letter_has_the_hash_of_its_file() {
     let expected = HEXLOWER.encode(&Sha256::digest(&text));
     let files = world.sinks[0].files.lock().unwrap().clone();
     assert_eq!(files, BTreeSet::from([Some(expected.clone())]));
-    let dead_letters = world.letters.of("event");
+    let dead_letters = world.dead_letters.of("event");
     assert!(!dead_letters.is_empty());
     assert!(dead_letters.iter().all(|one| one.body["file_sha256"] == expected.as_str()));
 }

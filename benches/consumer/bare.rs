@@ -21,10 +21,10 @@ pub(crate) async fn run(concurrency: usize) -> Result<(), Box<dyn Error>> {
     let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(s3);
     let sqs = aws_sdk_sqs::Client::new(&config);
-    let slots = Arc::new(Semaphore::new(concurrency));
+    let permits = Arc::new(Semaphore::new(concurrency));
     let mut receivers = JoinSet::new();
     for _ in 0..RECEIVERS {
-        receivers.spawn(receive(sqs.clone(), s3.clone(), url.clone(), Arc::clone(&slots)));
+        receivers.spawn(receive(sqs.clone(), s3.clone(), url.clone(), Arc::clone(&permits)));
     }
     receivers.join_all().await;
     Ok(())
@@ -34,15 +34,15 @@ async fn receive(
     sqs: aws_sdk_sqs::Client,
     s3: aws_sdk_s3::Client,
     url: String,
-    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 ) {
     let mut batches = JoinSet::new();
     loop {
         while batches.try_join_next().is_some() {}
-        let Ok(slots) = Arc::clone(&slots).acquire_many_owned(10).await else { return };
+        let Ok(permits) = Arc::clone(&permits).acquire_many_owned(10).await else { return };
         let call = sqs.receive_message().queue_url(&url).max_number_of_messages(10);
-        let Ok(answer) = call.wait_time_seconds(20).send().await else { continue };
-        let messages = answer.messages.unwrap_or_default();
+        let Ok(response) = call.wait_time_seconds(20).send().await else { continue };
+        let messages = response.messages.unwrap_or_default();
         let (sqs, s3, url) = (sqs.clone(), s3.clone(), url.clone());
         batches.spawn(async move {
             let mut gets = JoinSet::new();
@@ -59,17 +59,17 @@ async fn receive(
                 let call = sqs.delete_message_batch().queue_url(url).set_entries(Some(entries));
                 let _ = call.send().await;
             }
-            drop(slots);
+            drop(permits);
         });
     }
 }
 
-/// Fetches what the message names; answers its receipt handle if that went well.
+/// Fetches the object that the message names; returns the receipt handle on success.
 async fn get(s3: aws_sdk_s3::Client, message: Message) -> Option<String> {
     let body: Value = serde_json::from_str(message.body()?).ok()?;
     let object = &body["Records"][0]["s3"];
     let call = s3.get_object().bucket(object["bucket"]["name"].as_str()?);
-    let answer = call.key(object["object"]["key"].as_str()?).send().await.ok()?;
-    answer.body.collect().await.ok()?;
+    let response = call.key(object["object"]["key"].as_str()?).send().await.ok()?;
+    response.body.collect().await.ok()?;
     message.receipt_handle
 }

@@ -14,8 +14,8 @@ use super::support::aws::AwsStandIns;
 /// Clock ticks per second of /proc/PID/stat; 100 on every Linux that runs this.
 const TICKS: f64 = 100.0;
 
-/// A consumer that does not finish in this time is broken.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// A consumer that does not finish in this time has failed.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What a consumer used; several of them together.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,24 +50,24 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// This program again, as the bare loop.
+    /// Starts this program again, as the bare loop.
     pub(crate) fn bare(world: &AwsStandIns, limit: Option<&Limit>) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
         command.env(bare::ROLE, world.queue_url());
         Self::start(command, world, limit, tempfile::tempdir()?)
     }
 
-    /// `certrelay run` with its defaults, to the Splunk stand-in at `hec`.
+    /// Starts `certrelay run` with its defaults, to the Splunk stand-in at `hec`.
     pub(crate) fn certrelay(
         world: &AwsStandIns,
         hec: &str,
         limit: Option<&Limit>,
     ) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        let place = folder.path().join("bench.toml");
-        std::fs::write(&place, configuration(world, hec))?;
+        let path = folder.path().join("bench.toml");
+        std::fs::write(&path, configuration(world, hec))?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
-        command.arg("run").arg("-c").arg(place).env("HEC_TOKEN", "stand-in-token");
+        command.arg("run").arg("-c").arg(path).env("HEC_TOKEN", "stand-in-token");
         Self::start(command, world, limit, folder)
     }
 
@@ -123,7 +123,7 @@ pub(crate) async fn until_empty(
             break;
         }
         for child in &mut children {
-            if begun.elapsed() > PATIENCE || child.process.try_wait()?.is_some() {
+            if begun.elapsed() > TIMEOUT || child.process.try_wait()?.is_some() {
                 return Err("the consumer did not empty the queue".into());
             }
         }

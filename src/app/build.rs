@@ -4,24 +4,23 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 use url::Url;
 
 use crate::app::aws::AwsConfigs;
 use crate::app::enrichment::Enrichment;
 use crate::app::secrets::secrets;
+use crate::app::{queue_check, sink_probe};
 use crate::cloudtrail::{DecoderSettings, Selection};
 use crate::config::{
     Aws, Config, DeadLetterConfig, DeadLetterLocation, Delivery, SinkConfig, SourceConfig,
     SourceKind,
 };
 use crate::error::{Code, Error};
-use crate::pipeline::Executor;
-use crate::pipeline::Parts;
-use crate::pipeline::context::{Bodies, Source, SourcePolicy};
-use crate::pipeline::dead_letter::{
-    DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue, DeadLetterWriter,
-    KeepBytes,
+use crate::pipeline::{
+    Bodies, DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue,
+    DeadLetterWriter, Executor, KeepBytes, Parts, SinkPart, Source, SourcePolicy,
 };
 use crate::queue::{DirectoryQueue, Queue, SqsQueue};
 use crate::route::Router;
@@ -45,28 +44,36 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
     config.sinks.iter().try_for_each(SinkConfig::read_secrets)?;
     let sinks_stop = sink::Stop::default();
     let mut sinks = Vec::with_capacity(config.sinks.len());
-    let mut probes = Vec::with_capacity(config.sinks.len());
+    let mut probes: Vec<BoxFuture<'static, ()>> = Vec::new();
     for one in &config.sinks {
         let credentials = sink_credentials(&config, one, aws.clone()).await?;
-        sinks.push(sink::build(one, credentials.clone(), &metrics, sinks_stop.clone())?);
-        probes.push((one.clone(), credentials));
+        let built = sink::build(one, credentials.clone(), &metrics, sinks_stop.clone())?;
+        let part = SinkPart::from(built);
+        let entry = Arc::clone(&part.entry);
+        probes.push(Box::pin(sink_probe::probe_sink(entry, one.clone(), credentials)));
+        sinks.push(part);
     }
     let sources = sources(&config, aws.clone()).await?;
+    for source in &sources {
+        probes.push(Box::pin(queue_check::log_attributes(Arc::clone(&source.queue))));
+    }
     let dead_letters = dead_letter_policy(&config, aws.clone()).await?;
-    let enrichment = Enrichment::new(&config, aws).await?;
+    let enrichment = Arc::new(Enrichment::new(&config, aws).await?);
     enrichment.load(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // Memory that Kafka's queues may use is not available to objects.
     let delivery = Delivery { memory: config.memory_for_objects(), ..config.delivery.clone() };
+    let router = Router::new(config.routes, config.sinks.iter().map(|sink| sink.name.as_str()))?;
     Ok(Parts {
         sources,
         sinks,
-        looks: probes,
+        probes,
         sinks_stop,
         options: Arc::new(config.options),
-        surroundings: Arc::new(enrichment),
-        router: Router::new(config.routes),
-        graveyard: dead_letters,
+        enrichment: enrichment.snapshot(),
+        background: vec![Box::pin(enrichment.refresh(Arc::clone(&metrics)))],
+        router,
+        dead_letters,
         delivery,
         decoder: DecoderSettings {
             selection: Arc::new(Selection::new(config.events)),
@@ -222,7 +229,7 @@ fn policy(source: &SourceConfig) -> SourcePolicy {
         buckets: source.buckets.iter().map(|bucket| bucket.name.clone()).collect(),
         regions: source.regions.clone(),
         keys: source.keys.clone(),
-        inline_records: source.inline_records,
+        eventbridge_records: source.inline_records,
         faults: source.faults,
     }
 }

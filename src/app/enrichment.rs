@@ -8,15 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use parking_lot::RwLock;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::build::own_store;
 use crate::app::fetch_config::{list_keys, read_text};
 use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
+use crate::pipeline::EnrichmentSnapshot;
 use crate::store::{Location, S3Store};
 use crate::telemetry::{ByReason, Metrics};
 
@@ -36,7 +35,7 @@ pub struct Enrichment {
     accounts: Option<Refreshed>,
     credential_reports: Option<Refreshed>,
     s3: Option<Arc<S3Store>>,
-    context: RwLock<Context>,
+    context: EnrichmentSnapshot,
     /// Start-up did not wait for all reports: the first refresh is due at once.
     reports_pending: AtomicBool,
 }
@@ -90,7 +89,12 @@ impl Enrichment {
     /// Returns the current data.
     #[must_use]
     pub(crate) fn context(&self) -> Context {
-        self.context.read().clone()
+        self.context.get()
+    }
+
+    /// Returns the handle through which the pipeline reads the current data.
+    pub(crate) fn snapshot(&self) -> EnrichmentSnapshot {
+        self.context.clone()
     }
 
     /// Loads the accounts file, if one is configured, and returns its number of accounts.
@@ -107,7 +111,7 @@ impl Enrichment {
         let accounts =
             Accounts::parse(&place.to_string(), &text).map_err(AccountsError::Invalid)?;
         let count = accounts.len();
-        self.context.write().accounts = Arc::new(accounts);
+        self.context.update(|context| context.accounts = Arc::new(accounts));
         Ok(Some(count))
     }
 
@@ -138,12 +142,14 @@ impl Enrichment {
                 Err(text) => errors.push(error(format!("{name}: {text}"))),
             }
         }
-        let mut context = self.context.write();
-        if !errors.is_empty() {
-            reports.add_missing(&context.reports);
-        }
-        context.reports = Arc::new(reports);
-        Some(LoadedReports { accounts: context.reports.len(), errors })
+        let accounts = self.context.update(|context| {
+            if !errors.is_empty() {
+                reports.add_missing(&context.reports);
+            }
+            context.reports = Arc::new(reports);
+            context.reports.len()
+        });
+        Some(LoadedReports { accounts, errors })
     }
 
     async fn load_report(&self, location: Location) -> Result<Report, String> {
@@ -182,8 +188,8 @@ impl Enrichment {
         tracing::info!(accounts, "credential reports loaded");
     }
 
-    /// Refreshes everything, each on its own timer, until `stop`.
-    pub(crate) async fn refresh(self: Arc<Self>, metrics: Arc<Metrics>, stop: CancellationToken) {
+    /// Refreshes everything, each on its own timer, until dropped.
+    pub(crate) async fn refresh(self: Arc<Self>, metrics: Arc<Metrics>) {
         let accounts = async {
             let Some(interval) = self.accounts.as_ref().map(|one| one.refresh) else { return };
             loop {
@@ -201,7 +207,7 @@ impl Enrichment {
                 self.refresh_reports(&metrics).await;
             }
         };
-        stop.run_until_cancelled(async { tokio::join!(accounts, reports) }).await;
+        tokio::join!(accounts, reports);
     }
 
     /// Returns the files or objects at `place` that may be reports.
@@ -266,6 +272,7 @@ mod tests {
     use tempfile::TempDir;
     use tokio::net::TcpListener;
     use tokio::task::JoinSet;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -376,7 +383,10 @@ mod tests {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let enrichment = Arc::clone(&world.enrichment);
-        tasks.spawn(enrichment.refresh(Arc::clone(&world.metrics), stop.clone()));
+        let (metrics, stopped) = (Arc::clone(&world.metrics), stop.clone());
+        tasks.spawn(async move {
+            let _ = stopped.run_until_cancelled(enrichment.refresh(metrics)).await;
+        });
         world.write("accounts.csv", "id,name\n111122223333,store\n");
         world.write("reports/a.csv", REPORT);
         let mut hours = 0;
@@ -425,7 +435,7 @@ mod tests {
         assert!(log.contains("timeout_seconds=15"), "{log}");
 
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&enrichment).refresh(metrics, CancellationToken::new()));
+        tasks.spawn(Arc::clone(&enrichment).refresh(metrics));
         let _request = listener.accept().await.expect("a second request");
         assert_eq!(begin.elapsed().as_secs(), 15, "not an hour later");
     }

@@ -6,9 +6,9 @@ mod aws;
 mod build;
 mod enrichment;
 mod fetch_config;
-pub(crate) mod queue_check;
+mod queue_check;
 mod secrets;
-pub(crate) mod sink_probe;
+mod sink_probe;
 
 pub(crate) use access_check::check_access;
 pub use build::build;
@@ -16,4 +16,3 @@ pub(crate) use build::{own_store, queue_and_store, sink_credentials, sources};
 pub use enrichment::Enrichment;
 pub(crate) use fetch_config::{fetch_config, list_keys, read_text};
 pub use secrets::secrets;
-pub use sink_probe::SinkProbe;

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::error::Code;
 use crate::queue::Queue;
 
@@ -14,9 +12,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Logs the queue's attributes and what is wrong with them. A missing permission to read them is a
 /// warning.
-pub(crate) async fn log_attributes(queue: Arc<dyn Queue>, stop: CancellationToken) {
+pub(crate) async fn log_attributes(queue: Arc<dyn Queue>) {
     let attributes = tokio::time::timeout(TIMEOUT, queue.attributes());
-    let Some(Ok(result)) = stop.run_until_cancelled(attributes).await else { return };
+    let Ok(result) = attributes.await else { return };
     let name = queue.name();
     match result {
         Ok(None) => {}

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use futures_util::future::{BoxFuture, join_all};
-use tokio_util::sync::CancellationToken;
+use futures_util::future::BoxFuture;
 use tracing::Level;
 
 use crate::config::SinkConfig;
 use crate::error::{Code, Error};
-use crate::pipeline::context::{Post, Wire};
+use crate::pipeline::SinkEntry;
 use crate::sink::{self, ProbeScope, SinkState};
 use crate::telemetry::LogThrottle;
 
@@ -23,27 +22,25 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// after each, and no message is in flight whose alarm would fire instead.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(55 * 60);
 
-/// A sink to probe, and its AWS credentials if it authenticates with them.
-pub type SinkProbe = (SinkConfig, Option<SharedCredentialsProvider>);
-
-/// Probes each sink until a probe succeeds or an event has been sent there.
-pub(crate) async fn probe_sinks(wire: Arc<Wire>, probes: Vec<SinkProbe>, stop: CancellationToken) {
-    let all = probes.iter().filter_map(|(config, aws)| {
-        let post = wire.posts.iter().find(|post| post.name == config.name)?;
-        let probe = move || sink::probe(config, aws.clone(), ProbeScope::AnyEndpoint);
-        Some(probe_until_verified(post, move || Box::pin(probe())))
-    });
-    stop.run_until_cancelled(join_all(all)).await;
+/// Probes a sink until a probe succeeds or an event has been sent there. `aws` are its credentials
+/// if it authenticates with AWS's.
+pub(crate) async fn probe_sink(
+    entry: Arc<SinkEntry>,
+    config: SinkConfig,
+    aws: Option<SharedCredentialsProvider>,
+) {
+    let probe = || sink::probe(&config, aws.clone(), ProbeScope::AnyEndpoint);
+    probe_until_verified(&entry, || Box::pin(probe())).await;
 }
 
 async fn probe_until_verified<'a>(
-    post: &Post,
+    entry: &SinkEntry,
     probe: impl Fn() -> BoxFuture<'a, Result<(), Error>>,
 ) {
-    let (sink, mut failures) = (post.name.as_str(), FailureLog::new(post.required));
+    let (sink, mut failures) = (entry.name.as_str(), FailureLog::new(entry.required));
     loop {
         let result = probe().await;
-        let state = post.sink.state();
+        let state = entry.state();
         let reachable = match state {
             SinkState::Unverified => result.is_ok(),
             _ => state == SinkState::Up,
@@ -58,7 +55,7 @@ async fn probe_until_verified<'a>(
         if let Err(error) = &result {
             failures.log(sink, error);
         }
-        post.looked(result);
+        entry.note_probe(result);
         if reachable {
             return;
         }
@@ -116,6 +113,7 @@ mod tests {
     use crate::config::{OutputFormat, SinkKind, StdoutConfig};
     use crate::error::Outcome;
     use crate::event::Event;
+    use crate::pipeline::SinkPart;
     use crate::sink::{Built, Sink};
 
     /// A sink to which no event was sent, unless its state is changed.
@@ -130,7 +128,7 @@ mod tests {
         }
     }
 
-    fn idle() -> (Arc<Idle>, Post) {
+    fn idle() -> (Arc<Idle>, Arc<SinkEntry>) {
         let sink = Arc::new(Idle(Mutex::new(SinkState::Unverified)));
         let built = Built {
             name: "soc".to_owned(),
@@ -138,13 +136,13 @@ mod tests {
             sink: sink.clone(),
             driver: Box::pin(async {}),
         };
-        (sink, Post::new(&built))
+        (sink, SinkPart::from(built).entry)
     }
 
-    /// Probes `post` with these results; returns how many of them were not used.
-    async fn scripted(post: &Post, results: Vec<Result<(), Error>>) -> usize {
+    /// Probes `entry` with these results; returns how many of them were not used.
+    async fn scripted(entry: &SinkEntry, results: Vec<Result<(), Error>>) -> usize {
         let results = Mutex::new(VecDeque::from(results));
-        probe_until_verified(post, || {
+        probe_until_verified(entry, || {
             let next = results.lock().pop_front();
             Box::pin(async move { next.expect("no further probe") })
         })
@@ -158,34 +156,36 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_is_unverified_until_a_probe_succeeds_and_is_probed_again() {
-        let (_, post) = idle();
-        assert_eq!(post.untried(), "untried");
-        let probed = scripted(&post, vec![denied(), denied(), Ok(())]);
+        let (_, entry) = idle();
+        assert_eq!(entry.probed_state(), "unverified");
+        let probed = scripted(&entry, vec![denied(), denied(), Ok(())]);
         let before = tokio::time::timeout(PROBE_INTERVAL / 2, probed).await;
-        assert!(before.is_err() && post.untried() == "untried: Invalid token [splunk_token]");
-        assert_eq!(scripted(&post, vec![denied(), denied(), Ok(()), denied()]).await, 1);
-        assert_eq!(post.untried(), "up");
+        assert!(
+            before.is_err() && entry.probed_state() == "unverified: Invalid token [splunk_token]"
+        );
+        assert_eq!(scripted(&entry, vec![denied(), denied(), Ok(()), denied()]).await, 1);
+        assert_eq!(entry.probed_state(), "up");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_was_sent_an_event_is_no_longer_probed() {
-        let (sink, post) = idle();
+        let (sink, entry) = idle();
         *sink.0.lock() = SinkState::Up;
-        assert_eq!(scripted(&post, vec![denied(), denied()]).await, 1);
-        assert_eq!(post.untried(), "untried", "no result was recorded");
+        assert_eq!(scripted(&entry, vec![denied(), denied()]).await, 1);
+        assert_eq!(entry.probed_state(), "unverified", "no result was recorded");
     }
 
     #[tokio::test]
     async fn a_sink_without_a_destination_is_up_without_an_event() {
-        let (_, post) = idle();
+        let (_, entry) = idle();
         let kind = SinkKind::Stdout(StdoutConfig::default());
         let config =
             SinkConfig { name: "soc".to_owned(), required: true, format: OutputFormat::Raw, kind };
-        probe_until_verified(&post, || {
+        probe_until_verified(&entry, || {
             Box::pin(sink::probe(&config, None, ProbeScope::AnyEndpoint))
         })
         .await;
-        assert_eq!(post.untried(), "up");
+        assert_eq!(entry.probed_state(), "up");
     }
 
     /// Returns what is logged in two hours of probes that fail with these codes in turn: minute,
@@ -223,11 +223,11 @@ mod tests {
         let writer = Arc::new(log.reopen().unwrap());
         let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let (_, post) = idle();
-        scripted(&post, vec![Ok(())]).await;
+        let (_, entry) = idle();
+        scripted(&entry, vec![Ok(())]).await;
         let logged = || std::fs::read_to_string(log.path()).unwrap();
         assert_eq!(logged(), "", "no failure, no line");
-        scripted(&post, vec![denied(), Ok(())]).await;
+        scripted(&entry, vec![denied(), Ok(())]).await;
         let lines: Vec<String> = logged().lines().map(str::to_owned).collect();
         assert!(lines[0].contains("ERROR") && lines[0].contains("Invalid token"), "{lines:?}");
         assert!(lines[1].contains("INFO") && lines[1].contains("sink recovered"), "{lines:?}");

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use super::scan::{ReadOptions, Task, print_files};
 use super::{Failure, Format, load_optional_config};
 use crate::cloudtrail::Selection;
-use crate::config::{OutputFormat, SinkConfig, SinkKind};
+use crate::config::{Config, OutputFormat, SinkConfig, SinkKind};
+use crate::error::Error;
 use crate::event::{self, Event, escape_bidi};
 use crate::route::Router;
 use crate::telemetry::escape;
@@ -38,11 +39,7 @@ struct Destinations {
 
 pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
     let config = load_optional_config(args.config.as_ref())?;
-    let destinations = config.as_ref().map(|config| Destinations {
-        selection: Selection::new(config.events.clone()),
-        router: Router::new(config.routes.clone()),
-        sinks: config.sinks.clone(),
-    });
+    let destinations = config.as_ref().map(Destinations::new).transpose()?;
     let task = Task {
         options: ReadOptions::new(config, args.all_events),
         write: &|event, out| {
@@ -77,6 +74,13 @@ fn payload(event: &Event, format: OutputFormat) -> String {
 }
 
 impl Destinations {
+    fn new(config: &Config) -> Result<Self, Error> {
+        let sinks = config.sinks.clone();
+        let names = sinks.iter().map(|sink| sink.name.as_str());
+        let router = Router::new(config.routes.clone(), names)?;
+        Ok(Self { selection: Selection::new(config.events.clone()), router, sinks })
+    }
+
     /// Returns the routes that match, and each sink with its payload.
     fn describe(&self, event: &Event) -> String {
         if !self.selection.wants(&event.fields.source, &event.fields.name) {
@@ -88,9 +92,7 @@ impl Destinations {
             text.push_str(&format!("{:<13}nowhere: `discard`\n", "sent to"));
         }
         for target in decision.targets {
-            let Some(sink) = self.sinks.iter().find(|sink| sink.name == target.sink) else {
-                continue; // Not in a checked configuration.
-            };
+            let sink = &self.sinks[usize::from(target.sink)];
             let (kind, format) = (destination(&sink.kind, event), sink.format.as_str());
             text.push_str(&format!("{:<13}{}, {kind}, {format}:\n", "sent to", sink.name));
             text.push_str(&format!("{:<13}{}\n", "", payload(event, sink.format)));

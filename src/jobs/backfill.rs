@@ -20,8 +20,7 @@ use crate::app::{build, queue_and_store};
 use crate::config::{Config, SourceConfig};
 use crate::error::{Code, Error, backoff};
 use crate::jobs::job_queue::{Job, JobCounts, JobHandler, JobQueue, VISIBILITY_TIMEOUT};
-use crate::pipeline::context::Source;
-use crate::pipeline::run;
+use crate::pipeline::{Source, run};
 use crate::queue::{EntryError, MAX_BATCH, SqsQueue};
 use crate::store::{Listed, Location, ObjectRef, S3Store, notification};
 use plan::{list_objects, plan};
@@ -89,7 +88,7 @@ pub async fn backfill(
     let mut parts = build(job.config, job.aws).await?;
     parts.delivery.visibility = VISIBILITY_TIMEOUT;
     // A job has no readiness, and the outcomes of its events are more precise than probes.
-    parts.looks.clear();
+    parts.probes.clear();
     let progress = Arc::new(Progress::new(job.resume, job.tick));
     let handler: Arc<dyn JobHandler> = Arc::clone(&progress) as _;
     let (queue, sender) = JobQueue::new(format!("backfill of {bucket}"), MAX_ATTEMPTS, handler);

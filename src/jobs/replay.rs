@@ -20,10 +20,11 @@ use crate::app::{build, own_store};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::jobs::job_queue::{Job, JobCounts, JobHandler, JobQueue, VISIBILITY_TIMEOUT};
-use crate::pipeline::context::{Bodies, Source, SourcePolicy};
 use crate::pipeline::dead_letter::parse::{self, Content, Read};
-use crate::pipeline::dead_letter::{DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes};
-use crate::pipeline::{Parts, run};
+use crate::pipeline::{
+    Bodies, DeadLetter, DeadLetterPolicy, DeadLetterWriter, KeepBytes, Parts, Source, SourcePolicy,
+    run,
+};
 use crate::store::Location;
 use crate::telemetry::escape;
 use reader::DeadLetterReader;
@@ -58,14 +59,15 @@ pub async fn replay(
     let mut parts = build(config, aws).await?;
     parts.delivery.visibility = VISIBILITY_TIMEOUT;
     // A job has no readiness, and the outcomes of its events are more precise than probes.
-    parts.looks.clear();
+    parts.probes.clear();
     let replayed: Names = Arc::default();
-    let keep_bytes = match &parts.graveyard {
+    let keep_bytes = match &parts.dead_letters {
         DeadLetterPolicy::Write(_, keep_bytes) => *keep_bytes,
         DeadLetterPolicy::Redrive => KeepBytes(false),
     };
-    let writer = ReplayWriter { policy: parts.graveyard.clone(), replayed: Arc::clone(&replayed) };
-    parts.graveyard = DeadLetterPolicy::Write(Arc::new(writer), keep_bytes);
+    let writer =
+        ReplayWriter { policy: parts.dead_letters.clone(), replayed: Arc::clone(&replayed) };
+    parts.dead_letters = DeadLetterPolicy::Write(Arc::new(writer), keep_bytes);
     let sources = replace_queues(&mut parts, &reader);
     let queues: Vec<_> = sources.iter().flat_map(SourceQueues::both).collect();
     let feed = async {
@@ -156,7 +158,7 @@ fn replace_queues(parts: &mut Parts, reader: &Arc<DeadLetterReader>) -> Vec<Sour
         parts.sources.push(Source {
             queue: Arc::clone(&dead_letters.0) as _,
             store: source.store,
-            policy: SourcePolicy { bodies: Bodies::Letters, ..policy.clone() },
+            policy: SourcePolicy { bodies: Bodies::DeadLetters, ..policy.clone() },
         });
         sources.push(SourceQueues { name, policy, bodies, dead_letters });
     }

@@ -1,88 +1,100 @@
-//! What is said about objects that are there and that we may not read. Only an operator can mend that, and nothing else
-//! shows it for half a day: the messages are released, and one received three times leaves the queue's own age metric.
+//! What is logged about objects that exist and that we may not read. Only an operator can fix that,
+//! and nothing else shows it for half a day: the messages are released, and one received three
+//! times leaves the queue's own age metric.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::{Code, Error};
 use crate::store::Location;
 use crate::telemetry::{Health, escape};
 
-/// A code is said once in this time; and a source that reads nothing for as long after a refusal is not ready.
-const WHILE: Duration = Duration::from_secs(10 * 60);
+/// Each code is logged once in this window; and a source that reads nothing for as long after a
+/// denied object is not ready.
+const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// What a source was seen to do.
+/// The access of one source to its objects.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Seen>);
+pub(super) struct AccessMonitor(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct State {
     /// An object was opened once.
     read: bool,
-    /// The first refusal since then.
-    refused: Option<Instant>,
-    /// When each code was last said.
-    said: BTreeMap<Code, Instant>,
-    /// The probes were told that the source reads nothing.
-    told: bool,
+    /// The first denied object since the last that was opened.
+    denied_since: Option<Instant>,
+    /// When each code was last logged, and how many lines were suppressed since.
+    logged: BTreeMap<Code, (Instant, u64)>,
+    /// The health endpoint shows that the source reads nothing.
+    unhealthy: bool,
 }
 
-impl Refusals {
-    /// An object was opened: the source works, as far as its rights go.
-    pub(super) fn read(&self, queue: &str, health: &Health) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (seen.read, seen.refused) = (true, None);
-        if std::mem::take(&mut seen.told) {
+impl AccessMonitor {
+    /// Notes an object that was opened: the role has the rights.
+    pub(super) fn opened(&self, queue: &str, health: &Health) {
+        let mut state = self.0.lock();
+        (state.read, state.denied_since) = (true, None);
+        if std::mem::take(&mut state.unhealthy) {
             health.access_denied(queue, None);
         }
     }
 
-    /// An object was refused. One among many says nothing of the source, nor does one that was refused just now.
-    pub(super) fn refused(&self, queue: &str, health: &Health, location: &Location, error: &Error) {
+    /// Notes an object to which access was denied. One among others does not make the source
+    /// unhealthy, nor does the first after an idle time.
+    pub(super) fn denied(&self, queue: &str, health: &Health, location: &Location, error: &Error) {
         let now = Instant::now();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *seen.refused.get_or_insert(now);
-        if !seen.read || now.saturating_duration_since(since) >= WHILE {
-            seen.told = true;
+        let mut state = self.0.lock();
+        let since = *state.denied_since.get_or_insert(now);
+        if !state.read || now.saturating_duration_since(since) >= WINDOW {
+            state.unhealthy = true;
             health.access_denied(queue, Some(error.clone()));
         }
-        if seen.speak(error.code, now) {
+        let Some(suppressed) = state.due(error.code, now) else { return };
+        drop(state);
+        let (code, text) = (error.code.as_str(), escape(&error.text));
+        let help = help(location, error.code);
+        if help.is_empty() {
+            tracing::error!(code, suppressed, error = text, "access to objects denied");
+        } else {
             tracing::error!(
-                queue,
-                code = error.code.as_str(),
-                "an object is refused, which only an operator can mend; this is said once in ten minutes, and \
-                 the messages are kept meanwhile: {}{}",
-                escape(&error.text),
-                advice(location, error.code)
+                code,
+                suppressed,
+                error = text,
+                help,
+                "access denied by S3; fix the IAM or KMS policy"
             );
         }
     }
 }
 
-impl Seen {
-    /// Whether it is time to say this code.
-    fn speak(&mut self, code: Code, now: Instant) -> bool {
-        let due =
-            self.said.get(&code).is_none_or(|said| now.saturating_duration_since(*said) >= WHILE);
-        if due {
-            self.said.insert(code, now);
+impl State {
+    /// Returns whether a line about this code is due: then how many were suppressed since the last.
+    fn due(&mut self, code: Code, now: Instant) -> Option<u64> {
+        match self.logged.get_mut(&code) {
+            Some((at, suppressed)) if now.saturating_duration_since(*at) < WINDOW => {
+                *suppressed += 1;
+                None
+            }
+            logged => {
+                let suppressed = logged.map_or(0, |(_, suppressed)| *suppressed);
+                self.logged.insert(code, (now, 0));
+                Some(suppressed)
+            }
         }
-        due
     }
 }
 
-/// What an operator looks at.
-fn advice(location: &Location, code: Code) -> &'static str {
+/// Returns the policies to fix; empty if no policy of S3 or KMS denies access.
+fn help(location: &Location, code: Code) -> &'static str {
     match (location, code) {
-        (Location::File(_), _) => "",
-        (_, Code::ObjectForbidden) => {
-            "; allow s3:GetObject to the role, and in the bucket's policy"
+        (Location::S3 { .. }, Code::ObjectForbidden) => {
+            "allow s3:GetObject to the role, and in the bucket's policy"
         }
-        (_, Code::KmsDenied) => {
-            "; allow kms:Decrypt to the role, and in the key's policy; is the key enabled?"
+        (Location::S3 { .. }, Code::KmsDenied) => {
+            "allow kms:Decrypt to the role, and in the key's policy; check that the key is enabled"
         }
         _ => "",
     }
@@ -105,73 +117,74 @@ mod tests {
         Location::S3 { bucket: "audit-logs".to_owned(), key: "a".to_owned(), version: None }
     }
 
-    fn refuse(refusals: &Refusals, health: &Health) {
+    fn deny(monitor: &AccessMonitor, health: &Health) {
         let error = Error::new(Code::ObjectForbidden, "cannot get s3://audit-logs/a: AccessDenied");
-        refusals.refused("q", health, &object(), &error);
+        monitor.denied("q", health, &object(), &error);
     }
 
     #[test]
-    fn rights_at_s3_are_advised_for_objects_of_s3() {
-        assert!(advice(&object(), Code::ObjectForbidden).contains("s3:GetObject"));
-        assert!(advice(&object(), Code::KmsDenied).contains("kms:Decrypt"));
-        assert_eq!(advice(&Location::File("/logs/a".into()), Code::ObjectForbidden), "");
+    fn help_names_s3_policies_for_objects_of_s3_only() {
+        assert!(help(&object(), Code::ObjectForbidden).contains("s3:GetObject"));
+        assert!(help(&object(), Code::KmsDenied).contains("kms:Decrypt"));
+        assert_eq!(help(&Location::File("/logs/a".into()), Code::ObjectForbidden), "");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_source_that_has_read_nothing_is_not_ready_with_its_first_refusal() {
-        let (health, refusals) = (health(), Refusals::default());
-        refuse(&refusals, &health);
+    async fn a_source_that_has_read_nothing_is_not_ready_after_the_first_denied_object() {
+        let (health, monitor) = (health(), AccessMonitor::default());
+        deny(&monitor, &health);
         let (ready, body) = health.ready();
         assert!(!ready);
         assert_eq!(body["sources"][0]["state"], "denied");
         assert_eq!(body["sources"][0]["code"], "object_forbidden");
         health.source("q", SourceHealth::Up);
-        assert!(!health.ready().0, "an answered receive does not mend it");
-        refusals.read("q", &health);
+        assert!(!health.ready().0, "a successful receive does not fix it");
+        monitor.opened("q", &health);
         assert!(health.ready().0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_refused_object_among_others_leaves_the_source_ready() {
-        let (health, refusals) = (health(), Refusals::default());
+    async fn one_denied_object_among_others_leaves_the_source_ready() {
+        let (health, monitor) = (health(), AccessMonitor::default());
         for _ in 0..30 {
-            refusals.read("q", &health);
-            tokio::time::advance(WHILE / 2).await;
-            refuse(&refusals, &health);
+            monitor.opened("q", &health);
+            tokio::time::advance(WINDOW / 2).await;
+            deny(&monitor, &health);
             assert!(health.ready().0);
         }
-        tokio::time::advance(WHILE).await;
-        refuse(&refusals, &health);
+        tokio::time::advance(WINDOW).await;
+        deny(&monitor, &health);
         assert!(!health.ready().0, "nothing was read for ten minutes");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_quiet_source_stays_ready_until_nothing_was_read_for_ten_minutes_after_a_refusal() {
-        let (health, refusals) = (health(), Refusals::default());
-        refusals.read("q", &health);
-        tokio::time::advance(10 * WHILE).await;
-        refuse(&refusals, &health);
-        assert!(health.ready().0, "nothing had come, and this may be a foreign object");
-        tokio::time::advance(WHILE / 2).await;
-        refuse(&refusals, &health);
+    async fn an_idle_source_is_ready_until_nothing_was_read_for_ten_minutes_after_a_denial() {
+        let (health, monitor) = (health(), AccessMonitor::default());
+        monitor.opened("q", &health);
+        tokio::time::advance(10 * WINDOW).await;
+        deny(&monitor, &health);
+        assert!(health.ready().0, "the source was idle, and this may be one foreign object");
+        tokio::time::advance(WINDOW / 2).await;
+        deny(&monitor, &health);
         assert!(health.ready().0);
-        tokio::time::advance(WHILE / 2).await;
-        refuse(&refusals, &health);
+        tokio::time::advance(WINDOW / 2).await;
+        deny(&monitor, &health);
         assert!(!health.ready().0);
-        refusals.read("q", &health);
+        monitor.opened("q", &health);
         assert!(health.ready().0);
-        refuse(&refusals, &health);
-        assert!(health.ready().0, "what was refused before that read is forgotten");
+        deny(&monitor, &health);
+        assert!(health.ready().0, "denials before that read are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_code_is_said_once_in_ten_minutes_however_often_it_comes() {
-        let (mut seen, start) = (Seen::default(), Instant::now());
-        let mut said = |second| {
+    async fn each_code_is_logged_once_in_ten_minutes() {
+        let (mut state, start) = (State::default(), Instant::now());
+        let mut logged = |second| {
             let now = start + Duration::from_secs(second);
-            let told = [seen.speak(Code::ObjectForbidden, now), seen.speak(Code::KmsDenied, now)];
-            told.into_iter().filter(|told| *told).count()
+            let codes = [Code::ObjectForbidden, Code::KmsDenied];
+            codes.into_iter().filter_map(|code| state.due(code, now)).collect::<Vec<u64>>()
         };
-        assert_eq!((0..=1200).map(&mut said).sum::<usize>(), 6);
+        let suppressed: Vec<u64> = (0..=1200).flat_map(&mut logged).collect();
+        assert_eq!(suppressed, [0, 0, 599, 599, 599, 599]);
     }
 }

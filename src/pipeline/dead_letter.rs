@@ -1,13 +1,11 @@
-//! The dead letter: where what can never be processed is kept, so that nothing is lost and `replay`
-//! can offer it again.
+//! Dead letters: the durable form of what can never be processed, so that nothing is lost and
+//! `replay` can reprocess it.
 //!
-//! Names are deterministic: the same poison, met twice, is one letter. A letter that cannot be
-//! written keeps its message.
+//! Names are deterministic: the same poison, met twice, is one dead letter. A dead letter that
+//! cannot be written keeps its message in the queue.
 
-mod directory;
 pub(crate) mod parse;
-mod s3;
-mod sqs;
+mod writers;
 
 use std::sync::Arc;
 
@@ -24,11 +22,9 @@ use crate::error::{Code, Error};
 use crate::event::{self, Event};
 use crate::store::Location;
 
-pub use directory::DeadLetterDirectory;
-pub use s3::DeadLetterBucket;
-pub use sqs::DeadLetterQueue;
+pub use writers::{DeadLetterBucket, DeadLetterDirectory, DeadLetterQueue};
 
-/// Version of the letters' layout; readers refuse a greater one.
+/// Version of the dead letters' layout; readers reject a greater one.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// One thing that can never be processed.
@@ -36,100 +32,103 @@ pub(crate) const SCHEMA_VERSION: u32 = 1;
 pub struct DeadLetter {
     /// `message`, `object`, `record` or `event`.
     pub kind: &'static str,
-    /// Deterministic, from what is dead and nothing else: `kind-<32 hex digits>`.
+    /// Deterministic, from the identity of what is dead-lettered: `kind-<32 hex digits>`.
     pub name: String,
     /// The reason's stable code.
     pub code: Code,
     /// The day it belongs to, in UTC: that of the event, or of the object's key; where neither is
-    /// known, that of the letter.
+    /// known, the day of writing.
     pub day: Date,
-    /// The letter: one JSON object.
+    /// The content: one JSON object.
     pub body: Value,
 }
 
-/// Keeps letters.
+/// Stores dead letters.
 pub trait DeadLetterWriter: Send + Sync + 'static {
-    /// Durable when it answers `Ok`.
+    /// Writes a dead letter. It is durable when this returns `Ok`.
     ///
     /// # Errors
-    /// It could not be kept; its message is released, not deleted.
-    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>>;
+    /// It could not be written; its message is released, not deleted.
+    fn put(&self, dead_letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>>;
 }
 
 /// What the pipeline does with poison.
 #[derive(Clone)]
 pub enum DeadLetterPolicy {
-    /// Write a letter, then go on.
+    /// Write a dead letter, then continue.
     Write(Arc<dyn DeadLetterWriter>, KeepBytes),
     /// Release until the queue's own redrive policy moves the message.
     Redrive,
 }
 
-/// Whether letters hold the bytes of what is dead, besides the reference to it.
+/// Whether dead letters contain the bytes of an invalid record, besides the reference to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepBytes(pub bool);
 
-/// A body that is no notification. Its text is kept, because there is nothing else to find it by, but for private keys
-/// in it; where they cannot be cut out, only its hash and length are.
-pub(crate) fn message(
+/// Returns the dead letter of a body that is no notification. Its text is included, because there
+/// is nothing else to find it by, except for private keys in it; where they cannot be removed, only
+/// its hash and length are.
+pub(super) fn message(
     queue: &str,
     id: &str,
     body: &str,
     error: &Error,
     now: OffsetDateTime,
 ) -> DeadLetter {
-    let mut about = json!({"queue": queue, "message_id": id});
-    let kept = event::without_private_keys(body);
-    if kept.as_deref() != Some(body) {
-        about["sha256"] = HEXLOWER.encode(&Sha256::digest(body)).into();
-        about["length"] = body.len().into();
+    let mut members = json!({"queue": queue, "message_id": id});
+    let safe = event::without_private_keys(body);
+    if safe.as_deref() != Some(body) {
+        members["sha256"] = HEXLOWER.encode(&Sha256::digest(body)).into();
+        members["length"] = body.len().into();
     }
-    match kept {
-        Some(kept) => about["body"] = kept.into(),
-        None => about["withheld"] = "its body may hold a private key".into(),
+    match safe {
+        Some(safe) => members["body"] = safe.into(),
+        None => members["withheld"] = "the body may hold a private key".into(),
     }
-    letter("message", &[queue, id], about, error, now, None)
+    dead_letter("message", &[queue, id], members, error, now, None)
 }
 
-/// An object that can never be read.
-pub(crate) fn object(location: &Location, error: &Error, now: OffsetDateTime) -> DeadLetter {
-    let place = location.to_string();
-    let about = json!({"object": place, "at": at(location)});
-    letter("object", &[&place], about, error, now, day_of(location))
+/// Returns the dead letter of an object that can never be read.
+pub(super) fn object(location: &Location, error: &Error, now: OffsetDateTime) -> DeadLetter {
+    let uri = location.to_string();
+    let members = json!({"object": uri, "at": at(location)});
+    dead_letter("object", &[&uri], members, error, now, day_of(location))
 }
 
-/// One bad record of an otherwise sound file: by reference, unless its bytes are to be kept. What cannot be read
-/// cannot be redacted either, so bytes that may hold a key are never kept.
-pub(crate) fn record(
+/// Returns the dead letter of an invalid record in an otherwise sound file: a reference, and its
+/// bytes if they are to be kept. What cannot be parsed cannot be redacted either, so bytes that may
+/// contain a key are never kept.
+pub(super) fn record(
     origin: &Origin,
     file_sha256: Option<&str>,
-    bad: &InvalidRecord,
+    invalid: &InvalidRecord,
     keep: KeepBytes,
     now: OffsetDateTime,
 ) -> DeadLetter {
-    let place = origin.to_string();
-    let mut about = json!({"origin": place, "at": at_origin(origin), "index": bad.index,
-        "offset": bad.offset, "sha256": bad.sha256});
+    let uri = origin.to_string();
+    let mut members = json!({"origin": uri, "at": at_origin(origin), "index": invalid.index,
+        "offset": invalid.offset, "sha256": invalid.sha256});
     if let Some(file_sha256) = file_sha256 {
-        about["file_sha256"] = file_sha256.into();
+        members["file_sha256"] = file_sha256.into();
     }
     match keep.0 {
-        true if event::may_hold_key(&bad.bytes) => {
-            about["withheld"] = "its bytes may hold a private key or a certificate".into();
+        true if event::may_hold_key(&invalid.bytes) => {
+            members["withheld"] = "the bytes may hold a private key or a certificate".into();
         }
-        true => about["bytes"] = String::from_utf8_lossy(&bad.bytes).into(),
+        true => members["bytes"] = String::from_utf8_lossy(&invalid.bytes).into(),
         false => {}
     }
-    let error = Error::new(Code::InvalidRecord, bad.reason.clone());
+    let error = Error::new(Code::InvalidRecord, invalid.reason.clone());
     let day = location(origin).as_ref().and_then(day_of);
-    letter("record", &[&place, &bad.sha256], about, &error, now, day)
+    dead_letter("record", &[&uri, &invalid.sha256], members, &error, now, day)
 }
 
-/// An event that a sink refused for good: the record, redacted as every output is.
-pub(crate) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTime) -> DeadLetter {
+/// Returns the dead letter of an event that a sink rejected: the record, redacted as every output
+/// is.
+pub(super) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTime) -> DeadLetter {
     let mut raw = Vec::new();
     crate::format::render(event, OutputFormat::Raw, &mut raw);
-    let mut about = json!({
+    let mut members = json!({
         "event_id": event.id,
         "event_name": event.fields.name,
         "origin": event.origin.to_string(),
@@ -141,12 +140,13 @@ pub(crate) fn event(event: &Event, sink: &str, error: &Error, now: OffsetDateTim
         "record": String::from_utf8_lossy(&raw),
     });
     if let Some(file_sha256) = &event.file_sha256 {
-        about["file_sha256"] = file_sha256.as_str().into();
+        members["file_sha256"] = file_sha256.as_str().into();
     }
-    letter("event", &[&event.key.to_string(), sink], about, error, now, event.fields.time.map(day))
+    let identity = [&event.key.to_string(), sink];
+    dead_letter("event", &identity, members, error, now, event.fields.time.map(day))
 }
 
-/// Where something lies, in parts: a key may hold anything, so that no text could be taken apart.
+/// Returns a location in parts: a key may contain anything, so no text could be split again.
 fn at(location: &Location) -> Value {
     match location {
         Location::S3 { bucket, key, version } => {
@@ -163,7 +163,7 @@ fn at_origin(origin: &Origin) -> Value {
     }
 }
 
-/// The object that a record is of; none for the fast lane.
+/// Returns the object of a record; `None` for the EventBridge channel.
 fn location(origin: &Origin) -> Option<Location> {
     match origin {
         Origin::Object { bucket, key, version, .. } => Some(Location::S3 {
@@ -176,7 +176,7 @@ fn location(origin: &Origin) -> Option<Location> {
     }
 }
 
-/// The day in an object's key: `…/YYYY/MM/DD/file`, as CloudTrail writes it.
+/// Returns the day in an object's key: `…/YYYY/MM/DD/file`, as CloudTrail writes it.
 fn day_of(location: &Location) -> Option<Date> {
     let Location::S3 { key, .. } = location else { return None };
     let mut parts = key.rsplit('/').skip(1).map(str::parse::<u16>);
@@ -189,10 +189,10 @@ fn day(time: OffsetDateTime) -> Date {
     time.to_offset(UtcOffset::UTC).date()
 }
 
-fn letter(
+fn dead_letter(
     kind: &'static str,
     identity: &[&str],
-    about: Value,
+    members: Value,
     error: &Error,
     now: OffsetDateTime,
     known: Option<Date>,
@@ -210,8 +210,8 @@ fn letter(
         "reason": {"code": error.code, "text": error.text},
         "time": now.format(&Rfc3339).unwrap_or_default(),
     });
-    if let (Value::Object(body), Value::Object(about)) = (&mut body, about) {
-        body.extend(about);
+    if let (Value::Object(body), Value::Object(members)) = (&mut body, members) {
+        body.extend(members);
     }
     DeadLetter { kind, name, code: error.code, day: known.unwrap_or_else(|| day(now)), body }
 }
@@ -221,32 +221,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_key_in_a_message_never_reaches_its_letter() {
-        let letter = |body: &str| {
+    fn a_private_key_in_a_message_never_reaches_its_dead_letter() {
+        let body_of = |body: &str| {
             let error = Error::new(Code::UnreadableMessage, "no notification");
             message("q", "m", body, &error, OffsetDateTime::UNIX_EPOCH).body
         };
-        let plain = letter("no notification");
+        let plain = body_of("no notification");
         assert_eq!((&plain["body"], plain.get("sha256")), (&"no notification".into(), None));
-        // One that can be read can also be replayed.
-        let sound = letter(r#"{"detail":{"eventID":"e","privateKey":"canary"}}"#);
+        // A body that can be parsed can also be replayed.
+        let sound = body_of(r#"{"detail":{"eventID":"e","privateKey":"canary"}}"#);
         let body: Value = serde_json::from_str(sound["body"].as_str().unwrap()).unwrap();
         assert_eq!(body["detail"]["eventID"], "e");
         assert!(!sound.to_string().contains("canary") && sound["sha256"].is_string(), "{sound}");
-        // SNS wraps EventBridge's message: only the key goes, and the rest still tells what it was about.
+        // SNS wraps EventBridge's message: only the key is removed, the rest identifies the
+        // message.
         let inner = r#"{"detail":{"bucket":"audit-logs","PrivateKeyBody":"-----BEGIN PRIVATE KEY-----\ncanary"}}"#;
-        let wrapped = letter(&json!({"Type": "Notification", "Message": inner}).to_string());
+        let wrapped = body_of(&json!({"Type": "Notification", "Message": inner}).to_string());
         let body: Value = serde_json::from_str(wrapped["body"].as_str().unwrap()).unwrap();
         let inner: Value = serde_json::from_str(body["Message"].as_str().unwrap()).unwrap();
         assert_eq!(inner["detail"]["bucket"], "audit-logs");
         assert!(!wrapped.to_string().contains("canary"), "{wrapped}");
-        let broken = letter(r#"{"detail":{"eventID":"e","privateKey":"canary"#);
+        let broken = body_of(r#"{"detail":{"eventID":"e","privateKey":"canary"#);
         assert!(!broken.to_string().contains("canary") && broken.get("body").is_none(), "{broken}");
         assert_eq!((&broken["length"], broken["withheld"].is_string()), (&45.into(), true));
     }
 
     #[test]
-    fn the_same_poison_met_twice_is_one_letter() {
+    fn the_same_poison_met_twice_is_one_dead_letter() {
         let location = Location::File("/x/a.json.gz".into());
         let error = |text: &str| Error::new(Code::CorruptGzip, text);
         let first = object(&location, &error("at 3"), OffsetDateTime::UNIX_EPOCH);
@@ -262,29 +263,29 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_a_bad_record_are_kept_but_never_a_key() {
+    fn bytes_of_an_invalid_record_are_kept_but_never_a_key() {
         let origin = Origin::Inline { message_id: "m".to_owned() };
-        let letter = |text: &'static str, keep| {
-            let bad = InvalidRecord {
+        let body_of = |text: &'static str, keep| {
+            let invalid = InvalidRecord {
                 index: 0,
                 offset: 0,
                 sha256: "00".to_owned(),
                 reason: "no JSON".to_owned(),
                 bytes: text.into(),
             };
-            record(&origin, None, &bad, KeepBytes(keep), OffsetDateTime::UNIX_EPOCH).body
+            record(&origin, None, &invalid, KeepBytes(keep), OffsetDateTime::UNIX_EPOCH).body
         };
         let plain = r#"{"eventName":"#;
-        assert_eq!(letter(plain, true)["bytes"], plain);
-        assert_eq!(letter(plain, false).get("bytes"), None);
+        assert_eq!(body_of(plain, true)["bytes"], plain);
+        assert_eq!(body_of(plain, false).get("bytes"), None);
         let canary = r#"{"requestParameters":{"privateKey":"canary"#;
-        let body = letter(canary, true);
+        let body = body_of(canary, true);
         assert!(!body.to_string().contains("canary"), "{body}");
         assert!(body["withheld"].is_string() && body["sha256"].is_string(), "{body}");
     }
 
     #[test]
-    fn a_letter_belongs_to_the_day_in_its_object_s_key_whenever_it_is_written() {
+    fn a_dead_letter_belongs_to_the_day_in_its_object_s_key_whenever_it_is_written() {
         let of = |key: &str| {
             let location =
                 Location::S3 { bucket: "audit-logs".into(), key: key.into(), version: None };

@@ -1,60 +1,64 @@
-//! The decode stage: a body becomes held records, or the reason why its file delivers nothing.
+//! The decode stage: a body becomes buffered matches, or the reason why its file delivers nothing.
 //!
-//! Tiny objects (nearly all) are buffered whole and decoded where they are. Larger ones go to a worker,
-//! one per core, over a short channel: decoding overlaps the download, a slow body never holds up the
-//! tiny ones, and the decode buffers belong to the workers, never to messages.
+//! Tiny objects (nearly all) are buffered whole and decoded on the message's own task. Larger ones
+//! go to a worker, one per core, over a short channel: decoding overlaps the download, a slow body
+//! never delays the tiny ones, and the decode buffers belong to the workers, never to messages.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cloudtrail::{DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings};
 use crate::pipeline::limits::SMALL_OBJECT;
-use crate::store::{Body, StoreError};
+use crate::store::{Body, StoreError, StoreErrorKind};
 
 /// Chunks on their way to a worker: enough to overlap, too few to matter for memory.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Where decoding of larger objects runs.
+/// Idle decoders that are kept with workers: the buffers of a burst are returned to the allocator.
+const MAX_IDLE: usize = 8;
+
+/// Where larger objects are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Executor {
     /// On blocking threads, this many at once: the service.
     Workers(usize),
-    /// Where the message is: the simulation, which must replay.
+    /// On the message's own task: the simulation, which must replay.
     Inline,
 }
 
-/// Why an object gave nothing.
+/// Why an object has no matches to deliver.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ReadError {
     /// Its bytes did not arrive.
     Store(StoreError),
-    /// Its bytes arrived and are not sound.
-    DecodeError(DecodeError),
+    /// Its bytes arrived and are damaged.
+    Decode(DecodeError),
 }
 
-/// Selected records kept back until the file's end has proven them.
+/// Selected records that are buffered until the end of the file has verified them.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct MatchBuffer {
     cap: usize,
     skip: u64,
-    kept: Vec<Decoded>,
+    matches: Vec<Decoded>,
     bytes: usize,
-    /// Matches from here on did not fit: 0-based count of matches, skipped ones included.
+    /// The first match that did not fit: 0-based count of matches, skipped ones included.
     overflow: Option<u64>,
     seen: u64,
 }
 
-impl Hold {
-    /// Keeps matches up to `cap` bytes, after passing over the first `skip` of them.
+impl MatchBuffer {
+    /// Creates a buffer of matches up to `cap` bytes, after the first `skip` matches.
     pub(super) fn new(cap: usize, skip: u64) -> Self {
-        Self { cap, skip, kept: Vec::new(), bytes: 0, overflow: None, seen: 0 }
+        Self { cap, skip, matches: Vec::new(), bytes: 0, overflow: None, seen: 0 }
     }
 
-    fn take(&mut self, found: &mut Vec<Decoded>) {
-        for one in found.drain(..) {
+    fn append(&mut self, decoded: &mut Vec<Decoded>) {
+        for one in decoded.drain(..) {
             let number = self.seen;
             self.seen += 1;
             if number < self.skip || self.overflow.is_some() {
@@ -62,44 +66,47 @@ impl Hold {
             }
             let size = size_of(&one);
             // One match always fits, or an object could never be finished.
-            if !self.kept.is_empty() && self.bytes + size > self.cap {
+            if !self.matches.is_empty() && self.bytes + size > self.cap {
                 self.overflow = Some(number);
                 continue;
             }
             self.bytes += size;
-            self.kept.push(one);
+            self.matches.push(one);
         }
+    }
+
+    fn verified(self, stats: DecodeStats) -> Verified {
+        Verified { stats, matches: self.matches, bytes: self.bytes, next: self.overflow }
     }
 }
 
-/// What a match takes beside its bytes: itself, and of a bad record the reason and the hash.
-const BESIDE: usize = 256;
+/// Bytes of a match besides its record: its own struct, and an invalid record's reason and hash.
+const OVERHEAD: usize = 256;
 
-fn size_of(found: &Decoded) -> usize {
-    BESIDE
-        + match found {
+fn size_of(decoded: &Decoded) -> usize {
+    OVERHEAD
+        + match decoded {
             Decoded::Record(record) => record.bytes.len(),
-            Decoded::Invalid(bad) => bad.bytes.len(),
+            Decoded::Invalid(invalid) => invalid.bytes.len(),
         }
 }
 
 /// A file that passed its checks.
 #[derive(Debug)]
 pub(super) struct Verified {
-    /// What was in it.
-    pub(super) tally: DecodeStats,
-    /// Its matches, as many as the hold's cap allowed.
-    pub(super) found: Vec<Decoded>,
+    pub(super) stats: DecodeStats,
+    /// Its matches, as many as the buffer's cap allowed.
+    pub(super) matches: Vec<Decoded>,
     /// Bytes of those.
-    pub(super) held: usize,
-    /// The first match that did not fit: read the object again from there.
+    pub(super) bytes: usize,
+    /// The first match that did not fit: the object is read again from there.
     pub(super) next: Option<u64>,
 }
 
-/// Decoders that nobody uses at the moment, and the workers' places.
+/// The idle decoders, and the limit of workers.
 pub(super) struct DecodeStage {
     settings: DecoderSettings,
-    spare: Mutex<Vec<Decoder>>,
+    idle: Mutex<Vec<Decoder>>,
     workers: Option<Semaphore>,
 }
 
@@ -109,67 +116,70 @@ impl DecodeStage {
             Executor::Workers(count) => Some(Semaphore::new(count.max(1))),
             Executor::Inline => None,
         };
-        Self { settings, spare: Mutex::default(), workers }
+        Self { settings, idle: Mutex::default(), workers }
     }
 
-    /// Reads `body` to its end and proves it.
+    /// Reads `body` to its end and verifies it.
+    ///
+    /// # Errors
+    /// The body ended early, or the file is damaged.
     pub(super) async fn read(
         self: &Arc<Self>,
         mut body: Body,
-        mut hold: Hold,
-    ) -> Result<Verified, Fault> {
+        mut buffer: MatchBuffer,
+    ) -> Result<Verified, ReadError> {
         let mut head = Vec::new();
         let mut ended = false;
         while head.len() <= SMALL_OBJECT {
             match body.chunks.next().await {
-                Some(chunk) => head.extend_from_slice(&chunk.map_err(Fault::Store)?),
+                Some(chunk) => head.extend_from_slice(&chunk.map_err(ReadError::Store)?),
                 None => {
                     ended = true;
                     break;
                 }
             }
         }
-        let decoder = self.borrow();
+        let mut decoder = self.take_decoder();
         if ended {
-            let mut decoder = decoder;
-            let mut found = Vec::new();
-            let tally = decoder.decode(&head, &mut found);
-            self.give_back(decoder);
-            hold.take(&mut found);
-            return tally.map(|tally| hold.verified(tally)).map_err(Fault::DecodeError);
+            let mut decoded = Vec::new();
+            let stats = decoder.decode(&head, &mut decoded);
+            self.return_decoder(decoder);
+            buffer.append(&mut decoded);
+            return stats.map(|stats| buffer.verified(stats)).map_err(ReadError::Decode);
         }
         match &self.workers {
-            None => self.stream_inline(decoder, head, body, hold).await,
-            Some(places) => {
-                let Ok(_place) = places.acquire().await else { return Err(stopped()) };
-                self.stream_on_worker(decoder, head, body, hold).await
+            None => self.stream_inline(decoder, head, body, buffer).await,
+            Some(workers) => {
+                let Ok(_permit) = workers.acquire().await else { return Err(stopped()) };
+                self.stream_on_worker(decoder, head, body, buffer).await
             }
         }
     }
 
-    /// Reads one record that stands alone, as the file lane would read it in a file: the same checks,
-    /// selection, limits and accounting.
-    pub(super) fn read_inline(
+    /// Decodes one record without its file, with the checks, selection, limits and counts of a
+    /// record at this position of a file.
+    ///
+    /// # Errors
+    /// The record is over a limit, or no record.
+    pub(super) fn decode_record(
         &self,
         record: &str,
+        at_index: u64,
+        at_offset: u64,
     ) -> Result<(DecodeStats, Vec<Decoded>), DecodeError> {
-        const BEFORE: &str = "{\"Records\":[";
-        let document = [BEFORE, record, "]}"].concat();
-        let mut decoder = self.borrow();
-        let mut found = Vec::new();
-        let tally = decoder.decode(document.as_bytes(), &mut found);
-        self.give_back(decoder);
-        for one in &mut found {
-            match one {
-                Decoded::Record(record) => {
-                    record.offset = record.offset.saturating_sub(BEFORE.len() as u64)
-                }
-                Decoded::Invalid(bad) => {
-                    bad.offset = bad.offset.saturating_sub(BEFORE.len() as u64)
-                }
-            }
+        let document = ["{\"Records\":[", record, "]}"].concat();
+        let mut decoder = self.take_decoder();
+        let mut decoded = Vec::new();
+        let stats = decoder.decode(document.as_bytes(), &mut decoded);
+        self.return_decoder(decoder);
+        for one in &mut decoded {
+            let (index, offset) = match one {
+                Decoded::Record(record) => (&mut record.index, &mut record.offset),
+                Decoded::Invalid(invalid) => (&mut invalid.index, &mut invalid.offset),
+            };
+            (*index, *offset) = (at_index, at_offset);
         }
-        Ok((tally?, found))
+        Ok((stats?, decoded))
     }
 
     async fn stream_inline(
@@ -177,22 +187,22 @@ impl DecodeStage {
         mut decoder: Decoder,
         head: Vec<u8>,
         mut body: Body,
-        mut hold: Hold,
-    ) -> Result<Verified, Fault> {
-        let mut found = Vec::new();
+        mut buffer: MatchBuffer,
+    ) -> Result<Verified, ReadError> {
+        let mut decoded = Vec::new();
         let mut chunk = Bytes::from(head);
         loop {
-            decoder.push(&chunk, &mut found).map_err(Fault::DecodeError)?;
-            hold.take(&mut found);
+            decoder.push(&chunk, &mut decoded).map_err(ReadError::Decode)?;
+            buffer.append(&mut decoded);
             match body.chunks.next().await {
-                Some(next) => chunk = next.map_err(Fault::Store)?,
+                Some(next) => chunk = next.map_err(ReadError::Store)?,
                 None => break,
             }
         }
-        let tally = decoder.finish(&mut found).map_err(Fault::DecodeError)?;
-        hold.take(&mut found);
-        self.give_back(decoder);
-        Ok(hold.verified(tally))
+        let stats = decoder.finish(&mut decoded).map_err(ReadError::Decode)?;
+        buffer.append(&mut decoded);
+        self.return_decoder(decoder);
+        Ok(buffer.verified(stats))
     }
 
     async fn stream_on_worker(
@@ -200,81 +210,70 @@ impl DecodeStage {
         mut decoder: Decoder,
         head: Vec<u8>,
         mut body: Body,
-        mut hold: Hold,
-    ) -> Result<Verified, Fault> {
+        mut buffer: MatchBuffer,
+    ) -> Result<Verified, ReadError> {
         let (chunks, mut incoming) = mpsc::channel::<Bytes>(CHUNKS_AHEAD);
         let stage = Arc::clone(self);
-        let (whole, is_whole) = tokio::sync::oneshot::channel::<()>();
+        let (complete, is_complete) = tokio::sync::oneshot::channel::<()>();
         let worker = tokio::task::spawn_blocking(move || {
-            let mut found = Vec::new();
+            let mut decoded = Vec::new();
             while let Some(chunk) = incoming.blocking_recv() {
-                decoder.push(&chunk, &mut found)?;
-                hold.take(&mut found);
+                decoder.push(&chunk, &mut decoded)?;
+                buffer.append(&mut decoded);
             }
-            // A body that was given up must not look like one that ended.
-            if is_whole.blocking_recv().is_err() {
+            // A body that was abandoned must not look like one that ended.
+            if is_complete.blocking_recv().is_err() {
                 decoder.reset();
-                stage.give_back(decoder);
+                stage.return_decoder(decoder);
                 return Ok(None);
             }
-            let tally = decoder.finish(&mut found)?;
-            hold.take(&mut found);
-            stage.give_back(decoder);
-            Ok(Some(hold.verified(tally)))
+            let stats = decoder.finish(&mut decoded)?;
+            buffer.append(&mut decoded);
+            stage.return_decoder(decoder);
+            Ok(Some(buffer.verified(stats)))
         });
         let mut chunk = Bytes::from(head);
-        let mut broken = None;
+        let mut failed = None;
         while chunks.send(chunk).await.is_ok() {
             match body.chunks.next().await {
                 Some(Ok(next)) => chunk = next,
                 Some(Err(cause)) => {
-                    broken = Some(cause);
+                    failed = Some(cause);
                     break;
                 }
                 None => {
-                    let _ = whole.send(());
+                    let _ = complete.send(());
                     break;
                 }
             }
         }
         drop(chunks);
         let decoded: Result<_, DecodeError> = worker.await.map_err(|_| stopped())?;
-        match (broken, decoded) {
-            (_, Err(damage)) => Err(Fault::DecodeError(damage)),
-            (Some(cause), Ok(_)) => Err(Fault::Store(cause)),
+        match (failed, decoded) {
+            (_, Err(error)) => Err(ReadError::Decode(error)),
+            (Some(error), Ok(_)) => Err(ReadError::Store(error)),
             (None, Ok(Some(verified))) => Ok(verified),
             (None, Ok(None)) => Err(stopped()),
         }
     }
 
-    fn borrow(&self) -> Decoder {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| Decoder::new(self.settings.clone()))
+    fn take_decoder(&self) -> Decoder {
+        let idle = self.idle.lock().pop();
+        idle.unwrap_or_else(|| Decoder::new(self.settings.clone()))
     }
 
-    fn give_back(&self, decoder: Decoder) {
-        let keep = self.workers.as_ref().map_or(1, |_| 2 * MAX_SPARE);
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < keep {
-            spare.push(decoder);
+    fn return_decoder(&self, decoder: Decoder) {
+        let most = if self.workers.is_some() { MAX_IDLE } else { 1 };
+        let mut idle = self.idle.lock();
+        if idle.len() < most {
+            idle.push(decoder);
         }
     }
 }
 
-/// Idle decoders kept per kind of use: buffers of a burst are given back to the allocator.
-const MAX_SPARE: usize = 4;
-
-fn stopped() -> Fault {
-    Fault::Store(StoreError {
-        kind: crate::store::StoreErrorKind::Other,
-        text: "decoding was stopped before the object's end".to_owned(),
-    })
-}
-
-impl Hold {
-    fn verified(self, tally: DecodeStats) -> Verified {
-        Verified { tally, found: self.kept, held: self.bytes, next: self.overflow }
-    }
+fn stopped() -> ReadError {
+    let text = "decoding was stopped before the end of the object".to_owned();
+    ReadError::Store(StoreError { kind: StoreErrorKind::Other, text })
 }
 
 #[cfg(test)]
@@ -287,26 +286,26 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_and_the_next_pass_starts_there() {
+    fn the_next_pass_starts_at_the_first_match_that_did_not_fit() {
         let matches = || (0..5).map(|n| record(n, 40)).collect::<Vec<_>>();
-        let mut first = Hold::new(2 * (40 + BESIDE), 0);
-        first.take(&mut matches());
+        let mut first = MatchBuffer::new(2 * (40 + OVERHEAD), 0);
+        first.append(&mut matches());
         let first = first.verified(DecodeStats::default());
-        assert_eq!((first.found.len(), first.next), (2, Some(2)));
-        let mut second = Hold::new(2 * (40 + BESIDE), 2);
-        second.take(&mut matches());
+        assert_eq!((first.matches.len(), first.next), (2, Some(2)));
+        let mut second = MatchBuffer::new(2 * (40 + OVERHEAD), 2);
+        second.append(&mut matches());
         assert_eq!(second.verified(DecodeStats::default()).next, Some(4));
-        let mut last = Hold::new(2 * (40 + BESIDE), 4);
-        last.take(&mut matches());
+        let mut last = MatchBuffer::new(2 * (40 + OVERHEAD), 4);
+        last.append(&mut matches());
         let last = last.verified(DecodeStats::default());
-        assert_eq!((last.found.len(), last.next), (1, None));
+        assert_eq!((last.matches.len(), last.next), (1, None));
     }
 
     #[test]
-    fn one_match_larger_than_the_cap_still_goes_through() {
-        let mut hold = Hold::new(10, 0);
-        hold.take(&mut vec![record(0, 1000), record(1, 1)]);
-        let verified = hold.verified(DecodeStats::default());
-        assert_eq!((verified.found.len(), verified.next), (1, Some(1)));
+    fn one_match_larger_than_the_cap_is_buffered() {
+        let mut buffer = MatchBuffer::new(10, 0);
+        buffer.append(&mut vec![record(0, 1000), record(1, 1)]);
+        let verified = buffer.verified(DecodeStats::default());
+        assert_eq!((verified.matches.len(), verified.next), (1, Some(1)));
     }
 }

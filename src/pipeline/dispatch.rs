@@ -1,239 +1,400 @@
-//! Events → their sinks → one verdict.
+//! Records → events → their sinks → one disposition.
 //!
-//! A delivery belongs to the pipeline, not to the message that asked for it: when the message is gone
-//! (its lease lost, its patience spent) the sink's answer still reaches the ledger.
+//! A delivery belongs to the pipeline, not to the message that started it: when the message is gone
+//! (its lease lost, its delivery timeout over) the sink's outcome still reaches the dedup cache.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
-use crate::cloudtrail::{Decoded, InvalidRecord, Origin};
+use crate::cloudtrail::{Decoded, InvalidRecord, Record};
+use crate::config::EventOptions;
 use crate::error::{Code, Disposition, Error, Outcome};
 use crate::event::{Arrival, Channel, Event};
-use crate::pipeline::context::Wire;
-use crate::pipeline::dead_letter::{self, DeadLetterPolicy};
-use crate::pipeline::dedup::{Claim, SinkIndex, Ticket, Watch};
-use crate::pipeline::message::{Keep, Place};
-use crate::pipeline::record_counts::Account;
-use crate::store::{Location, ObjectRef};
-use crate::telemetry::{ByRoute, BySink, escape};
+use crate::pipeline::dead_letter::{self, DeadLetter, DeadLetterPolicy, KeepBytes};
+use crate::pipeline::dedup::{Claim, DeliveryGuard, DeliveryWatch};
+use crate::pipeline::limits::DeliveryPermits;
+use crate::pipeline::observers::Now;
+use crate::pipeline::records::{EnrichmentSnapshot, RecordCounts, RecordSource};
+use crate::pipeline::sinks::Sinks;
+use crate::route::SinkIndex;
+use crate::telemetry::{ByReason, ByRoute, BySink, Metrics, escape};
 
-/// Matches of one verified object, or the record of one message.
+/// Matches of one verified object, or the record of one EventBridge event.
 pub(super) struct Batch<'o> {
-    pub(super) found: Vec<Decoded>,
+    pub(super) records: Vec<Decoded>,
     pub(super) delivered: Option<OffsetDateTime>,
-    /// Of the object, where `[decode] hash` asks for it.
+    /// Of the object, where `[decode] hash` is set.
     pub(super) file_sha256: Option<String>,
-    pub(super) carrier: Carrier<'o>,
+    pub(super) source: RecordSource<'o>,
 }
 
-/// What brought a record: says where it comes from, and is what a bad one is found by.
-#[derive(Clone, Copy)]
-pub(super) enum Carrier<'o> {
-    /// A file, which stays where it is, and the store's id of the request that brought its bytes.
-    Object(&'o ObjectRef, &'o str),
-    /// A message, which is gone once it is settled.
-    Message { queue: &'o str, id: &'o str, body: &'o str },
+/// Reads records into events and delivers them.
+pub(super) struct Dispatcher {
+    pub(super) options: Arc<EventOptions>,
+    pub(super) enrichment: EnrichmentSnapshot,
+    pub(super) sinks: Sinks,
+    pub(super) dead_letters: DeadLetterPolicy,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) now: Now,
 }
 
-impl<'o> Carrier<'o> {
-    pub(super) fn lane(self) -> Channel {
-        match self {
-            Self::Object(..) => Channel::S3,
-            Self::Message { .. } => Channel::EventBridge,
-        }
+/// The deliveries that one message waits for.
+pub(super) struct MessageDeliveries {
+    /// The end of `[delivery] delivery_timeout`, which is for a message, whatever it announces.
+    deadline: Instant,
+    /// Keep the message's pairs in the dedup cache until the message is settled.
+    watches: Vec<DeliveryWatch>,
+}
+
+impl MessageDeliveries {
+    pub(super) fn until(deadline: Instant) -> Self {
+        Self { deadline, watches: Vec::new() }
     }
 
-    fn request_id(self) -> Option<&'o str> {
-        match self {
-            Self::Object(_, request_id) => Some(request_id),
-            Self::Message { .. } => None,
-        }
-    }
-
-    fn origin(self, index: u64) -> Origin {
-        match self {
-            Self::Message { id, .. } => Origin::Inline { message_id: id.to_owned() },
-            Self::Object(object, _) => match &object.location {
-                Location::S3 { bucket, key, version } => Origin::Object {
-                    bucket: bucket.clone(),
-                    key: key.clone(),
-                    version: version.clone(),
-                    index,
-                },
-                Location::File(path) => Origin::File { path: path.clone(), index },
-            },
-        }
+    pub(super) fn is_overdue(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 }
 
-/// What was handed over and must become final before the message may be deleted.
-pub(super) struct HandedOver {
-    pairs: Vec<Pair>,
+/// What was dispatched and must become final before the message may be deleted.
+pub(super) struct Dispatched {
+    deliveries: Vec<Delivery>,
     disposition: Disposition,
-    keep: Keep,
+    permits: DeliveryPermits,
 }
 
-struct Pair {
+struct Delivery {
     event: Arc<Event>,
     sink: SinkIndex,
-    watch: Watch,
-    mine: bool,
+    watch: DeliveryWatch,
+    /// Whether this message claimed the delivery; otherwise it waits for another's.
+    claimed: bool,
 }
 
-/// Claimed pairs on their way to each sink.
-type Claimed = BTreeMap<SinkIndex, Vec<(Arc<Event>, Ticket)>>;
+/// Claimed deliveries, by sink.
+type Claimed = BTreeMap<SinkIndex, Vec<(Arc<Event>, DeliveryGuard)>>;
 
-/// Reads, routes and claims the matches and starts their deliveries; bad records are dead-lettered.
-pub(super) async fn hand_over(
-    wire: &Arc<Wire>,
-    batch: Batch<'_>,
-    keep: Keep,
-    account: &mut Account,
-) -> HandedOver {
-    let mut handed = HandedOver { pairs: Vec::new(), disposition: Disposition::Done, keep };
-    let mut claimed = Claimed::new();
-    let seen = (wire.now)();
-    for found in batch.found {
-        let read = match found {
-            Decoded::Invalid(bad) => Err(bad),
-            Decoded::Record(record) => {
-                let (origin, channel) = (batch.carrier.origin(record.index), batch.carrier.lane());
-                let arrival = Arrival { origin, channel, seen, delivered: batch.delivered };
-                wire.read(record, arrival)
+impl Dispatcher {
+    /// Returns the time at which a record is seen.
+    pub(super) fn now(&self) -> OffsetDateTime {
+        (self.now)()
+    }
+
+    /// Reads a record as configured, with the enrichment data of now.
+    ///
+    /// # Errors
+    /// The record is no CloudTrail record.
+    pub(super) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, InvalidRecord> {
+        Event::read_in(record, arrival, &self.options, &self.enrichment.get())
+    }
+
+    /// Reads, routes and claims the records and starts their deliveries; invalid ones are
+    /// dead-lettered.
+    pub(super) async fn dispatch(
+        self: &Arc<Self>,
+        batch: Batch<'_>,
+        permits: DeliveryPermits,
+        counts: &mut RecordCounts,
+    ) -> Dispatched {
+        let mut dispatched = Dispatched::new(permits);
+        let mut claimed = Claimed::new();
+        let (seen, file_sha256) = (self.now(), batch.file_sha256.as_deref());
+        for decoded in batch.records {
+            let read = match decoded {
+                Decoded::Invalid(invalid) => Err(invalid),
+                Decoded::Record(record) => {
+                    let origin = batch.source.origin(record.index);
+                    let (channel, delivered) = (batch.source.channel(), batch.delivered);
+                    self.read(record, Arrival { origin, channel, seen, delivered })
+                }
+            };
+            match read {
+                Ok(mut event) => {
+                    event.file_sha256.clone_from(&batch.file_sha256);
+                    dispatched.route(self, Arc::new(event), &mut claimed, counts);
+                }
+                Err(invalid) => {
+                    counts.invalid += 1;
+                    let rejected = self.reject_record(batch.source, file_sha256, &invalid).await;
+                    dispatched.disposition = dispatched.disposition.and(rejected);
+                }
             }
-        };
-        match read {
-            Ok(mut event) => {
-                event.file_sha256.clone_from(&batch.file_sha256);
-                handed.route(wire, Arc::new(event), &mut claimed, account);
+        }
+        self.deliver(claimed, &dispatched.permits);
+        dispatched
+    }
+
+    /// Delivers `event` to the sinks of these names, whatever the routes: `replay` of a rejected
+    /// event.
+    ///
+    /// # Errors
+    /// The first name without a sink; nothing was dispatched.
+    pub(super) fn dispatch_to(
+        self: &Arc<Self>,
+        event: Event,
+        sinks: &[String],
+        permits: DeliveryPermits,
+    ) -> Result<Dispatched, String> {
+        let position = |name: &String| self.sinks.position(name).ok_or_else(|| name.clone());
+        let sinks = sinks.iter().map(position).collect::<Result<Vec<_>, _>>()?;
+        let mut dispatched = Dispatched::new(permits);
+        let (event, mut claimed) = (Arc::new(event), Claimed::new());
+        for sink in sinks {
+            dispatched.claim(self, &event, sink, &mut claimed);
+        }
+        self.deliver(claimed, &dispatched.permits);
+        Ok(dispatched)
+    }
+
+    /// Logs the first log file that confirms an EventBridge event: where its evidence is.
+    fn confirm(&self, event: &Event) {
+        if event.channel == Channel::S3 && self.sinks.dedup.confirm(event.key) {
+            self.metrics.events_confirmed.inc();
+            tracing::info!(
+                event_id = event.id,
+                origin = escape(&event.origin.to_string()),
+                "EventBridge event confirmed by its log file"
+            );
+        }
+    }
+
+    /// Hands each sink its events, in a task that no message can cancel. A best-effort sink holds
+    /// no permit of the message: what exceeds its own limit is dropped, and counted.
+    fn deliver(self: &Arc<Self>, claimed: Claimed, permits: &DeliveryPermits) {
+        for (sink, deliveries) in claimed {
+            let entry = self.sinks.entry(sink);
+            let sizes = deliveries.iter().map(|(event, _)| event.record().bytes.len());
+            let Some(permit) = entry.admit(sizes, permits) else {
+                let events = deliveries.len();
+                tracing::warn!(
+                    sink = entry.name,
+                    events,
+                    "best-effort sink is full, events dropped"
+                );
+                for (_, guard) in deliveries {
+                    entry.count(&self.metrics.sink_dropped);
+                    guard.settle();
+                }
+                continue;
+            };
+            let dispatcher = Arc::clone(self);
+            let task = async move {
+                let (events, guards): (Vec<_>, Vec<_>) = deliveries.into_iter().unzip();
+                let outcomes = dispatcher.sinks.entry(sink).sink.deliver(events.clone()).await;
+                for ((event, guard), outcome) in events.iter().zip(guards).zip(outcomes) {
+                    dispatcher.conclude(sink, event, guard, outcome).await;
+                }
+                drop(permit);
+            };
+            self.sinks.deliveries.spawn(task.in_current_span());
+        }
+    }
+
+    /// Makes the outcome of one event final, or releases the pair for another attempt.
+    async fn conclude(
+        &self,
+        sink: SinkIndex,
+        event: &Event,
+        guard: DeliveryGuard,
+        outcome: Outcome,
+    ) {
+        let (entry, metrics) = (self.sinks.entry(sink), &self.metrics);
+        let sink = entry.name.as_str();
+        match outcome {
+            Outcome::Delivered => {
+                entry.count(&metrics.sink_delivered);
+                if let Some(time) = event.fields.time {
+                    let lag = (self.now() - time).as_seconds_f64();
+                    metrics.delivery_lag.get_or_create(&BySink::new(sink)).observe(lag);
+                }
+                guard.settle();
             }
-            Err(bad) => {
-                account.bad += 1;
-                let file_sha256 = batch.file_sha256.as_deref();
-                let disposition = bury_record(wire, batch.carrier, file_sha256, &bad).await;
-                handed.disposition = handed.disposition.and(disposition);
+            Outcome::Rejected(error) | Outcome::Retry(error) if !entry.required => {
+                entry.count(&metrics.sink_dropped);
+                let (code, error) = (error.code.as_str(), error.text);
+                tracing::warn!(sink, event_id = event.id, code, error, "event dropped");
+                guard.settle();
+            }
+            Outcome::Rejected(error) => {
+                let (code, text) = (error.code.as_str(), &error.text);
+                tracing::error!(sink, event_id = event.id, code, error = text, "event rejected");
+                let dead_lettered = self.dead_letter(error, |_, error, now| {
+                    dead_letter::event(event, sink, error, now)
+                });
+                match dead_lettered.await {
+                    Disposition::Done => {
+                        entry.count(&metrics.sink_dead_lettered);
+                        guard.settle();
+                    }
+                    Disposition::Poison(error) | Disposition::Retry(error) => {
+                        entry.count(&metrics.sink_retried);
+                        guard.fail(error);
+                    }
+                }
+            }
+            Outcome::Retry(error) => {
+                entry.count(&metrics.sink_retried);
+                guard.fail(error);
             }
         }
     }
-    start(wire, claimed, &handed.keep);
-    handed
+
+    /// Dead-letters poison: `Done` once the dead letter is confirmed, `Retry` if it cannot be
+    /// written; `Poison` under `redrive`, for the queue to move the message.
+    pub(super) async fn dead_letter(
+        &self,
+        error: Error,
+        make: impl FnOnce(KeepBytes, &Error, OffsetDateTime) -> DeadLetter,
+    ) -> Disposition {
+        let DeadLetterPolicy::Write(writer, keep) = &self.dead_letters else {
+            return Disposition::Poison(error);
+        };
+        let dead_letter = make(*keep, &error, self.now());
+        let code = dead_letter.code.as_str();
+        match writer.put(dead_letter).await {
+            Ok(()) => {
+                self.metrics.dead_letters.get_or_create(&ByReason::new(code)).inc();
+                Disposition::Done
+            }
+            Err(error) => {
+                self.metrics.dead_letter_errors.inc();
+                let (code, text) = (error.code.as_str(), &error.text);
+                tracing::error!(code, error = text, "dead letter not written, message kept");
+                Disposition::Retry(error)
+            }
+        }
+    }
+
+    /// Dead-letters one invalid record: by reference if its file still has it, else with the
+    /// message that is its only copy.
+    async fn reject_record(
+        &self,
+        source: RecordSource<'_>,
+        file_sha256: Option<&str>,
+        invalid: &InvalidRecord,
+    ) -> Disposition {
+        let origin = source.origin(invalid.index);
+        tracing::error!(
+            code = Code::InvalidRecord.as_str(),
+            origin = escape(&origin.to_string()),
+            offset = invalid.offset,
+            sha256 = invalid.sha256,
+            error = invalid.reason,
+            "record rejected"
+        );
+        let error = |text| Error::new(Code::InvalidRecord, text);
+        let rejected = error(format!("{origin}: {}", invalid.reason));
+        let dead_lettered = self.dead_letter(rejected, |keep, _, now| match source {
+            RecordSource::Object(_) => {
+                dead_letter::record(&origin, file_sha256, invalid, keep, now)
+            }
+            RecordSource::Message { queue, id, body } => {
+                dead_letter::message(queue, id, body, &error(invalid.reason.clone()), now)
+            }
+        });
+        dead_lettered.await
+    }
 }
 
-/// Hands `event` to the sinks of these names, whatever the routes say: `replay` of what they are owed.
-///
-/// # Errors
-/// The first name that is no sink's; nothing was handed over.
-pub(super) fn hand_over_to(
-    wire: &Arc<Wire>,
-    event: Event,
-    sinks: &[String],
-    keep: Keep,
-) -> Result<HandedOver, String> {
-    let index = |name: &String| wire.posts.iter().position(|post| post.name == *name);
-    let mut handed = HandedOver { pairs: Vec::new(), disposition: Disposition::Done, keep };
-    let (event, mut claimed) = (Arc::new(event), Claimed::new());
-    let found: Vec<Option<usize>> = sinks.iter().map(index).collect();
-    if let Some(absent) = found.iter().position(Option::is_none) {
-        return Err(sinks[absent].clone());
+impl Dispatched {
+    fn new(permits: DeliveryPermits) -> Self {
+        Self { deliveries: Vec::new(), disposition: Disposition::Done, permits }
     }
-    for sink in found.into_iter().flatten() {
-        let sink = SinkIndex::try_from(sink).unwrap_or(SinkIndex::MAX);
-        handed.claim(wire, &event, sink, &mut claimed);
-    }
-    start(wire, claimed, &handed.keep);
-    Ok(handed)
-}
 
-impl HandedOver {
     fn route(
         &mut self,
-        wire: &Wire,
+        dispatcher: &Dispatcher,
         event: Arc<Event>,
         claimed: &mut Claimed,
-        account: &mut Account,
+        counts: &mut RecordCounts,
     ) {
-        let decision = wire.router.decide(&event);
+        let decision = dispatcher.sinks.router.decide(&event);
         for route in &decision.routes {
-            wire.metrics.route_matched.get_or_create(&ByRoute { route: (*route).to_owned() }).inc();
+            let route = ByRoute { route: (*route).to_owned() };
+            dispatcher.metrics.route_matched.get_or_create(&route).inc();
         }
         if decision.targets.is_empty() {
-            account.discarded += 1;
+            counts.discarded += 1;
             return;
         }
         let mut claimed_any = false;
         for target in decision.targets {
-            let Some(sink) = wire.posts.iter().position(|post| post.name == target.sink) else {
-                continue; // The checked configuration has no such route.
-            };
-            let sink = SinkIndex::try_from(sink).unwrap_or(SinkIndex::MAX);
-            claimed_any |= self.claim(wire, &event, sink, claimed);
+            claimed_any |= self.claim(dispatcher, &event, target.sink, claimed);
         }
         if claimed_any {
-            account.routed += 1;
+            counts.routed += 1;
         } else {
-            account.duplicate += 1;
+            counts.duplicate += 1;
         }
-        confirm(wire, &event);
+        dispatcher.confirm(&event);
     }
 
-    /// Claims one pair; answers whether the delivery is ours to make.
+    /// Claims one delivery; returns whether it is this message's to make.
     fn claim(
         &mut self,
-        wire: &Wire,
+        dispatcher: &Dispatcher,
         event: &Arc<Event>,
         sink: SinkIndex,
         claimed: &mut Claimed,
     ) -> bool {
-        let (watch, mine) =
-            match wire.ledger.claim((event.key, sink), event.channel, Instant::now()) {
-                Claim::Final(watch) | Claim::Theirs(watch) => (watch, false),
-                Claim::Mine(ticket, watch) => {
-                    if ticket.first {
-                        wire.posts[usize::from(sink)].count(&wire.metrics.sink_routed);
-                    }
-                    claimed.entry(sink).or_default().push((Arc::clone(event), ticket));
-                    (watch, true)
+        let entry = dispatcher.sinks.entry(sink);
+        let claim = dispatcher.sinks.dedup.claim((event.key, sink), event.channel, Instant::now());
+        let (watch, is_claimed) = match claim {
+            Claim::Final(watch) | Claim::Pending(watch) => (watch, false),
+            Claim::Deliver(guard, watch) => {
+                if guard.first {
+                    entry.count(&dispatcher.metrics.sink_routed);
                 }
-            };
-        if wire.posts[usize::from(sink)].required {
-            self.pairs.push(Pair { event: Arc::clone(event), sink, watch, mine });
+                claimed.entry(sink).or_default().push((Arc::clone(event), guard));
+                (watch, true)
+            }
+        };
+        if entry.required {
+            let event = Arc::clone(event);
+            self.deliveries.push(Delivery { event, sink, watch, claimed: is_claimed });
         }
-        mine
+        is_claimed
     }
 
-    /// Waits until every required pair is final, taking over once those that another message gave up.
-    /// The message, whose `place` this is, remembers them to its end.
-    pub(super) async fn outcomes(mut self, wire: &Arc<Wire>, place: &mut Place) -> Disposition {
-        let patience = tokio::time::sleep_until(place.deadline());
+    /// Waits until every required delivery is final, or the message's deadline, and takes over once
+    /// those that another message failed to make.
+    pub(super) async fn outcomes(
+        mut self,
+        dispatcher: &Arc<Dispatcher>,
+        message: &mut MessageDeliveries,
+    ) -> Disposition {
         let waited = tokio::select! {
             biased;
-            disposition = self.all_final(wire) => disposition,
-            () = patience => out_of_patience(),
+            disposition = self.all_final(dispatcher) => disposition,
+            () = tokio::time::sleep_until(message.deadline) => timed_out(),
         };
-        place.remember(self.pairs.into_iter().map(|pair| pair.watch));
+        message.watches.extend(self.deliveries.into_iter().map(|delivery| delivery.watch));
         self.disposition.and(waited)
     }
 
-    async fn all_final(&mut self, wire: &Arc<Wire>) -> Disposition {
-        let mut given_up = Vec::new();
+    async fn all_final(&mut self, dispatcher: &Arc<Dispatcher>) -> Disposition {
+        let mut to_take_over = Vec::new();
         let mut disposition = Disposition::Done;
-        for pair in &mut self.pairs {
-            match pair.watch.outcome().await {
+        for delivery in &mut self.deliveries {
+            match delivery.watch.outcome().await {
                 Ok(()) => {}
-                Err(error) if pair.mine => disposition = disposition.and(Disposition::Retry(error)),
-                Err(_) => given_up.push((Arc::clone(&pair.event), pair.sink)),
+                Err(error) if delivery.claimed => {
+                    disposition = disposition.and(Disposition::Retry(error));
+                }
+                Err(_) => to_take_over.push((Arc::clone(&delivery.event), delivery.sink)),
             }
         }
-        let (mut claimed, before) = (Claimed::new(), self.pairs.len());
-        for (event, sink) in given_up {
-            self.claim(wire, &event, sink, &mut claimed);
+        let (mut claimed, before) = (Claimed::new(), self.deliveries.len());
+        for (event, sink) in to_take_over {
+            self.claim(dispatcher, &event, sink, &mut claimed);
         }
-        start(wire, claimed, &self.keep);
-        for pair in &mut self.pairs[before..] {
-            if let Err(error) = pair.watch.outcome().await {
+        dispatcher.deliver(claimed, &self.permits);
+        for delivery in &mut self.deliveries[before..] {
+            if let Err(error) = delivery.watch.outcome().await {
                 disposition = disposition.and(Disposition::Retry(error));
             }
         }
@@ -241,136 +402,8 @@ impl HandedOver {
     }
 }
 
-/// The verdict on a message that has waited for as long as it may.
-pub(super) fn out_of_patience() -> Disposition {
-    Disposition::Retry(Error::new(
-        Code::DeliveryTimeout,
-        "a sink did not answer within [delivery] patience",
-    ))
-}
-
-/// Says, once, where the evidence of an event lies that the fast lane brought first.
-fn confirm(wire: &Wire, event: &Event) {
-    if event.channel == Channel::S3 && wire.ledger.confirm(event.key) {
-        wire.metrics.events_confirmed.inc();
-        tracing::info!(
-            event_id = event.id,
-            origin = escape(&event.origin.to_string()),
-            "its log file has arrived"
-        );
-    }
-}
-
-/// Hands each sink its events, in a task that no message can cancel. A best-effort sink holds no
-/// place in the gates: what does not fit in its own room is dropped, and counted.
-fn start(wire: &Arc<Wire>, claimed: Claimed, keep: &Keep) {
-    for (sink, pairs) in claimed {
-        let post = &wire.posts[usize::from(sink)];
-        let sizes = pairs.iter().map(|(event, _)| event.record().bytes.len());
-        let hold = match post.admit(sizes, keep) {
-            Some(hold) => hold,
-            None => {
-                tracing::warn!(sink = post.name, events = pairs.len(), "dropped: its room is full");
-                for (_, ticket) in pairs {
-                    post.count(&wire.metrics.sink_dropped);
-                    ticket.settle();
-                }
-                continue;
-            }
-        };
-        let (wire, tracker) = (Arc::clone(wire), wire.deliveries.clone());
-        tracker.spawn(async move {
-            let (events, tickets): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-            let post = &wire.posts[usize::from(sink)];
-            let outcomes = post.sink.deliver(events.clone()).await;
-            for ((event, ticket), outcome) in events.iter().zip(tickets).zip(outcomes) {
-                conclude(&wire, sink, event, ticket, outcome).await;
-            }
-            drop(hold);
-        });
-    }
-}
-
-/// Makes a sink's answer about one event final, or gives the pair back.
-async fn conclude(wire: &Wire, sink: SinkIndex, event: &Event, ticket: Ticket, outcome: Outcome) {
-    let post = &wire.posts[usize::from(sink)];
-    match outcome {
-        Outcome::Delivered => {
-            post.count(&wire.metrics.sink_delivered);
-            if let Some(time) = event.fields.time {
-                let lag = ((wire.now)() - time).as_seconds_f64();
-                wire.metrics.delivery_lag.get_or_create(&BySink::new(&post.name)).observe(lag);
-            }
-            ticket.settle();
-        }
-        Outcome::Rejected(error) | Outcome::Retry(error) if !post.required => {
-            post.count(&wire.metrics.sink_dropped);
-            tracing::warn!(
-                sink = post.name,
-                code = error.code.as_str(),
-                event_id = event.id,
-                "dropped: {error}"
-            );
-            ticket.settle();
-        }
-        Outcome::Rejected(error) => {
-            tracing::error!(
-                sink = post.name,
-                code = error.code.as_str(),
-                event_id = event.id,
-                "refused: {error}"
-            );
-            let now = (wire.now)();
-            let name = &post.name;
-            let buried =
-                wire.bury(error, |_, error| dead_letter::event(event, name, error, now)).await;
-            match buried {
-                Disposition::Done => {
-                    post.count(&wire.metrics.sink_dead_lettered);
-                    ticket.settle();
-                }
-                Disposition::Poison(error) | Disposition::Retry(error) => {
-                    post.count(&wire.metrics.sink_retried);
-                    ticket.fail(error);
-                }
-            }
-        }
-        Outcome::Retry(error) => {
-            post.count(&wire.metrics.sink_retried);
-            ticket.fail(error);
-        }
-    }
-}
-
-/// One bad record: a letter by reference where its file keeps it, else with the message that was all
-/// there is of it.
-async fn bury_record(
-    wire: &Wire,
-    carrier: Carrier<'_>,
-    file_sha256: Option<&str>,
-    bad: &InvalidRecord,
-) -> Disposition {
-    let origin = carrier.origin(bad.index);
-    tracing::error!(
-        code = "invalid_record",
-        origin = escape(&origin.to_string()),
-        request_id = carrier.request_id(),
-        offset = bad.offset,
-        sha256 = bad.sha256,
-        "{}",
-        bad.reason
-    );
-    if matches!(wire.graveyard, DeadLetterPolicy::Redrive) {
-        return Disposition::Poison(Error::new(
-            Code::InvalidRecord,
-            format!("{origin}: {}", bad.reason),
-        ));
-    }
-    let error = Error::new(Code::InvalidRecord, bad.reason.clone());
-    let now = (wire.now)();
-    wire.bury(error, |keep, error| match carrier {
-        Carrier::Object(..) => dead_letter::record(&origin, file_sha256, bad, keep, now),
-        Carrier::Message { queue, id, body } => dead_letter::message(queue, id, body, error, now),
-    })
-    .await
+/// Returns the disposition of a message that has reached its delivery timeout.
+pub(super) fn timed_out() -> Disposition {
+    let text = "no outcome of every sink within [delivery] delivery_timeout";
+    Disposition::Retry(Error::new(Code::DeliveryTimeout, text))
 }

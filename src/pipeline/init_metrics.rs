@@ -1,36 +1,20 @@
-//! Counters that are there from the start, with 0: one that appears with its first event has no increase that an
-//! alarm could see. Labels that nobody knows at the start (accounts, the reasons of a destination) come when they come.
+//! Counters that exist from the start, with 0: one that appears with its first event has no
+//! increase that an alarm could see. Labels that are unknown at the start (accounts, a sink's
+//! codes) appear when they occur.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use crate::pipeline::context::Wire;
-use crate::pipeline::message::Fate;
-use crate::store::StoreErrorKind;
+use crate::error::Code;
+use crate::pipeline::message::MessageResult;
+use crate::pipeline::sinks::Sinks;
+use crate::pipeline::skip_monitor::SkipReason;
 use crate::store::notification::IgnoredReason;
-use crate::telemetry::{ByReason, ByRoute, BySink};
+use crate::telemetry::{ByReason, ByResult, ByRoute, BySink, Metrics};
 
-/// Why objects are not fetched.
-const SKIPPED: [&str; 7] =
-    ["digest", "insight", "folder", "empty", "other_service", "key", "region"];
-
-/// Why objects are poison, whatever the source's policies.
-const CONDEMNED: [&str; 6] = [
-    "bucket_not_allowed",
-    "not_an_object",
-    "corrupt_gzip",
-    "corrupt_json",
-    "not_cloudtrail",
-    "over_limit",
-];
-
-/// Why messages and records are.
-const UNREADABLE: [&str; 3] = ["unreadable_message", "eventbridge_not_enabled", "invalid_record"];
-
-/// Makes every counter whose labels are known by now.
-pub(super) fn begin(wire: &Wire) {
-    let metrics = &wire.metrics;
-    for post in &wire.posts {
+/// Creates every counter whose labels are known by now.
+pub(super) fn init(metrics: &Metrics, sinks: &Sinks) {
+    for entry in &sinks.entries {
         let of_sinks = [
             &metrics.sink_routed,
             &metrics.sink_delivered,
@@ -40,40 +24,61 @@ pub(super) fn begin(wire: &Wire) {
             &metrics.sink_bytes,
         ];
         for family in of_sinks {
-            drop(family.get_or_create(&BySink::new(&post.name)));
+            drop(family.get_or_create(&BySink::new(&entry.name)));
         }
     }
-    for route in wire.router.names() {
+    for route in sinks.router.names() {
         drop(metrics.route_matched.get_or_create(&ByRoute { route: route.to_owned() }));
     }
-    let fates = [Fate::Deleted, Fate::Released, Fate::LeaseLost, Fate::Unsettled];
-    reasons(&metrics.messages_completed, &fates.map(Fate::label));
-    reasons(&metrics.messages_ignored, &IgnoredReason::ALL.map(IgnoredReason::as_str));
-    reasons(&metrics.objects_skipped, &SKIPPED);
-    let policies = [
-        StoreErrorKind::Missing,
-        StoreErrorKind::Forbidden,
-        StoreErrorKind::KmsDenied,
-        StoreErrorKind::Archived,
-        StoreErrorKind::Changed,
-    ];
-    for family in [&metrics.objects_failed, &metrics.dead_letters] {
-        reasons(family, &CONDEMNED);
-        reasons(family, &policies.map(|kind| kind.code().as_str()));
+    for result in MessageResult::ALL {
+        drop(metrics.messages_completed.get_or_create(&ByResult::new(result.as_str())));
     }
-    // Whatever the policies, these are tried again.
-    let retried = [
-        StoreErrorKind::Throttled,
-        StoreErrorKind::Server,
-        StoreErrorKind::ShortBody,
-        StoreErrorKind::Timeout,
-        StoreErrorKind::Credentials,
-        StoreErrorKind::Other,
-    ];
-    reasons(&metrics.objects_failed, &retried.map(|kind| kind.code().as_str()));
-    reasons(&metrics.dead_letters, &UNREADABLE);
+    for reason in IgnoredReason::ALL {
+        init_reason(&metrics.messages_ignored, reason.as_str());
+    }
+    let skipped = SkipReason::ALL.iter();
+    skipped.for_each(|reason| init_reason(&metrics.objects_skipped, reason.as_str()));
+    for code in Code::ALL {
+        let (fails_object, is_dead_lettered) = uses(*code);
+        if fails_object {
+            init_reason(&metrics.objects_failed, code.as_str());
+        }
+        if is_dead_lettered {
+            init_reason(&metrics.dead_letters, code.as_str());
+        }
+    }
 }
 
-fn reasons(family: &Family<ByReason, Counter>, codes: &[&str]) {
-    codes.iter().for_each(|code| drop(family.get_or_create(&ByReason::new(code))));
+/// Returns whether an object may fail with this code, and whether there are dead letters with it.
+fn uses(code: Code) -> (bool, bool) {
+    match code {
+        // Poison, or so by the source's policy.
+        Code::ObjectMissing
+        | Code::ObjectForbidden
+        | Code::KmsDenied
+        | Code::ObjectArchived
+        | Code::ObjectChanged
+        | Code::BucketNotAllowed
+        | Code::NotAnObject
+        | Code::CorruptGzip
+        | Code::CorruptJson
+        | Code::NotCloudtrail
+        | Code::OverLimit => (true, true),
+        // Retried, whatever the policy.
+        Code::S3Throttled
+        | Code::S3ServerError
+        | Code::S3Timeout
+        | Code::ShortBody
+        | Code::S3Credentials
+        | Code::S3Other => (true, false),
+        // Of messages and records.
+        Code::UnreadableMessage | Code::EventbridgeNotEnabled | Code::InvalidRecord => {
+            (false, true)
+        }
+        _ => (false, false),
+    }
+}
+
+fn init_reason(family: &Family<ByReason, Counter>, reason: &str) {
+    drop(family.get_or_create(&ByReason::new(reason)));
 }

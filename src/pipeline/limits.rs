@@ -1,10 +1,11 @@
-//! The two gates and the memory budget: what bounds everything in flight.
+//! What bounds everything in flight: the two message limits and the memory budget.
 //!
-//! `work` counts messages being fetched and decoded, `unacknowledged` all that are in hand, those that
-//! wait for sinks included. Half as many messages as may be worked on are received ahead, so that no place
-//! of work stands empty while SQS answers: a `seat` is a place of work or one of those. Receiving needs a
-//! seat and room in `unacknowledged`, and nothing else stops receiving. Memory is reserved once per object
-//! before its GET and never while another reservation is held, so that no two waits can form a ring.
+//! `max_concurrent_messages` counts messages being fetched and decoded, `max_in_flight_messages`
+//! all that are received and not settled, those that wait for sinks included. Half as many messages
+//! as may be processed are received ahead, so that processing does not wait while SQS responds:
+//! `prefetch` counts both. Receiving needs a permit of `prefetch` and one of `in_flight`, and
+//! nothing else stops receiving. Memory is reserved once per object before its GET and never while
+//! another reservation is held, so that no two waits can deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,166 +13,220 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Delivery;
+use crate::error::{Code, Error};
 
-/// The budget is counted in units of this many bytes.
+/// Bytes of one permit of the memory budget.
 const UNIT: u64 = 4096;
 
-/// Stored bytes up to which an object is buffered whole and decoded where it is.
+/// Stored bytes up to which an object is buffered whole and decoded on the message's own task.
 pub(super) const SMALL_OBJECT: usize = 64 * 1024;
 
 /// What reading one object may keep resident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct MemoryClass {
     /// Bytes reserved from the budget.
     pub(super) reserve: u64,
-    /// Of those, bytes of selected records held until the file is verified.
-    pub(super) held_cap: usize,
+    /// Of those, bytes of selected records buffered until the file is verified.
+    pub(super) match_cap: usize,
 }
 
 /// A tiny object, as nearly all are: its stored bytes, and matches of up to half a MiB.
-const SMALL: Share = Share { reserve: 1 << 20, held_cap: 512 << 10 };
+const SMALL: MemoryClass = MemoryClass { reserve: 1 << 20, match_cap: 512 << 10 };
 
 /// Any other object: stream buffers, the open record, and matches of up to 8 MiB.
-const LARGE: Share = Share { reserve: 12 << 20, held_cap: 8 << 20 };
+const LARGE: MemoryClass = MemoryClass { reserve: 12 << 20, match_cap: 8 << 20 };
 
-/// The gates of one process, shared by all its sources.
+/// The limits of one process, shared by all its sources.
 #[derive(Debug)]
-pub(super) struct Gates {
-    seats: Arc<Semaphore>,
-    work: Arc<Semaphore>,
-    unacknowledged: Arc<Semaphore>,
+pub(super) struct Limits {
+    prefetch: Arc<Semaphore>,
+    processing: Arc<Semaphore>,
+    in_flight: Arc<Semaphore>,
     memory: Arc<Semaphore>,
-    budget: u64,
-    sizes: (usize, usize),
-    /// Slots of receive calls that are under way: of messages that may never come.
-    asked: AtomicUsize,
+    max_processing: usize,
+    max_in_flight: usize,
+    max_memory: u64,
+    /// Permits of receive calls under way: of messages that may never arrive.
+    requested: AtomicUsize,
 }
 
-/// One message's place before it is received.
-#[derive(Debug)]
-pub(super) struct Slot {
-    /// Given back when the message starts to wait for sinks.
-    pub(super) seat: OwnedSemaphorePermit,
-    /// Given back when the message is settled and no sink holds its events any more.
-    pub(super) unacknowledged: Arc<OwnedSemaphorePermit>,
+/// How much of the limits is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InUse {
+    /// Messages being fetched and decoded.
+    pub(super) processing: usize,
+    /// Messages received and not settled.
+    pub(super) in_flight: usize,
+    /// Bytes reserved.
+    pub(super) memory: u64,
 }
 
-/// Memory reserved for one object; shrinks to what is really held, and is given back when dropped.
+/// Permission to receive one message.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(super) struct ReceivePermit {
+    prefetch: OwnedSemaphorePermit,
+    in_flight: InFlightPermit,
+}
+
+/// Released when the message is settled and no sink holds its events any more.
+type InFlightPermit = Arc<OwnedSemaphorePermit>;
+
+/// Memory reserved for one object; shrinks to what is used, and is released when dropped.
+#[derive(Debug)]
+pub(super) struct MemoryPermit {
     permit: OwnedSemaphorePermit,
-    /// What may be held under it.
-    pub(super) share: Share,
+    /// What may be used under it.
+    pub(super) class: MemoryClass,
 }
 
-impl Gates {
+impl Limits {
     pub(super) fn new(delivery: &Delivery) -> Self {
         let units = usize::try_from(delivery.memory / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
         let units = units.clamp(1, u32::MAX as usize);
         Self {
-            seats: Arc::new(Semaphore::new(delivery.work + ahead(delivery.work))),
-            work: Arc::new(Semaphore::new(delivery.work)),
-            unacknowledged: Arc::new(Semaphore::new(delivery.unacknowledged)),
+            prefetch: Arc::new(Semaphore::new(delivery.work + delivery.work / 2)),
+            processing: Arc::new(Semaphore::new(delivery.work)),
+            in_flight: Arc::new(Semaphore::new(delivery.unacknowledged)),
             memory: Arc::new(Semaphore::new(units)),
-            budget: units as u64 * UNIT,
-            sizes: (delivery.work, delivery.unacknowledged),
-            asked: AtomicUsize::new(0),
+            max_processing: delivery.work,
+            max_in_flight: delivery.unacknowledged,
+            max_memory: units as u64 * UNIT,
+            requested: AtomicUsize::new(0),
         }
     }
 
-    /// Waits for `least` seats and as much room in `unacknowledged`, then takes what else is free up to
-    /// `most`. `None` if the gates are closed, which they never are while the pipeline runs.
-    pub(super) async fn slots(&self, least: usize, most: usize) -> Option<Vec<Slot>> {
-        // A gate smaller than that would never have room.
-        let least = least.min(self.sizes.0).min(self.sizes.1);
+    /// Waits for `least` permits to receive, then takes up to `most` if they are free. Returns
+    /// `None` if the limits are closed, which they never are while the pipeline runs.
+    pub(super) async fn receive(&self, least: usize, most: usize) -> Option<Vec<ReceivePermit>> {
+        // A smaller limit would never have as many.
+        let least = least.min(self.max_processing).min(self.max_in_flight);
         let least = u32::try_from(least).unwrap_or(u32::MAX).max(1);
-        let mut waiting = Arc::clone(&self.unacknowledged).acquire_many_owned(least).await.ok()?;
-        let mut seats = Arc::clone(&self.seats).acquire_many_owned(least).await.ok()?;
-        let mut slots = Vec::with_capacity(most);
-        while let (Some(seat), Some(unacknowledged)) = (seats.split(1), waiting.split(1)) {
-            slots.push(Slot { seat, unacknowledged: Arc::new(unacknowledged) });
+        let mut in_flight = Arc::clone(&self.in_flight).acquire_many_owned(least).await.ok()?;
+        let mut prefetch = Arc::clone(&self.prefetch).acquire_many_owned(least).await.ok()?;
+        let mut permits = Vec::with_capacity(most);
+        while let (Some(prefetch), Some(in_flight)) = (prefetch.split(1), in_flight.split(1)) {
+            permits.push(ReceivePermit { prefetch, in_flight: Arc::new(in_flight) });
         }
-        while slots.len() < most {
-            let Some(slot) = self.try_slot() else { break };
-            slots.push(slot);
+        while permits.len() < most {
+            let Some(permit) = self.try_receive() else { break };
+            permits.push(permit);
         }
-        Some(slots)
+        Some(permits)
     }
 
-    fn try_slot(&self) -> Option<Slot> {
-        let unacknowledged = Arc::clone(&self.unacknowledged).try_acquire_owned().ok()?;
-        let seat = Arc::clone(&self.seats).try_acquire_owned().ok()?;
-        Some(Slot { seat, unacknowledged: Arc::new(unacknowledged) })
+    fn try_receive(&self) -> Option<ReceivePermit> {
+        let in_flight = Arc::clone(&self.in_flight).try_acquire_owned().ok()?;
+        let prefetch = Arc::clone(&self.prefetch).try_acquire_owned().ok()?;
+        Some(ReceivePermit { prefetch, in_flight: Arc::new(in_flight) })
     }
 
-    /// Waits for a place in the work gate.
-    pub(super) async fn work(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.work).acquire_owned().await.ok()
+    /// Returns the most messages that are processed at once.
+    pub(super) fn max_processing(&self) -> usize {
+        self.max_processing
     }
 
-    /// Waits for memory for one object: a small share if its announced size is small and nothing
-    /// has shown otherwise, else a large one. A share is never larger than the whole budget.
-    pub(super) async fn reserve(&self, announced: Option<u64>, large: bool) -> Option<Reservation> {
-        let small = !large && announced.is_none_or(|size| size <= SMALL_OBJECT as u64);
-        let share = if small { SMALL } else { LARGE }.within(self.budget);
-        let units = u32::try_from(share.reserve / UNIT).unwrap_or(u32::MAX).max(1);
-        let permit = Arc::clone(&self.memory).acquire_many_owned(units).await.ok()?;
-        Some(Reservation { permit, share })
+    /// Notes that a receive call for so many messages has begun.
+    pub(super) fn receive_started(&self, permits: usize) {
+        self.requested.fetch_add(permits, Ordering::Relaxed);
     }
 
-    /// Places in the work gate, taken or not.
-    pub(super) fn work_size(&self) -> usize {
-        self.sizes.0
+    /// Notes that it has ended.
+    pub(super) fn receive_ended(&self, permits: usize) {
+        self.requested.fetch_sub(permits, Ordering::Relaxed);
     }
 
-    /// A receive call for so many messages has begun.
-    pub(super) fn ask(&self, slots: usize) {
-        self.asked.fetch_add(slots, Ordering::Relaxed);
-    }
-
-    /// It has ended.
-    pub(super) fn answered(&self, slots: usize) {
-        self.asked.fetch_sub(slots, Ordering::Relaxed);
-    }
-
-    /// Messages in the work gate, messages not yet acknowledged, bytes reserved.
-    pub(super) fn in_use(&self) -> (usize, usize, u64) {
-        (
-            self.sizes.0 - self.work.available_permits(),
-            (self.sizes.1 - self.unacknowledged.available_permits())
-                .saturating_sub(self.asked.load(Ordering::Relaxed)),
-            self.budget - self.memory.available_permits() as u64 * UNIT,
-        )
+    pub(super) fn in_use(&self) -> InUse {
+        InUse {
+            processing: self.max_processing - self.processing.available_permits(),
+            in_flight: (self.max_in_flight - self.in_flight.available_permits())
+                .saturating_sub(self.requested.load(Ordering::Relaxed)),
+            memory: self.max_memory - self.memory.available_permits() as u64 * UNIT,
+        }
     }
 }
 
-/// Messages that may be received ahead of the work on them.
-fn ahead(work: usize) -> usize {
-    work / 2
-}
-
-impl Share {
+impl MemoryClass {
+    /// Limits the class to the whole budget.
     fn within(self, budget: u64) -> Self {
         if self.reserve <= budget {
             return self;
         }
-        let held_cap = usize::try_from(budget / 2).unwrap_or(self.held_cap);
-        Self { reserve: budget, held_cap: held_cap.min(self.held_cap) }
+        let match_cap = usize::try_from(budget / 2).unwrap_or(self.match_cap);
+        Self { reserve: budget, match_cap: match_cap.min(self.match_cap) }
     }
 }
 
-impl Reservation {
-    /// Gives back all but what `held` bytes need: the object is read, only its events are resident.
-    pub(super) fn shrink(&mut self, held: usize) {
-        let keep = (held as u64).div_ceil(UNIT);
-        let have = self.permit.num_permits();
-        let spare = have.saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
-        drop(self.permit.split(spare));
+impl MemoryPermit {
+    /// Releases all but `bytes`: the object is read, only its events are resident.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        let units = usize::try_from((bytes as u64).div_ceil(UNIT)).unwrap_or(usize::MAX);
+        drop(self.permit.split(self.permit.num_permits().saturating_sub(units)));
     }
 
-    /// Whether a larger share could hold more.
+    /// Returns whether a larger class could buffer more.
     pub(super) fn is_small(&self) -> bool {
-        self.share == SMALL
+        self.class == SMALL
+    }
+}
+
+/// The permits of one message.
+#[derive(Debug)]
+pub(super) struct MessagePermits {
+    limits: Arc<Limits>,
+    prefetch: Option<OwnedSemaphorePermit>,
+    processing: Option<OwnedSemaphorePermit>,
+    in_flight: InFlightPermit,
+}
+
+/// What a delivery holds while a sink has the events: their memory, and their message's permit.
+#[derive(Debug, Clone)]
+pub(super) struct DeliveryPermits {
+    _memory: Arc<MemoryPermit>,
+    _in_flight: InFlightPermit,
+}
+
+impl MessagePermits {
+    pub(super) fn new(limits: Arc<Limits>, received: ReceivePermit) -> Self {
+        let ReceivePermit { prefetch, in_flight } = received;
+        Self { limits, prefetch: Some(prefetch), processing: None, in_flight }
+    }
+
+    /// Waits for permission to fetch and decode, unless the message has it.
+    pub(super) async fn start_processing(&mut self) {
+        if self.processing.is_none() {
+            self.processing = Arc::clone(&self.limits.processing).acquire_owned().await.ok();
+        }
+    }
+
+    /// Releases all permits but that of a message in flight: from here on it only waits for sinks.
+    pub(super) fn stop_processing(&mut self) {
+        self.processing = None;
+        self.prefetch = None;
+    }
+
+    /// Waits for memory for one object: the small class if its announced size is small and nothing
+    /// has shown otherwise, else the large one. A class is never larger than the whole budget.
+    ///
+    /// # Errors
+    /// [`Code::Stopping`]: the limits are closed, which they never are while the pipeline runs.
+    pub(super) async fn reserve(
+        &self,
+        announced: Option<u64>,
+        large: bool,
+    ) -> Result<MemoryPermit, Error> {
+        let small = !large && announced.is_none_or(|size| size <= SMALL_OBJECT as u64);
+        let class = if small { SMALL } else { LARGE }.within(self.limits.max_memory);
+        let units = u32::try_from(class.reserve / UNIT).unwrap_or(u32::MAX).max(1);
+        let permit = Arc::clone(&self.limits.memory).acquire_many_owned(units).await;
+        match permit {
+            Ok(permit) => Ok(MemoryPermit { permit, class }),
+            Err(closed) => Err(Error::caused(Code::Stopping, "no memory is reserved", closed)),
+        }
+    }
+
+    /// Returns what the deliveries of an object's events hold.
+    pub(super) fn for_delivery(&self, memory: MemoryPermit) -> DeliveryPermits {
+        DeliveryPermits { _memory: Arc::new(memory), _in_flight: Arc::clone(&self.in_flight) }
     }
 }
 
@@ -181,65 +236,77 @@ mod tests {
 
     use super::*;
 
-    fn gates(work: usize, unacknowledged: usize, memory: u64) -> Gates {
-        Gates::new(&Delivery { work, unacknowledged, memory, ..Delivery::default() })
+    fn limits(work: usize, unacknowledged: usize, memory: u64) -> Arc<Limits> {
+        let delivery = Delivery { work, unacknowledged, memory, ..Delivery::default() };
+        Arc::new(Limits::new(&delivery))
+    }
+
+    async fn received(limits: &Arc<Limits>) -> MessagePermits {
+        let permit = limits.receive(1, 1).await.expect("open").pop().expect("one");
+        MessagePermits::new(Arc::clone(limits), permit)
     }
 
     #[tokio::test]
-    async fn a_batch_never_takes_more_slots_than_there_is_room() {
-        let gates = gates(3, 2, 1 << 20);
-        let slots = gates.slots(1, 10).await.expect("open");
-        assert_eq!(slots.len(), 2);
-        assert_eq!(gates.seats.available_permits(), 2, "the seat without its twin went back");
+    async fn a_batch_never_takes_more_permits_than_there_are() {
+        let limits = limits(3, 2, 1 << 20);
+        let permits = limits.receive(1, 10).await.expect("open");
+        assert_eq!(permits.len(), 2);
+        assert_eq!(limits.prefetch.available_permits(), 2, "the unused permit was released");
     }
 
     #[tokio::test]
-    async fn half_as_many_messages_as_are_worked_on_wait_for_it() {
-        let gates = gates(4, 100, 1 << 20);
-        assert_eq!(gates.slots(1, 10).await.expect("open").len(), 6);
-        let _at_work = [gates.work().await, gates.work().await, gates.work().await];
-        assert_eq!(gates.in_use().0, 3);
+    async fn half_as_many_messages_as_are_processed_are_received_ahead() {
+        let limits = limits(4, 100, 1 << 20);
+        let mut messages = Vec::new();
+        for permit in limits.receive(1, 10).await.expect("open") {
+            messages.push(MessagePermits::new(Arc::clone(&limits), permit));
+        }
+        assert_eq!(messages.len(), 6);
+        for message in messages.iter_mut().take(3) {
+            message.start_processing().await;
+        }
+        assert_eq!(limits.in_use().processing, 3);
     }
 
     #[tokio::test]
-    async fn a_batch_waits_for_as_many_slots_as_it_asks_for_but_not_for_more_than_there_are() {
-        let gates = gates(4, 4, 1 << 20);
-        let mut first = gates.slots(1, 2).await.expect("open");
-        assert!(gates.slots(3, 10).now_or_never().is_none(), "two are free");
-        assert_eq!(gates.in_use().1, 2, "waiting in vain takes nothing");
+    async fn a_batch_waits_for_its_least_permits_but_not_for_more_than_the_limit() {
+        let limits = limits(4, 4, 1 << 20);
+        let mut first = limits.receive(1, 2).await.expect("open");
+        assert!(limits.receive(3, 10).now_or_never().is_none(), "two are free");
+        assert_eq!(limits.in_use().in_flight, 2, "a cancelled wait holds no permit");
         first.pop();
-        assert_eq!(gates.slots(3, 10).await.expect("open").len(), 3);
+        assert_eq!(limits.receive(3, 10).await.expect("open").len(), 3);
         drop(first);
-        assert_eq!(gates.in_use().1, 0, "all are back");
-        assert_eq!(gates.slots(100, 10).await.expect("open").len(), 4);
+        assert_eq!(limits.in_use().in_flight, 0, "all are released");
+        assert_eq!(limits.receive(100, 10).await.expect("open").len(), 4);
     }
 
     #[tokio::test]
-    async fn a_call_that_may_bring_nothing_is_no_message_in_hand() {
-        let gates = gates(4, 100, 1 << 20);
-        let slots = gates.slots(1, 6).await.expect("open");
-        gates.ask(slots.len());
-        assert_eq!(gates.in_use().1, 0);
-        gates.answered(slots.len());
-        assert_eq!(gates.in_use().1, 6);
+    async fn permits_of_a_receive_call_under_way_are_no_messages_in_flight() {
+        let limits = limits(4, 100, 1 << 20);
+        let permits = limits.receive(1, 6).await.expect("open");
+        limits.receive_started(permits.len());
+        assert_eq!(limits.in_use().in_flight, 0);
+        limits.receive_ended(permits.len());
+        assert_eq!(limits.in_use().in_flight, 6);
     }
 
     #[tokio::test]
-    async fn a_reservation_shrinks_to_what_is_held() {
-        let gates = gates(1, 1, 64 << 20);
-        let mut reservation = gates.reserve(Some(2000), false).await.expect("open");
-        assert_eq!(gates.in_use().2, 1 << 20);
-        reservation.shrink(5000);
-        assert_eq!(gates.in_use().2, 8192);
-        drop(reservation);
-        assert_eq!(gates.in_use().2, 0);
+    async fn a_memory_permit_shrinks_to_what_is_used() {
+        let limits = limits(1, 1, 64 << 20);
+        let mut memory = received(&limits).await.reserve(Some(2000), false).await.expect("open");
+        assert_eq!(limits.in_use().memory, 1 << 20);
+        memory.shrink(5000);
+        assert_eq!(limits.in_use().memory, 8192);
+        drop(memory);
+        assert_eq!(limits.in_use().memory, 0);
     }
 
     #[tokio::test]
     async fn a_tiny_budget_still_admits_one_object_of_any_size() {
-        let gates = gates(1, 1, 64 << 10);
-        let reservation = gates.reserve(Some(1 << 40), false).await.expect("open");
-        assert_eq!(gates.in_use().2, 64 << 10);
-        assert_eq!(reservation.share.held_cap, 32 << 10);
+        let limits = limits(1, 1, 64 << 10);
+        let memory = received(&limits).await.reserve(Some(1 << 40), false).await.expect("open");
+        assert_eq!(limits.in_use().memory, 64 << 10);
+        assert_eq!(memory.class.match_cap, 32 << 10);
     }
 }

@@ -1,269 +1,237 @@
-//! One message, from its body to its settlement: the whole story on one screen.
+//! One message, from its body to its settlement.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::OwnedSemaphorePermit;
+use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::error::{Code, Disposition, Error, Settlement};
-use crate::pipeline::context::{Bodies, RunningSource, Wire};
 use crate::pipeline::dead_letter;
-use crate::pipeline::dedup::Watch;
-use crate::pipeline::dispatch::{self, Carrier};
-use crate::pipeline::eventbridge;
-use crate::pipeline::limits::{Reservation, Slot};
-use crate::pipeline::object;
+use crate::pipeline::dispatch::{self, MessageDeliveries};
+use crate::pipeline::limits::{Limits, MessagePermits, ReceivePermit};
+use crate::pipeline::object::ObjectProcessor;
+use crate::pipeline::records::{RecordSelection, RecordSource};
 use crate::pipeline::replayed;
+use crate::pipeline::single_record::{self, SingleRecord};
+use crate::pipeline::source::{Bodies, RunningSource};
 use crate::queue::Message;
 use crate::store::notification::{self, Notification};
 use crate::store::{Location, ObjectRef};
 use crate::telemetry::{ByReason, escape};
 
-/// How a message ended: each is a metric label and a line of the runbook in `docs/delivery.md`.
+/// How a message was completed: each is a metric label and a line of the runbook in
+/// `docs/delivery.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Everything in it is final, and the queue was told.
+pub(super) enum MessageResult {
+    /// Everything in it is final, and the queue deleted it.
     Deleted,
-    /// Given back for a later attempt.
+    /// Released for a later attempt.
     Released,
-    /// The lease ran out or was lost; the queue offers the message to somebody again.
+    /// The lease ran out or was lost; the queue redelivers the message.
     LeaseLost,
-    /// The queue did not take the settlement; it offers the message again.
-    Unsettled,
+    /// The queue did not accept the settlement; it redelivers the message.
+    AckFailed,
 }
 
-impl Fate {
-    pub(super) fn label(self) -> &'static str {
+impl MessageResult {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Deleted, Self::Released, Self::LeaseLost, Self::AckFailed];
+
+    /// Returns the metric label.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
             Self::Released => "released",
             Self::LeaseLost => "lease_lost",
-            Self::Unsettled => "unsettled",
+            Self::AckFailed => "ack_failed",
         }
     }
 }
 
-/// A message's place in the gates.
-pub(super) struct Place {
-    seat: Option<OwnedSemaphorePermit>,
-    work: Option<OwnedSemaphorePermit>,
-    unacknowledged: Arc<OwnedSemaphorePermit>,
-    /// What it asked of the ledger, which forgets none of it until the message is settled.
-    asked: Vec<Watch>,
-    /// Until then sinks may answer: `[delivery] patience` is for a message, whatever it announces.
-    deadline: Instant,
+/// Processes and settles messages of every source.
+pub(super) struct MessageHandler {
+    pub(super) limits: Arc<Limits>,
+    pub(super) objects: ObjectProcessor,
+    pub(super) delivery_timeout: Duration,
+    pub(super) jitter: Mutex<fastrand::Rng>,
+    /// Cancelled at the end of the shutdown grace period: every message that is left is released.
+    pub(super) grace_period_over: CancellationToken,
 }
 
-/// What keeps an object's share of memory, and its message's place, while any sink has its events.
-#[derive(Clone)]
-pub(super) struct Keep {
-    _reservation: Arc<Reservation>,
-    _unacknowledged: Arc<OwnedSemaphorePermit>,
-}
+impl MessageHandler {
+    /// Draws a number in `0.0..1.0` from the seeded generator.
+    pub(super) fn jitter(&self) -> f64 {
+        self.jitter.lock().f64()
+    }
 
-impl Place {
-    fn new(slot: Slot, deadline: Instant) -> Self {
-        Self {
-            deadline,
-            seat: Some(slot.seat),
-            work: None,
-            unacknowledged: slot.unacknowledged,
-            asked: Vec::new(),
+    /// Processes `message` to its settlement. Dropped at any point it settles nothing, and the
+    /// queue redelivers the message: doing nothing is the safe path.
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        source: Arc<RunningSource>,
+        message: Message,
+        permit: ReceivePermit,
+    ) -> MessageResult {
+        // At the level of errors, so that no `[log] level` drops the fields of their lines.
+        let span =
+            tracing::error_span!("message", queue = source.queue.name(), message_id = message.id);
+        self.process(&source, message, permit).instrument(span).await
+    }
+
+    async fn process(
+        &self,
+        source: &RunningSource,
+        message: Message,
+        permit: ReceivePermit,
+    ) -> MessageResult {
+        let lease = source.extender.lease(message.receipt.handle(), message.received_at);
+        let mut permits = MessagePermits::new(Arc::clone(&self.limits), permit);
+        let mut deliveries = MessageDeliveries::until(Instant::now() + self.delivery_timeout);
+        let in_flight = &self.objects.observers.in_flight;
+        let _in_flight = message.sent.map(|sent| in_flight.add(sent));
+        let settlement = tokio::select! {
+            biased;
+            disposition = self.forward(source, &message, &mut permits, &mut deliveries) => {
+                self.note_retry(&message, &disposition);
+                disposition.settlement(message.receive_count, self.jitter())
+            }
+            () = lease.lost() => return lease_lost(),
+            () = self.grace_period_over.cancelled() => {
+                tracing::warn!("shutdown grace period over, message released");
+                Settlement::Release { after: Duration::ZERO }
+            }
+        };
+        permits.stop_processing();
+        // Deleting what is final is right even late; releasing what another consumer has is not.
+        if settlement != Settlement::Delete && !lease.end().await {
+            return lease_lost();
+        }
+        match source.acknowledger.settle(message.receipt, settlement).await {
+            Ok(()) if settlement == Settlement::Delete => MessageResult::Deleted,
+            Ok(()) => MessageResult::Released,
+            Err(error) => {
+                let (code, error) = (error.code.as_str(), error.text);
+                tracing::warn!(code, error, "acknowledgement failed, message will be redelivered");
+                MessageResult::AckFailed
+            }
         }
     }
 
-    /// Holds on to these pairs of the ledger.
-    pub(super) fn remember(&mut self, pairs: impl Iterator<Item = Watch>) {
-        self.asked.extend(pairs);
-    }
-
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    pub(super) fn is_overdue(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-
-    /// Waits for a place in the work gate, unless there is one already.
-    pub(super) async fn enter_work(&mut self, wire: &Wire) {
-        if self.work.is_none() {
-            self.work = wire.gates.work().await;
+    /// Processes everything that the body announces, one object at a time; the worst disposition
+    /// counts.
+    async fn forward(
+        &self,
+        source: &RunningSource,
+        message: &Message,
+        permits: &mut MessagePermits,
+        deliveries: &mut MessageDeliveries,
+    ) -> Disposition {
+        permits.start_processing().await;
+        let notification = match source.policy.bodies {
+            Bodies::DeadLetters => {
+                let body = &message.body;
+                return replayed::process(&self.objects, source, body, permits, deliveries).await;
+            }
+            Bodies::Notifications => notification::parse(&message.body),
+            Bodies::Paths => Ok(Notification::Objects(vec![local_file(&message.body)])),
+        };
+        let processed = match notification {
+            Ok(Notification::Objects(objects)) => {
+                return self.objects(source, &objects, permits, deliveries).await;
+            }
+            Ok(Notification::Ignored(reason)) => {
+                let ignored = &self.objects.observers.metrics.messages_ignored;
+                ignored.get_or_create(&ByReason::new(reason.as_str())).inc();
+                return Disposition::Done;
+            }
+            Ok(Notification::EventBridge(record)) if source.policy.eventbridge_records => {
+                let (id, body) = (message.id.as_str(), message.body.as_str());
+                let source = RecordSource::Message { queue: source.queue.name(), id, body };
+                let record = SingleRecord::new(record.get(), source);
+                single_record::process(&self.objects, record, permits, deliveries).await
+            }
+            Ok(Notification::EventBridge(_)) => {
+                let text = "the body contains a CloudTrail record (EventBridge); set \
+                            `eventbridge_records = true` for this [[source]], or remove the queue \
+                            from the rule's targets";
+                Err(Error::new(Code::EventbridgeNotEnabled, text))
+            }
+            Err(error) => Err(error),
+        };
+        match processed {
+            Ok(disposition) => disposition,
+            Err(error) => self.reject_message(source, message, error).await,
         }
     }
 
-    /// From here on the message only waits for sinks.
-    pub(super) fn leave_work(&mut self) {
-        self.work = None;
-        self.seat = None;
+    async fn objects(
+        &self,
+        source: &RunningSource,
+        objects: &[ObjectRef],
+        permits: &mut MessagePermits,
+        deliveries: &mut MessageDeliveries,
+    ) -> Disposition {
+        let mut disposition = Disposition::Done;
+        for object in objects {
+            if deliveries.is_overdue() {
+                return disposition.and(dispatch::timed_out());
+            }
+            let all = RecordSelection::All;
+            let processed = self.objects.process(source, object, all, permits, deliveries).await;
+            disposition = disposition.and(processed);
+        }
+        disposition
     }
 
-    pub(super) fn keep(&self, reservation: Reservation) -> Keep {
-        Keep {
-            _reservation: Arc::new(reservation),
-            _unacknowledged: Arc::clone(&self.unacknowledged),
-        }
-    }
-}
-
-/// Takes `message` to its end. Dropped at any point it settles nothing, and the queue redelivers:
-/// doing nothing is the safe path.
-pub(super) async fn handle(
-    wire: Arc<Wire>,
-    source: Arc<RunningSource>,
-    message: Message,
-    slot: Slot,
-) -> Fate {
-    let lease = source.keeper.lease(message.receipt.handle(), message.received_at);
-    let mut place = Place::new(slot, Instant::now() + wire.patience);
-    let _in_hand = message.sent.map(|sent| wire.in_hand.hold(sent));
-    let (id, attempt, receipt) = (message.id, message.receive_count, message.receipt);
-    let first_received = message.first_received;
-    let settlement = tokio::select! {
-        biased;
-        disposition = forward(&wire, &source, &id, &message.body, &mut place) => {
-            note(&wire, &source, &id, (attempt, first_received), &disposition);
-            disposition.settlement(attempt, wire.jitter())
-        }
-        () = lease.lost() => return lost(&source, &id),
-        () = wire.expire.cancelled() => {
-            tracing::warn!(queue = source.queue.name(), message_id = id, "not finished at the drain deadline; released");
-            Settlement::Release { after: Duration::ZERO }
-        }
-    };
-    place.leave_work();
-    // Deleting what is final is right even late; releasing what somebody else has now is not.
-    if settlement != Settlement::Delete && !lease.end().await {
-        return lost(&source, &id);
-    }
-    match source.settler.settle(receipt, settlement).await {
-        Ok(()) if settlement == Settlement::Delete => Fate::Deleted,
-        Ok(()) => Fate::Released,
-        Err(error) => {
-            tracing::warn!(
-                queue = source.queue.name(),
-                message_id = id,
-                code = error.code.as_str(),
-                "{error}"
-            );
-            Fate::Unsettled
-        }
-    }
-}
-
-/// Every object of the body, one at a time; the worst verdict counts.
-async fn forward(
-    wire: &Arc<Wire>,
-    source: &RunningSource,
-    id: &str,
-    body: &str,
-    place: &mut Place,
-) -> Disposition {
-    place.enter_work(wire).await;
-    if source.policy.bodies == Bodies::Letters {
-        return replayed::forward(wire, source, body, place).await;
-    }
-    let objects = match announced(source.policy.bodies, body) {
-        Ok(Notification::Objects(objects)) => objects,
-        Ok(Notification::EventBridge(record)) if source.policy.inline_records => {
-            let carrier = Carrier::Message { queue: source.queue.name(), id, body };
-            return match eventbridge::process(wire, &record, carrier, place).await {
-                Ok(disposition) => disposition,
-                Err(error) => unreadable(wire, source, id, body, error).await,
-            };
-        }
-        Ok(Notification::EventBridge(_)) => {
-            let text = "the body holds a CloudTrail record itself (EventBridge); set \
-                        `inline_records = true` for this [[source]], or point the rule elsewhere";
-            return unreadable(
-                wire,
-                source,
-                id,
-                body,
-                Error::new(Code::EventbridgeNotEnabled, text),
-            )
-            .await;
-        }
-        Ok(Notification::Ignored(reason)) => {
-            wire.metrics.messages_ignored.get_or_create(&ByReason::new(reason.as_str())).inc();
-            return Disposition::Done;
-        }
-        Err(error) => return unreadable(wire, source, id, body, error).await,
-    };
-    let mut disposition = Disposition::Done;
-    for object in &objects {
-        if place.is_overdue() {
-            return disposition.and(dispatch::out_of_patience());
-        }
-        disposition = disposition.and(object::process(wire, source, object, place).await);
-    }
-    disposition
-}
-
-/// A body that can never be processed: logged once and dead-lettered whole.
-async fn unreadable(
-    wire: &Wire,
-    source: &RunningSource,
-    id: &str,
-    body: &str,
-    error: Error,
-) -> Disposition {
-    let queue = source.queue.name();
-    tracing::error!(
-        queue,
-        message_id = id,
-        code = error.code.as_str(),
-        "{}",
-        escape(&error.to_string())
-    );
-    let now = (wire.now)();
-    wire.bury(error, |_, error| dead_letter::message(queue, id, body, error, now)).await
-}
-
-fn announced(bodies: Bodies, body: &str) -> Result<Notification, Error> {
-    match bodies {
-        Bodies::Notifications | Bodies::Letters => notification::parse(body),
-        Bodies::Paths => Ok(Notification::Objects(vec![ObjectRef {
-            location: Location::File(PathBuf::from(body)),
-            region: None,
-            size: None,
-            etag: None,
-        }])),
-    }
-}
-
-/// Logs and counts a message that is not done, once.
-fn note(
-    wire: &Wire,
-    source: &RunningSource,
-    id: &str,
-    (attempt, since): (u32, Option<SystemTime>),
-    disposition: &Disposition,
-) {
-    if let Disposition::Poison(error) | Disposition::Retry(error) = disposition {
-        wire.metrics.messages_retried.get_or_create(&ByReason::new(error.code.as_str())).inc();
-        let queue = source.queue.name();
-        let tried =
-            since.and_then(|since| SystemTime::from((wire.now)()).duration_since(since).ok());
-        tracing::warn!(
-            queue,
-            message_id = id,
-            attempt,
-            tried_for_seconds = tried.map(|time| time.as_secs()),
+    /// Logs and dead-letters a body that can never be processed.
+    async fn reject_message(
+        &self,
+        source: &RunningSource,
+        message: &Message,
+        error: Error,
+    ) -> Disposition {
+        tracing::error!(
             code = error.code.as_str(),
-            "released for a later attempt: {}",
-            escape(&error.to_string())
+            error = escape(&error.text),
+            "message rejected"
+        );
+        let (queue, Message { id, body, .. }) = (source.queue.name(), message);
+        let dead_lettered = self
+            .objects
+            .dispatcher
+            .dead_letter(error, |_, error, now| dead_letter::message(queue, id, body, error, now));
+        dead_lettered.await
+    }
+
+    /// Logs and counts a message that is released for a later attempt.
+    fn note_retry(&self, message: &Message, disposition: &Disposition) {
+        let (Disposition::Poison(error) | Disposition::Retry(error)) = disposition else { return };
+        let observers = &self.objects.observers;
+        let code = error.code.as_str();
+        observers.metrics.messages_retried.get_or_create(&ByReason::new(code)).inc();
+        let now = SystemTime::from((observers.now)());
+        let tried = message.first_received.and_then(|since| now.duration_since(since).ok());
+        tracing::warn!(
+            attempt = message.receive_count,
+            tried_for_seconds = tried.map(|time| time.as_secs()),
+            code,
+            error = escape(&error.text),
+            "message released for retry"
         );
     }
 }
 
-fn lost(source: &RunningSource, id: &str) -> Fate {
-    tracing::warn!(
-        queue = source.queue.name(),
-        message_id = id,
-        "the lease was lost; the queue offers the message again"
-    );
-    Fate::LeaseLost
+/// Returns a folder queue's file, of which only the path is known.
+fn local_file(path: &str) -> ObjectRef {
+    let location = Location::File(PathBuf::from(path));
+    ObjectRef { location, region: None, size: None, etag: None }
+}
+
+fn lease_lost() -> MessageResult {
+    tracing::warn!("visibility timeout expired, message will be redelivered");
+    MessageResult::LeaseLost
 }

@@ -1,86 +1,100 @@
-//! The wire: gates, ledger, dead letter, drain. The only place where the rooms meet, and the only
-//! one that spawns.
+//! The hot path: receive, process, decode, dispatch, settle, within limits; and shutdown. The only
+//! place that spawns tasks.
 //!
-//! One message is one future: fetch, decode, verify, route, hand over, await the outcomes, settle.
-//! That is the acknowledgement tree. Work that messages share belongs to drivers (a lease keeper and a
-//! settler per queue, one per sink), so that dropping a message never cancels another's request.
+//! One message is one future: it fetches, decodes, verifies, routes and delivers, awaits the
+//! outcomes and settles. That is the acknowledgement tree. Work that messages share belongs to
+//! drivers (one that extends visibility and one that acknowledges per queue, one per sink), so that
+//! dropping a message never cancels another's request.
 
 mod access_monitor;
-pub(crate) mod context;
 pub(crate) mod dead_letter;
 mod decode;
 mod dedup;
 mod dispatch;
-mod eventbridge;
-mod in_flight;
 mod init_metrics;
 mod limits;
 mod message;
 mod object;
+mod observers;
 mod receive;
-mod record_counts;
+mod records;
 mod replayed;
+mod single_record;
+mod sinks;
 mod skip_monitor;
+mod source;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{Enrichment, SinkProbe, queue_check, sink_probe};
 use crate::cloudtrail::DecoderSettings;
 use crate::config::{Delivery, EventOptions};
-use crate::queue::{Acknowledger, MAX_BATCH, VisibilityExtender, VisibilitySettings};
+use crate::error::Code;
+use crate::queue::{Acknowledger, VisibilityExtender, VisibilitySettings};
 use crate::route::Router;
-use crate::sink::{Built, SinkState, Stop};
+use crate::sink::{SinkState, Stop};
 use crate::telemetry::{Health, Metrics, SourceHealth};
 
-use access_monitor::Refusals;
-use context::{Post, RunningSource, Wire};
+use access_monitor::AccessMonitor;
 use decode::DecodeStage;
-use dedup::Ledger;
-use in_flight::InHand;
-use limits::Gates;
+use dedup::DedupCache;
+use dispatch::Dispatcher;
+use limits::Limits;
+use message::MessageHandler;
+use object::ObjectProcessor;
+use observers::{InFlight, Observers};
 use receive::Receiver;
-use skip_monitor::{Accounts, Filtering};
+use sinks::Sinks;
+use skip_monitor::{AccountLabels, SkipMonitor};
+use source::RunningSource;
 
-pub use context::{Bodies, Now, Source, SourcePolicy};
 pub use dead_letter::{
     DeadLetter, DeadLetterBucket, DeadLetterDirectory, DeadLetterPolicy, DeadLetterQueue,
     DeadLetterWriter, KeepBytes,
 };
 pub use decode::Executor;
+pub use observers::Now;
+pub use records::EnrichmentSnapshot;
+pub use sinks::{SinkEntry, SinkPart};
+pub use source::{Bodies, Source, SourcePolicy};
 
-/// Kept back from the drain deadline for settling, flushing and ending the drivers.
+/// Part of the shutdown grace period that is reserved for settling, flushing and ending the
+/// drivers.
 const SETTLE_MARGIN: Duration = Duration::from_secs(10);
 
-/// How often the pipeline's own loop shows that it turns.
+/// How often the pipeline's own loop reports that it runs.
 const BEAT: Duration = Duration::from_secs(10);
 
 /// SQS's cap on one receive's visibility. Source: Amazon SQS Developer Guide, "Visibility timeout".
-const LEASE_CAP: Duration = Duration::from_secs(12 * 3600);
+const VISIBILITY_CAP: Duration = Duration::from_secs(12 * 3600);
 
 /// Everything that a pipeline is made of: real clients, or honest fakes.
 pub struct Parts {
     /// At least one.
     pub sources: Vec<Source>,
     /// In the order of the configuration.
-    pub sinks: Vec<Built>,
-    /// Those sinks that can be tried without an event.
-    pub looks: Vec<SinkProbe>,
+    pub sinks: Vec<SinkPart>,
+    /// Checks of sources and sinks that only a service needs; dropped at shutdown.
+    pub probes: Vec<BoxFuture<'static, ()>>,
+    /// Other tasks, such as the refresh of `enrichment`; dropped at shutdown.
+    pub background: Vec<BoxFuture<'static, ()>>,
     /// Ends the sinks' drivers, which were built with it.
     pub sinks_stop: Stop,
     /// How events are read and rendered.
     pub options: Arc<EventOptions>,
-    /// What is known beside the records.
-    pub surroundings: Arc<Enrichment>,
-    /// The routes.
+    /// The accounts and credential reports that events are read with.
+    pub enrichment: EnrichmentSnapshot,
+    /// The routes, resolved to positions in `sinks`.
     pub router: Router,
-    /// Where poison goes.
-    pub graveyard: DeadLetterPolicy,
+    /// What is done with poison.
+    pub dead_letters: DeadLetterPolicy,
     /// `[delivery]`.
     pub delivery: Delivery,
     /// Selection and limits.
@@ -93,143 +107,168 @@ pub struct Parts {
     pub seed: u64,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Probes.
+    /// The health endpoints.
     pub health: Arc<Health>,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// Deliveries that were still in hand when the process let go; their messages come again.
+    /// Deliveries that were still in flight at the end; their messages are redelivered.
     pub abandoned: usize,
     /// Drivers that did not end in time.
     pub late: usize,
-    /// A driver ended before it was told to: what it did nobody does any more, so the run ended too.
+    /// A driver ended before shutdown: nothing does its work any more, so the run ended too.
     pub broken: bool,
 }
 
-/// Runs until `stop`, or until a driver fails, then drains under `[delivery] drain`.
+/// Runs until `stop`, or until a driver fails, then shuts down within the grace period.
 pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
-    let drain = parts.delivery.drain;
-    let (sinks_stop, looks) = (parts.sinks_stop.clone(), std::mem::take(&mut parts.looks));
-    let queues_stop = CancellationToken::new();
-    let mut drivers = JoinSet::new();
-    let (wire, sources) = assemble(parts, &queues_stop, &mut drivers);
-    let batch = (wire.gates.work_size() / (2 * sources.len().max(1))).clamp(1, MAX_BATCH);
+    let grace_period = parts.delivery.drain;
+    let sinks_stop = parts.sinks_stop.clone();
+    let mut tasks = std::mem::take(&mut parts.background);
+    tasks.append(&mut parts.probes);
+    let (queues_stop, mut drivers) = (CancellationToken::new(), JoinSet::new());
+    let (handler, sources) = start(parts, &queues_stop, &mut drivers);
+    let (health, sinks) = (&handler.objects.observers.health, &handler.objects.dispatcher.sinks);
+    let batch = handler.limits.max_processing() / (2 * sources.len().max(1));
     let mut receivers = JoinSet::new();
-    let surroundings = Arc::clone(&wire.surroundings);
-    receivers.spawn(surroundings.refresh(Arc::clone(&wire.metrics), stop.clone()));
-    receivers.spawn(sink_probe::probe_sinks(Arc::clone(&wire), looks, stop.clone()));
-    for source in sources {
-        receivers.spawn(queue_check::log_attributes(Arc::clone(&source.queue), stop.clone()));
-        receivers.spawn(Receiver::new(Arc::clone(&wire), source, batch).run(stop.clone()));
+    for task in tasks {
+        let stop = stop.clone();
+        receivers.spawn(async move {
+            let _ = stop.run_until_cancelled(task).await;
+        });
     }
-    let broken = !beat_until(&stop, &wire.health, &mut drivers).await;
+    for source in sources {
+        let receiver = Receiver::new(Arc::clone(&handler), source, batch);
+        receivers.spawn(receiver.run(stop.clone()));
+    }
+    let broken = !beat_until(&stop, health, &mut drivers).await;
     stop.cancel();
 
-    wire.health.set_shutting_down();
-    let deadline = Instant::now() + drain;
-    tracing::info!(drain_seconds = drain.as_secs(), "stopping: no message is received any more");
-    let margin = SETTLE_MARGIN.min(drain / 2);
-    let finished = join_all(&mut receivers, deadline - margin).await;
-    if !finished {
-        wire.expire.cancel();
+    health.set_shutting_down();
+    let deadline = Instant::now() + grace_period;
+    tracing::info!(grace_period_seconds = grace_period.as_secs(), "shutdown started");
+    let margin = SETTLE_MARGIN.min(grace_period / 2);
+    if !join_all(&mut receivers, deadline - margin).await {
+        handler.grace_period_over.cancel();
         join_all(&mut receivers, deadline - margin / 2).await;
     }
-    let abandoned = wire.deliveries.len();
-    // Each in time for the next: what sinks hand back is still heard, and then the queues' drivers end.
+    let abandoned = sinks.deliveries.len();
+    // Each in time for the next: outcomes that sinks still return are settled, then the queues'
+    // drivers end.
     sinks_stop.by(deadline - margin / 5);
-    wire.deliveries.close();
-    let _ = tokio::time::timeout_at(deadline - margin / 10, wire.deliveries.wait()).await;
+    sinks.deliveries.close();
+    let _ = tokio::time::timeout_at(deadline - margin / 10, sinks.deliveries.wait()).await;
     queues_stop.cancel();
     join_all(&mut drivers, deadline).await;
     let late = drivers.len();
     drivers.abort_all();
-    tracing::info!(abandoned, late, "stopped");
+    tracing::info!(abandoned, late, "shutdown complete");
     Ended { abandoned, late, broken }
 }
 
-/// Wires the rooms together and spawns every driver.
-fn assemble(
+/// Connects the parts and spawns every driver.
+fn start(
     parts: Parts,
     queues_stop: &CancellationToken,
     drivers: &mut JoinSet<()>,
-) -> (Arc<Wire>, Vec<Arc<RunningSource>>) {
-    let lease = VisibilitySettings {
+) -> (Arc<MessageHandler>, Vec<Arc<RunningSource>>) {
+    let (metrics, health, now) = (parts.metrics, parts.health, parts.now);
+    let mut entries = Vec::new();
+    for SinkPart { entry, driver } in parts.sinks {
+        entries.push(entry);
+        drivers.spawn(driver);
+    }
+    let visibility = VisibilitySettings {
         visibility_timeout: parts.delivery.visibility,
         extend_before: parts.delivery.visibility / 2,
-        max_visibility: LEASE_CAP,
+        max_visibility: VISIBILITY_CAP,
     };
-    let mut posts = Vec::new();
-    for built in parts.sinks {
-        posts.push(Post::new(&built));
-        drivers.spawn(built.driver);
-    }
     let mut sources = Vec::new();
     for source in parts.sources {
-        parts.health.source(source.queue.name(), SourceHealth::Starting);
-        let (keeper, keeping) =
-            VisibilityExtender::new(Arc::clone(&source.queue), lease, queues_stop.clone());
-        let (settler, settling) = Acknowledger::new(Arc::clone(&source.queue), queues_stop.clone());
-        drivers.spawn(keeping);
-        drivers.spawn(settling);
-        let Source { queue, store, policy } = source;
-        let (filtering, refusals) = (Filtering::default(), Refusals::default());
-        let source = RunningSource { queue, store, policy, filtering, refusals, keeper, settler };
-        sources.push(Arc::new(source));
+        health.source(source.queue.name(), SourceHealth::Starting);
+        sources.push(start_source(source, visibility, queues_stop, drivers));
     }
-    let wire = Arc::new(Wire {
-        gates: Gates::new(&parts.delivery),
-        stage: Arc::new(DecodeStage::new(parts.decoder, parts.executor)),
-        options: parts.options,
-        surroundings: parts.surroundings,
+    let sinks = Sinks {
+        entries,
         router: parts.router,
-        posts,
-        ledger: Ledger::new(parts.delivery.ledger),
-        in_hand: InHand::default(),
-        digests: Accounts::default(),
-        graveyard: parts.graveyard,
-        metrics: parts.metrics,
-        health: parts.health,
-        now: parts.now,
-        jitter: Mutex::new(fastrand::Rng::with_seed(parts.seed)),
-        patience: parts.delivery.patience,
+        dedup: DedupCache::new(parts.delivery.ledger),
         deliveries: TaskTracker::new(),
-        expire: CancellationToken::new(),
+    };
+    init_metrics::init(&metrics, &sinks);
+    let dispatcher = Dispatcher {
+        options: parts.options,
+        enrichment: parts.enrichment,
+        sinks,
+        dead_letters: parts.dead_letters,
+        metrics: Arc::clone(&metrics),
+        now: Arc::clone(&now),
+    };
+    let (in_flight, digest_accounts) = (InFlight::default(), AccountLabels::default());
+    let handler = Arc::new(MessageHandler {
+        limits: Arc::new(Limits::new(&parts.delivery)),
+        objects: ObjectProcessor {
+            decode: Arc::new(DecodeStage::new(parts.decoder, parts.executor)),
+            dispatcher: Arc::new(dispatcher),
+            observers: Observers { metrics, health, in_flight, digest_accounts, now },
+        },
+        delivery_timeout: parts.delivery.patience,
+        jitter: Mutex::new(fastrand::Rng::with_seed(parts.seed)),
+        grace_period_over: CancellationToken::new(),
     });
-    connect_probes(&wire);
-    init_metrics::begin(&wire);
-    (wire, sources)
+    connect_health(&handler);
+    (handler, sources)
 }
 
-/// Lets the probes see sinks and gauges without keeping the wire alive.
-fn connect_probes(wire: &Arc<Wire>) {
-    let weak = Arc::downgrade(wire);
-    wire.health.set_sinks(Box::new(move || {
-        let Some(wire) = weak.upgrade() else { return Vec::new() };
-        let state = |post: &Post| match post.sink.state() {
-            SinkState::Unverified => Ok(post.untried()),
+fn start_source(
+    source: Source,
+    visibility: VisibilitySettings,
+    stop: &CancellationToken,
+    drivers: &mut JoinSet<()>,
+) -> Arc<RunningSource> {
+    let Source { queue, store, policy } = source;
+    let (extender, extending) =
+        VisibilityExtender::new(Arc::clone(&queue), visibility, stop.clone());
+    let (acknowledger, acknowledging) = Acknowledger::new(Arc::clone(&queue), stop.clone());
+    drivers.spawn(extending);
+    drivers.spawn(acknowledging);
+    let (skips, access) = (SkipMonitor::default(), AccessMonitor::default());
+    Arc::new(RunningSource { queue, store, policy, extender, acknowledger, skips, access })
+}
+
+/// Lets the health endpoints read sinks and gauges without keeping the pipeline alive.
+fn connect_health(handler: &Arc<MessageHandler>) {
+    let health = &handler.objects.observers.health;
+    let weak = Arc::downgrade(handler);
+    health.set_sinks(Box::new(move || {
+        let Some(handler) = weak.upgrade() else { return Vec::new() };
+        let state = |entry: &SinkEntry| match entry.state() {
+            SinkState::Unverified => Ok(entry.probed_state()),
             SinkState::Up => Ok("up".to_owned()),
             SinkState::Degraded(error) => Ok(format!("degraded: {error}")),
             SinkState::Paused(error) => Err(error),
         };
-        wire.posts.iter().map(|post| (post.name.clone(), post.required, state(post))).collect()
+        let entries = handler.objects.dispatcher.sinks.entries.iter();
+        entries.map(|entry| (entry.name.clone(), entry.required, state(entry))).collect()
     }));
-    let weak = Arc::downgrade(wire);
-    wire.health.before_metrics(Box::new(move || {
-        let Some(wire) = weak.upgrade() else { return };
-        let (work, unacknowledged, memory) = wire.gates.in_use();
+    let weak = Arc::downgrade(handler);
+    health.before_metrics(Box::new(move || {
+        let Some(handler) = weak.upgrade() else { return };
+        let Observers { metrics, in_flight, now, .. } = &handler.objects.observers;
+        let in_use = handler.limits.in_use();
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        wire.metrics.messages_processing.set(gauge(work as u64));
-        wire.metrics.messages_in_flight.set(gauge(unacknowledged as u64));
-        wire.metrics.memory_reserved.set(gauge(memory));
-        wire.metrics.dedup_entries.set(gauge(wire.ledger.len() as u64));
-        wire.metrics.oldest_message_age.set(gauge(wire.in_hand.oldest((wire.now)().into())));
+        metrics.messages_processing.set(gauge(in_use.processing as u64));
+        metrics.messages_in_flight.set(gauge(in_use.in_flight as u64));
+        metrics.memory_reserved.set(gauge(in_use.memory));
+        metrics.dedup_entries.set(gauge(handler.objects.dispatcher.sinks.dedup.len() as u64));
+        metrics.oldest_message_age.set(gauge(in_flight.oldest(now().into())));
     }));
 }
 
-/// Shows a sign of life until `stop`, or until a driver ends before its time: `false`. Without it the
-/// process would receive messages that it can only give back, until their queue gives them up.
+/// Reports liveness until `stop`, or until a driver ends before shutdown: then returns `false`.
+/// Without it the process would receive messages that it can only release, until their queue moves
+/// them to its dead-letter queue.
 async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut JoinSet<()>) -> bool {
     let mut beat = tokio::time::interval(BEAT);
     loop {
@@ -237,8 +276,9 @@ async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut Joi
             biased;
             () = stop.cancelled() => return true,
             Some(ended) = drivers.join_next() => {
-                let cause = ended.map_or_else(|cause| cause.to_string(), |()| "it ended".to_owned());
-                tracing::error!("a driver failed, so the process ends, to be started anew: {cause}");
+                let cause = ended.map_or_else(|cause| cause.to_string(), |()| "ended".to_owned());
+                let code = Code::DriverFailed.as_str();
+                tracing::error!(code, error = cause, "driver task failed, shutting down");
                 return false;
             }
             _ = beat.tick() => health.beat(),
@@ -246,7 +286,7 @@ async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut Joi
     }
 }
 
-/// Waits for all tasks of `set`; `false` if the deadline came first.
+/// Waits for all tasks of `set`; returns `false` if the deadline came first.
 async fn join_all(set: &mut JoinSet<()>, deadline: Instant) -> bool {
     let all = async { while set.join_next().await.is_some() {} };
     tokio::time::timeout_at(deadline, all).await.is_ok()

@@ -1,282 +1,316 @@
-//! One object, from reference to the outcomes of its events.
+//! One object, from its reference to the outcomes of its events.
 //!
-//! Verify before deliver: matches are held until the file's end has proven it. Where they do not
-//! fit, the object is read again with `If-Match` for the next hold-full, so that no S3 body ever waits
-//! for a sink and no event of a damaged file is ever sent.
+//! Verify before deliver: matches are buffered until the end of the file has verified them. If they
+//! do not fit, the object is read again with `If-Match` for the next buffer, so that no S3 body
+//! ever waits for a sink and no event of a damaged file is ever sent.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::cloudtrail::{DecodeError, KeyKind};
 use crate::config::FaultPolicy;
 use crate::error::{Code, Disposition, Error};
-use crate::pipeline::context::{Bodies, RunningSource, SourcePolicy, Wire};
 use crate::pipeline::dead_letter;
-use crate::pipeline::decode::{Fault, Hold, Verified};
-use crate::pipeline::dispatch::{self, Batch, Carrier};
-use crate::pipeline::message::Place;
-use crate::pipeline::record_counts::Account;
-use crate::store::{Location, ObjectRef, StoreErrorKind};
+use crate::pipeline::decode::{DecodeStage, MatchBuffer, ReadError, Verified};
+use crate::pipeline::dispatch::{self, Batch, Dispatcher, MessageDeliveries};
+use crate::pipeline::limits::MessagePermits;
+use crate::pipeline::observers::Observers;
+use crate::pipeline::records::{RecordCounts, RecordSelection, RecordSource};
+use crate::pipeline::skip_monitor::SkipReason;
+use crate::pipeline::source::{Bodies, RunningSource, SourcePolicy};
+use crate::store::{Body, Location, ObjectRef, StoreError, StoreErrorKind};
 use crate::telemetry::{ByAccount, ByReason, escape};
 
-/// What became of one attempt to read.
+/// Fetches, decodes and dispatches objects.
+pub(super) struct ObjectProcessor {
+    pub(super) decode: Arc<DecodeStage>,
+    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) observers: Observers,
+}
+
+/// The result of one attempt to read an object.
 enum Read {
-    /// Sound; these are its matches.
-    Verified(Verified, Facts),
-    /// Settled without events.
+    /// Sound, with these matches.
+    Verified(Verified, ObjectAttributes),
+    /// Without matches.
     Ended(Disposition),
-    /// Read it again from the start, once.
+    /// To be read again from the start, once.
     Again,
 }
 
-/// What the store said of the object.
-struct Facts {
+/// What the store returned with the object's bytes.
+struct ObjectAttributes {
     etag: Option<String>,
     delivered: Option<OffsetDateTime>,
-    request_id: String,
+    request_id: Option<String>,
 }
 
-/// Takes `object` through fetch, decode, verify, route and delivery, and answers when every required
-/// pair is final or has failed for now.
-pub(super) async fn process(
-    wire: &Arc<Wire>,
-    source: &RunningSource,
-    object: &ObjectRef,
-    place: &mut Place,
-) -> Disposition {
-    process_only(wire, source, object, None, place).await
-}
-
-/// As [`process`], for one record of the object if `only` names one: `replay` of a bad record.
-pub(super) async fn process_only(
-    wire: &Arc<Wire>,
-    source: &RunningSource,
-    object: &ObjectRef,
-    only: Option<u64>,
-    place: &mut Place,
-) -> Disposition {
-    if let Some(disposition) = without_a_request(wire, source, object).await {
-        return disposition;
+impl ObjectAttributes {
+    fn of(body: &Body) -> Self {
+        let delivered = body.last_modified;
+        Self {
+            request_id: body.request_id.clone(),
+            etag: body.etag.clone(),
+            delivered: delivered.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
+        }
     }
-    let mut account = Account::default();
-    let mut disposition = Disposition::Done;
-    let (mut from, mut etag, mut large, mut second_look) = (0, None::<String>, false, false);
-    loop {
-        place.enter_work(wire).await;
-        let Some(mut reservation) = wire.gates.reserve(object.size, large).await else {
-            return Disposition::Retry(Error::new(Code::Stopping, "the memory gate is closed"));
-        };
-        let hold = Hold::new(reservation.share.held_cap, from);
-        let (verified, facts) =
-            match read(wire, source, object, etag.as_deref(), hold, second_look).await {
-                Read::Verified(verified, facts) => (verified, facts),
+}
+
+impl ObjectProcessor {
+    /// Fetches, decodes, verifies, routes and delivers the selected records of `object`, as often
+    /// as they need; returns when every required delivery is final or has failed for now.
+    pub(super) async fn process(
+        &self,
+        source: &RunningSource,
+        object: &ObjectRef,
+        selection: RecordSelection,
+        permits: &mut MessagePermits,
+        deliveries: &mut MessageDeliveries,
+    ) -> Disposition {
+        if let Some(disposition) = self.skip(source, object).await {
+            return disposition;
+        }
+        let (mut counts, mut disposition) = (RecordCounts::default(), Disposition::Done);
+        let (mut from, mut etag, mut large, mut reread) = (0, None::<String>, false, false);
+        loop {
+            permits.start_processing().await;
+            let mut memory = match permits.reserve(object.size, large).await {
+                Ok(memory) => memory,
+                Err(error) => return Disposition::Retry(error),
+            };
+            let buffer = MatchBuffer::new(memory.class.match_cap, from);
+            let read = self.read(source, object, etag.as_deref(), buffer, reread).await;
+            let (verified, attributes) = match read {
+                Read::Verified(verified, _) if verified.next.is_some() && memory.is_small() => {
+                    large = true;
+                    continue;
+                }
+                Read::Verified(verified, attributes) => (verified, attributes),
                 Read::Ended(ended) => return disposition.and(ended),
                 Read::Again => {
-                    second_look = true;
+                    reread = true;
                     continue;
                 }
             };
-        if verified.next.is_some() && reservation.is_small() {
-            large = true;
-            continue;
+            memory.shrink(verified.bytes);
+            permits.stop_processing();
+            counts.decoded(&verified.stats);
+            let file_sha256 = verified.stats.sha256;
+            let records = selection.apply(verified.matches, &mut counts);
+            let ObjectAttributes { delivered, request_id, etag: current } = attributes;
+            let span = match records.is_empty() {
+                true => Span::none(),
+                false => span(object, request_id.as_deref()),
+            };
+            let source = RecordSource::Object(object);
+            let batch = Batch { records, delivered, file_sha256, source };
+            let memory = permits.for_delivery(memory);
+            let dispatch = self.dispatcher.dispatch(batch, memory, &mut counts);
+            let dispatched = dispatch.instrument(span.clone()).await;
+            if verified.next.is_none() {
+                counts.commit(&self.observers.metrics, source.channel());
+            }
+            let outcomes = dispatched.outcomes(&self.dispatcher, deliveries).instrument(span).await;
+            disposition = disposition.and(outcomes);
+            let Some(next) = verified.next else { return disposition };
+            if deliveries.is_overdue() {
+                return disposition.and(dispatch::timed_out());
+            }
+            (from, etag) = (next, current);
         }
-        reservation.shrink(verified.held);
-        place.leave_work();
-        account.read(&verified.tally);
-        let carrier = Carrier::Object(object, &facts.request_id);
-        let file_sha256 = verified.tally.sha256.clone();
-        if let Some(sha256) = &file_sha256 {
-            tracing::debug!(object = %escape(&object.location.to_string()), sha256, "read");
+    }
+
+    /// Returns the disposition of an object that is not fetched.
+    async fn skip(&self, source: &RunningSource, object: &ObjectRef) -> Option<Disposition> {
+        match admit(&source.policy, object) {
+            Admission::Fetch => {
+                source.skips.fetched();
+                return None;
+            }
+            Admission::Digest(account) => {
+                self.count_skip(SkipReason::Digest);
+                let account = self.observers.digest_accounts.label(account);
+                let label = ByAccount { account };
+                self.observers.metrics.digest_files.get_or_create(&label).inc();
+            }
+            Admission::Skip(reason) => {
+                self.count_skip(reason);
+                if reason.is_filter() {
+                    source.skips.filtered(Instant::now());
+                }
+            }
+            Admission::Poison(error) => return Some(self.reject_object(object, None, error).await),
         }
-        let found = match only {
-            None => verified.found,
-            Some(index) => account.only(verified.found, index),
+        Some(Disposition::Done)
+    }
+
+    fn count_skip(&self, reason: SkipReason) {
+        let label = ByReason::new(reason.as_str());
+        self.observers.metrics.objects_skipped.get_or_create(&label).inc();
+    }
+
+    async fn read(
+        &self,
+        source: &RunningSource,
+        object: &ObjectRef,
+        if_match: Option<&str>,
+        buffer: MatchBuffer,
+        reread: bool,
+    ) -> Read {
+        let body = match source.store.open(object, if_match).await {
+            Ok(body) => body,
+            Err(error) => return Read::Ended(self.fetch_failed(source, object, error).await),
         };
-        let batch = Batch { found, delivered: facts.delivered, file_sha256, carrier };
-        let handed = dispatch::hand_over(wire, batch, place.keep(reservation), &mut account).await;
-        from = verified.next.unwrap_or(0);
-        if verified.next.is_none() {
-            account.commit(wire, carrier.lane());
+        source.access.opened(source.queue.name(), &self.observers.health);
+        let attributes = ObjectAttributes::of(&body);
+        match self.decode.read(body, buffer).await {
+            Ok(verified) => {
+                if let Some(sha256) = &verified.stats.sha256 {
+                    let object = escape(&object.location.to_string());
+                    tracing::debug!(object, sha256, "object verified");
+                }
+                Read::Verified(verified, attributes)
+            }
+            Err(ReadError::Store(error)) => {
+                Read::Ended(self.fetch_failed(source, object, error).await)
+            }
+            Err(ReadError::Decode(DecodeError::Empty)) => {
+                self.count_skip(SkipReason::Empty);
+                Read::Ended(Disposition::Done)
+            }
+            Err(ReadError::Decode(DecodeError::Gzip { .. } | DecodeError::Json { .. }))
+                if !reread =>
+            {
+                Read::Again
+            }
+            Err(ReadError::Decode(error)) => {
+                let request_id = attributes.request_id.as_deref();
+                let request = match (&object.location, request_id) {
+                    (Location::S3 { .. }, Some(id)) => format!(" (request id {id})"),
+                    _ => String::new(),
+                };
+                let text = format!("{}: {error}{request}", escape(&object.location.to_string()));
+                let error = Error::new(error.code(), text);
+                Read::Ended(self.reject_object(object, request_id, error).await)
+            }
         }
-        disposition = disposition.and(handed.outcomes(wire, place).await);
-        if verified.next.is_none() {
-            return disposition;
+    }
+
+    /// Applies the policy for an object whose bytes did not arrive, which depends on the kind of
+    /// failure.
+    async fn fetch_failed(
+        &self,
+        source: &RunningSource,
+        object: &ObjectRef,
+        StoreError { kind, text }: StoreError,
+    ) -> Disposition {
+        let error = Error::new(kind.code(), text);
+        let faults = &source.policy.faults;
+        let policy = match kind {
+            StoreErrorKind::Missing => faults.missing,
+            StoreErrorKind::Forbidden => faults.forbidden,
+            StoreErrorKind::KmsDenied => faults.kms_denied,
+            StoreErrorKind::Archived => faults.archived,
+            StoreErrorKind::Changed => faults.changed,
+            StoreErrorKind::Throttled
+            | StoreErrorKind::Server
+            | StoreErrorKind::ShortBody
+            | StoreErrorKind::Timeout
+            | StoreErrorKind::Credentials
+            | StoreErrorKind::Other => FaultPolicy::Retry,
+        };
+        match policy {
+            FaultPolicy::DeadLetter => self.reject_object(object, None, error).await,
+            FaultPolicy::Retry => {
+                if error.code.needs_operator() {
+                    let (queue, health) = (source.queue.name(), &self.observers.health);
+                    let denied = || source.access.denied(queue, health, &object.location, &error);
+                    span(object, None).in_scope(denied);
+                }
+                self.count_failure(error.code);
+                Disposition::Retry(error)
+            }
         }
-        if place.is_overdue() {
-            return disposition.and(dispatch::out_of_patience());
+    }
+
+    fn count_failure(&self, code: Code) {
+        let label = ByReason::new(code.as_str());
+        self.observers.metrics.objects_failed.get_or_create(&label).inc();
+    }
+
+    /// Logs, counts and dead-letters, by reference, an object that can never be read.
+    async fn reject_object(
+        &self,
+        object: &ObjectRef,
+        request_id: Option<&str>,
+        error: Error,
+    ) -> Disposition {
+        self.count_failure(error.code);
+        async {
+            let (code, text) = (error.code.as_str(), escape(&error.text));
+            tracing::error!(code, error = text, "object rejected");
+            let dead_lettered = self.dispatcher.dead_letter(error, |_, error, now| {
+                dead_letter::object(&object.location, error, now)
+            });
+            dead_lettered.await
         }
-        etag = facts.etag;
+        .instrument(span(object, request_id))
+        .await
     }
 }
 
-/// The verdict on an object that nobody fetches.
-async fn without_a_request(
-    wire: &Arc<Wire>,
-    source: &RunningSource,
-    object: &ObjectRef,
-) -> Option<Disposition> {
-    match admit(source, object) {
-        Admission::Fetch => {
-            source.filtering.fetched();
-            return None;
+/// Returns the span of an object, for the code that may log: nearly all objects log nothing, and
+/// need none. At the level of errors, so that no `[log] level` drops the fields of their lines.
+fn span(object: &ObjectRef, request_id: Option<&str>) -> Span {
+    match &object.location {
+        Location::S3 { bucket, key, .. } => {
+            let (bucket, key) = (escape(bucket), escape(key));
+            tracing::error_span!("object", bucket, key, request_id)
         }
-        Admission::SignOfLife(account) => {
-            skip(wire, "digest");
-            let account = wire.digests.label(account);
-            wire.metrics.digest_files.get_or_create(&ByAccount { account }).inc();
+        Location::File(path) => {
+            tracing::error_span!("object", path = escape(&path.to_string_lossy()))
         }
-        Admission::Skip(reason) => skip(wire, reason),
-        Admission::Filter(reason) => {
-            skip(wire, reason);
-            source.filtering.filtered(source.queue.name(), Instant::now());
-        }
-        Admission::Poison(error) => return Some(condemn(wire, object, error).await),
     }
-    Some(Disposition::Done)
 }
 
 enum Admission {
     Fetch,
-    /// A digest: its account is alive.
-    SignOfLife(String),
-    /// There is nothing for us in such an object.
-    Skip(&'static str),
-    /// The operator does not want it, or the whole queue may be the wrong one.
-    Filter(&'static str),
+    /// A digest file, of this account.
+    Digest(String),
+    Skip(SkipReason),
     Poison(Error),
 }
 
-/// What can be said of an object before any request.
-fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
+/// Decides, before any request, whether an object is fetched.
+fn admit(policy: &SourcePolicy, object: &ObjectRef) -> Admission {
+    let SourcePolicy { bodies, buckets, regions, keys, .. } = policy;
     let key = match &object.location {
-        Location::S3 { bucket, .. }
-            if !source.policy.buckets.iter().any(|allowed| allowed == bucket) =>
-        {
-            let text = format!(
-                "{} lies in a bucket that [[source]] buckets does not allow",
-                escape(&object.location.to_string())
-            );
+        Location::S3 { bucket, .. } if !buckets.iter().any(|allowed| allowed == bucket) => {
+            let object = escape(&object.location.to_string());
+            let text = format!("{object} is in a bucket that the [[source]] buckets do not list");
             return Admission::Poison(Error::new(Code::BucketNotAllowed, text));
         }
         Location::S3 { key, .. } => Cow::Borrowed(key.as_str()),
-        Location::File(_) if source.policy.bodies == Bodies::Notifications => {
-            let text = "a queue may not name local files";
+        Location::File(_) if *bodies == Bodies::Notifications => {
+            let text = "a message from a queue must not name a local file";
             return Admission::Poison(Error::new(Code::NotAnObject, text));
         }
-        // A copy of a bucket has its layout.
+        // A copy of a bucket has the bucket's layout.
         Location::File(path) => path.to_string_lossy(),
     };
-    let SourcePolicy { regions, keys, .. } = &source.policy;
     match KeyKind::of(&key) {
-        KeyKind::Digest(digest) => Admission::SignOfLife(digest.account),
-        KeyKind::Insight => Admission::Skip("insight"),
-        KeyKind::Folder => Admission::Skip("folder"),
-        KeyKind::OtherService(_) => Admission::Filter("other_service"),
-        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(&key) => Admission::Filter("key"),
+        KeyKind::Digest(digest) => Admission::Digest(digest.account),
+        KeyKind::Insight => Admission::Skip(SkipReason::Insight),
+        KeyKind::Folder => Admission::Skip(SkipReason::Folder),
+        KeyKind::OtherService(_) => Admission::Skip(SkipReason::OtherService),
+        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(&key) => Admission::Skip(SkipReason::Key),
         KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
-            Admission::Filter("region")
+            Admission::Skip(SkipReason::Region)
         }
         KeyKind::Log(_) | KeyKind::Unknown => Admission::Fetch,
     }
-}
-
-fn skip(wire: &Wire, reason: &'static str) {
-    wire.metrics.objects_skipped.get_or_create(&ByReason::new(reason)).inc();
-}
-
-async fn read(
-    wire: &Arc<Wire>,
-    source: &RunningSource,
-    object: &ObjectRef,
-    if_match: Option<&str>,
-    hold: Hold,
-    second_look: bool,
-) -> Read {
-    let place = || escape(&object.location.to_string());
-    let body = match source.store.open(object, if_match).await {
-        Ok(body) => {
-            source.refusals.read(source.queue.name(), &wire.health);
-            body
-        }
-        Err(cause) => {
-            return Read::Ended(failed(wire, source, object, cause.kind, cause.text).await);
-        }
-    };
-    let facts = Facts {
-        request_id: body.request_id.clone().unwrap_or_default(),
-        etag: body.etag.clone(),
-        delivered: body.last_modified.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
-    };
-    match wire.stage.read(body, hold).await {
-        Ok(verified) => Read::Verified(verified, facts),
-        Err(Fault::Store(cause)) => {
-            Read::Ended(failed(wire, source, object, cause.kind, cause.text).await)
-        }
-        Err(Fault::DecodeError(DecodeError::Empty)) => {
-            skip(wire, "empty");
-            Read::Ended(Disposition::Done)
-        }
-        Err(Fault::DecodeError(DecodeError::Gzip { .. } | DecodeError::Json { .. }))
-            if !second_look =>
-        {
-            Read::Again
-        }
-        Err(Fault::DecodeError(damage)) => {
-            let asked = match &object.location {
-                Location::S3 { .. } => format!(" (request id {})", facts.request_id),
-                Location::File(_) => String::new(),
-            };
-            let text = format!("{}: {damage}{asked}", place());
-            Read::Ended(condemn(wire, object, Error::new(damage.code(), text)).await)
-        }
-    }
-}
-
-/// An object whose bytes did not come: what that means is policy, kind by kind.
-async fn failed(
-    wire: &Wire,
-    source: &RunningSource,
-    object: &ObjectRef,
-    kind: StoreErrorKind,
-    text: String,
-) -> Disposition {
-    let error = Error::new(kind.code(), text);
-    let faults = &source.policy.faults;
-    let policy = match kind {
-        StoreErrorKind::Missing => faults.missing,
-        StoreErrorKind::Forbidden => faults.forbidden,
-        StoreErrorKind::KmsDenied => faults.kms_denied,
-        StoreErrorKind::Archived => faults.archived,
-        StoreErrorKind::Changed => faults.changed,
-        StoreErrorKind::Throttled
-        | StoreErrorKind::Server
-        | StoreErrorKind::ShortBody
-        | StoreErrorKind::Timeout
-        | StoreErrorKind::Credentials
-        | StoreErrorKind::Other => FaultPolicy::Retry,
-    };
-    match policy {
-        FaultPolicy::DeadLetter => condemn(wire, object, error).await,
-        FaultPolicy::Retry => {
-            use StoreErrorKind::{Credentials, Forbidden, KmsDenied};
-            if matches!(kind, Forbidden | KmsDenied | Credentials) {
-                let queue = source.queue.name();
-                source.refusals.refused(queue, &wire.health, &object.location, &error);
-            }
-            wire.metrics.objects_failed.get_or_create(&ByReason::new(error.code.as_str())).inc();
-            Disposition::Retry(error)
-        }
-    }
-}
-
-/// An object that can never be read: logged once, counted, dead-lettered by reference.
-async fn condemn(wire: &Wire, object: &ObjectRef, error: Error) -> Disposition {
-    wire.metrics.objects_failed.get_or_create(&ByReason::new(error.code.as_str())).inc();
-    let said = escape(&error.to_string());
-    tracing::error!(code = error.code.as_str(), object = %escape(&object.location.to_string()), "{said}");
-    let now = (wire.now)();
-    wire.bury(error, |_, error| dead_letter::object(&object.location, error, now)).await
 }

@@ -1,4 +1,4 @@
-//! The receive loop of one source: slot before receive, and one task a message.
+//! The receive loop of one source: permits before each receive, and one task per message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,160 +9,156 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Settlement, backoff};
-use crate::pipeline::context::{RunningSource, Wire};
-use crate::pipeline::limits::Slot;
-use crate::pipeline::message::{self, Fate};
+use crate::pipeline::limits::ReceivePermit;
+use crate::pipeline::message::{MessageHandler, MessageResult};
+use crate::pipeline::observers::Observers;
+use crate::pipeline::source::RunningSource;
 use crate::queue::{MAX_BATCH, Message};
-use crate::telemetry::{ByReason, SourceHealth};
+use crate::telemetry::{ByReason, ByResult, SourceHealth};
 
-/// Receive calls at once while the queue answers with full batches; one while it does not.
-const BUSY_POLLS: usize = 4;
+/// Receive calls at once while the queue returns full batches; one while it does not.
+const BUSY_CALLS: usize = 4;
 
-/// While the queue is full, a call is made for so many messages of those that the work gate takes: an
+/// While the queue is full, a call asks for at least this fraction of `max_concurrent_messages`: an
 /// eighth, which those received ahead bridge.
-const CALL_SHARE: usize = 8;
+const LEAST_FRACTION: usize = 8;
 
-type Poll = BoxFuture<'static, (Vec<Slot>, Result<Vec<Message>, Error>)>;
+type Call = BoxFuture<'static, (Vec<ReceivePermit>, Result<Vec<Message>, Error>)>;
 
 /// The loop's own state.
 pub(super) struct Receiver {
-    wire: Arc<Wire>,
+    handler: Arc<MessageHandler>,
     source: Arc<RunningSource>,
-    polls: FuturesUnordered<Poll>,
-    messages: JoinSet<Fate>,
-    /// Most messages asked for in a call: an idle poll must not keep every slot from other sources.
-    batch: usize,
-    /// Fewest messages asked for while there are plenty: a call costs as much for one as for ten.
+    calls: FuturesUnordered<Call>,
+    messages: JoinSet<MessageResult>,
+    /// Most messages requested by a call: an idle call must not hold every permit of other sources.
+    most: usize,
+    /// Fewest messages requested while the queue is full: a call costs as much for one as for ten.
     least: usize,
     busy: bool,
     failures: u32,
 }
 
 impl Receiver {
-    pub(super) fn new(wire: Arc<Wire>, source: Arc<RunningSource>, batch: usize) -> Self {
-        let batch = batch.clamp(1, MAX_BATCH);
+    pub(super) fn new(
+        handler: Arc<MessageHandler>,
+        source: Arc<RunningSource>,
+        batch: usize,
+    ) -> Self {
+        let most = batch.clamp(1, MAX_BATCH);
         Self {
-            least: (wire.gates.work_size() / CALL_SHARE).clamp(1, batch),
-            wire,
+            least: (handler.limits.max_processing() / LEAST_FRACTION).clamp(1, most),
+            handler,
             source,
-            polls: FuturesUnordered::new(),
+            calls: FuturesUnordered::new(),
             messages: JoinSet::new(),
-            batch,
+            most,
             busy: false,
             failures: 0,
         }
     }
 
-    /// Receives until `stop`, then finishes what is in hand. Each message ends by itself, at the
-    /// latest when the drain deadline expires.
+    /// Receives until `stop`, then finishes the messages in flight. Each message ends by itself, at
+    /// the latest at the end of the shutdown grace period.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let wire = Arc::clone(&self.wire);
+        let limits = Arc::clone(&self.handler.limits);
         loop {
-            let (polls, least) = if self.busy { (BUSY_POLLS, self.least) } else { (1, 1) };
+            let (calls, least) = if self.busy { (BUSY_CALLS, self.least) } else { (1, 1) };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = self.messages.join_next() => self.reap(ended),
-                Some((slots, answer)) = self.polls.next() => self.take(slots, answer),
-                Some(slots) = wire.gates.slots(least, self.batch), if self.polls.len() < polls => {
-                    self.polls.push(self.poll(slots));
+                Some(ended) = self.messages.join_next() => self.complete(ended),
+                Some((permits, result)) = self.calls.next() => self.received(permits, result),
+                Some(permits) = limits.receive(least, self.most), if self.calls.len() < calls => {
+                    self.calls.push(self.call(permits));
                 }
             }
         }
-        self.release_undispatched().await;
+        self.release_unprocessed().await;
         while let Some(ended) = self.messages.join_next().await {
-            self.reap(ended);
+            self.complete(ended);
         }
     }
 
-    /// A receive call for as many messages as there are slots, after a pause if the last one failed.
-    fn poll(&self, slots: Vec<Slot>) -> Poll {
+    /// Returns a receive call for as many messages as there are permits, after a pause if the last
+    /// one failed.
+    fn call(&self, permits: Vec<ReceivePermit>) -> Call {
         let queue = Arc::clone(&self.source.queue);
-        self.wire.gates.ask(slots.len());
+        self.handler.limits.receive_started(permits.len());
         let pause = match self.failures {
             0 => Duration::ZERO,
-            failures => backoff(failures, self.wire.jitter()) / 10,
+            failures => backoff(failures, self.handler.jitter()) / 10,
         };
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            let answer = queue.receive(slots.len()).await;
-            (slots, answer)
+            let result = queue.receive(permits.len()).await;
+            (permits, result)
         })
     }
 
-    fn take(&mut self, slots: Vec<Slot>, answer: Result<Vec<Message>, Error>) {
+    fn received(&mut self, permits: Vec<ReceivePermit>, result: Result<Vec<Message>, Error>) {
         let queue = self.source.queue.name();
-        self.wire.gates.answered(slots.len());
-        self.wire.health.beat();
-        match answer {
+        let Observers { metrics, health, .. } = &self.handler.objects.observers;
+        self.handler.limits.receive_ended(permits.len());
+        health.beat();
+        match result {
             Ok(messages) => {
                 self.failures = 0;
-                self.busy = messages.len() == slots.len();
-                self.wire.health.source(queue, SourceHealth::Up);
-                self.wire.metrics.messages_received.inc_by(messages.len() as u64);
-                for (message, slot) in messages.into_iter().zip(slots) {
-                    let (wire, source) = (Arc::clone(&self.wire), Arc::clone(&self.source));
-                    self.messages.spawn(message::handle(wire, source, message, slot));
+                self.busy = messages.len() == permits.len();
+                health.source(queue, SourceHealth::Up);
+                metrics.messages_received.inc_by(messages.len() as u64);
+                for (message, permit) in messages.into_iter().zip(permits) {
+                    let source = Arc::clone(&self.source);
+                    self.messages.spawn(Arc::clone(&self.handler).handle(source, message, permit));
                 }
             }
             Err(error) => {
                 self.busy = false;
                 self.failures = self.failures.saturating_add(1);
-                self.wire
-                    .metrics
-                    .receive_errors
-                    .get_or_create(&ByReason::new(error.code.as_str()))
-                    .inc();
-                tracing::error!(
-                    queue,
-                    code = error.code.as_str(),
-                    attempt = self.failures,
-                    "{error}"
-                );
-                self.wire.health.source(queue, SourceHealth::Failing(error));
+                let code = error.code.as_str();
+                metrics.receive_errors.get_or_create(&ByReason::new(code)).inc();
+                let (attempt, text) = (self.failures, &error.text);
+                tracing::error!(queue, code, attempt, error = text, "receive failed, retrying");
+                health.source(queue, SourceHealth::Failing(error));
             }
         }
     }
 
-    /// Gives back at once what was received but not begun when the stop came.
-    async fn release_undispatched(&mut self) {
+    /// Releases at once what was received but not processed when the stop came.
+    async fn release_unprocessed(&mut self) {
         let mut received = Vec::new();
-        // A call that failed brought nothing, and says nothing of the others.
-        while let Some(Some((_slots, answer))) = self.polls.next().now_or_never() {
-            received.extend(answer.into_iter().flatten());
+        // A call that failed has no messages; the others may.
+        while let Some(Some((_permits, result))) = self.calls.next().now_or_never() {
+            received.extend(result.into_iter().flatten());
         }
-        self.polls.clear();
-        let (settler, queue) = (&self.source.settler, self.source.queue.name());
+        self.calls.clear();
+        let (acknowledger, queue) = (&self.source.acknowledger, self.source.queue.name());
         let release = async |message: Message| {
             let release = Settlement::Release { after: Duration::ZERO };
-            if let Err(error) = settler.settle(message.receipt, release).await {
-                tracing::warn!(
-                    queue,
-                    message_id = message.id,
-                    code = error.code.as_str(),
-                    "not released: {error}"
-                );
+            if let Err(error) = acknowledger.settle(message.receipt, release).await {
+                let (message_id, code, error) = (message.id, error.code.as_str(), error.text);
+                tracing::warn!(queue, message_id, code, error, "message not released");
             }
         };
         join_all(received.into_iter().map(release)).await;
     }
 
-    fn reap(&self, ended: Result<Fate, JoinError>) {
-        self.wire.health.beat();
+    /// Counts a message that was handled.
+    fn complete(&self, ended: Result<MessageResult, JoinError>) {
+        let Observers { metrics, health, .. } = &self.handler.objects.observers;
+        health.beat();
         match ended {
-            Ok(fate) => {
-                self.wire
-                    .metrics
-                    .messages_completed
-                    .get_or_create(&ByReason::new(fate.label()))
-                    .inc();
+            Ok(result) => {
+                metrics.messages_completed.get_or_create(&ByResult::new(result.as_str())).inc();
             }
             Err(failed) if failed.is_panic() => {
-                self.wire.metrics.messages_panicked.inc();
-                let text = panic_text(failed.into_panic().as_ref());
+                metrics.messages_panicked.inc();
+                let panic = panic_text(failed.into_panic().as_ref());
+                let queue = self.source.queue.name();
                 tracing::error!(
-                    queue = self.source.queue.name(),
-                    "a message's handling panicked; it is redelivered: {text}"
+                    queue,
+                    panic,
+                    "message handler panicked, message will be redelivered"
                 );
             }
             Err(_) => {}

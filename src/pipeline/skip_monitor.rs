@@ -1,24 +1,78 @@
-//! What is said about objects that are not fetched: a queue from which *nothing* is fetched is
-//! probably the wrong queue, or the filter the wrong filter; and an account whose digests come is alive.
+//! What is logged about objects that are not fetched: a queue from which *nothing* is fetched is
+//! probably the wrong queue, or the filter the wrong filter. And the accounts whose digest files
+//! are counted.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// For this long nothing but filtered objects, and it is said, again each time it has passed.
-const WHILE: Duration = Duration::from_secs(10 * 60);
+use crate::error::Code;
 
-/// Fewer objects than this prove nothing, however long they took.
-const ENOUGH: u64 = 100;
+/// After this long with only filtered objects a warning is logged, and again after each such
+/// window.
+const WINDOW: Duration = Duration::from_secs(10 * 60);
+
+/// Fewer objects in a window are no reason to warn.
+const MIN_OBJECTS: u64 = 100;
 
 /// Accounts with a label of their own: whoever writes to the bucket chooses the keys.
-const MOST_ACCOUNTS: usize = 1000;
+const MAX_ACCOUNTS: usize = 1000;
 
-/// One source's run of filtered objects.
+/// Why an object is not fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SkipReason {
+    /// A digest file.
+    Digest,
+    /// An Insights file.
+    Insight,
+    /// The key of a folder.
+    Folder,
+    /// The object has no bytes.
+    Empty,
+    /// Written by another service.
+    OtherService,
+    /// Excluded by the source's `keys`.
+    Key,
+    /// Not in the source's `regions`.
+    Region,
+}
+
+impl SkipReason {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Digest,
+        Self::Insight,
+        Self::Folder,
+        Self::Empty,
+        Self::OtherService,
+        Self::Key,
+        Self::Region,
+    ];
+
+    /// Returns the metric label.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::Insight => "insight",
+            Self::Folder => "folder",
+            Self::Empty => "empty",
+            Self::OtherService => "other_service",
+            Self::Key => "key",
+            Self::Region => "region",
+        }
+    }
+
+    /// Returns whether a filter excludes the object, or the whole queue may be the wrong one; no
+    /// object of the other kinds has events.
+    pub(super) fn is_filter(self) -> bool {
+        matches!(self, Self::OtherService | Self::Key | Self::Region)
+    }
+}
+
+/// One source's consecutive filtered objects.
 #[derive(Debug, Default)]
-pub(super) struct Filtering(Mutex<Option<Run>>);
+pub(super) struct SkipMonitor(Mutex<Option<Run>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Run {
@@ -26,51 +80,52 @@ struct Run {
     objects: u64,
 }
 
-impl Filtering {
-    /// An object passed: the filter does what it is for.
+impl SkipMonitor {
+    /// Notes an object that is fetched: the filter does what it is for.
     pub(super) fn fetched(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.lock() = None;
     }
 
-    /// An object was filtered by its key.
-    pub(super) fn filtered(&self, queue: &str, now: Instant) {
+    /// Notes an object that a filter excludes.
+    pub(super) fn filtered(&self, now: Instant) {
         if let Some(objects) = self.count(now) {
             tracing::warn!(
-                queue,
+                code = Code::AllFiltered.as_str(),
                 objects,
-                code = "all_filtered",
-                "for ten minutes every object was filtered by its key; look at `regions` and `keys` of \
-                 this [[source]], and at what the bucket notifies about"
+                window_seconds = WINDOW.as_secs(),
+                help =
+                    "check `regions` and `keys` of this [[source]], and the bucket's notification",
+                "all objects of the source are skipped by their key"
             );
         }
     }
 
-    /// Counts one; the number of them, if it is time to speak.
+    /// Counts one object; returns their number if a warning is due.
     fn count(&self, now: Instant) -> Option<u64> {
-        let mut run = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut run = self.0.lock();
         let run = run.get_or_insert(Run { since: now, objects: 0 });
         run.objects += 1;
-        let speak = now.saturating_duration_since(run.since) >= WHILE && run.objects >= ENOUGH;
+        let due = now.saturating_duration_since(run.since) >= WINDOW && run.objects >= MIN_OBJECTS;
         let objects = run.objects;
-        if speak {
+        if due {
             *run = Run { since: now, objects: 0 };
         }
-        speak.then_some(objects)
+        due.then_some(objects)
     }
 }
 
 /// The accounts that have a label of their own.
 #[derive(Debug, Default)]
-pub(super) struct Accounts(Mutex<BTreeSet<String>>);
+pub(super) struct AccountLabels(Mutex<BTreeSet<String>>);
 
-impl Accounts {
-    /// `account`, or `other` beyond the bound.
+impl AccountLabels {
+    /// Returns `account`, or `other` above the bound.
     pub(super) fn label(&self, account: String) -> String {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.contains(&account) {
             return account;
         }
-        if known.len() >= MOST_ACCOUNTS {
+        if known.len() >= MAX_ACCOUNTS {
             return "other".to_owned();
         }
         known.insert(account.clone());
@@ -83,33 +138,33 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_of_filtered_objects_is_told_once_in_ten_minutes() {
-        let (filtering, start) = (Filtering::default(), Instant::now());
-        let told: Vec<u64> = (0..=1200)
-            .filter_map(|second| filtering.count(start + Duration::from_secs(second)))
+    async fn filtered_objects_are_logged_once_in_ten_minutes() {
+        let (monitor, start) = (SkipMonitor::default(), Instant::now());
+        let logged: Vec<u64> = (0..=1200)
+            .filter_map(|second| monitor.count(start + Duration::from_secs(second)))
             .collect();
-        assert_eq!(told, [601, 600]);
+        assert_eq!(logged, [601, 600]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_fetched_object_or_a_quiet_queue_is_no_reason_to_speak() {
-        let (filtering, start) = (Filtering::default(), Instant::now());
+    async fn one_fetched_object_or_an_idle_queue_is_not_logged() {
+        let (monitor, start) = (SkipMonitor::default(), Instant::now());
         for second in 0..2000 {
-            assert_eq!(filtering.count(start + Duration::from_secs(second)), None);
+            assert_eq!(monitor.count(start + Duration::from_secs(second)), None);
             if second % 300 == 0 {
-                filtering.fetched();
+                monitor.fetched();
             }
         }
-        let quiet = Filtering::default();
+        let idle = SkipMonitor::default();
         for minute in 0..99 {
-            assert_eq!(quiet.count(start + Duration::from_secs(60 * minute)), None);
+            assert_eq!(idle.count(start + Duration::from_secs(60 * minute)), None);
         }
     }
 
     #[test]
-    fn labels_of_accounts_are_bounded() {
-        let accounts = Accounts::default();
-        for number in 0..MOST_ACCOUNTS {
+    fn account_labels_are_bounded() {
+        let accounts = AccountLabels::default();
+        for number in 0..MAX_ACCOUNTS {
             accounts.label(format!("{number:012}"));
         }
         assert_eq!(accounts.label("999999999999".to_owned()), "other");

@@ -70,6 +70,21 @@ impl ByReason {
     }
 }
 
+/// Label: how a message was completed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByResult {
+    /// `deleted`, `released`, `lease_lost` or `ack_failed`.
+    pub result: String,
+}
+
+impl ByResult {
+    /// Returns the label of `result`.
+    #[must_use]
+    pub fn new(result: &str) -> Self {
+        Self { result: result.to_owned() }
+    }
+}
+
 /// Label: a route's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRoute {
@@ -126,7 +141,7 @@ metrics! {
     /// Messages received
     messages_received: Counter = register!("messages_received"),
     /// Messages completed, by result: deleted, released, lease_lost, unsettled
-    messages_completed: Counters<ByReason> = register!("messages_completed"),
+    messages_completed: Counters<ByResult> = register!("messages_completed"),
     /// Messages released for another attempt, by reason
     messages_retried: Counters<ByReason> = register!("messages_retried"),
     /// Messages deleted because they announce no object, by reason

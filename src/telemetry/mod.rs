@@ -10,5 +10,5 @@ pub(crate) use health::{SourceHealth, serve};
 pub use log::{escape, init};
 pub(crate) use log_throttle::LogThrottle;
 pub use metrics::{
-    ByAccount, ByReason, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
+    ByAccount, ByReason, ByResult, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
 };

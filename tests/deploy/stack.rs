@@ -266,8 +266,9 @@ fn the_line_that_the_retry_alarm_counts_is_written() {
     let pattern = stack.watched["RetryFilter"]["FilterPattern"].as_str().expect("a text");
     let line = pattern.split(['"', '*']).nth(1).expect("a message");
     let written = read("src/pipeline/message.rs");
-    let note = written.split("fn note(").nth(1).and_then(|rest| rest.split("\n}\n").next());
+    let note = written.split("fn note_retry(").nth(1);
+    let note = note.and_then(|rest| rest.split("\n    }\n").next());
     let note = note.expect("the function that logs a release");
-    assert!(note.contains(&format!("\"{line}: {{}}\"")), "{line} is not in {note}");
-    assert!(pattern.contains("$.attempt > ") && note.contains("            attempt,\n"), "{note}");
+    assert!(note.contains(&format!("\"{line}\"")), "{line} is not in {note}");
+    assert!(pattern.contains("$.attempt > ") && note.contains("            attempt = "), "{note}");
 }

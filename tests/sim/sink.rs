@@ -1,4 +1,4 @@
-//! A destination that remembers what it was sent, and can refuse, stall or die.
+//! A destination that records what it was sent, and can reject, stall or fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -11,18 +11,20 @@ use futures_util::future::BoxFuture;
 
 use super::Steps;
 
-/// Chances and lists of misbehaviour.
+/// Chances and lists of faults.
 #[derive(Debug, Clone, Default)]
 pub struct SinkFaults {
-    /// An event is answered `Retry` instead of being taken.
+    /// An event's outcome is `Retry` and it is not accepted.
     pub retry: f64,
-    /// An event is taken and the answer says `Retry`: the sink has it and we do not know.
-    pub taken_but_retry: f64,
+    /// An event is accepted and its outcome is `Retry`: the sink has it and the pipeline does not
+    /// know.
+    pub accepted_but_retry: f64,
     /// A delivery takes up to this many seconds.
     pub slow_seconds: u64,
-    /// Events refused for good.
-    pub refuse: BTreeSet<String>,
-    /// Takes nothing until then (of the world's clock), as a driver that waits for its destination does.
+    /// Events that are rejected.
+    pub reject: BTreeSet<String>,
+    /// No outcome until then (of the world's clock), as from a driver that waits for its
+    /// destination.
     pub down_until: Option<tokio::time::Instant>,
 }
 
@@ -32,7 +34,7 @@ pub struct RecordingSink {
     pub name: String,
     /// How often each event arrived.
     pub arrived: Mutex<BTreeMap<String, u32>>,
-    /// By which lane and from where each arrival came.
+    /// The channel and the origin of each arrival.
     pub origins: Mutex<Vec<(&'static str, String)>>,
     /// SHA-256 of the files that events were of.
     pub files: Mutex<BTreeSet<Option<String>>>,
@@ -59,10 +61,10 @@ impl RecordingSink {
         self.rng.lock().unwrap().f64()
     }
 
-    fn take(&self, event: &Event) -> Outcome {
+    fn accept(&self, event: &Event) -> Outcome {
         let faults = self.faults.lock().unwrap().clone();
-        if faults.refuse.contains(&event.id) {
-            return Outcome::Rejected(Error::new(Code::ResumeFile, "the sink will never take it"));
+        if faults.reject.contains(&event.id) {
+            return Outcome::Rejected(Error::new(Code::SplunkDataFormat, "never accepted"));
         }
         if self.draw() < faults.retry {
             return Outcome::Retry(Error::new(Code::SplunkBusy, "not now"));
@@ -70,14 +72,17 @@ impl RecordingSink {
         *self.arrived.lock().unwrap().entry(event.id.clone()).or_default() += 1;
         self.origins.lock().unwrap().push((event.channel.as_str(), event.origin.to_string()));
         self.files.lock().unwrap().insert(event.file_sha256.clone());
-        if self.draw() < faults.taken_but_retry {
-            return Outcome::Retry(Error::new(Code::SplunkTransport, "the answer did not arrive"));
+        if self.draw() < faults.accepted_but_retry {
+            return Outcome::Retry(Error::new(
+                Code::SplunkTransport,
+                "the response did not arrive",
+            ));
         }
         Outcome::Delivered
     }
 }
 
-/// A process's client of the sink: dies with it.
+/// A process's client of the sink; it ends with the process.
 pub struct SteppedSink {
     pub inner: Arc<RecordingSink>,
     pub steps: Arc<Steps>,
@@ -97,7 +102,7 @@ impl Sink for SteppedSink {
             let mut outcomes = Vec::new();
             for event in &events {
                 self.steps.step().await;
-                outcomes.push(self.inner.take(event));
+                outcomes.push(self.inner.accept(event));
             }
             self.steps.step().await;
             outcomes

@@ -1,4 +1,4 @@
-//! Where a simulated process can die: before and after every effect it has on the outside.
+//! Where a simulated process can crash: before and after every external effect.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,21 +12,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_queue::MemoryQueue;
 
-/// Counts a process's effects, and stops it dead at one of them.
+/// Counts a process's effects, and crashes it at one of them.
 pub struct Steps {
     taken: AtomicU64,
     crash_at: u64,
-    /// Cancelled when the process is dead: the world drops it then.
+    /// Cancelled when the process has crashed: the world drops it then.
     pub crashed: CancellationToken,
 }
 
 impl Steps {
-    /// A process that dies at its `crash_at`th step; `u64::MAX` never.
+    /// Creates the steps of a process that crashes at its `crash_at`th step; `u64::MAX` never.
     pub fn new(crash_at: u64) -> Arc<Self> {
         Arc::new(Self { taken: AtomicU64::new(0), crash_at, crashed: CancellationToken::new() })
     }
 
-    /// One point where the process may die. A dead process never comes back from here.
+    /// One point at which the process may crash. A crashed process never continues.
     pub async fn step(&self) {
         if self.taken.fetch_add(1, Ordering::Relaxed) == self.crash_at {
             self.crashed.cancel();
@@ -40,10 +40,10 @@ impl Steps {
 /// Bodies by receipt handle, of every receive in the world.
 pub type Bodies = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// What the world is told of each delete before it happens: the message's body.
+/// Called with the message's body before each delete.
 pub type BeforeDelete = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A process's view of the queue: every call can be its last.
+/// A process's view of the queue: the process may crash at every call.
 pub struct SteppedQueue {
     pub inner: MemoryQueue,
     pub steps: Arc<Steps>,
@@ -56,13 +56,13 @@ impl Queue for SteppedQueue {
     fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         Box::pin(async move {
             self.steps.step().await;
-            let answer = self.inner.receive(max).await;
-            for message in answer.iter().flatten() {
+            let result = self.inner.receive(max).await;
+            for message in result.iter().flatten() {
                 let handle = message.receipt.handle().to_string();
                 self.bodies.lock().unwrap().insert(handle, message.body.clone());
             }
             self.steps.step().await;
-            answer
+            result
         })
     }
 
@@ -72,9 +72,9 @@ impl Queue for SteppedQueue {
     ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         Box::pin(async move {
             self.steps.step().await;
-            let answer = self.inner.change_visibility(batch).await;
+            let result = self.inner.change_visibility(batch).await;
             self.steps.step().await;
-            answer
+            result
         })
     }
 
@@ -85,9 +85,9 @@ impl Queue for SteppedQueue {
                 let body = self.bodies.lock().unwrap().get(&**handle).cloned();
                 (self.before_delete)(&body.unwrap_or_default());
             }
-            let answer = self.inner.delete(batch).await;
+            let result = self.inner.delete(batch).await;
             self.steps.step().await;
-            answer
+            result
         })
     }
 

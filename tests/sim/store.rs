@@ -1,4 +1,4 @@
-//! Objects in memory, with S3's ways of failing.
+//! Objects in memory, with S3's faults.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use super::Steps;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StoreFaults {
     /// 503, 500 or a time-out instead of the object.
-    pub refuse: f64,
+    pub fail: f64,
     /// The body is cut at a random byte.
     pub cut: f64,
     /// A chunk takes up to a minute.
@@ -29,7 +29,7 @@ pub struct MemoryStore {
     pub opens: Mutex<BTreeMap<String, u32>>,
     rng: Mutex<fastrand::Rng>,
     pub faults: Mutex<StoreFaults>,
-    /// Objects that answer with a fault of their own, always.
+    /// Objects for which every request fails in this way.
     pub answers: Mutex<BTreeMap<String, StoreErrorKind>>,
 }
 
@@ -72,7 +72,7 @@ impl Store for SteppedStore {
             let fail = |kind: StoreErrorKind| {
                 Err(StoreError { kind, text: format!("{}: {}", object.location, kind.code()) })
             };
-            if store.chance(faults.refuse) {
+            if store.chance(faults.fail) {
                 let kinds =
                     [StoreErrorKind::Server, StoreErrorKind::Throttled, StoreErrorKind::Timeout];
                 return fail(kinds[store.below(kinds.len())]);

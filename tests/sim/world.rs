@@ -1,4 +1,4 @@
-//! The world: a queue, objects and sinks that outlive processes, and the processes that come and go.
+//! The world: a queue, objects and sinks that outlive processes, and its processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,8 @@ use certrelay::config::{
     Decode, Delivery, EventRule, FaultPolicies, KeyFilter, RouteConfig, RouteTarget, When,
 };
 use certrelay::pipeline::{
-    self, Bodies as Read, DeadLetterPolicy, Ended, Executor, KeepBytes, Parts, Source, SourcePolicy,
+    self, Bodies as Read, DeadLetterPolicy, Ended, EnrichmentSnapshot, Executor, KeepBytes, Parts,
+    SinkPart, Source, SourcePolicy,
 };
 use certrelay::route::Router;
 use certrelay::sink::{Built, Stop};
@@ -18,11 +19,11 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::letters::SteppedLetters;
+use super::dead_letters::SteppedDeadLetters;
 use super::sink::SteppedSink;
 use super::steps::Bodies;
 use super::store::SteppedStore;
-use super::{MemoryLetters, MemoryStore, RecordingSink, SteppedQueue, Steps};
+use super::{MemoryDeadLetters, MemoryStore, RecordingSink, SteppedQueue, Steps};
 use crate::support::clock::Clock;
 use crate::support::memory_queue::MemoryQueue;
 use crate::support::queue_core::{Redrive, Settings};
@@ -33,7 +34,7 @@ pub const QUEUE: &str = "cloudtrail-objects";
 pub const DEAD: &str = "cloudtrail-objects-dead";
 pub const BUCKET: &str = "audit-logs";
 
-/// How a world is set up; the defaults have no faults.
+/// The settings of a world; the defaults have no faults.
 #[derive(Debug, Clone)]
 pub struct WorldSettings {
     pub seed: u64,
@@ -43,7 +44,7 @@ pub struct WorldSettings {
     pub redrive: bool,
     pub regions: Vec<String>,
     pub keys: KeyFilter,
-    pub inline_records: bool,
+    pub eventbridge_records: bool,
     pub faults: FaultPolicies,
 }
 
@@ -57,13 +58,13 @@ impl Default for WorldSettings {
             redrive: false,
             regions: Vec::new(),
             keys: KeyFilter::default(),
-            inline_records: true,
+            eventbridge_records: true,
             faults: FaultPolicies::default(),
         }
     }
 }
 
-/// The events that a message announces: what must be final before it may be deleted.
+/// The events that each message announces: they must be final before it may be deleted.
 pub type Announced = Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>;
 
 pub struct World {
@@ -71,7 +72,7 @@ pub struct World {
     pub sqs: Arc<Sqs>,
     pub store: Arc<MemoryStore>,
     pub sinks: Vec<Arc<RecordingSink>>,
-    pub letters: Arc<MemoryLetters>,
+    pub dead_letters: Arc<MemoryDeadLetters>,
     pub announced: Announced,
     bodies: Bodies,
     clock: Clock,
@@ -79,7 +80,7 @@ pub struct World {
     pub early: Arc<Mutex<Vec<String>>>,
 }
 
-/// A running process of the world, to be awaited.
+/// A process of the world, to be run.
 pub struct Process {
     pub metrics: Arc<Metrics>,
     pub steps: Arc<Steps>,
@@ -88,7 +89,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Runs until stopped or dead; `None` if it died.
+    /// Runs until stopped or crashed; `None` if it crashed.
     pub async fn run(self) -> Option<Ended> {
         let crashed = self.steps.crashed.clone();
         tokio::select! {
@@ -119,7 +120,7 @@ impl World {
             sqs,
             store: MemoryStore::new(settings.seed),
             sinks: sinks.collect(),
-            letters: Arc::default(),
+            dead_letters: Arc::default(),
             announced: Announced::default(),
             clock,
             bodies: Bodies::default(),
@@ -143,18 +144,18 @@ impl World {
         }
     }
 
-    /// One S3 notification naming `keys`, which hold `events`.
+    /// Sends one S3 notification of `keys`, which contain `events`.
     pub fn announce(&self, keys: &[&str], events: BTreeSet<String>) {
         self.send(&notification(keys), events);
     }
 
-    /// A message with `body`, which holds or names `events`.
+    /// Sends a message with `body`, which contains or announces `events`.
     pub fn send(&self, body: &str, events: BTreeSet<String>) {
         self.announced.lock().unwrap().insert(body.to_owned(), events);
         self.sqs.send(QUEUE, body).expect("the queue exists");
     }
 
-    /// A process that dies at its `crash_at`th effect.
+    /// Creates a process that crashes at its `crash_at`th effect.
     pub fn process(&self, crash_at: u64) -> Process {
         let steps = Steps::new(crash_at);
         let metrics = Arc::new(Metrics::new());
@@ -174,7 +175,7 @@ impl World {
                     inner: MemoryQueue::new(Arc::clone(&self.sqs), QUEUE, visibility),
                     steps: Arc::clone(steps),
                     bodies: Arc::clone(&self.bodies),
-                    before_delete: self.early_watch(),
+                    before_delete: self.note_early(),
                 }),
                 store: Arc::new(SteppedStore {
                     inner: Arc::clone(&self.store),
@@ -185,17 +186,18 @@ impl World {
                     buckets: vec![BUCKET.to_owned()],
                     regions: self.settings.regions.clone(),
                     keys: self.settings.keys.clone(),
-                    inline_records: self.settings.inline_records,
+                    eventbridge_records: self.settings.eventbridge_records,
                     faults: self.settings.faults,
                 },
             }],
             sinks: self.built(steps, &sinks_stop),
-            looks: Vec::new(),
+            probes: Vec::new(),
+            background: Vec::new(),
             sinks_stop,
             options: Arc::default(),
-            surroundings: Arc::default(),
+            enrichment: EnrichmentSnapshot::default(),
             router: self.router(),
-            graveyard: self.graveyard(steps),
+            dead_letters: self.dead_letter_policy(steps),
             delivery: self.settings.delivery.clone(),
             decoder: DecoderSettings {
                 selection: Arc::new(Selection::new(EventRule::defaults())),
@@ -209,15 +211,15 @@ impl World {
         }
     }
 
-    fn built(&self, steps: &Arc<Steps>, stop: &Stop) -> Vec<Built> {
+    fn built(&self, steps: &Arc<Steps>, stop: &Stop) -> Vec<SinkPart> {
         let built = self.sinks.iter().zip(&self.settings.sinks).map(|(sink, (name, required))| {
             let (inner, stop) = (Arc::clone(sink), stop.clone());
-            Built {
+            SinkPart::from(Built {
                 name: (*name).to_owned(),
                 required: *required,
                 sink: Arc::new(SteppedSink { inner, steps: Arc::clone(steps) }),
                 driver: Box::pin(async move { stop.requested().await }),
-            }
+            })
         });
         built.collect()
     }
@@ -225,32 +227,35 @@ impl World {
     /// Everything to every sink.
     fn router(&self) -> Router {
         let target = |(name, _): &(&str, bool)| RouteTarget::new(name);
-        Router::new(vec![RouteConfig {
+        let route = RouteConfig {
             name: "default".to_owned(),
             when: When::default(),
             targets: self.settings.sinks.iter().map(target).collect(),
             goes_on: false,
-        }])
+        };
+        let names = self.settings.sinks.iter().map(|(name, _)| *name);
+        Router::new(vec![route], names).expect("the sinks exist")
     }
 
-    fn graveyard(&self, steps: &Arc<Steps>) -> DeadLetterPolicy {
+    fn dead_letter_policy(&self, steps: &Arc<Steps>) -> DeadLetterPolicy {
         if self.settings.redrive {
             return DeadLetterPolicy::Redrive;
         }
-        let inner = Arc::clone(&self.letters);
-        let letters = SteppedLetters { inner, steps: Arc::clone(steps) };
-        DeadLetterPolicy::Write(Arc::new(letters), KeepBytes(false))
+        let inner = Arc::clone(&self.dead_letters);
+        let writer = SteppedDeadLetters { inner, steps: Arc::clone(steps) };
+        DeadLetterPolicy::Write(Arc::new(writer), KeepBytes(false))
     }
 
-    /// Notes every delete of a message that still has an event which is not final.
-    fn early_watch(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
+    /// Returns the hook that notes every delete of a message with an event that is not final.
+    fn note_early(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
         let announced = Arc::clone(&self.announced);
-        let (early, letters) = (Arc::clone(&self.early), Arc::clone(&self.letters));
+        let (early, dead_letters) = (Arc::clone(&self.early), Arc::clone(&self.dead_letters));
         let required: Vec<_> = self.required().cloned().collect();
         Arc::new(move |body: &str| {
             let events = announced.lock().unwrap().get(body).cloned().unwrap_or_default();
             for event in events {
-                let dead = letters.of("event").iter().any(|l| l.body["event_id"] == event.as_str());
+                let written = dead_letters.of("event");
+                let dead = written.iter().any(|one| one.body["event_id"] == event.as_str());
                 let everywhere =
                     required.iter().all(|sink| sink.arrived.lock().unwrap().contains_key(&event));
                 if !dead && !everywhere {
@@ -265,20 +270,20 @@ impl World {
         self.sinks.iter().zip(flags).filter(|(_, required)| *required).map(|(sink, _)| sink)
     }
 
-    /// Runs a process without faults of its own until the queue is empty, then stops it. Answers
-    /// `None` if the queue is not empty after `patience` of the world's time.
-    pub async fn run_until_empty(&self, patience: Duration) -> Option<Arc<Metrics>> {
+    /// Runs a process without faults of its own until the queue is empty, then stops it. Returns
+    /// `None` if the queue is not empty after `timeout` of the world's time.
+    pub async fn run_until_empty(&self, timeout: Duration) -> Option<Arc<Metrics>> {
         let process = self.process(u64::MAX);
         let (metrics, stop) = (Arc::clone(&process.metrics), process.stop.clone());
         let empty = async {
             while self.left() > 0 {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            // What was deleted is also settled for the process itself.
+            // The process itself completes what was deleted.
             tokio::time::sleep(Duration::from_secs(1)).await;
         };
         let watch = async {
-            let emptied = tokio::time::timeout(patience, empty).await.is_ok();
+            let emptied = tokio::time::timeout(timeout, empty).await.is_ok();
             stop.cancel();
             emptied
         };
@@ -305,7 +310,7 @@ pub fn records_in(object: &SampleObject) -> Vec<Value> {
     }
 }
 
-/// The ids of those of its records that are ours.
+/// Returns the ids of those of its records that are ours.
 pub fn events_in(object: &SampleObject, samples: &Samples) -> BTreeSet<String> {
     let ids = records_in(object).into_iter();
     ids.filter_map(|record| record["eventID"].as_str().map(str::to_owned))
@@ -313,9 +318,9 @@ pub fn events_in(object: &SampleObject, samples: &Samples) -> BTreeSet<String> {
         .collect()
 }
 
-/// An EventBridge event that carries a CloudTrail record itself.
-/// Source: Amazon EventBridge User Guide, "AWS service events delivered via AWS CloudTrail".
-pub fn inline(record: &str) -> String {
+/// Returns an EventBridge event that contains a CloudTrail record. Source: Amazon EventBridge User
+/// Guide, "AWS service events delivered via AWS CloudTrail".
+pub fn eventbridge_event(record: &str) -> String {
     format!(
         r#"{{"version":"0","id":"6a7e8feb-b491-4cf7-a9f1-bf3703467718","detail-type":"AWS API Call via CloudTrail","source":"aws.iam","account":"111122223333","time":"2026-03-01T09:00:00Z","region":"us-east-1","resources":[],"detail":{record}}}"#
     )

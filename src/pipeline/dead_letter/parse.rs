@@ -1,4 +1,4 @@
-//! A letter's text → what it is about, and how that comes back in.
+//! Parses a dead letter's text into what `replay` feeds to the pipeline.
 
 use std::path::PathBuf;
 
@@ -9,23 +9,23 @@ use crate::error::{Code, Error};
 use crate::pipeline::dead_letter::SCHEMA_VERSION;
 use crate::store::{Location, ObjectRef, notification};
 
-/// A letter that was read.
+/// A parsed dead letter.
 pub(crate) struct Read {
     pub(crate) name: String,
     pub(crate) content: Content,
 }
 
-/// How it comes back in.
+/// How a dead letter is reprocessed.
 pub(crate) enum Content {
-    /// The message that it was, under its own id.
+    /// As the message that it was, under its own id.
     Message { queue: String, id: String, body: String },
-    /// A notification about the object; for a file its path.
+    /// As a notification about the object; for a file its path.
     Object { location: Location, body: String },
-    /// The letter itself: a record or an event.
+    /// As the dead letter itself: a record or an event.
     DeadLetter { location: Option<Location>, body: String },
 }
 
-/// Members of letters. Others are for people.
+/// The members that are read; the others are for people.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Members {
     schema_version: u32,
@@ -60,18 +60,24 @@ struct At {
 }
 
 impl Members {
+    /// Parses the members.
+    ///
+    /// # Errors
+    /// [`Code::DeadLetterUnreadable`]: no dead letter, or one of a newer version.
     pub(crate) fn read(text: &str) -> Result<Self, Error> {
         let members: Self = serde_json::from_str(text).map_err(|cause| {
-            let place = format!("line {}, column {}", cause.line(), cause.column());
-            unreadable(&format!("it is no dead letter of certrelay ({place})"))
+            let (line, column) = (cause.line(), cause.column());
+            unreadable(&format!("not a dead letter of certrelay (line {line}, column {column})"))
         })?;
         if members.schema_version > SCHEMA_VERSION {
-            return Err(unreadable("a newer certrelay wrote it; replay it with that one"));
+            return Err(unreadable(
+                "written by a newer version of certrelay; replay it with that version",
+            ));
         }
         Ok(members)
     }
 
-    /// The object that it is about.
+    /// Returns the object that the dead letter is about.
     pub(crate) fn location(&self) -> Option<Location> {
         let at = self.at.clone()?;
         match (at.bucket, at.key, at.path) {
@@ -83,7 +89,7 @@ impl Members {
         }
     }
 
-    /// Where its record is from.
+    /// Returns the origin of the record.
     pub(crate) fn origin(&self) -> Option<Origin> {
         let index = self.index;
         Some(match self.location() {
@@ -96,7 +102,10 @@ impl Members {
     }
 }
 
-/// Understands a letter, as far as is needed to find its source.
+/// Parses a dead letter, as far as is needed to find its source.
+///
+/// # Errors
+/// [`Code::DeadLetterUnreadable`]: it cannot be replayed.
 pub(crate) fn parse(text: &str) -> Result<Read, Error> {
     let members = Members::read(text)?;
     let location = members.location();
@@ -105,7 +114,7 @@ pub(crate) fn parse(text: &str) -> Result<Read, Error> {
             (Some(queue), Some(id), Some(body)) => Content::Message { queue, id, body },
             _ => {
                 return Err(unreadable(
-                    "its message was left out: it was too large for the queue, or may have held a private key",
+                    "the message body is missing: too large for the queue, or withheld as a possible private key",
                 ));
             }
         },
@@ -119,16 +128,16 @@ pub(crate) fn parse(text: &str) -> Result<Read, Error> {
             Content::Object { location, body: body.unwrap_or_default() }
         }
         "record" | "event" => Content::DeadLetter { location, body: text.to_owned() },
-        other => return Err(unreadable(&format!("its kind {other:?} is not known"))),
+        other => return Err(unreadable(&format!("unknown kind {other:?}"))),
     };
     Ok(Read { name: members.name, content })
 }
 
-/// An object of which only the place is known.
+/// Returns an object of which only the location is known.
 pub(crate) fn reference(location: Location) -> ObjectRef {
     ObjectRef { location, region: None, size: None, etag: None }
 }
 
 pub(crate) fn unreadable(cause: &str) -> Error {
-    Error::new(Code::DeadLetterUnreadable, format!("the letter cannot be replayed: {cause}"))
+    Error::new(Code::DeadLetterUnreadable, format!("the dead letter cannot be replayed: {cause}"))
 }

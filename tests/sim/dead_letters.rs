@@ -11,27 +11,27 @@ use super::Steps;
 
 /// What all processes of a world share.
 #[derive(Default)]
-pub struct MemoryLetters {
-    pub letters: Mutex<BTreeMap<String, DeadLetter>>,
-    /// Letters still to be refused, as when the bucket cannot be written.
+pub struct MemoryDeadLetters {
+    pub written: Mutex<BTreeMap<String, DeadLetter>>,
+    /// How many writes fail, as when the bucket cannot be written.
     pub fail: Mutex<u32>,
 }
 
-impl MemoryLetters {
-    /// Letters of a kind.
+impl MemoryDeadLetters {
+    /// Returns the dead letters of a kind.
     pub fn of(&self, kind: &str) -> Vec<DeadLetter> {
-        self.letters.lock().unwrap().values().filter(|l| l.kind == kind).cloned().collect()
+        self.written.lock().unwrap().values().filter(|one| one.kind == kind).cloned().collect()
     }
 }
 
 /// A process's view of them.
-pub struct SteppedLetters {
-    pub inner: Arc<MemoryLetters>,
+pub struct SteppedDeadLetters {
+    pub inner: Arc<MemoryDeadLetters>,
     pub steps: Arc<Steps>,
 }
 
-impl DeadLetterWriter for SteppedLetters {
-    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
+impl DeadLetterWriter for SteppedDeadLetters {
+    fn put(&self, dead_letter: DeadLetter) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             self.steps.step().await;
             {
@@ -41,7 +41,7 @@ impl DeadLetterWriter for SteppedLetters {
                     return Err(Error::new(Code::DeadLetterFailed, "the folder cannot be written"));
                 }
             }
-            self.inner.letters.lock().unwrap().insert(letter.name.clone(), letter);
+            self.inner.written.lock().unwrap().insert(dead_letter.name.clone(), dead_letter);
             self.steps.step().await;
             Ok(())
         })
