@@ -31,7 +31,7 @@ use support::hec::{HecStandIn, Options};
 use support::s3::Latency;
 use support::world::{Plan, World};
 
-/// Messages being worked on at once, in both consumers: certrelay's default `delivery.work`.
+/// Messages being worked on at once, in both consumers: certrelay's default `delivery.max_concurrent_messages`.
 const CONCURRENCY: usize = 64;
 
 #[derive(Debug, Parser)]

@@ -124,8 +124,8 @@ async fn parent(flags: &Flags) -> Result<(), Box<dyn Error>> {
     let sender = |mode| Sender::Certrelay(ours::splunk(url, mode));
     let senders = [
         ("bare", Sender::BareSplunk),
-        ("certrelay, only (the record)", sender("only")),
-        ("certrelay, beside (cim)", sender("beside")),
+        ("certrelay, records (the record)", sender("records")),
+        ("certrelay, events (cim)", sender("events")),
     ];
     measure("Splunk HEC", &senders, url, flags, Some(&collector)).await?;
     let cluster = MockCluster::new(1)?;

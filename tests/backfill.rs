@@ -131,7 +131,8 @@ async fn an_interrupted_run_goes_on_and_loses_nothing() {
             }
         }
     };
-    let few = format!("{REST}\n[delivery]\nwork = 4\nunacknowledged = 8");
+    let few =
+        format!("{REST}\n[delivery]\nmax_concurrent_messages = 4\nmax_in_flight_messages = 8");
     let first = jobs::backfill(job(service.config(&few), Some(note.clone()), tick), &plan, stop);
     assert_eq!(in_time(first).await.map_err(|error| error.code), Err(Code::Interrupted));
     let before = done.load(Ordering::Relaxed);

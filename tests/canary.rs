@@ -138,7 +138,7 @@ tls = {{ {ours} }}
 [aws]
 secretsmanager_endpoint = "{keeper}"
 [delivery]
-drain = "1 s"
+shutdown_grace_period = "1 s"
 [dead_letter]
 directory = "dead-letters"
 keep_bytes = true

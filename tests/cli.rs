@@ -205,14 +205,14 @@ fn the_catalogue_lists_all_twelve_for_people_and_for_tools() {
 fn mistakes_of_a_configuration_go_to_stderr_with_their_lines() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
-    fs::write(&path, "[delivery]\nwork = 0\ndrian = 1\n").expect("a file");
+    fs::write(&path, "[delivery]\nmax_concurrent_messages = 0\ndedup_windw = 1\n").expect("a file");
     for command in ["check", "run"] {
         let output = run(&[command, "-c", path.to_str().expect("text")]);
         assert_eq!(output.status.code(), Some(64));
         assert!(output.stdout.is_empty());
         let said = stderr(&output);
-        assert!(said.contains("certrelay.toml:2:8: mistake:"), "{said}");
-        assert!(said.contains("certrelay.toml:3:1: mistake: unknown key `drian`"), "{said}");
+        assert!(said.contains("certrelay.toml:2:27: error:"), "{said}");
+        assert!(said.contains("certrelay.toml:3:1: error: unknown key `dedup_windw`"), "{said}");
     }
 }
 
@@ -286,7 +286,7 @@ fn a_second_sigterm_ends_a_service_that_waits_for_a_sink_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", mute.local_addr().expect("an address"));
-    let config = to_splunk(&url, "token") + "[delivery]\ndrain = \"1 h\"\n";
+    let config = to_splunk(&url, "token") + "[delivery]\nshutdown_grace_period = \"1 h\"\n";
     let service = Service::start(folder.path(), &config);
     let _asked = within_patience(move || (mute.accept().expect("the sink sends something"), mute));
     service.terminate();

@@ -34,7 +34,9 @@ pub async fn places(
             }
         }
     }
-    let DeadLetterConfig::Write { place, .. } = &config.dead_letter else { return Ok(answers) };
+    let DeadLetterConfig::Write { location: place, .. } = &config.dead_letter else {
+        return Ok(answers);
+    };
     let (name, answer) = match place {
         DeadLetterLocation::Directory(path) => (path.display().to_string(), folder(path)),
         DeadLetterLocation::S3 { bucket, prefix } => {

@@ -56,7 +56,8 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
     surroundings.read_first(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // What Kafka's queues may hold is not there for objects.
-    let delivery = Delivery { memory: config.memory_for_objects(), ..config.delivery.clone() };
+    let delivery =
+        Delivery { memory_limit: config.memory_for_objects(), ..config.delivery.clone() };
     Ok(Parts {
         sources,
         sinks,
@@ -84,7 +85,7 @@ pub(crate) const ANY_REGION: &str = "us-east-1";
 
 /// Where poison goes, with the process's own rights.
 async fn graveyard(config: &Config, aws: Option<SdkConfig>) -> Result<DeadLetterPolicy, Error> {
-    let DeadLetterConfig::Write { place, keep_bytes } = &config.dead_letter else {
+    let DeadLetterConfig::Write { location: place, keep_bytes } = &config.dead_letter else {
         return Ok(DeadLetterPolicy::Redrive);
     };
     let letters: Arc<dyn DeadLetterWriter> = match place {
@@ -154,7 +155,7 @@ pub async fn sink_credentials(
 
 pub(crate) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
     let endpoint = config.aws.sqs_endpoint.as_ref().map(Url::as_str);
-    SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility)
+    SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility_timeout)
 }
 
 /// The sources of a configuration, in order, each with its own rights; connects to nothing yet. AWS's
@@ -168,7 +169,7 @@ pub async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<Vec<Sour
     for source in &config.sources {
         let (queue, store): (Arc<dyn Queue>, Arc<dyn Store>) = match &source.kind {
             SourceKind::Directory(path) => {
-                let queue = DirectoryQueue::new(path, config.delivery.visibility);
+                let queue = DirectoryQueue::new(path, config.delivery.visibility_timeout);
                 (Arc::new(queue), Arc::new(FileStore))
             }
             SourceKind::Sqs { queue_url, region } => {
@@ -217,7 +218,7 @@ fn policy(source: &SourceConfig) -> SourcePolicy {
         buckets: source.buckets.iter().map(|bucket| bucket.name.clone()).collect(),
         regions: source.regions.clone(),
         keys: source.keys.clone(),
-        inline_records: source.inline_records,
+        inline_records: source.eventbridge_records,
         faults: source.faults,
     }
 }

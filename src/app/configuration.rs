@@ -1,12 +1,12 @@
-//! A configuration that lies in S3 or in Parameter Store, fetched with the process's own rights before anything else is
-//! known: of AWS's settings only those of the environment count.
+//! A configuration in S3, fetched with the process's own rights before anything else is known: of AWS's settings only
+//! those of the environment count.
 
 use aws_config::Region;
 
 use crate::app::aws::load;
 use crate::app::build::ANY_REGION;
 use crate::app::text;
-use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
+use crate::config::{self, Config, ConfigError, ConfigLocation, MAX_BYTES};
 use crate::error::{Code, Error};
 use crate::sink;
 use crate::store::{Location, S3Store};
@@ -15,15 +15,15 @@ use crate::store::{Location, S3Store};
 ///
 /// # Errors
 /// It cannot be fetched, with AWS's code and request id; or it has mistakes, relative paths included.
-pub async fn configuration(place: &str, elsewhere: Elsewhere) -> Result<Config, ConfigError> {
+pub async fn configuration(place: &str, elsewhere: ConfigLocation) -> Result<Config, ConfigError> {
     let fetched = fetch(elsewhere).await;
     let text = fetched.map_err(|error| ConfigError::unreadable(place, error.text))?;
     config::parse_fetched(place, &text, sink::kafka_option)
 }
 
-async fn fetch(place: Elsewhere) -> Result<String, Error> {
+async fn fetch(place: ConfigLocation) -> Result<String, Error> {
     match place {
-        Elsewhere::S3 { bucket, key } => {
+        ConfigLocation::S3 { bucket, key } => {
             let aws = load(None).await?;
             let aws = match aws.region() {
                 Some(_) => aws,

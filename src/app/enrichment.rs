@@ -1,4 +1,4 @@
-//! What is known beside the records, `[accounts]` and `[posture]`: read at start, and again on a
+//! What is known beside the records, `[accounts]` and `[credential_reports]`: read at start, and again on a
 //! timer. What cannot be read is said and counted; what was known before stays, and no event waits.
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::build::own_store;
 use crate::app::text;
-use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
+use crate::config::{Accounts, Config, ConfigError, Refreshed, TableLocation};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
 use crate::store::{Ask, FileStore, Location, S3Store, Store};
@@ -31,7 +31,7 @@ const FIRST_REPORTS: Duration = Duration::from_secs(15);
 #[derive(Default)]
 pub struct Enrichment {
     accounts: Option<Refreshed>,
-    posture: Option<Refreshed>,
+    credential_reports: Option<Refreshed>,
     s3: Option<Arc<S3Store>>,
     known: RwLock<Context>,
     /// The start did not wait for all reports: read them at once.
@@ -53,10 +53,10 @@ impl From<Unusable> for Error {
             Unusable::Unreadable(error) => error,
             Unusable::Mistaken(mistakes) => {
                 let first =
-                    mistakes.problems.first().map(|one| format!("{}: {}", one.line, one.text));
-                let (place, count) = (&mistakes.place, mistakes.problems.len());
+                    mistakes.diagnostics.first().map(|one| format!("{}: {}", one.line, one.text));
+                let (place, count) = (&mistakes.location, mistakes.diagnostics.len());
                 let text = format!(
-                    "[accounts] {place}:{}; {count} mistakes, which `certrelay check` shows",
+                    "[accounts] {place}:{}; {count} errors, which `certrelay check` shows",
                     first.unwrap_or_default()
                 );
                 Self::new(Code::AccountsInvalid, text)
@@ -71,12 +71,13 @@ impl Enrichment {
     /// # Errors
     /// AWS's own configuration, where something lies in S3.
     pub async fn new(config: &Config, aws: Option<SdkConfig>) -> Result<Self, Error> {
-        let (accounts, posture) = (config.accounts.clone(), config.posture.clone());
-        let in_s3 = [&accounts, &posture].into_iter().flatten().any(Refreshed::is_in_s3);
+        let (accounts, credential_reports) =
+            (config.accounts.clone(), config.credential_reports.clone());
+        let in_s3 = [&accounts, &credential_reports].into_iter().flatten().any(Refreshed::is_in_s3);
         let s3 = if in_s3 { Some(Arc::new(own_store(config, aws).await?)) } else { None };
         Ok(Self {
             accounts,
-            posture,
+            credential_reports,
             s3,
             known: RwLock::default(),
             reports_owed: AtomicBool::default(),
@@ -94,7 +95,7 @@ impl Enrichment {
     /// # Errors
     /// It cannot be read or has mistakes; the one before stays.
     pub async fn read_accounts(&self) -> Result<Option<usize>, Unusable> {
-        let Some(Refreshed { place, .. }) = &self.accounts else { return Ok(None) };
+        let Some(Refreshed { location: place, .. }) = &self.accounts else { return Ok(None) };
         let unreadable = |text: String| {
             Unusable::Unreadable(Error::new(Code::AccountsUnreadable, format!("[accounts] {text}")))
         };
@@ -108,13 +109,10 @@ impl Enrichment {
     /// Reads the credential reports, if there are any: of how many accounts they are, and what is wrong
     /// with those that cannot be used. What they said before stays.
     pub async fn read_reports(&self) -> Option<(usize, Vec<Error>)> {
-        let Refreshed { place, .. } = self.posture.as_ref()?;
+        let Refreshed { location: place, .. } = self.credential_reports.as_ref()?;
         let mut faults = Vec::new();
         let fault = |text: String| {
-            Error::new(
-                Code::CredentialReportUnreadable,
-                format!("[posture] credential_reports {text}"),
-            )
+            Error::new(Code::CredentialReportUnreadable, format!("[credential_reports] {text}"))
         };
         let mut places = self.list(place).await.unwrap_or_else(|text| {
             faults.push(fault(text));
@@ -194,7 +192,9 @@ impl Enrichment {
             }
         };
         let reports = async {
-            let Some(every) = self.posture.as_ref().map(|one| one.refresh) else { return };
+            let Some(every) = self.credential_reports.as_ref().map(|one| one.refresh) else {
+                return;
+            };
             if self.reports_owed.swap(false, Ordering::Relaxed) {
                 self.refresh_reports(&metrics).await;
             }
@@ -206,12 +206,12 @@ impl Enrichment {
     }
 
     /// What lies at a place: files or objects that may be reports.
-    async fn list(&self, place: &Place) -> Result<Vec<Location>, String> {
+    async fn list(&self, place: &TableLocation) -> Result<Vec<Location>, String> {
         match place {
-            Place::Local(folder) => {
+            TableLocation::Local(folder) => {
                 in_folder(folder).await.map_err(|cause| format!("{}: {cause}", folder.display()))
             }
-            Place::S3 { bucket, key } => {
+            TableLocation::S3 { bucket, key } => {
                 let store = self.s3.as_ref().ok_or("S3 is not configured")?;
                 in_bucket(store, bucket, key).await
             }
@@ -229,10 +229,10 @@ impl Enrichment {
     }
 }
 
-fn location(place: &Place) -> Location {
+fn location(place: &TableLocation) -> Location {
     match place {
-        Place::Local(path) => Location::File(path.clone()),
-        Place::S3 { bucket, key } => {
+        TableLocation::Local(path) => Location::File(path.clone()),
+        TableLocation::S3 { bucket, key } => {
             Location::S3 { bucket: bucket.clone(), key: key.clone(), version: None }
         }
     }

@@ -12,7 +12,7 @@ pub(super) async fn check(config: &Config, connect: bool) -> Result<(), ExitCode
     let mut config = config.clone();
     let within_reach = |one: &Refreshed| connect || !one.is_in_s3();
     config.accounts = config.accounts.filter(within_reach);
-    config.posture = config.posture.filter(within_reach);
+    config.credential_reports = config.credential_reports.filter(within_reach);
     let Some(surroundings) = opened(&config).await else { return Err(ExitCode::FAILURE) };
     match surroundings.read_accounts().await {
         Ok(None) => {}
@@ -48,7 +48,7 @@ async fn opened(config: &Config) -> Option<Enrichment> {
 
 /// All that can be known; what cannot be read is told, and records are read without it.
 pub(super) fn for_reading(config: &Config) -> Context {
-    if config.accounts.is_none() && config.posture.is_none() {
+    if config.accounts.is_none() && config.credential_reports.is_none() {
         return Context::default();
     }
     let runtime = match runtime() {

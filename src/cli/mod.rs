@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app;
-use crate::config::{self, Config, Elsewhere};
+use crate::config::{self, Config, ConfigLocation};
 use crate::error::{Code, Error};
 use crate::sink;
 use crate::telemetry::escape;
@@ -65,8 +65,7 @@ enum Command {
 /// `-c CONFIG`: required, because a hidden default is a surprise.
 #[derive(Debug, clap::Args)]
 struct WithConfig {
-    /// A TOML file; env:NAME for the text in an environment variable; s3://bucket/key; ssm:/name for a parameter of
-    /// AWS Systems Manager
+    /// A TOML file; env:NAME for the text in an environment variable; s3://bucket/key
     #[arg(short, long, value_name = "CONFIG")]
     config: String,
 }
@@ -96,7 +95,7 @@ pub fn main() -> ExitCode {
 
 /// The checked configuration, or every mistake on stderr and the exit code for it.
 fn configuration(place: &WithConfig) -> Result<Config, ExitCode> {
-    let read = match Elsewhere::of(&place.config) {
+    let read = match ConfigLocation::parse(&place.config) {
         Ok(None) => config::load(&place.config, sink::kafka_option),
         Ok(Some(elsewhere)) => {
             let runtime = runtime().map_err(|error| failed(&error))?;

@@ -74,7 +74,7 @@ pub async fn backfill(
     let (_, store) = queue_and_store(&job.config, source, job.aws.clone()).await?;
     let at = job.config.sources.iter().position(|one| std::ptr::eq(one, source)).unwrap_or(0);
     let mut parts = build(job.config, job.aws).await?;
-    parts.delivery.visibility = LEASE;
+    parts.delivery.visibility_timeout = LEASE;
     // Nobody asks whether this is ready, and what it sends says more.
     parts.looks.clear();
     let notes = Arc::new(Notes::new(job.resume, job.tick));

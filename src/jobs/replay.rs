@@ -55,7 +55,7 @@ pub async fn replay(
     let store = if in_s3 { Some(Arc::new(own_store(&config, aws.clone()).await?)) } else { None };
     let drawer = Arc::new(Drawer::open(places, store).await?);
     let mut parts = build(config, aws).await?;
-    parts.delivery.visibility = LEASE;
+    parts.delivery.visibility_timeout = LEASE;
     // Nobody asks whether this is ready, and what it sends says more.
     parts.looks.clear();
     let replayed: Names = Arc::default();

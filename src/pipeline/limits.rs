@@ -66,15 +66,17 @@ pub(super) struct Reservation {
 
 impl Gates {
     pub(super) fn new(delivery: &Delivery) -> Self {
-        let units = usize::try_from(delivery.memory / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
+        let units = usize::try_from(delivery.memory_limit / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
         let units = units.clamp(1, u32::MAX as usize);
         Self {
-            seats: Arc::new(Semaphore::new(delivery.work + ahead(delivery.work))),
-            work: Arc::new(Semaphore::new(delivery.work)),
-            unacknowledged: Arc::new(Semaphore::new(delivery.unacknowledged)),
+            seats: Arc::new(Semaphore::new(
+                delivery.max_concurrent_messages + ahead(delivery.max_concurrent_messages),
+            )),
+            work: Arc::new(Semaphore::new(delivery.max_concurrent_messages)),
+            unacknowledged: Arc::new(Semaphore::new(delivery.max_in_flight_messages)),
             memory: Arc::new(Semaphore::new(units)),
             budget: units as u64 * UNIT,
-            sizes: (delivery.work, delivery.unacknowledged),
+            sizes: (delivery.max_concurrent_messages, delivery.max_in_flight_messages),
             asked: AtomicUsize::new(0),
         }
     }
@@ -182,7 +184,12 @@ mod tests {
     use super::*;
 
     fn gates(work: usize, unacknowledged: usize, memory: u64) -> Gates {
-        Gates::new(&Delivery { work, unacknowledged, memory, ..Delivery::default() })
+        Gates::new(&Delivery {
+            max_concurrent_messages: work,
+            max_in_flight_messages: unacknowledged,
+            memory_limit: memory,
+            ..Delivery::default()
+        })
     }
 
     #[tokio::test]

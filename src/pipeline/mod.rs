@@ -110,7 +110,7 @@ pub struct Ended {
 
 /// Runs until `stop`, or until a driver fails, then drains under `[delivery] drain`.
 pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
-    let drain = parts.delivery.drain;
+    let drain = parts.delivery.shutdown_grace_period;
     let (sinks_stop, looks) = (parts.sinks_stop.clone(), std::mem::take(&mut parts.looks));
     let queues_stop = CancellationToken::new();
     let mut drivers = JoinSet::new();
@@ -156,8 +156,8 @@ fn assemble(
     drivers: &mut JoinSet<()>,
 ) -> (Arc<Wire>, Vec<Arc<RunningSource>>) {
     let lease = VisibilitySettings {
-        visibility: parts.delivery.visibility,
-        renew_before: parts.delivery.visibility / 2,
+        visibility: parts.delivery.visibility_timeout,
+        renew_before: parts.delivery.visibility_timeout / 2,
         cap: LEASE_CAP,
     };
     let mut posts = Vec::new();
@@ -185,7 +185,7 @@ fn assemble(
         surroundings: parts.surroundings,
         router: parts.router,
         posts,
-        ledger: Ledger::new(parts.delivery.ledger),
+        ledger: Ledger::new(parts.delivery.dedup_window),
         in_hand: InHand::default(),
         digests: Accounts::default(),
         graveyard: parts.graveyard,
@@ -193,7 +193,7 @@ fn assemble(
         health: parts.health,
         now: parts.now,
         jitter: Mutex::new(fastrand::Rng::with_seed(parts.seed)),
-        patience: parts.delivery.patience,
+        patience: parts.delivery.delivery_timeout,
         deliveries: TaskTracker::new(),
         expire: CancellationToken::new(),
     });

@@ -175,7 +175,7 @@ fn admit(source: &RunningSource, object: &ObjectRef) -> Admission {
         KeyKind::Insight => Admission::Skip("insight"),
         KeyKind::Folder => Admission::Skip("folder"),
         KeyKind::OtherService(_) => Admission::Filter("other_service"),
-        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(&key) => Admission::Filter("key"),
+        KeyKind::Log(_) | KeyKind::Unknown if !keys.matches(&key) => Admission::Filter("key"),
         KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
             Admission::Filter("region")
         }

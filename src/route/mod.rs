@@ -40,11 +40,11 @@ impl Router {
             }
             decision.routes.push(&route.name);
             for target in &route.targets {
-                if !decision.targets.iter().any(|seen| seen.of == target.of) {
+                if !decision.targets.iter().any(|seen| seen.configured == target.configured) {
                     decision.targets.push(target);
                 }
             }
-            if !route.goes_on {
+            if !route.continues {
                 break;
             }
         }
@@ -65,7 +65,7 @@ fn matches(when: &When, event: &Event) -> bool {
         && is(&when.region, fields.region.as_deref())
         && is(&when.principal, fields.caller.as_deref())
         && is(&when.target, fields.target.as_deref())
-        && when.lane.matches(event.lane.as_str())
+        && when.channel.matches(event.lane.as_str())
         && is(&when.ou, event.account.as_ref().and_then(|account| account.ou.as_deref()))
         && when.certificate.matches_among(&fields.certificate)
         && when.labels.iter().all(|(name, condition)| is(condition, event.label(name)))

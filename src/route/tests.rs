@@ -60,11 +60,11 @@ fn takes(when: When, event: &Event) -> bool {
 
 fn route(name: &str, when: When, sinks: &[&str]) -> RouteConfig {
     let targets = sinks.iter().map(|sink| RouteTarget::new(sink)).collect();
-    RouteConfig { name: name.to_owned(), when, targets, goes_on: false }
+    RouteConfig { name: name.to_owned(), when, targets, continues: false }
 }
 
 fn going_on(route: RouteConfig) -> RouteConfig {
-    RouteConfig { goes_on: true, ..route }
+    RouteConfig { continues: true, ..route }
 }
 
 /// The routes that matched and the sinks, as words.
@@ -226,8 +226,8 @@ fn findings_severity_caller_target_and_lane_can_be_asked_for() {
         (When { principal: condition(&["*/session"]), ..none() }, false),
         (When { target: condition(&["arn:aws:iam::111122223333:user/alice"]), ..none() }, true),
         (When { target: condition(&["*:server-certificate/*"]), ..none() }, false),
-        (When { lane: condition(&["inline"]), ..none() }, true),
-        (When { lane: condition(&["!inline"]), ..none() }, false),
+        (When { channel: condition(&["eventbridge"]), ..none() }, true),
+        (When { channel: condition(&["!eventbridge"]), ..none() }, false),
     ] {
         assert_eq!(takes(when.clone(), &event), matches, "{when:?} of {:?}", event.fields);
     }

@@ -22,30 +22,27 @@ fn values_options_of_the_client_and_the_table_of_accounts_are_checked_in_one_run
     let table = folder.path().join("accounts.csv");
     fs::write(&table, "id,name\n12,shop\n").expect("the table");
     let config = format!(
-        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[delivery]\nwork = 0\n[accounts]\nfile = \"accounts.csv\"\n\
+        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[delivery]\nmax_concurrent_messages = 0\n[accounts]\nfile = \"accounts.csv\"\n\
          [sink.out]\ntype = \"kafka\"\nbrokers = [\"broker.example.com:9094\"]\ntopic = \"all\"\n[sink.out.options]\n\
          \"linger.ms\" = \"soon\"\n\"compression.type\" = \"zip\"\n\"batch.size\" = 100000\n"
     );
     for command in ["check", "run"] {
         let (code, said) = said(command, folder.path(), &config);
         assert_eq!(code, Some(64), "{said}");
-        for mistake in [
-            "certrelay.toml:7:8: mistake: `work`",
-            "certrelay.toml:15:15: mistake: option linger.ms",
-            "certrelay.toml:16:22: mistake: option compression.type",
-            "accounts.csv:2:1: mistake: `id`",
-            "certrelay.toml: 4 mistakes",
+        for error in [
+            "certrelay.toml:7:27: error: `max_concurrent_messages`",
+            "certrelay.toml:15:15: error: option linger.ms",
+            "certrelay.toml:16:22: error: option compression.type",
+            "accounts.csv:2:1: error: `id`",
+            "certrelay.toml: 4 errors",
         ] {
-            assert!(said.contains(mistake), "no {mistake:?} in {said}");
+            assert!(said.contains(error), "no {error:?} in {said}");
         }
         assert!(!said.contains("no mistakes") && !said.contains("soon"), "{said}");
     }
     fs::remove_file(table).expect("it is there");
     let (code, said) = said("check", folder.path(), &config);
-    assert!(
-        code == Some(64) && said.contains("accounts.csv: mistake: [accounts] cannot"),
-        "{said}"
-    );
+    assert!(code == Some(64) && said.contains("accounts.csv: error: [accounts] cannot"), "{said}");
 }
 
 #[test]

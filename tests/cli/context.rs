@@ -23,8 +23,8 @@ directory = "logs"
 team = "security"
 [accounts]
 file = "accounts.csv"
-[posture]
-credential_reports = "reports"
+[credential_reports]
+location = "reports"
 [[route]]
 name = "production"
 when = { ou = "Workloads/*", label = { environment = "prod*", team = "sec*" } }
@@ -57,7 +57,7 @@ fn check_reads_the_table_of_accounts_and_the_reports() {
     let output = run(&["check", "-c", path]);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("warning: [posture]") && said.contains("other.csv"), "{said}");
+    assert!(said.contains("warning: [credential_reports]") && said.contains("other.csv"), "{said}");
 
     let table = format!("{ACCOUNTS}11112222333,shop,,\n444455556666,x\n");
     fs::write(folder.path().join("accounts.csv"), table).expect("written");
@@ -65,8 +65,8 @@ fn check_reads_the_table_of_accounts_and_the_reports() {
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(64), "{said}");
     for line in [
-        "accounts.csv:3:1: mistake: `id`",
-        "accounts.csv:4:1: mistake: the header has 4 fields, this row 2",
+        "accounts.csv:3:1: error: `id`",
+        "accounts.csv:4:1: error: the header has 4 fields, this row 2",
     ] {
         assert!(said.contains(line), "{said}");
     }
@@ -80,7 +80,7 @@ fn check_reads_the_table_of_accounts_and_the_reports() {
     let output = run(&["check", "-c", path]);
     assert_eq!(output.status.code(), Some(64));
     let said = stderr(&output);
-    assert!(said.contains("accounts.csv: mistake: [accounts] cannot be read: "), "{said}");
+    assert!(said.contains("accounts.csv: error: [accounts] cannot be read: "), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +113,7 @@ async fn the_table_and_the_reports_are_read_from_buckets_as_well() {
     command.args(["check", "--connect", "-c"]).arg(&path).envs(world.environment());
     let output = tokio::task::block_in_place(|| command.output().expect("certrelay runs"));
     let said = stderr(&output);
-    assert!(output.status.code() == Some(1) && said.contains("mistake: `id`"), "{said}");
+    assert!(output.status.code() == Some(1) && said.contains("error: `id`"), "{said}");
 }
 
 #[test]

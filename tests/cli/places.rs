@@ -171,7 +171,7 @@ fn places_that_name_nothing_and_servers_that_do_not_answer_are_said_so() {
     let nobody = "http://127.0.0.1:1";
     assert_refused(
         &check(nobody, "s3://bucket"),
-        &["s3://bucket: mistake: write a bucket and a key"],
+        &["s3://bucket: error: write a bucket and a key"],
     );
     assert_refused(&check(nobody, "ssm:/a b"), &["write a parameter's name"]);
     assert_refused(

@@ -31,7 +31,7 @@ fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
 }
 
 /// Small gates, so that the work is spread over the run and a kill always finds some in hand.
-const SMALL_GATES: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknowledged = 48\n";
+const SMALL_GATES: &str = "[delivery]\nvisibility_timeout = \"2 s\"\nmax_concurrent_messages = 16\nmax_in_flight_messages = 48\n";
 
 /// The kills so far, and what each event may owe to them.
 struct Kills<'a> {
@@ -164,7 +164,7 @@ async fn killed_half_way_between_moto_and_apache_kafka_nothing_is_lost() {
         sources: vec![(wired.queue_url.clone(), wired.bucket.clone())],
         kafka: Some((&kafka.bootstrap, "killed-half-way")),
         splunk: splunk.url(),
-        more: "[delivery]\nvisibility = \"5 s\"\nwork = 8\nunacknowledged = 16\n",
+        more: "[delivery]\nvisibility_timeout = \"5 s\"\nmax_concurrent_messages = 8\nmax_in_flight_messages = 16\n",
     };
     let service = Service::start(folder.path(), &setup.text()).await;
     let half = expected.len() / 2;

@@ -52,7 +52,10 @@ impl Default for WorldSettings {
         Self {
             seed: 1,
             sinks: vec![("soc", true), ("lake", true)],
-            delivery: Delivery { visibility: Duration::from_secs(60), ..Delivery::default() },
+            delivery: Delivery {
+                visibility_timeout: Duration::from_secs(60),
+                ..Delivery::default()
+            },
             max_receive_count: 1000,
             redrive: false,
             regions: Vec::new(),
@@ -167,7 +170,7 @@ impl World {
     fn parts(&self, steps: &Arc<Steps>, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Parts {
         let sinks_stop = Stop::default();
         let clock = self.clock;
-        let visibility = self.settings.delivery.visibility;
+        let visibility = self.settings.delivery.visibility_timeout;
         Parts {
             sources: vec![Source {
                 queue: Arc::new(SteppedQueue {
@@ -229,7 +232,7 @@ impl World {
             name: "default".to_owned(),
             when: When::default(),
             targets: self.settings.sinks.iter().map(target).collect(),
-            goes_on: false,
+            continues: false,
         }])
     }
 

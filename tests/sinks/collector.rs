@@ -298,7 +298,7 @@ async fn a_body_that_is_too_large_is_halved_and_only_an_event_that_is_too_large_
         return;
     };
     let between = Between::start(collector.url()).await.expect("a proxy");
-    let soc = Soc::new(&between.url, "mode = \"only\"\nmax_batch_bytes = \"4 MiB\"");
+    let soc = Soc::new(&between.url, "mode = \"records\"\nmax_batch_bytes = \"4 MiB\"");
     let running = soc.start();
     let mut events = soc.events(200, 8_000);
     events[77] = soc.event(77, 1_300_000);
@@ -327,7 +327,7 @@ async fn survive(name: &'static str, ack: bool, kills: usize) -> Option<usize> {
     const EACH: usize = 200;
     let setup = Setup { ack, ..Setup::default() };
     let mut collector = block_in_place(|| Collector::start(name, setup))?;
-    let lines = format!("ack = {ack}\nmode = \"only\"\nmax_batch_bytes = \"64 KiB\"");
+    let lines = format!("ack = {ack}\nmode = \"records\"\nmax_batch_bytes = \"64 KiB\"");
     let soc = Soc::new(&collector.url(), &lines);
     let running = soc.start();
     let events = soc.events((EACH + 1) * (kills + 1), 4_000);

@@ -26,11 +26,13 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("reports")).expect("a folder");
-        let at =
-            |name: &str| Refreshed { place: Place::Local(folder.path().join(name)), refresh: HOUR };
+        let at = |name: &str| Refreshed {
+            location: TableLocation::Local(folder.path().join(name)),
+            refresh: HOUR,
+        };
         let surroundings = Enrichment {
             accounts: Some(at("accounts.csv")),
-            posture: Some(at("reports")),
+            credential_reports: Some(at("reports")),
             ..Enrichment::default()
         };
         Self { folder, surroundings: Arc::new(surroundings), metrics: Arc::new(Metrics::new()) }
@@ -143,9 +145,9 @@ async fn a_start_waits_fifteen_seconds_for_reports_then_goes_on_and_asks_again_a
     let _guard = tracing::subscriber::set_default(subscriber);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-    let place = Place::S3 { bucket: "reports".to_owned(), key: String::new() };
+    let place = TableLocation::S3 { bucket: "reports".to_owned(), key: String::new() };
     let surroundings = Arc::new(Enrichment {
-        posture: Some(Refreshed { place, refresh: HOUR }),
+        credential_reports: Some(Refreshed { location: place, refresh: HOUR }),
         s3: Some(Arc::new(silent_s3(&endpoint))),
         ..Enrichment::default()
     });

@@ -8,7 +8,6 @@ use time::OffsetDateTime;
 
 use super::super::date;
 use super::{Credentials, Key, Report, principal};
-use crate::config::csv;
 
 /// The `user` of root's row.
 pub(super) const ROOT: &str = "<root_account>";
@@ -33,26 +32,23 @@ impl Report {
     /// # Errors
     /// What is wrong, and in which row; a report with a fault is not used.
     pub fn parse(text: &str, made: OffsetDateTime) -> Result<Self, String> {
-        let mut rows = csv::rows(text).enumerate();
-        let header = match rows.next() {
-            Some((_, row)) => row.map_err(|fault| fault.to_string())?,
-            None => return Err("it is empty".to_owned()),
-        };
-        if let Some(missing) =
-            REQUIRED.iter().find(|name| !header.fields.iter().any(|f| f == *name))
-        {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+        let header = reader.headers().map_err(|fault| fault.to_string())?.clone();
+        if header.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        if let Some(missing) = REQUIRED.iter().find(|name| !header.iter().any(|f| f == **name)) {
             return Err(format!("no credential report: its first line has no column `{missing}`"));
         }
         let mut account: Option<String> = None;
         let mut users = BTreeMap::new();
-        for (number, row) in rows {
-            let wrong = |what: &str| format!("row {}: {what}", number + 1);
-            let row = row.map_err(|fault| wrong(fault.text))?;
-            if row.fields.len() != header.fields.len() {
+        for (number, row) in reader.records().enumerate() {
+            let wrong = |what: &str| format!("row {}: {what}", number + 2);
+            let row = row.map_err(|fault| wrong(&fault.to_string()))?;
+            if row.len() != header.len() {
                 return Err(wrong("another number of fields than the first line has"));
             }
-            let names = header.fields.iter().map(AsRef::as_ref);
-            let row = Row(names.zip(row.fields.iter().map(AsRef::as_ref)).collect());
+            let row = Row(header.iter().zip(&row).collect());
             let arn = row.text("arn").ok_or_else(|| wrong("no `arn`"))?;
             let (own, name) = principal(arn).ok_or_else(|| wrong("`arn` is no user's"))?;
             if account.get_or_insert_with(|| own.to_owned()) != own {

@@ -102,7 +102,7 @@ fn what_is_no_report_is_refused_with_its_row() {
             format!("{}{}\n", with(alice), alice.replace("111122223333", "444455556666")),
             "row 3: a user of another account",
         ),
-        (with("\"alice"), "row 2: a quotation mark"),
+        (with("\"alice"), "row 2: another number of fields"),
     ] {
         let said = Report::parse(&text, MADE).expect_err("no report");
         assert!(said.contains(part), "{part:?} in {said:?}");

@@ -24,7 +24,7 @@ pub(super) fn fingerprint(own: &KafkaConfig) -> Option<Fingerprint> {
 /// The brokers refused the password, or TLS failed, for which there are several to blame.
 pub(super) fn refuse(own: &KafkaConfig, code: RDKafkaErrorCode) {
     match own.auth.password() {
-        Some(password) if is_login(code) => password.refuse(),
+        Some(password) if is_login(code) => password.reject(),
         _ => own.client_secrets().for_each(Secret::expire),
     }
 }

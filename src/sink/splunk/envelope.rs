@@ -70,8 +70,8 @@ impl Envelopes {
     /// As the configuration says. `only` sends the record itself, whatever the format.
     pub(super) fn new(own: &SplunkConfig, format: OutputFormat, render: Render) -> Self {
         let (sourcetype, format) = match own.mode {
-            SplunkMode::Beside => ("certrelay:event", format),
-            SplunkMode::Only => ("aws:cloudtrail", OutputFormat::Raw),
+            SplunkMode::Events => ("certrelay:event", format),
+            SplunkMode::Records => ("aws:cloudtrail", OutputFormat::Raw),
         };
         Self {
             index: own.index.clone(),
@@ -125,7 +125,7 @@ impl Envelopes {
     /// With the add-on's own sourcetype only the id and what the operator calls things or asks for: its searches find everything
     /// else themselves, and a second value of `region` would only confuse them.
     fn indexed<'a>(&self, event: &'a Event) -> Indexed<'a> {
-        let beside = self.mode == SplunkMode::Beside;
+        let beside = self.mode == SplunkMode::Events;
         let if_beside = |value: &'a str| Some(value).filter(|value| beside && !value.is_empty());
         let fields = &event.fields;
         Indexed {
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn beside_another_feed_the_event_has_our_sourcetype_and_fields_to_join_on() {
         let given = event(1);
-        let wrapped = wrap(&settings(SplunkMode::Beside), &given);
+        let wrapped = wrap(&settings(SplunkMode::Events), &given);
         let findings: Vec<&str> =
             given.fields.findings.iter().map(|finding| finding.rule.id).collect();
         assert!(!findings.is_empty(), "the upload of a certificate is worth a look");
@@ -245,7 +245,8 @@ mod tests {
         fn by_format(_: &Event, format: OutputFormat, out: &mut Vec<u8>) {
             out.extend_from_slice(format!(r#"{{"f":"{format:?}"}}"#).as_bytes());
         }
-        let envelopes = Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Ocsf, by_format);
+        let envelopes =
+            Envelopes::new(&settings(SplunkMode::Records), OutputFormat::Ocsf, by_format);
         let wrapped: Value = serde_json::from_str(&written(&envelopes, &event(1))).unwrap();
         assert_eq!(wrapped["sourcetype"], "aws:cloudtrail");
         assert_eq!(wrapped["event"]["f"], "Raw");
@@ -260,7 +261,7 @@ mod tests {
         let options = EventOptions { labels: labels.into(), ..EventOptions::default() };
         labelled.options = options.into();
         labelled.file_sha256 = Some("00ff".to_owned());
-        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+        for mode in [SplunkMode::Events, SplunkMode::Records] {
             let fields = wrap(&settings(mode), &labelled)["fields"].clone();
             assert_eq!(fields["event_id"], "event-1", "{mode:?}");
             assert_eq!(fields["label_event_id"], "mine", "{mode:?}");
@@ -272,13 +273,13 @@ mod tests {
         labelled.file_sha256 = None;
         let many = (0..100).map(|n| (format!("l{n:02}"), "x".to_owned())).collect();
         labelled.options = EventOptions { labels: many, ..EventOptions::default() }.into();
-        let fields = wrap(&settings(SplunkMode::Only), &labelled)["fields"].clone();
+        let fields = wrap(&settings(SplunkMode::Records), &labelled)["fields"].clone();
         assert_eq!(fields.as_object().map(serde_json::Map::len), Some(1 + MOST_LABELS));
     }
 
     #[test]
     fn settings_replace_what_the_event_would_say() {
-        let mut own = settings(SplunkMode::Only);
+        let mut own = settings(SplunkMode::Records);
         own.index = Some("security".into());
         own.source = Some("certrelay".into());
         own.sourcetype = Some("my:type".into());
@@ -294,7 +295,7 @@ mod tests {
         bare.fields.time = None;
         bare.fields.account = None;
         bare.fields.region = Some(String::new());
-        let wrapped = wrap(&settings(SplunkMode::Beside), &bare);
+        let wrapped = wrap(&settings(SplunkMode::Events), &bare);
         for absent in ["time", "host", "index"] {
             assert_eq!(wrapped.get(absent), None, "{absent}");
         }
@@ -306,7 +307,7 @@ mod tests {
     fn the_time_is_plain_decimal_with_milliseconds() {
         let mut late = (*event(1)).clone();
         let envelopes =
-            Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, render_record);
+            Envelopes::new(&settings(SplunkMode::Records), OutputFormat::Raw, render_record);
         let written = |event: &Event| written(&envelopes, event);
         assert!(written(&late).starts_with(r#"{"time":1790000000.000,"#));
         late.fields.time = late.fields.time.map(|time| time + time::Duration::milliseconds(7));
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn an_event_that_renders_to_nothing_is_refused() {
         let envelopes =
-            Envelopes::new(&settings(SplunkMode::Only), OutputFormat::Raw, |_, _, _| {});
+            Envelopes::new(&settings(SplunkMode::Records), OutputFormat::Raw, |_, _, _| {});
         let error = envelopes.wrap(&event(1), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code, Code::SplunkNotJson);
     }
@@ -327,7 +328,7 @@ mod tests {
     fn whatever_the_record_holds_the_envelope_is_one_object_that_carries_it_whole() {
         let record =
             "{\"eventName\":\"x\\\"},{\",\"eventSource\":\"y\\\\\",\r\n\"a\":[{}] , \"a\":1.0}";
-        for mode in [SplunkMode::Beside, SplunkMode::Only] {
+        for mode in [SplunkMode::Events, SplunkMode::Records] {
             let envelopes =
                 Envelopes::new(&settings(mode), OutputFormat::Raw, crate::event::render);
             let written = written(&envelopes, &event_of(record));

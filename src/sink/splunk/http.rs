@@ -159,7 +159,7 @@ impl Http {
 
     /// The token was refused: the next request reads the secret again.
     pub(super) fn forget_token(&self) {
-        self.token.refuse();
+        self.token.reject();
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

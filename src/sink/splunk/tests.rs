@@ -26,7 +26,7 @@ pub(super) fn settings(hec: &HecStandIn) -> SplunkConfig {
     SplunkConfig {
         endpoints: vec![hec.url().parse().unwrap()],
         token: Secret::Literal(Arc::new("stand-in-token".into())),
-        mode: SplunkMode::Beside,
+        mode: SplunkMode::Events,
         index: None,
         source: None,
         sourcetype: None,

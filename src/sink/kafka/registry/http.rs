@@ -72,7 +72,7 @@ impl Http {
         let response = request.send().await.map_err(|fault| self.failed(fault))?;
         let status = response.status().as_u16();
         if let (401 | 403, Some((_, password))) = (status, &self.own.login) {
-            password.refuse();
+            password.reject();
         }
         let body = http_client::body_of(response).await.map_err(|fault| self.failed(fault))?;
         Ok(Reply { status, body })
