@@ -60,17 +60,17 @@ impl Router {
                     let text = format!("route {}: no sink is named {}", route.name, target.sink);
                     Error::new(Code::SinkConfiguration, text)
                 })?;
-                let base = match bases.iter().find(|(name, _)| *name == target.of) {
+                let base = match bases.iter().find(|(name, _)| *name == target.configured) {
                     Some((_, base)) => *base,
                     None => {
-                        bases.push((target.of, sink));
+                        bases.push((target.configured, sink));
                         sink
                     }
                 };
                 targets.push(Target { sink, base });
             }
-            let RouteConfig { name, when, goes_on, .. } = route;
-            resolved.push(Route { name, when, targets, continues: goes_on });
+            let RouteConfig { name, when, continues, .. } = route;
+            resolved.push(Route { name, when, targets, continues: continues });
         }
         Ok(Self { routes: resolved })
     }
@@ -118,7 +118,7 @@ fn matches(when: &When, event: &Event) -> bool {
         && is(&when.region, fields.region.as_deref())
         && is(&when.principal, fields.caller.as_deref())
         && is(&when.target, fields.target.as_deref())
-        && when.lane.matches(event.channel.as_str())
+        && when.channel.matches(event.channel.as_str())
         && is(&when.ou, event.account.as_ref().and_then(|account| account.ou.as_deref()))
         && when.certificate.matches_among(&fields.certificate)
         && when.labels.iter().all(|(name, condition)| is(condition, event.label(name)))
@@ -189,11 +189,11 @@ mod tests {
 
     fn route(name: &str, when: When, sinks: &[&str]) -> RouteConfig {
         let targets = sinks.iter().map(|sink| RouteTarget::new(sink)).collect();
-        RouteConfig { name: name.to_owned(), when, targets, goes_on: false }
+        RouteConfig { name: name.to_owned(), when, targets, continues: false }
     }
 
     fn continuing(route: RouteConfig) -> RouteConfig {
-        RouteConfig { goes_on: true, ..route }
+        RouteConfig { continues: true, ..route }
     }
 
     /// Returns the names of the routes that matched and of the sinks.
@@ -359,8 +359,8 @@ mod tests {
             (When { principal: condition(&["*/session"]), ..none() }, false),
             (When { target: condition(&["arn:aws:iam::111122223333:user/alice"]), ..none() }, true),
             (When { target: condition(&["*:server-certificate/*"]), ..none() }, false),
-            (When { lane: condition(&["eventbridge"]), ..none() }, true),
-            (When { lane: condition(&["!eventbridge"]), ..none() }, false),
+            (When { channel: condition(&["eventbridge"]), ..none() }, true),
+            (When { channel: condition(&["!eventbridge"]), ..none() }, false),
         ] {
             assert_eq!(is_matched(when.clone(), &event), matches, "{when:?} of {:?}", event.fields);
         }

@@ -139,7 +139,7 @@ tls = {{ {client} }}
 [aws]
 secretsmanager_endpoint = "{secrets_manager}"
 [delivery]
-drain = "1 s"
+shutdown_grace_period = "1 s"
 [dead_letter]
 directory = "dead-letters"
 keep_bytes = true

@@ -211,7 +211,7 @@ fn the_catalogue_lists_all_twelve_events_as_a_table_and_as_json() {
 fn errors_of_a_configuration_go_to_stderr_with_their_lines() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
-    fs::write(&path, "[delivery]\nwork = 0\ndrian = 1\n").expect("a file");
+    fs::write(&path, "[delivery]\nmax_concurrent_messages = 0\ndedup_windw = 1\n").expect("a file");
     for command in ["check", "run"] {
         let output = run(&[command, "-c", path.to_str().expect("text")]);
         assert_eq!(output.status.code(), Some(64));

@@ -1,8 +1,8 @@
-//! The configuration: the shipped files, every kind of mistake, and that no secret is ever shown.
+//! The configuration: the shipped files, every kind of error, and that no secret is ever shown.
 
-mod mistakes;
+mod errors;
+mod location;
 mod order;
-mod place;
 mod routes;
 mod schema;
 mod secrets;
@@ -18,12 +18,12 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     parse_with("certrelay.toml", text, Path::new("/etc/certrelay"), &env)
 }
 
-/// What is said about a text that has mistakes.
-fn mistakes(text: &str) -> String {
-    parse(text).expect_err("a mistake is expected").to_string()
+/// Returns the diagnostics of a text that has errors.
+fn errors(text: &str) -> String {
+    parse(text).expect_err("an error is expected").to_string()
 }
 
-/// A source, a route and a sink without a fault, to add one to.
+/// A source, a route and a sink without errors, to add one to.
 const SOUND: &str = r#"
 [[source]]
 directory = "logs"

@@ -56,7 +56,7 @@ fn template_configuration() -> String {
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:hec-AbCdEf",
         ),
         ("${Accounts}", "[accounts]\ns3 = \"s3://tables/accounts.csv\""),
-        ("${Reports}", "[posture]\ncredential_reports = \"s3://tables/reports/\""),
+        ("${Reports}", "[credential_reports]\nlocation = \"s3://tables/reports/\""),
     ];
     let mut text = block(&template, "Name: CERTRELAY_CONFIG");
     for (name, value) in values {
@@ -97,14 +97,15 @@ fn draining_ends_before_the_container_is_killed() {
     let template = read(TEMPLATE);
     let stop = template.split("StopTimeout: ").nth(1).and_then(|rest| rest.lines().next());
     let stop = Duration::from_secs(stop.and_then(|text| text.parse().ok()).expect("StopTimeout"));
-    let drain = checked(TEMPLATE, &template_configuration()).delivery.drain;
+    let drain = checked(TEMPLATE, &template_configuration()).delivery.shutdown_grace_period;
     assert!(drain + margin <= stop, "drain {drain:?}, StopTimeout {stop:?}");
     assert!(stop <= Duration::from_secs(120), "Fargate allows no more than 120 s");
 
     let compose = read("deploy/compose.yaml");
     let grace = compose.split("stop_grace_period: ").nth(1).and_then(|rest| rest.split('s').next());
     let grace = Duration::from_secs(grace.and_then(|text| text.parse().ok()).expect("grace"));
-    let drain = checked("compose", &block(&compose, "CERTRELAY_CONFIG:")).delivery.drain;
+    let drain =
+        checked("compose", &block(&compose, "CERTRELAY_CONFIG:")).delivery.shutdown_grace_period;
     assert!(drain + margin <= grace, "drain {drain:?}, stop_grace_period {grace:?}");
 }
 

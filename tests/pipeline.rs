@@ -215,7 +215,7 @@ async fn a_rejected_event_is_dead_lettered_for_that_sink_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_best_effort_sink_never_blocks_a_message() {
     let sinks = vec![("soc", true), ("spare", false)];
-    let delivery = Delivery { unacknowledged: 4, ..Delivery::default() };
+    let delivery = Delivery { max_in_flight_messages: 4, ..Delivery::default() };
     let world = World::new(WorldSettings { sinks, delivery, ..WorldSettings::default() });
     let never = Instant::now() + 1000 * HOUR;
     world.sinks[1].faults.lock().unwrap().down_until = Some(never);
@@ -229,8 +229,8 @@ async fn a_best_effort_sink_never_blocks_a_message() {
 #[tokio::test(start_paused = true)]
 async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
     let delivery = Delivery {
-        unacknowledged: 20,
-        visibility: Duration::from_secs(300),
+        max_in_flight_messages: 20,
+        visibility_timeout: Duration::from_secs(300),
         ..Delivery::default()
     };
     let world =
@@ -250,7 +250,7 @@ async fn a_four_hour_outage_costs_no_second_receive_and_no_dead_letter() {
 /// Otherwise the second object would wait until the message's lease is lost.
 #[tokio::test(start_paused = true)]
 async fn the_delivery_timeout_is_for_a_message_whatever_it_announces() {
-    let delivery = Delivery { patience: HOUR, ..Delivery::default() };
+    let delivery = Delivery { delivery_timeout: HOUR, ..Delivery::default() };
     let world = World::new(WorldSettings { delivery, ..WorldSettings::default() });
     world.sinks[0].faults.lock().unwrap().down_until = Some(Instant::now() + 1000 * HOUR);
     let samples = samples::generate(17, 8, 20);
@@ -312,7 +312,7 @@ async fn the_same_event_in_two_messages_survives_the_failure_of_the_first() {
 /// read.
 #[tokio::test(start_paused = true)]
 async fn an_object_with_more_matches_than_the_buffer_cap_is_read_again_for_the_rest() {
-    let delivery = Delivery { memory: 64 << 10, ..Delivery::default() };
+    let delivery = Delivery { memory_limit: 64 << 10, ..Delivery::default() };
     let world = World::new(WorldSettings { delivery, ..WorldSettings::default() });
     let samples = samples::generate(15, 1, 200);
     let object = &samples.objects[0];

@@ -19,8 +19,8 @@ const VISIBILITY: Duration = Duration::from_secs(60);
 
 fn world(grace_period: u64) -> World {
     let delivery = Delivery {
-        drain: Duration::from_secs(grace_period),
-        visibility: VISIBILITY,
+        shutdown_grace_period: Duration::from_secs(grace_period),
+        visibility_timeout: VISIBILITY,
         ..Delivery::default()
     };
     World::new(WorldSettings { delivery, ..WorldSettings::default() })

@@ -88,8 +88,8 @@ async fn one_process(seed: u64) -> u64 {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut settings = settings(seed, &mut rng);
     // Nothing waits in the queue for longer than the dedup window, and each file is announced once.
-    settings.delivery.unacknowledged = 1000;
-    settings.delivery.memory = 1 << 26;
+    settings.delivery.max_in_flight_messages = 1000;
+    settings.delivery.memory_limit = 1 << 26;
     let world = World::new(settings);
     let samples = samples::generate(seed, rng.usize(1..12), rng.usize(1..20));
     world.deliver_all(&samples);
@@ -157,12 +157,12 @@ async fn history(seed: u64) -> History {
 
 fn settings(seed: u64, rng: &mut fastrand::Rng) -> WorldSettings {
     let delivery = Delivery {
-        work: rng.usize(1..20),
-        unacknowledged: rng.usize(1..40),
-        memory: 1 << rng.u32(14..26),
-        drain: Duration::from_secs(rng.u64(5..120)),
-        visibility: Duration::from_secs(rng.u64(30..300)),
-        patience: Duration::from_secs(rng.u64(60..40_000)),
+        max_concurrent_messages: rng.usize(1..20),
+        max_in_flight_messages: rng.usize(1..40),
+        memory_limit: 1 << rng.u32(14..26),
+        shutdown_grace_period: Duration::from_secs(rng.u64(5..120)),
+        visibility_timeout: Duration::from_secs(rng.u64(30..300)),
+        delivery_timeout: Duration::from_secs(rng.u64(60..40_000)),
         ..Delivery::default()
     };
     WorldSettings { seed, delivery, ..WorldSettings::default() }

@@ -49,7 +49,7 @@ pub(crate) async fn splunk(task: &Task) -> Result<Report, Box<dyn Error>> {
     Ok(begun.end(latencies))
 }
 
-/// The envelope of `mode = "only"`.
+/// The envelope of `mode = "records"`.
 fn wrap(known: &Known, body: &mut Vec<u8>) -> Result<(), Box<dyn Error>> {
     let Known { id, account, key, time, .. } = known;
     let (seconds, millis) = (time.unix_timestamp(), time.millisecond());

@@ -36,7 +36,9 @@ pub(crate) async fn check_access(
             }
         }
     }
-    let DeadLetterConfig::Write { place, .. } = &config.dead_letter else { return Ok(results) };
+    let DeadLetterConfig::Write { location: place, .. } = &config.dead_letter else {
+        return Ok(results);
+    };
     let (name, result) = match place {
         DeadLetterLocation::Directory(path) => (path.display().to_string(), check_directory(path)),
         DeadLetterLocation::S3 { bucket, prefix } => {

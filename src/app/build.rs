@@ -62,7 +62,8 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
     enrichment.load(&metrics).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // Memory that Kafka's queues may use is not available to objects.
-    let delivery = Delivery { memory: config.memory_for_objects(), ..config.delivery.clone() };
+    let delivery =
+        Delivery { memory_limit: config.memory_for_objects(), ..config.delivery.clone() };
     let router = Router::new(config.routes, config.sinks.iter().map(|sink| sink.name.as_str()))?;
     Ok(Parts {
         sources,
@@ -95,7 +96,7 @@ async fn dead_letter_policy(
     config: &Config,
     aws: Option<SdkConfig>,
 ) -> Result<DeadLetterPolicy, Error> {
-    let DeadLetterConfig::Write { place, keep_bytes } = &config.dead_letter else {
+    let DeadLetterConfig::Write { location: place, keep_bytes } = &config.dead_letter else {
         return Ok(DeadLetterPolicy::Redrive);
     };
     let writer: Arc<dyn DeadLetterWriter> = match place {
@@ -166,7 +167,7 @@ pub(crate) async fn sink_credentials(
 
 pub(crate) fn queue(config: &Config, aws: &SdkConfig, url: &Url, region: &str) -> SqsQueue {
     let endpoint = config.aws.sqs_endpoint.as_ref().map(Url::as_str);
-    SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility)
+    SqsQueue::new(aws, url.as_str(), region, endpoint, config.delivery.visibility_timeout)
 }
 
 /// Creates the sources of a configuration, in order, each with its own credentials; connects to
@@ -180,7 +181,7 @@ pub(crate) async fn sources(config: &Config, aws: Option<SdkConfig>) -> Result<V
     for source in &config.sources {
         let (queue, store): (Arc<dyn Queue>, Arc<dyn Store>) = match &source.kind {
             SourceKind::Directory(path) => {
-                let queue = DirectoryQueue::new(path, config.delivery.visibility);
+                let queue = DirectoryQueue::new(path, config.delivery.visibility_timeout);
                 (Arc::new(queue), Arc::new(FileStore))
             }
             SourceKind::Sqs { queue_url, region } => {
@@ -229,7 +230,7 @@ fn policy(source: &SourceConfig) -> SourcePolicy {
         buckets: source.buckets.iter().map(|bucket| bucket.name.clone()).collect(),
         regions: source.regions.clone(),
         keys: source.keys.clone(),
-        eventbridge_records: source.inline_records,
+        eventbridge_records: source.eventbridge_records,
         faults: source.faults,
     }
 }

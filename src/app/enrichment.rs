@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::app::build::own_store;
 use crate::app::fetch_config::{list_keys, read_text};
-use crate::config::{Accounts, Config, ConfigError, Place, Refreshed};
+use crate::config::{Accounts, Config, ConfigError, Refreshed, TableLocation};
 use crate::error::{Code, Error};
 use crate::event::{Context, Report, Reports};
 use crate::pipeline::EnrichmentSnapshot;
@@ -56,11 +56,11 @@ impl From<AccountsError> for Error {
             AccountsError::Unreadable(error) => return error,
             AccountsError::Invalid(errors) => errors,
         };
-        let first = errors.problems.first().map(|one| format!("{}: {}", one.line, one.text));
-        let (first, count) = (first.unwrap_or_default(), errors.problems.len());
+        let first = errors.diagnostics.first().map(|one| format!("{}: {}", one.line, one.text));
+        let (first, count) = (first.unwrap_or_default(), errors.diagnostics.len());
         let text = format!(
             "[accounts] {}:{first}; {count} errors, run `certrelay check` for all of them",
-            errors.place
+            errors.location
         );
         Self::new(Code::AccountsInvalid, text)
     }
@@ -80,7 +80,8 @@ impl Enrichment {
     /// # Errors
     /// Some of the data is in S3 and AWS's client cannot be configured.
     pub(crate) async fn new(config: &Config, aws: Option<SdkConfig>) -> Result<Self, Error> {
-        let (accounts, credential_reports) = (config.accounts.clone(), config.posture.clone());
+        let (accounts, credential_reports) =
+            (config.accounts.clone(), config.credential_reports.clone());
         let in_s3 = [&accounts, &credential_reports].into_iter().flatten().any(Refreshed::is_in_s3);
         let s3 = if in_s3 { Some(Arc::new(own_store(config, aws).await?)) } else { None };
         Ok(Self { accounts, credential_reports, s3, ..Self::default() })
@@ -102,7 +103,7 @@ impl Enrichment {
     /// # Errors
     /// It cannot be read or has errors; the previous one stays in use.
     pub(crate) async fn load_accounts(&self) -> Result<Option<usize>, AccountsError> {
-        let Some(Refreshed { place, .. }) = &self.accounts else { return Ok(None) };
+        let Some(Refreshed { location: place, .. }) = &self.accounts else { return Ok(None) };
         let unreadable = |text: String| {
             let text = format!("[accounts] {text}");
             AccountsError::Unreadable(Error::new(Code::AccountsUnreadable, text))
@@ -117,7 +118,7 @@ impl Enrichment {
 
     /// Loads the credential reports, if any are configured.
     pub(crate) async fn load_reports(&self) -> Option<LoadedReports> {
-        let Refreshed { place, .. } = self.credential_reports.as_ref()?;
+        let Refreshed { location: place, .. } = self.credential_reports.as_ref()?;
         let error = |text: String| {
             let text = format!("[credential_reports] {text}");
             Error::new(Code::CredentialReportUnreadable, text)
@@ -211,12 +212,12 @@ impl Enrichment {
     }
 
     /// Returns the files or objects at `place` that may be reports.
-    async fn list(&self, place: &Place) -> Result<Vec<Location>, String> {
+    async fn list(&self, place: &TableLocation) -> Result<Vec<Location>, String> {
         match place {
-            Place::Local(folder) => {
+            TableLocation::Local(folder) => {
                 list_folder(folder).await.map_err(|cause| format!("{}: {cause}", folder.display()))
             }
-            Place::S3 { bucket, key } => {
+            TableLocation::S3 { bucket, key } => {
                 let s3 = self.s3.as_ref().ok_or("S3 is not configured")?;
                 let keys = list_keys(s3, bucket, key, is_report, MAX_REPORTS).await?;
                 let bucket = || bucket.clone();
@@ -231,10 +232,10 @@ impl Enrichment {
     }
 }
 
-fn location(place: &Place) -> Location {
+fn location(place: &TableLocation) -> Location {
     match place {
-        Place::Local(path) => Location::File(path.clone()),
-        Place::S3 { bucket, key } => {
+        TableLocation::Local(path) => Location::File(path.clone()),
+        TableLocation::S3 { bucket, key } => {
             Location::S3 { bucket: bucket.clone(), key: key.clone(), version: None }
         }
     }
@@ -291,7 +292,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a directory");
             std::fs::create_dir(folder.path().join("reports")).expect("a directory");
             let at = |name: &str| Refreshed {
-                place: Place::Local(folder.path().join(name)),
+                location: TableLocation::Local(folder.path().join(name)),
                 refresh: HOUR,
             };
             let enrichment = Enrichment {
@@ -418,9 +419,9 @@ mod tests {
         let _guard = tracing::subscriber::set_default(subscriber);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let place = Place::S3 { bucket: "reports".to_owned(), key: String::new() };
+        let place = TableLocation::S3 { bucket: "reports".to_owned(), key: String::new() };
         let enrichment = Arc::new(Enrichment {
-            credential_reports: Some(Refreshed { place, refresh: HOUR }),
+            credential_reports: Some(Refreshed { location: place, refresh: HOUR }),
             s3: Some(Arc::new(unresponsive_s3(&endpoint))),
             ..Enrichment::default()
         });

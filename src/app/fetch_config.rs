@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::app::aws;
 use crate::app::build::DEFAULT_REGION;
-use crate::config::{self, Config, ConfigError, Elsewhere, MAX_BYTES};
+use crate::config::{self, Config, ConfigError, ConfigLocation, MAX_BYTES};
 use crate::error::{Code, Error};
 use crate::sink;
 use crate::store::{FileStore, ListRequest, Location, ObjectRef, S3Store, Store};
@@ -18,14 +18,17 @@ use crate::store::{FileStore, ListRequest, Location, ObjectRef, S3Store, Store};
 /// # Errors
 /// It cannot be fetched (with AWS's code and request id), or it has errors, relative paths
 /// included.
-pub(crate) async fn fetch_config(name: &str, location: Elsewhere) -> Result<Config, ConfigError> {
+pub(crate) async fn fetch_config(
+    name: &str,
+    location: ConfigLocation,
+) -> Result<Config, ConfigError> {
     let text = fetch(location).await;
     let text = text.map_err(|error| ConfigError::unreadable(name, error.text))?;
     config::parse_fetched(name, &text, sink::kafka_option)
 }
 
-async fn fetch(location: Elsewhere) -> Result<String, Error> {
-    let Elsewhere::S3 { bucket, key } = location;
+async fn fetch(location: ConfigLocation) -> Result<String, Error> {
+    let ConfigLocation::S3 { bucket, key } = location;
     let mut aws = aws::load(None).await?;
     if aws.region().is_none() {
         // Any region does: S3 redirects to the bucket's own.

@@ -58,7 +58,7 @@ async fn check_enrichment(config: &Config, connect: bool) -> Result<(), Failure>
     let mut config = config.clone();
     let is_checked = |one: &Refreshed| connect || !one.is_in_s3();
     config.accounts = config.accounts.filter(is_checked);
-    config.posture = config.posture.filter(is_checked);
+    config.credential_reports = config.credential_reports.filter(is_checked);
     let enrichment = Enrichment::new(&config, None).await?;
     match enrichment.load_accounts().await {
         Ok(None) => {}

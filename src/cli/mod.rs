@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::app;
-use crate::config::{self, Config, Elsewhere, OutputFormat};
+use crate::config::{self, Config, ConfigLocation, OutputFormat};
 use crate::error::{Code, Error};
 use crate::sink;
 use crate::telemetry::escape;
@@ -151,7 +151,7 @@ fn report(error: &Error) -> ExitCode {
 /// Loads and checks the configuration; prints all its errors.
 fn load_config(args: &ConfigArgs) -> Result<Config, Failure> {
     let usage = Failure::Reported(ExitCode::from(EX_USAGE));
-    let loaded = match Elsewhere::of(&args.config) {
+    let loaded = match ConfigLocation::parse(&args.config) {
         Ok(None) => config::load(&args.config, sink::kafka_option),
         Ok(Some(location)) => runtime()?.block_on(app::fetch_config(&args.config, location)),
         Err(errors) => Err(errors),

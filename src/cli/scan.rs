@@ -124,7 +124,7 @@ impl ReadOptions {
 
 /// Loads the enrichment data; prints what cannot be loaded, and records are read without it.
 fn load_context(config: &Config) -> Context {
-    if config.accounts.is_none() && config.posture.is_none() {
+    if config.accounts.is_none() && config.credential_reports.is_none() {
         return Context::default();
     }
     let load = async {

@@ -1,4 +1,4 @@
-//! From text to a checked [`Config`], or to every mistake at once.
+//! From text to a checked [`Config`], or to every error at once.
 
 use std::io::Read;
 use std::ops::Range;
@@ -7,45 +7,43 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::cursor::{Keys, Reader};
-use super::expand::{Lookup, is_variable_name};
-use super::problem::{Problem, Severity, Source};
-use super::{Accounts, Config, ConfigError, Place, read, secrets_in_text};
+use super::accounts::{Accounts, TableLocation};
+use super::diagnostic::{ConfigError, Diagnostic, Severity, Source};
+use super::reader::{KafkaOption, Keys, Reader};
+use super::types::Config;
+use super::values::{Lookup, is_variable_name};
+use super::{read, secrets_in_text};
 
-/// Bytes of a configuration, at most. None is this long; a log file named by mistake may be.
-pub const MAX_BYTES: u64 = 1 << 20;
+/// Bytes of a configuration, at most; a log file named by accident may be longer.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
-/// Bytes of a table of accounts: the largest organisation's is a hundredth of it.
+/// Bytes of a table of accounts, at most: a hundred times the largest organisation's.
 const MAX_TABLE: u64 = 16 << 20;
 
-/// What Kafka's client says against one of its options, by name and value; this room knows no client.
-pub type KafkaOption = fn(&str, &str) -> Result<(), String>;
-
-/// Reads the configuration that `place` names: a file, or `env:NAME`. One that lies
-/// [`Elsewhere`](super::Elsewhere) has to be fetched first. A table of accounts that is a file belongs to it.
+/// Reads a file, or `env:NAME`. A [`ConfigLocation`](super::ConfigLocation) has to be fetched first. A
+/// table of accounts in a file is part of the configuration.
 ///
 /// # Errors
-/// It cannot be read, or it has mistakes: all of them.
-pub fn load(place: &str, option: KafkaOption) -> Result<Config, ConfigError> {
-    let unreadable = |text: String| ConfigError::unreadable(place, text);
-    if let Some(name) = place.strip_prefix("env:") {
+/// It cannot be read, or it has errors: all of them.
+pub fn load(location: &str, kafka_option: KafkaOption) -> Result<Config, ConfigError> {
+    let unreadable = |text: String| ConfigError::unreadable(location, text);
+    if let Some(name) = location.strip_prefix("env:") {
         if !is_variable_name(name) {
             let text = "what follows `env:` is not a variable's name; write `-c env:NAME`";
             return Err(ConfigError::unreadable("env:", text.to_owned()));
         }
-        let text = std::env::var(name).map_err(|cause| match cause {
-            std::env::VarError::NotPresent => {
-                unreadable(format!("environment variable {name} is not set"))
-            }
-            std::env::VarError::NotUnicode(_) => {
-                unreadable(format!("environment variable {name} is not UTF-8"))
-            }
+        let text = std::env::var(name).map_err(|cause| {
+            let fault = match cause {
+                std::env::VarError::NotPresent => "is not set",
+                std::env::VarError::NotUnicode(_) => "is not UTF-8",
+            };
+            unreadable(format!("environment variable {name} {fault}"))
         })?;
-        return whole(place, &text, Path::new("."), option);
+        return whole(location, &text, Path::new("."), kafka_option);
     }
-    let text = read_file(Path::new(place), MAX_BYTES).map_err(unreadable)?;
-    let folder = Path::new(place).parent().filter(|folder| !folder.as_os_str().is_empty());
-    whole(place, &text, folder.unwrap_or(Path::new(".")), option)
+    let text = read_file(Path::new(location), MAX_BYTES).map_err(unreadable)?;
+    let folder = Path::new(location).parent().filter(|folder| !folder.as_os_str().is_empty());
+    whole(location, &text, folder.unwrap_or(Path::new(".")), kafka_option)
 }
 
 fn read_file(path: &Path, most: u64) -> Result<String, String> {
@@ -61,105 +59,119 @@ fn read_file(path: &Path, most: u64) -> Result<String, String> {
     })
 }
 
-/// The text and the table of accounts that it names, if that is a file.
-fn whole(place: &str, text: &str, base: &Path, option: KafkaOption) -> Result<Config, ConfigError> {
-    let mut walked = Walked::new(place, text, base, &|name| std::env::var(name).ok(), option);
-    if let Some(Place::Local(path)) = &walked.accounts {
+/// Checks a text and the table of accounts that it names, if that is a file.
+fn whole(
+    location: &str,
+    text: &str,
+    base: &Path,
+    kafka_option: KafkaOption,
+) -> Result<Config, ConfigError> {
+    let env = |name: &str| std::env::var(name).ok();
+    let mut parsed = Parsed::new(location, text, base, &env, kafka_option);
+    if let Some(TableLocation::Local(path)) = &parsed.accounts {
         let table = path.display().to_string();
-        let read = read_file(path, MAX_TABLE);
         let unreadable = |cause| ConfigError::unreadable(&table, format!("[accounts] {cause}"));
-        let read = read.map_err(unreadable);
-        if let Err(mistakes) = read.and_then(|text| Accounts::parse(&table, &text)) {
-            walked.problems.extend(mistakes.problems);
+        let read = read_file(path, MAX_TABLE).map_err(unreadable);
+        if let Err(errors) = read.and_then(|text| Accounts::parse(&table, &text)) {
+            parsed.diagnostics.extend(errors.diagnostics);
         }
     }
-    walked.ended(place).0
+    parsed.finish(location).0
 }
 
-/// Checks the text of a configuration that was fetched from [`Elsewhere`](super::Elsewhere): it lies in no
-/// folder that a relative path could start at.
+/// Checks a text that was fetched from a [`ConfigLocation`](super::ConfigLocation): it is in no folder
+/// that a relative path could be resolved against.
 ///
 /// # Errors
-/// Every mistake, relative paths included.
-pub fn parse_fetched(place: &str, text: &str, option: KafkaOption) -> Result<Config, ConfigError> {
-    whole(place, text, Path::new(""), option)
+/// Every error, relative paths included.
+pub fn parse_fetched(
+    location: &str,
+    text: &str,
+    kafka_option: KafkaOption,
+) -> Result<Config, ConfigError> {
+    whole(location, text, Path::new(""), kafka_option)
 }
 
-/// Checks a configuration's text alone, with the process's environment; relative paths resolve against `base`.
+/// Checks a text alone, with the process's environment; relative paths are resolved against `base`.
 ///
 /// # Errors
-/// Every mistake, each with its place.
-pub fn parse(place: &str, text: &str, base: &Path) -> Result<Config, ConfigError> {
-    parse_with(place, text, base, &|name| std::env::var(name).ok())
+/// Every error, with its line.
+pub fn parse(location: &str, text: &str, base: &Path) -> Result<Config, ConfigError> {
+    parse_with(location, text, base, &|name| std::env::var(name).ok())
 }
 
 /// As [`parse`], with another environment.
 ///
 /// # Errors
-/// Every mistake, each with its place.
+/// Every error, with its line.
 pub fn parse_with(
-    place: &str,
+    location: &str,
     text: &str,
     base: &Path,
     env: Lookup<'_>,
 ) -> Result<Config, ConfigError> {
-    walk(place, text, base, env).0
+    walk(location, text, base, env).0
 }
 
-/// As [`parse_with`], and which keys the reader knows and found: what keeps
-/// `config/certrelay.toml` complete.
+/// As [`parse_with`], and which keys the reader knows and found, for tests.
 pub fn walk(
-    place: &str,
+    location: &str,
     text: &str,
     base: &Path,
     env: Lookup<'_>,
 ) -> (Result<Config, ConfigError>, Keys) {
-    Walked::new(place, text, base, env, |_, _| Ok(())).ended(place)
+    Parsed::new(location, text, base, env, |_, _| Ok(())).finish(location)
 }
 
-/// What a text says.
-struct Walked {
+/// What was read of a text.
+struct Parsed {
     config: Option<Config>,
-    problems: Vec<Problem>,
+    diagnostics: Vec<Diagnostic>,
     keys: Keys,
-    /// Where its table of accounts lies, even if other things are wrong.
-    accounts: Option<Place>,
+    /// The location of its table of accounts, even if there are errors elsewhere.
+    accounts: Option<TableLocation>,
 }
 
-impl Walked {
-    fn new(place: &str, text: &str, base: &Path, env: Lookup<'_>, option: KafkaOption) -> Self {
-        let mut source = Source::new(place, text);
+impl Parsed {
+    fn new(
+        location: &str,
+        text: &str,
+        base: &Path,
+        env: Lookup<'_>,
+        kafka_option: KafkaOption,
+    ) -> Self {
+        let mut source = Source::new(location, text);
         let (root, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            secrets_in_text::in_broken_text(text).into_iter().for_each(|span| source.mask(span));
-            // A variable or a parameter named by mistake may hold nothing but a secret.
-            let hidden = place.starts_with("env:") || place.starts_with("ssm:");
-            if hidden {
+            secrets_in_text::in_invalid_text(text).into_iter().for_each(|span| source.mask(span));
+            // A variable named by accident may contain nothing but a secret.
+            let is_hidden = location.starts_with("env:");
+            if is_hidden {
                 source.mask(0..text.len());
             }
-            let keys = if hidden { Vec::new() } else { keys(root.get_ref()) };
-            let problems = syntax_mistakes(&source, text, &errors, &keys);
-            return Self { config: None, problems, keys: Keys::default(), accounts: None };
+            let keys = if is_hidden { Vec::new() } else { keys(root.get_ref()) };
+            let diagnostics = syntax_errors(&source, text, &errors, &keys);
+            return Self { config: None, diagnostics, keys: Keys::default(), accounts: None };
         }
         secrets_in_text::in_tree(root.get_ref()).into_iter().for_each(|span| source.mask(span));
-        let reader = Reader::new(env, base, option);
+        let reader = Reader::new(env, base, kafka_option);
         let (config, accounts) = read::document(&reader, root.get_ref());
-        let (problems, keys) = reader.finish(source);
-        Self { config, problems, keys, accounts: accounts.map(|table| table.place) }
+        let (diagnostics, keys) = reader.finish(source);
+        Self { config, diagnostics, keys, accounts: accounts.map(|table| table.location) }
     }
 
-    fn ended(self, place: &str) -> (Result<Config, ConfigError>, Keys) {
-        let Self { config, problems, keys, .. } = self;
-        let mistaken = problems.iter().any(|problem| problem.severity == Severity::Mistake);
+    fn finish(self, location: &str) -> (Result<Config, ConfigError>, Keys) {
+        let Self { config, diagnostics, keys, .. } = self;
+        let has_errors = diagnostics.iter().any(|one| one.severity == Severity::Error);
         let result = match config {
-            Some(config) if !mistaken => Ok(Config { warnings: problems, ..config }),
-            _ => Err(ConfigError { place: place.to_owned(), problems }),
+            Some(config) if !has_errors => Ok(Config { warnings: diagnostics, ..config }),
+            _ => Err(ConfigError { location: location.to_owned(), diagnostics }),
         };
         (result, keys)
     }
 }
 
-/// Every key of a table, those of the tables in it included.
+/// Returns every key of a table, those of nested tables included.
 fn keys<'t>(table: &'t DeTable<'_>) -> Vec<(&'t str, Range<usize>)> {
     let mut found = Vec::new();
     let mut values = Vec::new();
@@ -180,14 +192,14 @@ fn keys<'t>(table: &'t DeTable<'_>) -> Vec<(&'t str, Range<usize>)> {
     found
 }
 
-/// What the TOML parser says; nothing else is checked until it can read the file. A key that is there twice
-/// is named, and with its first place where no other table has a key of that name.
-fn syntax_mistakes(
+/// Returns the errors of the TOML parser; nothing else is checked until it can read the file. A
+/// duplicate key is named, with the line of the first if no other table has a key of that name.
+fn syntax_errors(
     source: &Source<'_>,
     text: &str,
     errors: &[toml::de::Error],
     keys: &[(&str, Range<usize>)],
-) -> Vec<Problem> {
+) -> Vec<Diagnostic> {
     let duplicate = |span: &Range<usize>| {
         let word = text.get(span.clone())?.trim_matches(['"', '\'']);
         let mut earlier = keys.iter().filter(|(key, at)| *key == word && at.start < span.start);
@@ -207,7 +219,7 @@ fn syntax_mistakes(
             let span = if span == (0..0) { 0..1 } else { span };
             let more = if message == "duplicate key" { duplicate(&span) } else { None };
             let more = more.unwrap_or_default();
-            source.problem(Severity::Mistake, span, format!("not TOML: {message}{more}"))
+            source.diagnostic(Severity::Error, span, format!("not TOML: {message}{more}"))
         })
         .collect()
 }

@@ -1,15 +1,15 @@
-//! A setting that may differ from event to event: one text for all of them, or a table from what is known of an event
-//! to the operator's own words.
+//! A setting that may differ from event to event: one string, or a table that is looked up by a field
+//! of the event.
 //!
-//! What comes out is always a text of the configuration, never one of the event: names of certificates, paths and user
-//! agents are the attacker's to choose, and an index or a topic decides who may read.
+//! The result is always a string of the configuration, never one of the event: names of certificates,
+//! paths and user agents are the attacker's to choose, and an index or a topic decides who may read.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Pattern, SinkConfig, SinkKind};
+use super::when::Pattern;
 
-/// What an index, a source, a topic … is: `"main"`, or `{ by = …, values = { … }, default = "main" }`.
+/// An index, a source, a topic …: `"main"`, or `{ by = …, values = { … }, default = "main" }`.
 #[derive(Debug, Clone)]
 pub enum Mapping {
     /// The same for every event.
@@ -18,7 +18,7 @@ pub enum Mapping {
     Table(MappingTable),
 }
 
-/// What a table is looked up by.
+/// The field that a mapping is looked up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MappingKey {
     /// The account's 12 digits.
@@ -27,12 +27,12 @@ pub enum MappingKey {
     Ou,
     /// `eventName`.
     Event,
-    /// That of the gravest finding.
+    /// The highest severity of the findings.
     Severity,
 }
 
 impl MappingKey {
-    /// As it is written.
+    /// Returns its name in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,32 +44,32 @@ impl MappingKey {
     }
 }
 
-/// The operator's words, by what is known of an event.
+/// Strings by the value of a field.
 #[derive(Debug, Clone)]
 pub struct MappingTable {
-    /// What is looked up.
+    /// The field.
     pub by: MappingKey,
-    /// Keys written out: they win over globs.
+    /// Exact keys: they win over globs.
     pub exact: BTreeMap<String, String>,
-    /// Globs, asked in the order in which they are written.
+    /// Globs, in the order in which they are written; the first match wins.
     pub globs: Vec<(Pattern, String)>,
-    /// For what nothing above is meant, or is not known of an event.
+    /// For everything else, and for events without the field.
     pub default: String,
 }
 
 impl Mapping {
-    /// The text for an event; `known` says what is known of it.
-    pub fn choose<'e>(&self, known: impl FnOnce(MappingKey) -> Option<&'e str>) -> &str {
+    /// Returns the string for an event; `value` returns the event's value of a field.
+    pub fn choose<'e>(&self, value: impl FnOnce(MappingKey) -> Option<&'e str>) -> &str {
         let table = match self {
             Self::Literal(text) => return text,
             Self::Table(table) => table,
         };
-        let Some(key) = known(table.by) else { return &table.default };
+        let Some(key) = value(table.by) else { return &table.default };
         let glob = || table.globs.iter().find(|(glob, _)| glob.matches(key)).map(|(_, text)| text);
         table.exact.get(key).or_else(glob).unwrap_or(&table.default)
     }
 
-    /// The one text, where there is but one.
+    /// Returns the string, if it is the same for every event.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
         match self {
@@ -78,7 +78,7 @@ impl Mapping {
         }
     }
 
-    /// Every text that can come out, each once, in the order of the alphabet.
+    /// Returns every possible result, each once, in alphabetical order.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
         let mut texts: Vec<&str> = match self {
@@ -94,7 +94,7 @@ impl Mapping {
         texts
     }
 
-    /// What the table is looked up by, where there is one.
+    /// Returns the field that it is looked up by, if it is a table.
     #[must_use]
     pub fn by(&self) -> Option<MappingKey> {
         match self {
@@ -111,28 +111,13 @@ impl From<&str> for Mapping {
 }
 
 impl fmt::Display for Mapping {
-    /// `main`, or `by account: lab, main, prod`.
+    /// Writes `main`, or `by account: lab, main, prod`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(text) => f.write_str(text),
             Self::Table(table) => {
                 write!(f, "by {}: {}", table.by.as_str(), self.texts().join(", "))
             }
-        }
-    }
-}
-
-impl SinkConfig {
-    /// Its settings that may differ from event to event.
-    #[must_use]
-    pub fn mappings(&self) -> Vec<&Mapping> {
-        match &self.kind {
-            SinkKind::SplunkHec(hec) => {
-                let all = [&hec.index, &hec.source, &hec.sourcetype, &hec.host];
-                all.into_iter().flatten().collect()
-            }
-            SinkKind::Kafka(kafka) => vec![&kafka.topic],
-            SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
     }
 }
@@ -152,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_out_wins_then_the_first_glob_then_the_default() {
+    fn an_exact_key_wins_then_the_first_glob_then_the_default() {
         for (account, text) in [
             (Some("111122223333"), "prod"),
             (Some("111144445555"), "lab"),
@@ -162,21 +147,21 @@ mod tests {
         ] {
             assert_eq!(table().choose(|_| account), text, "{account:?}");
         }
-        assert_eq!(Mapping::from("main").choose(|_| panic!("nothing is asked")), "main");
+        assert_eq!(Mapping::from("main").choose(|_| panic!("no field is needed")), "main");
     }
 
     #[test]
-    fn it_asks_for_what_it_is_looked_up_by() {
-        let asked = std::cell::Cell::new(None);
+    fn the_field_of_the_table_is_looked_up() {
+        let field = std::cell::Cell::new(None);
         let _ = table().choose(|key| {
-            asked.set(Some(key));
+            field.set(Some(key));
             None
         });
-        assert_eq!(asked.get(), Some(MappingKey::Account));
+        assert_eq!(field.get(), Some(MappingKey::Account));
     }
 
     #[test]
-    fn every_text_that_can_come_out_is_told() {
+    fn every_possible_result_is_listed() {
         assert_eq!(table().texts(), ["lab", "main", "other", "prod"]);
         assert_eq!(table().to_string(), "by account: lab, main, other, prod");
         assert_eq!(Mapping::from("main").to_string(), "main");

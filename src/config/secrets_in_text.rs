@@ -1,12 +1,12 @@
-//! Finds what may be a secret in the text of a configuration, before any line of it is quoted.
-//! It would rather mask too much: a masked line still has its number, its caret and its sentence.
+//! Finds what may be a secret in the text of a configuration, before any line of it is quoted. Masks
+//! too much rather than too little: a masked line still has its number, its caret and its text.
 
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::expand::is_variable_name;
+use super::values::is_variable_name;
 
 /// Parts of the names of keys whose values are secrets.
 const SECRET_WORDS: [&str; 10] = [
@@ -22,7 +22,7 @@ const SECRET_WORDS: [&str; 10] = [
     "external_id",
 ];
 
-/// The spans of all values that may be secrets.
+/// Returns the spans of all values that may be secrets.
 pub(super) fn in_tree(table: &DeTable<'_>) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     walk(table, false, &mut spans);
@@ -32,12 +32,12 @@ pub(super) fn in_tree(table: &DeTable<'_>) -> Vec<Range<usize>> {
 fn walk(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {
     for (name, value) in table {
         let key: &str = name.get_ref();
-        let is_place = key == "env" && names_variable(value.get_ref());
-        value_of(value, (secret || is_secret(key)) && !is_place, spans);
+        let is_name = key == "env" && names_variable(value.get_ref());
+        value_of(value, (secret || is_secret(key)) && !is_name, spans);
     }
 }
 
-/// Whether it can only be a variable's name: small letters may be a literal in the wrong place.
+/// Returns whether it can only be a variable's name: lower-case letters may be a secret.
 fn names_variable(value: &DeValue<'_>) -> bool {
     let small = |letter: char| letter.is_ascii_lowercase();
     value.as_str().is_some_and(|text| is_variable_name(text) && !text.contains(small))
@@ -47,7 +47,7 @@ fn value_of(value: &Spanned<DeValue<'_>>, secret: bool, spans: &mut Vec<Range<us
     match value.get_ref() {
         DeValue::Table(table) => walk(table, secret, spans),
         DeValue::Array(items) => items.iter().for_each(|item| value_of(item, secret, spans)),
-        // A URL may hold a password, or a token in its query.
+        // A URL may contain a password, or a token in its query.
         DeValue::String(text)
             if text.contains('@') || text.contains("?") && text.contains("//") =>
         {
@@ -63,16 +63,16 @@ fn is_secret(key: &str) -> bool {
     SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
-/// What must not be quoted of a text that is no TOML, where there is no tree to ask: everything but
-/// headers and what can only be a key.
-pub(super) fn in_broken_text(text: &str) -> Vec<Range<usize>> {
+/// Returns the spans that must not be quoted of a text that is not TOML: everything but headers and what
+/// can only be a key.
+pub(super) fn in_invalid_text(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut start = 0;
     let mut multi_line = false;
     for line in text.split_inclusive('\n') {
         let end = start + line.trim_end().len();
         let fences = line.matches("\"\"\"").count() + line.matches("'''").count();
-        let from = if multi_line { 0 } else { shown_of_broken(line) };
+        let from = if multi_line { 0 } else { shown_of_invalid(line) };
         multi_line ^= fences % 2 == 1;
         if start + from < end {
             spans.push(start + from..end);
@@ -82,8 +82,8 @@ pub(super) fn in_broken_text(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// How many bytes of a line may be shown: a header, or a key in small letters as ours are.
-fn shown_of_broken(line: &str) -> usize {
+/// Returns how many bytes of a line may be shown: a header, or a key in lower-case letters.
+fn shown_of_invalid(line: &str) -> usize {
     if line.starts_with('[') && !line.contains('=') {
         return line.find(['"', '\'']).unwrap_or(line.len());
     }
@@ -97,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_broken_text_only_headers_and_keys_are_shown() {
+    fn only_headers_and_keys_of_invalid_text_are_shown() {
         for (line, shown) in [
-            ("drain = 100 s", "drain = "),
+            ("timeout = 100 s", "timeout = "),
             ("  tls.ca_file=\"ca.pem", "  tls.ca_file="),
             ("[sink.lake", "[sink.lake"),
             ("[\"secret\", 1", "["),
@@ -107,14 +107,14 @@ mod tests {
             ("c2VjcmV0==", ""),
             ("secret", ""),
         ] {
-            assert_eq!(&line[..shown_of_broken(line)], shown, "{line}");
+            assert_eq!(&line[..shown_of_invalid(line)], shown, "{line}");
         }
     }
 
     #[test]
     fn lines_inside_a_long_string_are_masked() {
         let text = "a = \"\"\"\nsecret = b\n\"\"\"\nb = c\n";
-        let masked: Vec<&str> = in_broken_text(text).into_iter().map(|span| &text[span]).collect();
+        let masked: Vec<&str> = in_invalid_text(text).into_iter().map(|span| &text[span]).collect();
         assert_eq!(masked, ["\"\"\"", "secret = b", "\"\"\"", "c"]);
     }
 }

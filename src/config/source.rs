@@ -1,4 +1,4 @@
-//! `[[source]]`, checked: a queue or a folder, what may be read from it, and as whom.
+//! `[[source]]`, checked: a queue or a folder, its buckets and keys, its role and fault policies.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,27 +6,27 @@ use std::path::PathBuf;
 use globset::{GlobBuilder, GlobMatcher};
 use url::Url;
 
-/// One place that events come from.
+/// One source of events.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
     /// SQS or a folder.
     pub kind: SourceKind,
-    /// Buckets that objects may come from. Whoever can send to the queue must not be able to point
-    /// us at their own evidence. Not empty for SQS.
+    /// Buckets that objects may come from. Whoever can send to the queue must not be able to point us at
+    /// their own evidence. Not empty for SQS.
     pub buckets: Vec<Bucket>,
     /// Only objects of these CloudTrail regions are fetched; empty: all.
     pub regions: Vec<String>,
-    /// Only objects with such keys are fetched.
+    /// Only objects with matching keys are fetched.
     pub keys: KeyFilter,
-    /// The fast lane: records that messages carry themselves are taken.
-    pub inline_records: bool,
-    /// Whose rights the queue and its buckets are read with; absent: the process's own.
+    /// Records in EventBridge events are accepted.
+    pub eventbridge_records: bool,
+    /// The role that reads the queue and its buckets; absent: the process's credentials.
     pub role: Option<Role>,
-    /// What each fault of an object becomes.
+    /// What each kind of failure of an object leads to.
     pub faults: FaultPolicies,
 }
 
-/// Where a source's messages come from.
+/// A queue or a folder.
 #[derive(Debug, Clone)]
 pub enum SourceKind {
     /// An SQS queue that receives S3 object notifications.
@@ -36,25 +36,26 @@ pub enum SourceKind {
         /// Its region: from the URL, or as configured.
         region: String,
     },
-    /// A folder, each file one object: nothing of AWS is needed.
+    /// A folder, each file one object; needs no AWS.
     Directory(PathBuf),
 }
 
-/// A bucket that objects may come from, and how it is read.
+/// A bucket that objects may come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
     /// Its bare name.
     pub name: String,
-    /// Whose rights it is read with; absent: the source's.
+    /// The role that reads it; absent: the source's.
     pub role: Option<Role>,
-    /// Account that must own it, or S3 refuses: a name that somebody else took over is not read.
+    /// Account that must own it; otherwise S3 denies access: a bucket name that another account took
+    /// over is not read.
     pub expected_owner: Option<String>,
-    /// We pay for requests to it.
+    /// Requests are charged to us.
     pub requester_pays: bool,
 }
 
 impl Bucket {
-    /// A bucket without anything of its own.
+    /// Returns a bucket with the source's role and without further conditions.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), role: None, expected_owner: None, requester_pays: false }
@@ -66,49 +67,36 @@ impl Bucket {
 pub struct Role {
     /// Its ARN.
     pub arn: String,
-    /// What its trust policy may ask for against the confused deputy. Not a secret, by AWS's own
-    /// account of it (IAM User Guide, "Access to AWS accounts owned by third parties").
+    /// The external id that its trust policy may require against the confused deputy. Not a secret
+    /// according to AWS (IAM User Guide, "Access to AWS accounts owned by third parties").
     pub external_id: Option<String>,
 }
 
-/// What a fault that may or may not heal becomes.
+/// What a failure leads to that may or may not be temporary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultPolicy {
-    /// Released with backoff and tried again.
+    /// Release with backoff; the message is redelivered.
     Retry,
-    /// Poison: dead-lettered by reference.
+    /// The object is dead-lettered by reference.
     DeadLetter,
 }
 
-/// `on_…` of a source: one policy a kind of fault. Everything else that S3 answers is always retried.
+/// `on_…` of a source: one policy for each kind of failure. Any other failure of S3 is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultPolicies {
-    /// 404: it is not there (any more).
+    /// 404: the object does not exist.
     pub missing: FaultPolicy,
-    /// 403: we may not read it.
+    /// 403: access denied.
     pub forbidden: FaultPolicy,
-    /// KMS refused its key.
+    /// KMS denied access to its key.
     pub kms_denied: FaultPolicy,
     /// In an archive class, not readable until restored.
     pub archived: FaultPolicy,
-    /// 412: rewritten while it was read.
+    /// 412: changed while it was read.
     pub changed: FaultPolicy,
 }
 
-impl Default for FaultPolicies {
-    /// What somebody is likely to correct is retried; what cannot come back is dead-lettered.
-    fn default() -> Self {
-        Self {
-            missing: FaultPolicy::DeadLetter,
-            forbidden: FaultPolicy::Retry,
-            kms_denied: FaultPolicy::Retry,
-            archived: FaultPolicy::DeadLetter,
-            changed: FaultPolicy::Retry,
-        }
-    }
-}
-
-/// `keys`: which object keys are fetched. Nothing said: all.
+/// `keys`: which object keys are fetched. By default all.
 #[derive(Debug, Clone, Default)]
 pub struct KeyFilter {
     /// One of these must match; empty: any key.
@@ -118,15 +106,15 @@ pub struct KeyFilter {
 }
 
 impl KeyFilter {
-    /// Whether an object of this (decoded) key is wanted.
+    /// Returns whether an object with this (decoded) key is fetched.
     #[must_use]
-    pub fn wants(&self, key: &str) -> bool {
+    pub fn matches(&self, key: &str) -> bool {
         let any = |patterns: &[KeyPattern]| patterns.iter().any(|pattern| pattern.matches(key));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
     }
 }
 
-/// A glob of object keys: `*` and `?` stay within a segment, `**` crosses `/`.
+/// A glob of object keys: `*` and `?` match within a segment, `**` crosses `/`.
 #[derive(Clone)]
 pub struct KeyPattern {
     text: String,
@@ -137,7 +125,7 @@ impl KeyPattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// The glob's own words on what is wrong with it.
+    /// Describes what is wrong with the glob.
     pub fn new(text: &str) -> Result<Self, String> {
         let glob = GlobBuilder::new(text)
             .literal_separator(true)
@@ -152,28 +140,28 @@ impl KeyPattern {
 }
 
 impl fmt::Debug for KeyPattern {
-    /// As written; the compiled form would fill a page.
+    /// Shows it as written; the compiled form is long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text.fmt(f)
     }
 }
 
-/// The region in whose log files the events of IAM stand, for a queue in `region`: IAM is one
-/// service per partition. Source: AWS `CloudTrail` User Guide, "Global service events"; botocore's
-/// `endpoints.json`, `partitionEndpoint` of `iam`.
-#[must_use]
-pub fn iam_region(region: &str) -> &'static str {
-    let partitions = [
-        ("cn-", "cn-north-1"),
-        ("us-gov-", "us-gov-west-1"),
-        ("us-isob-", "us-isob-east-1"),
-        ("us-isof-", "us-isof-south-1"),
-        ("us-iso-", "us-iso-east-1"),
-        ("eu-isoe-", "eu-isoe-west-1"),
-        ("eusc-", "eusc-de-east-1"),
-    ];
-    let of = partitions.iter().find(|(prefix, _)| region.starts_with(prefix));
-    of.map_or("us-east-1", |(_, iam)| iam)
+/// Returns whether it is an account's id: 12 digits.
+pub(super) fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// Returns whether it has only characters that a bucket's name can have.
+pub(super) fn is_bucket(name: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    !name.is_empty() && name.chars().all(plain)
+}
+
+/// Returns bucket and key of `s3://bucket/key`; the key may be empty.
+pub(super) fn s3_url(text: &str) -> Option<(String, String)> {
+    let rest = text.strip_prefix("s3://")?;
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    is_bucket(bucket).then(|| (bucket.to_owned(), key.to_owned()))
 }
 
 #[cfg(test)]
@@ -187,9 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn one_star_stays_within_a_segment_and_two_cross_it() {
+    fn one_star_matches_within_a_segment_and_two_cross_it() {
         let key = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/08/01/a.json.gz";
-        for (include, wanted) in [
+        for (include, matches) in [
             ("AWSLogs/**", true),
             ("AWSLogs/*", false),
             ("AWSLogs/*/CloudTrail/us-east-1/**", true),
@@ -198,28 +186,15 @@ mod tests {
             ("*.json.gz", false),
             ("awslogs/**", false),
         ] {
-            assert_eq!(filter(&[include], &[]).wants(key), wanted, "{include}");
+            assert_eq!(filter(&[include], &[]).matches(key), matches, "{include}");
         }
     }
 
     #[test]
-    fn an_exclusion_wins_and_nothing_said_wants_all() {
+    fn an_exclusion_wins_and_the_default_matches_all() {
         let key = "AWSLogs/111122223333/x.json.gz";
-        assert!(filter(&[], &[]).wants(key));
-        assert!(!filter(&["AWSLogs/**"], &["AWSLogs/111122223333/**"]).wants(key));
-        assert!(filter(&[], &["AWSLogs/444455556666/**"]).wants(key));
-    }
-
-    #[test]
-    fn iam_logs_in_one_region_of_each_partition() {
-        for (region, iam) in [
-            ("eu-west-1", "us-east-1"),
-            ("us-gov-east-1", "us-gov-west-1"),
-            ("cn-northwest-1", "cn-north-1"),
-            ("us-iso-west-1", "us-iso-east-1"),
-            ("us-isob-east-1", "us-isob-east-1"),
-        ] {
-            assert_eq!(iam_region(region), iam, "{region}");
-        }
+        assert!(filter(&[], &[]).matches(key));
+        assert!(!filter(&["AWSLogs/**"], &["AWSLogs/111122223333/**"]).matches(key));
+        assert!(filter(&[], &["AWSLogs/444455556666/**"]).matches(key));
     }
 }

@@ -1,16 +1,17 @@
-//! What a configuration says, in a few lines: for `check` and the first lines of the log. Built
-//! from names and numbers only; a secret is shown as its place.
+//! A summary of a configuration, for `check` and the first lines of the log. Contains names and numbers
+//! only; a secret is shown as its location.
 
 use std::fmt::Write as _;
 
-use super::units::{show_duration, show_size};
-use super::{
-    Config, DeadLetterConfig, DeadLetterLocation, RouteConfig, SinkConfig, SinkKind, SourceConfig,
-    SourceKind, iam_region,
+use super::region::iam_region;
+use super::source::{SourceConfig, SourceKind};
+use super::types::{
+    Config, DeadLetterConfig, DeadLetterLocation, RouteConfig, SinkConfig, SinkKind,
 };
+use super::values::{show_duration, show_size};
 
 impl Config {
-    /// One line a source, route and sink.
+    /// Returns one line for each source, route and sink.
     #[must_use]
     pub fn summary(&self) -> String {
         let mut out = String::new();
@@ -20,10 +21,12 @@ impl Config {
             }
         }
         line(&mut out, &events_line(self));
-        for (what, one) in [("accounts", &self.accounts), ("credential reports", &self.posture)] {
+        let tables =
+            [("accounts", &self.accounts), ("credential reports", &self.credential_reports)];
+        for (what, one) in tables {
             if let Some(one) = one {
                 let every = show_duration(one.refresh);
-                line(&mut out, &format!("{what} {}, read every {every}", one.place));
+                line(&mut out, &format!("{what} {}, read every {every}", one.location));
             }
         }
         for route in &self.routes {
@@ -37,11 +40,12 @@ impl Config {
         line(
             &mut out,
             &format!(
-                "delivery work {}, unacknowledged {}, memory {}, drain {}",
-                delivery.work,
-                delivery.unacknowledged,
-                show_size(delivery.memory),
-                show_duration(delivery.drain)
+                "delivery max_concurrent_messages {}, max_in_flight_messages {}, memory_limit {}, \
+                 shutdown_grace_period {}",
+                delivery.max_concurrent_messages,
+                delivery.max_in_flight_messages,
+                show_size(delivery.memory_limit),
+                show_duration(delivery.shutdown_grace_period)
             ),
         );
         match self.http {
@@ -68,8 +72,8 @@ fn source_lines(source: &SourceConfig) -> Vec<String> {
     };
     let buckets = counted(source.buckets.len(), "bucket", "buckets");
     let role = source.role.as_ref().map_or_else(String::new, |role| format!(", as {}", role.arn));
-    let inline = if source.inline_records { ", inline records too" } else { "" };
-    let mut lines = vec![format!("source sqs {queue_url} in {region}, {buckets}{role}{inline}")];
+    let channel = if source.eventbridge_records { ", EventBridge records too" } else { "" };
+    let mut lines = vec![format!("source sqs {queue_url} in {region}, {buckets}{role}{channel}")];
     let iam = iam_region(region);
     lines.push(match source.regions.as_slice() {
         [] => format!(
@@ -92,7 +96,7 @@ fn source_lines(source: &SourceConfig) -> Vec<String> {
     lines
 }
 
-/// What changes how events are judged and shown is named, if anything was said.
+/// Names what changes how events are assessed and rendered, if it was configured.
 fn events_line(config: &Config) -> String {
     let options = &config.options;
     let mut parts = vec![counted(config.events.len(), "name or glob", "names and globs")];
@@ -116,8 +120,8 @@ fn events_line(config: &Config) -> String {
 fn route_line(route: &RouteConfig) -> String {
     let sinks: Vec<&str> = route.targets.iter().map(|target| target.sink.as_str()).collect();
     let sinks = if sinks.is_empty() { "discard".to_owned() } else { sinks.join(", ") };
-    let goes_on = if route.goes_on { ", continue" } else { "" };
-    format!("route {} → {sinks}{goes_on}", route.name)
+    let continues = if route.continues { ", continue" } else { "" };
+    format!("route {} → {sinks}{continues}", route.name)
 }
 
 fn sink_line(sink: &SinkConfig) -> String {
@@ -138,13 +142,13 @@ fn sink_line(sink: &SinkConfig) -> String {
 }
 
 fn dead_letter_line(dead_letter: &DeadLetterConfig) -> String {
-    let DeadLetterConfig::Write { place, keep_bytes } = dead_letter else {
+    let DeadLetterConfig::Write { location, keep_bytes } = dead_letter else {
         return "dead_letter redrive".to_owned();
     };
-    let place = match place {
+    let location = match location {
         DeadLetterLocation::Directory(path) => format!("directory {}", path.display()),
         DeadLetterLocation::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
         DeadLetterLocation::Sqs { queue_url, .. } => format!("sqs {queue_url}"),
     };
-    format!("dead_letter {place}{}", if *keep_bytes { ", with bytes" } else { "" })
+    format!("dead_letter {location}{}", if *keep_bytes { ", with bytes" } else { "" })
 }

@@ -1,18 +1,24 @@
-//! The checked configuration: every value here is in range and every name in it resolves.
+//! The checked configuration: every value is in range and every name resolves.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
-use super::{
-    DeadLetterConfig, KafkaConfig, Mapping, Network, Pattern, Problem, Refreshed, Secret,
-    SourceConfig, When, is_account_id,
-};
+use super::accounts::Refreshed;
 
-/// Everything that `run` needs.
+use super::diagnostic::Diagnostic;
+use super::kafka::{KafkaAuth, KafkaConfig};
+use super::mapping::Mapping;
+use super::secret::{AwsSecret, Secret, Tls};
+use super::source::{Role, SourceConfig, is_account_id};
+use super::when::{Network, Pattern, When};
+use crate::error::Error;
+
+/// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `[[source]]`, at least one.
@@ -21,14 +27,14 @@ pub struct Config {
     pub delivery: Delivery,
     /// `[decode]`.
     pub decode: Decode,
-    /// `[events]`: which records are ours.
+    /// `[events]`: which records are selected.
     pub events: Vec<EventRule>,
     /// `[events]`, `[privacy]` and `[format]`: how events are read and rendered.
     pub options: EventOptions,
-    /// `[accounts]`: what the organisation calls its accounts.
+    /// `[accounts]`: the names of the organisation's accounts.
     pub accounts: Option<Refreshed>,
-    /// `[posture]`: IAM's credential reports.
-    pub posture: Option<Refreshed>,
+    /// `[credential_reports]`: IAM's credential reports.
+    pub credential_reports: Option<Refreshed>,
     /// `[aws]`.
     pub aws: Aws,
     /// `[[route]]`, in order, ending in a catch-all.
@@ -41,27 +47,74 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// `[log]`.
     pub log: LogConfig,
-    /// What works and should be looked at; `run` logs them, `check` shows them.
-    pub warnings: Vec<Problem>,
+    /// What works and should be reviewed; `run` logs them, `check` prints them.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Parts of `delivery.memory_limit`, of which one is for the queues of all Kafka sinks together.
+const QUEUE_PART: u64 = 4;
+
+impl Config {
+    /// Returns the bytes of `delivery.memory_limit` for objects and events in flight: what Kafka's
+    /// queues leave of it, and at least half.
+    #[must_use]
+    pub fn memory_for_objects(&self) -> u64 {
+        let queues = self.sinks.iter().filter_map(|sink| match &sink.kind {
+            SinkKind::Kafka(kafka) if kafka.shares_memory() => Some(kafka.queue),
+            _ => None,
+        });
+        let memory = self.delivery.memory_limit;
+        memory - queues.sum::<u64>().min(memory / 2)
+    }
+
+    /// Returns the secrets in AWS Secrets Manager, each once.
+    #[must_use]
+    pub fn aws_secrets(&self) -> Vec<&Arc<AwsSecret>> {
+        let mut found: Vec<&Arc<AwsSecret>> = Vec::new();
+        for (_, secret) in self.sinks.iter().flat_map(SinkConfig::secrets) {
+            if let Secret::Aws(secret) = secret
+                && !found.iter().any(|seen| Arc::ptr_eq(seen, secret))
+            {
+                found.push(secret);
+            }
+        }
+        found
+    }
+}
+
+/// Gives each Kafka sink an equal share of a quarter of `memory`, and never too little for its
+/// records.
+pub(super) fn share_memory(sinks: &mut [SinkConfig], memory: u64) {
+    let mut sharing: Vec<&mut KafkaConfig> = sinks
+        .iter_mut()
+        .filter_map(|sink| match &mut sink.kind {
+            SinkKind::Kafka(kafka) if kafka.shares_memory() => Some(kafka),
+            _ => None,
+        })
+        .collect();
+    let share = memory / QUEUE_PART / (sharing.len() as u64).max(1);
+    for kafka in &mut sharing {
+        kafka.queue = share.max(kafka.least_queue());
+    }
 }
 
 /// `[delivery]`: the bounds of everything in flight.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Messages being fetched and decoded at once.
-    pub work: usize,
-    /// Messages waiting for sinks.
-    pub unacknowledged: usize,
-    /// Resident bytes for objects and held events.
-    pub memory: u64,
-    /// Time for finishing after SIGTERM; less than the container's stop timeout.
-    pub drain: Duration,
+    /// Messages that are fetched and decoded at once.
+    pub max_concurrent_messages: usize,
+    /// Messages that wait for sinks.
+    pub max_in_flight_messages: usize,
+    /// Resident bytes for objects and events in flight.
+    pub memory_limit: u64,
+    /// Time to finish after SIGTERM; less than the container's stop timeout.
+    pub shutdown_grace_period: Duration,
     /// How long a final outcome is remembered.
-    pub ledger: Duration,
-    /// Lease asked of the queue at each receive and renewal.
-    pub visibility: Duration,
-    /// How long a message waits for its sinks before it is released for a later attempt.
-    pub patience: Duration,
+    pub dedup_window: Duration,
+    /// Visibility timeout requested at each receive and extension.
+    pub visibility_timeout: Duration,
+    /// How long a message waits for its sinks before it is released.
+    pub delivery_timeout: Duration,
 }
 
 /// `[decode]`: the limits of one object.
@@ -73,17 +126,17 @@ pub struct Decode {
     pub max_record: u64,
     /// Records of one object.
     pub max_records: u64,
-    /// Brackets open at once, those around the records included; at most 62.
+    /// Nested objects and lists, the two around the records included; at most 62.
     pub max_nesting: u32,
-    /// Uncompressed ÷ stored bytes, looked at after the first MiB.
+    /// Uncompressed ÷ compressed bytes, checked after the first MiB.
     pub max_ratio: u64,
-    /// Parse every record, not only candidates.
+    /// Validate the JSON of every record, not only of candidates.
     pub strict: bool,
     /// SHA-256 of the uncompressed document.
     pub hash: bool,
 }
 
-/// One line of `[events] include`, groups already spelled out: events of this source with such a name.
+/// One entry of `[events] include`, groups expanded: events of this source with a matching name.
 #[derive(Debug, Clone)]
 pub struct EventRule {
     /// `eventSource`, exactly.
@@ -92,7 +145,7 @@ pub struct EventRule {
     pub name: Pattern,
 }
 
-/// What an event is rendered to.
+/// Output format of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
     /// OCSF API Activity (class 6003), in the version of [`EventOptions::ocsf`].
@@ -106,7 +159,7 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// The name in the configuration, in headers and on the command line.
+    /// Returns its name in the configuration, in headers and on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -124,12 +177,12 @@ pub enum OcsfVersion {
     /// 1.8.0.
     #[default]
     V1_8,
-    /// 1.5.0, as AWS's own mapping and Security Lake have it.
+    /// 1.5.0, as in AWS's own mapping and Security Lake.
     V1_5,
 }
 
 impl OcsfVersion {
-    /// As OCSF writes it.
+    /// Returns it as OCSF writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,26 +192,26 @@ impl OcsfVersion {
     }
 }
 
-/// What the operator may say about how events are read: `[events]`, `[privacy]` and `[format]`. The
-/// default changes nothing and expects nobody.
+/// How events are read and rendered: `[events]`, `[labels]`, `[privacy]` and `[format]`. By default
+/// no principal is expected and no network is known.
 #[derive(Debug, Clone, Default)]
 pub struct EventOptions {
     /// `privacy.keep_pem`: certificates stay in the event. Private keys never do.
     pub keep_pem: bool,
     /// `events.expected_principals`: ARNs of roles and users, or globs of them, that are expected to
-    /// change certificates. Matched on the role's own ARN; lowers a finding, never hides it.
+    /// change certificates. Matched on the role's own ARN; lowers a severity, never hides a finding.
     pub expected_principals: Vec<Pattern>,
-    /// `events.known_networks`: where calls are expected from; empty: anywhere.
+    /// `events.known_networks`: networks that calls are expected from; empty: any.
     pub known_networks: Vec<Network>,
     /// `format.ocsf.version`.
     pub ocsf: OcsfVersion,
-    /// `[labels]`: what every event carries besides.
+    /// `[labels]`: labels that every event carries.
     pub labels: BTreeMap<String, String>,
 }
 
 impl EventOptions {
-    /// What is allowed and probably not meant: a wildcard for the account lets a role of the same
-    /// name in anybody's account pass as expected.
+    /// Returns warnings about what is allowed and probably not meant: a wildcard for the account lets a
+    /// role of the same name in any account pass as expected.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let patterns =
@@ -174,20 +227,20 @@ impl EventOptions {
     }
 }
 
-/// Whether a principal's pattern is of one account, written out.
+/// Returns whether a principal's pattern has one account, without wildcards.
 pub(super) fn names_one_account(principal: &Pattern) -> bool {
     let account = principal.as_str().split(':').nth(4);
     account.is_some_and(is_account_id)
 }
 
-/// `[aws]`: what all AWS clients share. Credentials and region come from the default chain.
+/// `[aws]`: settings of all AWS clients. Credentials and region come from the default chain.
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
-    /// Endpoint of S3 instead of AWS's own (then with path-style addressing).
+    /// Endpoint of S3, instead of AWS's own (then with path-style addressing).
     pub s3_endpoint: Option<Url>,
-    /// Endpoint of SQS instead of AWS's own.
+    /// Endpoint of SQS, instead of AWS's own.
     pub sqs_endpoint: Option<Url>,
-    /// Endpoint of Secrets Manager instead of AWS's own.
+    /// Endpoint of Secrets Manager, instead of AWS's own.
     pub secretsmanager_endpoint: Option<Url>,
 }
 
@@ -196,41 +249,41 @@ pub struct Aws {
 pub struct RouteConfig {
     /// Unique, for metrics and `explain`.
     pub name: String,
-    /// Which events; everything, if nothing was said.
+    /// Which events; by default all.
     pub when: When,
-    /// Where to; empty is `discard`, written out.
+    /// The sinks; empty for `"discard"`.
     pub targets: Vec<RouteTarget>,
-    /// `continue = true`: later routes are asked too.
-    pub goes_on: bool,
+    /// `continue = true`: later routes are tried, too.
+    pub continues: bool,
 }
 
 /// One sink of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteTarget {
-    /// The [`SinkConfig::name`] that the event is handed to.
+    /// The [`SinkConfig::name`] that the event is sent to.
     pub sink: String,
     /// Its name under `[sink.*]`: an event goes to each of these at most once, whatever the topic.
-    pub of: String,
+    pub configured: String,
 }
 
 impl RouteTarget {
-    /// The sink as it is configured.
+    /// Returns the sink as it is configured.
     #[must_use]
     pub fn new(sink: &str) -> Self {
-        Self { sink: sink.to_owned(), of: sink.to_owned() }
+        Self { sink: sink.to_owned(), configured: sink.to_owned() }
     }
 }
 
 /// `[sink.NAME]`.
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
-    /// NAME; or `NAME:TOPIC`, `NAME:INDEX` for the same sink with what a route says of its own.
+    /// NAME; or `NAME:TOPIC`, `NAME:INDEX` for the same sink with a route's own topic or index.
     pub name: String,
-    /// `false`: best effort, never holds a message.
+    /// `false`: best effort; no message waits for it.
     pub required: bool,
-    /// What is sent.
+    /// Output format.
     pub format: OutputFormat,
-    /// Where to.
+    /// Destination.
     pub kind: SinkKind,
 }
 
@@ -247,37 +300,64 @@ pub enum SinkKind {
     File(FileConfig),
 }
 
-/// TLS towards a destination. What is PEM lies where a secret can lie; `ca_file = "path"` is a file like any other.
-#[derive(Debug, Clone, Default)]
-pub struct Tls {
-    /// The authorities to trust instead of the system's.
-    pub ca: Option<Secret>,
-    /// Our certificate chain; with `key`.
-    pub cert: Option<Secret>,
-    /// Its key.
-    pub key: Option<Secret>,
-    /// No verification at all; warned about at every start.
-    pub insecure: bool,
-}
-
-impl Tls {
-    /// What has to be read.
-    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.named_secrets().map(|(_, secret)| secret)
+impl SinkConfig {
+    /// Returns the secrets of this sink, each with the setting that names it.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        match &self.kind {
+            SinkKind::SplunkHec(hec) => {
+                std::iter::once(("token", &hec.token)).chain(hec.tls.named_secrets()).collect()
+            }
+            SinkKind::Kafka(kafka) => kafka.secrets(),
+            SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
+        }
     }
 
-    /// As [`secrets`](Self::secrets), each with its setting.
-    pub fn named_secrets(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
-        let named = [
-            ("tls.ca", "tls.ca_file", &self.ca),
-            ("tls.client_cert", "tls.cert_file", &self.cert),
-            ("tls.client_key", "tls.key_file", &self.key),
-        ];
-        named.into_iter().filter_map(|(setting, of_a_file, secret)| match secret.as_ref()? {
-            secret @ Secret::File { .. } => Some((of_a_file, secret)),
-            secret => Some((setting, secret)),
+    /// Reads every secret once, so that an unreadable one is reported with its sink and setting.
+    ///
+    /// # Errors
+    /// The first that cannot be read.
+    pub fn read_secrets(&self) -> Result<(), Error> {
+        self.secrets().into_iter().try_for_each(|(setting, secret)| {
+            secret.read().map(drop).map_err(|mut error| {
+                error.text = format!("sink.{}.{setting}: {}", self.name, error.text);
+                error
+            })
         })
     }
+
+    /// Returns its settings that may differ from event to event.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<&Mapping> {
+        match &self.kind {
+            SinkKind::SplunkHec(hec) => {
+                let all = [&hec.index, &hec.source, &hec.sourcetype, &hec.host];
+                all.into_iter().flatten().collect()
+            }
+            SinkKind::Kafka(kafka) => vec![&kafka.topic],
+            SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
+        }
+    }
+
+    /// Returns the region and role of a sink that authenticates with AWS credentials.
+    #[must_use]
+    pub fn aws_login(&self) -> Option<(&str, Option<&Role>)> {
+        match &self.kind {
+            SinkKind::Kafka(KafkaConfig {
+                auth: KafkaAuth::AwsMskIam { region, role }, ..
+            }) => Some((region, role.as_ref())),
+            _ => None,
+        }
+    }
+}
+
+/// The word of `type = …`.
+#[derive(Clone, Copy)]
+pub(super) enum SinkType {
+    Kafka,
+    SplunkHec,
+    Stdout,
+    File,
 }
 
 /// `type = "splunk_hec"`.
@@ -287,7 +367,7 @@ pub struct SplunkConfig {
     pub endpoints: Vec<Url>,
     /// HEC token.
     pub token: Secret,
-    /// Beside an existing CloudTrail feed, or the only one.
+    /// What is sent.
     pub mode: SplunkMode,
     /// `index`; absent: the token's default.
     pub index: Option<Mapping>,
@@ -301,52 +381,88 @@ pub struct SplunkConfig {
     pub ack: bool,
     /// TLS.
     pub tls: Tls,
-    /// Most serialised, uncompressed bytes of one request.
+    /// Serialised, uncompressed bytes of one request, at most.
     pub max_batch_bytes: usize,
-    /// Time for one request, answer included.
+    /// Timeout of one request, response included.
     pub timeout: Duration,
 }
 
 /// What Splunk is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplunkMode {
-    /// Our event, sourcetype `certrelay:event`, to join with the raw feed on eventID.
+    /// Our events, sourcetype `certrelay:event`, to join with the raw feed on eventID.
     Events,
     /// Raw records as `aws:cloudtrail`, so that the Splunk add-on works unchanged.
     Records,
 }
 
-/// `type = "stdout"`: one event a line.
+/// `type = "stdout"`: one event per line.
 #[derive(Debug, Clone, Default)]
 pub struct StdoutConfig {}
 
-/// `type = "file"`: one event a line, appended.
+/// `type = "file"`: one event per line, appended.
 #[derive(Debug, Clone)]
 pub struct FileConfig {
-    /// Where.
+    /// The file.
     pub path: PathBuf,
-    /// `fsync` before an event counts as delivered.
+    /// `fsync` before an event is delivered.
     pub fsync: bool,
-    /// When a new file is begun; absent: never.
+    /// When a new file is started; absent: never.
     pub rotate: Option<Rotation>,
 }
 
 /// `rotate = { … }`: at least one of `size` and `age`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// A file is not filled beyond this; a single batch that is larger has a file of its own.
+    /// Largest size of a file; a single batch that is larger has a file of its own.
     pub size: Option<u64>,
-    /// A file holds what was written in one period of this length, counted from the epoch in UTC.
+    /// Period of a file, counted from the epoch in UTC.
     pub age: Option<Duration>,
-    /// Files that were moved aside and are kept; older ones are removed.
+    /// Rotated files that are kept; older ones are deleted.
     pub keep: usize,
 }
 
 /// `[log]`.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// One JSON object a line, or text for people.
+    /// One JSON object per line, or text for people.
     pub json: bool,
     /// A `tracing` filter: `info`, `certrelay=debug,warn` …
     pub level: String,
+}
+
+/// `[dead_letter]`: where messages, objects, records and events go that can never be processed.
+#[derive(Debug, Clone)]
+pub enum DeadLetterConfig {
+    /// A dead letter is written, and its message deleted.
+    Write {
+        /// Where to.
+        location: DeadLetterLocation,
+        /// Include the bytes of invalid records, not only references.
+        keep_bytes: bool,
+    },
+    /// The message is released until the queue's redrive policy moves it. An event that a sink rejects
+    /// blocks its message.
+    Redrive,
+}
+
+/// Where dead letters are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadLetterLocation {
+    /// A folder, one JSON file each; created if absent.
+    Directory(PathBuf),
+    /// One object each, below `prefix` and their day.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// Empty, or ending in `/`.
+        prefix: String,
+    },
+    /// One message each.
+    Sqs {
+        /// The queue's URL.
+        queue_url: Url,
+        /// Its region, from the URL; absent: the environment's.
+        region: Option<String>,
+    },
 }

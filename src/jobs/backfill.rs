@@ -86,7 +86,7 @@ pub async fn backfill(
     let (_, store) = queue_and_store(&job.config, source, job.aws.clone()).await?;
     let at = job.config.sources.iter().position(|one| std::ptr::eq(one, source)).unwrap_or(0);
     let mut parts = build(job.config, job.aws).await?;
-    parts.delivery.visibility = VISIBILITY_TIMEOUT;
+    parts.delivery.visibility_timeout = VISIBILITY_TIMEOUT;
     // A job has no readiness, and the outcomes of its events are more precise than probes.
     parts.probes.clear();
     let progress = Arc::new(Progress::new(job.resume, job.tick));

@@ -57,7 +57,7 @@ pub async fn replay(
     let s3 = if in_s3 { Some(Arc::new(own_store(&config, aws.clone()).await?)) } else { None };
     let reader = Arc::new(DeadLetterReader::open(sources, s3).await?);
     let mut parts = build(config, aws).await?;
-    parts.delivery.visibility = VISIBILITY_TIMEOUT;
+    parts.delivery.visibility_timeout = VISIBILITY_TIMEOUT;
     // A job has no readiness, and the outcomes of its events are more precise than probes.
     parts.probes.clear();
     let replayed: Names = Arc::default();

@@ -81,15 +81,17 @@ pub(super) struct MemoryPermit {
 
 impl Limits {
     pub(super) fn new(delivery: &Delivery) -> Self {
-        let units = usize::try_from(delivery.memory / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
+        let units = usize::try_from(delivery.memory_limit / UNIT).unwrap_or(Semaphore::MAX_PERMITS);
         let units = units.clamp(1, u32::MAX as usize);
         Self {
-            prefetch: Arc::new(Semaphore::new(delivery.work + delivery.work / 2)),
-            processing: Arc::new(Semaphore::new(delivery.work)),
-            in_flight: Arc::new(Semaphore::new(delivery.unacknowledged)),
+            prefetch: Arc::new(Semaphore::new(
+                delivery.max_concurrent_messages + delivery.max_concurrent_messages / 2,
+            )),
+            processing: Arc::new(Semaphore::new(delivery.max_concurrent_messages)),
+            in_flight: Arc::new(Semaphore::new(delivery.max_in_flight_messages)),
             memory: Arc::new(Semaphore::new(units)),
-            max_processing: delivery.work,
-            max_in_flight: delivery.unacknowledged,
+            max_processing: delivery.max_concurrent_messages,
+            max_in_flight: delivery.max_in_flight_messages,
             max_memory: units as u64 * UNIT,
             requested: AtomicUsize::new(0),
         }
@@ -237,7 +239,12 @@ mod tests {
     use super::*;
 
     fn limits(work: usize, unacknowledged: usize, memory: u64) -> Arc<Limits> {
-        let delivery = Delivery { work, unacknowledged, memory, ..Delivery::default() };
+        let delivery = Delivery {
+            max_concurrent_messages: work,
+            max_in_flight_messages: unacknowledged,
+            memory_limit: memory,
+            ..Delivery::default()
+        };
         Arc::new(Limits::new(&delivery))
     }
 

@@ -124,7 +124,7 @@ pub struct Ended {
 
 /// Runs until `stop`, or until a driver fails, then shuts down within the grace period.
 pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
-    let grace_period = parts.delivery.drain;
+    let grace_period = parts.delivery.shutdown_grace_period;
     let sinks_stop = parts.sinks_stop.clone();
     let mut tasks = std::mem::take(&mut parts.background);
     tasks.append(&mut parts.probes);
@@ -181,8 +181,8 @@ fn start(
         drivers.spawn(driver);
     }
     let visibility = VisibilitySettings {
-        visibility_timeout: parts.delivery.visibility,
-        extend_before: parts.delivery.visibility / 2,
+        visibility_timeout: parts.delivery.visibility_timeout,
+        extend_before: parts.delivery.visibility_timeout / 2,
         max_visibility: VISIBILITY_CAP,
     };
     let mut sources = Vec::new();
@@ -193,7 +193,7 @@ fn start(
     let sinks = Sinks {
         entries,
         router: parts.router,
-        dedup: DedupCache::new(parts.delivery.ledger),
+        dedup: DedupCache::new(parts.delivery.dedup_window),
         deliveries: TaskTracker::new(),
     };
     init_metrics::init(&metrics, &sinks);
@@ -213,7 +213,7 @@ fn start(
             dispatcher: Arc::new(dispatcher),
             observers: Observers { metrics, health, in_flight, digest_accounts, now },
         },
-        delivery_timeout: parts.delivery.patience,
+        delivery_timeout: parts.delivery.delivery_timeout,
         jitter: Mutex::new(fastrand::Rng::with_seed(parts.seed)),
         grace_period_over: CancellationToken::new(),
     });

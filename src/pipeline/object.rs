@@ -307,7 +307,9 @@ fn admit(policy: &SourcePolicy, object: &ObjectRef) -> Admission {
         KeyKind::Insight => Admission::Skip(SkipReason::Insight),
         KeyKind::Folder => Admission::Skip(SkipReason::Folder),
         KeyKind::OtherService(_) => Admission::Skip(SkipReason::OtherService),
-        KeyKind::Log(_) | KeyKind::Unknown if !keys.wants(&key) => Admission::Skip(SkipReason::Key),
+        KeyKind::Log(_) | KeyKind::Unknown if !keys.matches(&key) => {
+            Admission::Skip(SkipReason::Key)
+        }
         KeyKind::Log(log) if !regions.is_empty() && !regions.contains(&log.region) => {
             Admission::Skip(SkipReason::Region)
         }

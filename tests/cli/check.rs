@@ -22,7 +22,7 @@ fn values_client_options_and_the_accounts_file_are_checked_in_one_run() {
     let table = folder.path().join("accounts.csv");
     fs::write(&table, "id,name\n12,shop\n").expect("the table");
     let config = format!(
-        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[delivery]\nwork = 0\n[accounts]\nfile = \"accounts.csv\"\n\
+        "{ROUTED}[[source]]\ndirectory = \"logs\"\n[delivery]\nmax_concurrent_messages = 0\n[accounts]\nfile = \"accounts.csv\"\n\
          [sink.out]\ntype = \"kafka\"\nbrokers = [\"broker.example.com:9094\"]\ntopic = \"all\"\n[sink.out.options]\n\
          \"linger.ms\" = \"soon\"\n\"compression.type\" = \"zip\"\n\"batch.size\" = 100000\n"
     );

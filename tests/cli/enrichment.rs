@@ -23,8 +23,8 @@ directory = "logs"
 team = "security"
 [accounts]
 file = "accounts.csv"
-[posture]
-credential_reports = "reports"
+[credential_reports]
+location = "reports"
 [[route]]
 name = "production"
 when = { ou = "Workloads/*", label = { environment = "prod*", team = "sec*" } }
@@ -71,8 +71,8 @@ fn check_reads_the_accounts_file_and_the_credential_reports() {
     let printed = stderr(&output);
     assert_eq!(output.status.code(), Some(64), "{printed}");
     for line in [
-        "accounts.csv:3:1: mistake: `id`",
-        "accounts.csv:4:1: mistake: the header has 4 fields, this row 2",
+        "accounts.csv:3:1: error: `id`",
+        "accounts.csv:4:1: error: the header has 4 fields, this row 2",
     ] {
         assert!(printed.contains(line), "{printed}");
     }

@@ -1,37 +1,40 @@
-//! Mistakes come in the order of their lines, all in one run, and count themselves.
+//! Errors come in the order of their lines, all in one run, and count themselves.
 
 use certrelay::config::Severity;
 
 #[test]
-fn all_mistakes_are_told_in_the_order_of_their_lines() {
-    let text = super::sound_with("[log]\nlevel = \"lod\"\nformt = 1\n[delivery]\nwork = 0\n")
-        + "formats = 1\n[decode]\nstrict = 1\n";
-    let mistakes = super::parse(&text).unwrap_err();
-    let lines: Vec<usize> = mistakes.problems.iter().map(|problem| problem.line).collect();
+fn all_errors_are_reported_in_the_order_of_their_lines() {
+    let text = super::sound_with(
+        "[log]\nlevel = \"lod\"\nformt = 1\n[delivery]\nmax_concurrent_messages = 0\n",
+    ) + "formats = 1\n[decode]\nstrict = 1\n";
+    let errors = super::parse(&text).unwrap_err();
+    let lines: Vec<usize> = errors.diagnostics.iter().map(|one| one.line).collect();
     assert_eq!(lines, [2, 3, 5, 14, 16]);
-    assert!(mistakes.to_string().ends_with("certrelay.toml: 5 mistakes"), "{mistakes}");
+    assert!(errors.to_string().ends_with("certrelay.toml: 5 errors"), "{errors}");
 }
 
 #[test]
-fn an_absence_has_no_line_and_stands_last() {
-    let mistakes = super::parse("colour = 1\n").unwrap_err();
-    let lines: Vec<usize> = mistakes.problems.iter().map(|problem| problem.line).collect();
+fn an_absence_has_no_line_and_is_last() {
+    let errors = super::parse("colour = 1\n").unwrap_err();
+    let lines: Vec<usize> = errors.diagnostics.iter().map(|one| one.line).collect();
     assert_eq!(lines, [1, 0, 0, 0]);
 }
 
 #[test]
-fn a_warning_alone_does_not_refuse_a_configuration() {
-    let config = super::parse(&super::sound_with("[delivery]\ndrain = \"115 s\"\n")).unwrap();
+fn a_warning_alone_does_not_reject_a_configuration() {
+    let config =
+        super::parse(&super::sound_with("[delivery]\nshutdown_grace_period = \"115 s\"\n"))
+            .unwrap();
     assert_eq!(config.warnings.len(), 1);
     assert_eq!(config.warnings[0].severity, Severity::Warning);
-    assert_eq!((config.warnings[0].line, config.warnings[0].column), (2, 9));
+    assert_eq!((config.warnings[0].line, config.warnings[0].column), (2, 25));
 }
 
 #[test]
-fn columns_count_characters_and_carets_stand_under_them() {
-    let mistakes = super::parse(&super::sound_with("[log]\nlevel = \"ä→é\" # ö\n")).unwrap_err();
-    assert_eq!(mistakes.problems[0].column, 9);
-    let shown = mistakes.problems[0].to_string();
+fn columns_count_characters_and_carets_are_below_them() {
+    let errors = super::parse(&super::sound_with("[log]\nlevel = \"ä→é\" # ö\n")).unwrap_err();
+    assert_eq!(errors.diagnostics[0].column, 9);
+    let shown = errors.diagnostics[0].to_string();
     let tail: Vec<&str> = shown.lines().skip(2).collect();
     assert_eq!(tail, [" 2 | level = \"ä→é\"", "   |         ^^^^^"]);
 }
@@ -40,7 +43,7 @@ fn columns_count_characters_and_carets_stand_under_them() {
 fn a_long_line_is_cut_around_its_caret() {
     let long = "x".repeat(5000);
     let text = super::sound_with(&format!("[aws]\ns3_endpoint = \"{long}\"\n"));
-    let shown = super::mistakes(&text);
+    let shown = super::errors(&text);
     assert!(shown.lines().all(|line| line.chars().count() < 160), "{shown}");
     assert!(shown.contains('…') && shown.contains('^'), "{shown}");
 }
@@ -67,7 +70,7 @@ required = false
 type = "splunk_hec"
 endpoints = ["https://hec.example.com:8088"]
 token = "hunter2"
-mode = "only"
+mode = "records"
 [dead_letter]
 redrive = true
 "#;
@@ -80,15 +83,15 @@ redrive = true
     sink lake kafka broker-1.example.com:9092,broker-2.example.com:9092, topic certificates, ocsf, best effort
     sink soc splunk_hec https://hec.example.com:8088/, token [redacted], raw, required
     dead_letter redrive
-    delivery work 64, unacknowledged 1000, memory 64 MiB, drain 100 s
+    delivery max_concurrent_messages 64, max_in_flight_messages 1000, memory_limit 64 MiB, shutdown_grace_period 100 s
     http off
     "#);
 }
 
 #[test]
-fn a_visibility_for_tests_is_allowed_and_warned_about() {
-    let warnings = |visibility: &str| {
-        let text = format!("[delivery]\nvisibility = \"{visibility}\"\n");
+fn a_short_visibility_timeout_is_allowed_and_warned_about() {
+    let warnings = |timeout: &str| {
+        let text = format!("[delivery]\nvisibility_timeout = \"{timeout}\"\n");
         super::parse(&super::sound_with(&text)).unwrap().warnings
     };
     assert!(warnings("30 s").is_empty());

@@ -9,18 +9,19 @@ fn written(condition: &Condition) -> String {
     any.chain(none).collect::<Vec<_>>().join(" ")
 }
 
-/// The condition on severity of a route that asks so.
-fn severity(asked: &str) -> Condition {
+/// Returns the parsed `severity` of a route.
+fn severity(text: &str) -> Condition {
     let route = format!(
-        "[[route]]\nname = \"asked\"\nwhen = {{ severity = {asked} }}\nsinks = [\"screen\"]\n"
+        "[[route]]\nname = \"severe\"\nwhen = {{ severity = {text} }}\nsinks = [\"screen\"]\n"
     );
-    let config = super::parse(&super::sound_with(&route)).unwrap_or_else(|said| panic!("{said}"));
+    let config =
+        super::parse(&super::sound_with(&route)).unwrap_or_else(|report| panic!("{report}"));
     config.routes[0].when.severity.clone()
 }
 
 #[test]
-fn a_comparison_of_severities_is_spelled_out() {
-    for (asked, meant) in [
+fn a_comparison_of_severities_is_expanded() {
+    for (written_as, meant) in [
         ("\">=high\"", "high critical"),
         ("\"> high\"", "critical"),
         ("\"<=low\"", "informational low"),
@@ -28,7 +29,7 @@ fn a_comparison_of_severities_is_spelled_out() {
         ("\"!<medium\"", "!informational !low"),
         ("\"{high,critical}\"", "{high,critical}"),
     ] {
-        assert_eq!(written(&severity(asked)), meant, "{asked}");
+        assert_eq!(written(&severity(written_as)), meant, "{written_as}");
     }
 }
 
@@ -86,7 +87,7 @@ fn a_topic_of_a_route_s_own_becomes_a_sink_of_its_own() {
         .routes
         .iter()
         .flat_map(|route| &route.targets)
-        .map(|target| (target.sink.as_str(), target.of.as_str()))
+        .map(|target| (target.sink.as_str(), target.configured.as_str()))
         .collect();
     let expected = [
         ("lake:changes", "lake"),
@@ -107,7 +108,7 @@ fn a_sink_that_is_only_used_with_other_topics_is_not_made() {
 }
 
 #[test]
-fn what_is_said_about_events_reaches_the_options() {
+fn settings_of_events_are_in_the_options() {
     let text = super::sound_with(
         r#"
 [events]
@@ -138,13 +139,13 @@ fn a_format_fits_its_sink_unless_another_is_written() {
         super::parse(&text).unwrap().sinks[0].format
     };
     assert_eq!(format(""), OutputFormat::Cim);
-    assert_eq!(format("mode = \"only\"\n"), OutputFormat::Raw);
+    assert_eq!(format("mode = \"records\"\n"), OutputFormat::Raw);
     assert_eq!(format("format = \"ecs\"\n"), OutputFormat::Ecs);
     assert_eq!(super::parse(super::SOUND).unwrap().sinks[0].format, OutputFormat::Ocsf);
 }
 
 #[test]
-fn what_is_known_of_accounts_can_be_asked_for() {
+fn conditions_can_match_labels_and_accounts() {
     let text = super::sound_with(
         r#"
 [labels]
@@ -163,11 +164,11 @@ sinks = ["screen"]
     assert_eq!(written(&when.ou), "Workloads/* !Workloads/Test");
     assert_eq!(written(&when.certificate), "!self_signed");
     let labels: Vec<String> =
-        when.labels.iter().map(|(name, asked)| format!("{name}: {}", written(asked))).collect();
+        when.labels.iter().map(|(name, one)| format!("{name}: {}", written(one))).collect();
     assert_eq!(labels, ["environment: prod*", "stage: alice !x"]);
     assert_eq!(config.options.labels["stage"], "alice");
     let accounts = config.accounts.expect("a table");
-    assert_eq!(accounts.place.to_string(), "s3://tables/org/accounts.json");
+    assert_eq!(accounts.location.to_string(), "s3://tables/org/accounts.json");
     assert_eq!(accounts.refresh.as_secs(), 600);
 }
 
@@ -186,7 +187,7 @@ fn a_route_of_one_label_does_not_hide_one_of_another() {
     assert!(with(prod, "ou = \"Prod\"").is_ok());
     assert!(with("certificate = \"expired\"", "certificate = \"!expired\"").is_ok());
     for later in [prod, "label = { environment = \"production\", team = \"x\" }"] {
-        let said = with(prod, later).expect_err("hidden").to_string();
-        assert!(said.contains("never reached: route \"first\""), "{said}");
+        let report = with(prod, later).expect_err("hidden").to_string();
+        assert!(report.contains("never reached: route \"first\""), "{report}");
     }
 }

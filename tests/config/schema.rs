@@ -1,12 +1,12 @@
-//! `certrelay schema`: the JSON Schema of the configuration knows every key that the reader knows, and
-//! no other; somebody else's validator takes what the reader takes.
+//! `certrelay schema`: the JSON Schema of the configuration has every key that the reader knows, and no
+//! other; a validator accepts what the reader accepts.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::shipped::{places, read, settings, text_of, with_setting, with_unknown};
+use super::shipped::{positions, read, settings, text_of, with_setting, with_unknown};
 
 /// Tables whose keys are the operator's.
 const OPEN: [&str; 2] = ["labels", "sink"];
@@ -40,9 +40,9 @@ fn the_schema_has_every_key_that_the_reader_knows_and_no_other() {
     let mut described = BTreeSet::new();
     keys(&serde_json::from_str(certrelay::config::schema()).expect("JSON"), &mut described);
     let missing: Vec<_> = known.difference(&described).collect();
-    assert!(missing.is_empty(), "src/config/schema.json lacks {missing:?}");
+    assert!(missing.is_empty(), "the settings table lacks {missing:?}");
     let gone: Vec<_> = described.difference(&known).collect();
-    assert!(gone.is_empty(), "src/config/schema.json has {gone:?}, which the reader does not know");
+    assert!(gone.is_empty(), "the settings table has {gone:?}, which the reader never asks for");
     assert!(OPEN.iter().all(|table| described.iter().any(|(_, key)| key == table)));
 }
 
@@ -55,33 +55,33 @@ check = Draft202012Validator(schema)
 for text in texts["sound"]:
     for fault in check.iter_errors(tomllib.loads(text)):
         sys.exit("%s: %s in\n%s" % ("/".join(map(str, fault.absolute_path)), fault.message[:300], text))
-for text in texts["mistaken"]:
+for text in texts["invalid"]:
     if check.is_valid(tomllib.loads(text)):
         sys.exit("not refused:\n" + text)
-print(len(texts["sound"]), len(texts["mistaken"]))
+print(len(texts["sound"]), len(texts["invalid"]))
 "#;
 
 #[test]
-fn a_validator_takes_the_shipped_files_and_no_unknown_key() {
+fn a_validator_accepts_the_shipped_files_and_no_unknown_key() {
     let Some(python) = crate::event_validators::python() else { return };
     let text = text_of("config/certrelay.toml");
     let mut sound = vec![text.clone(), text_of("config/local.toml")];
-    let mut mistaken = Vec::new();
+    let mut invalid = Vec::new();
     let whole = text.lines().enumerate().map(|(line, _)| (text.clone(), line));
     let settings = settings(&text);
     let each = settings.iter().map(|setting| (with_setting(&text, setting), setting.line));
     for (variant, line) in whole.chain(each) {
         let content = variant.lines().nth(line).unwrap_or("").to_owned();
-        let at = places(&content).into_iter();
-        mistaken.extend(at.filter_map(|place| with_unknown(&variant, line, place)));
+        let at = positions(&content).into_iter();
+        invalid.extend(at.filter_map(|position| with_unknown(&variant, line, position)));
         sound.push(variant);
     }
     sound.dedup();
-    let counts = format!("{} {}", sound.len(), mistaken.len());
+    let counts = format!("{} {}", sound.len(), invalid.len());
     let folder = tempfile::tempdir().expect("a folder");
     let (schema, texts) = (folder.path().join("schema.json"), folder.path().join("texts.json"));
     std::fs::write(&schema, certrelay::config::schema()).expect("written");
-    let both = json!({ "sound": sound, "mistaken": mistaken });
+    let both = json!({ "sound": sound, "invalid": invalid });
     std::fs::write(&texts, both.to_string()).expect("written");
     let answer = Command::new(python)
         .args(["-c", JUDGE])
@@ -90,5 +90,5 @@ fn a_validator_takes_the_shipped_files_and_no_unknown_key() {
         .expect("python runs");
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), counts);
-    assert!(mistaken.len() > 25 && sound.len() > 40, "{counts}");
+    assert!(invalid.len() > 25 && sound.len() > 40, "{counts}");
 }

@@ -1,30 +1,30 @@
-//! No secret is ever shown: not in a mistake, a quoted line, a summary, or `Debug`.
+//! No secret is ever shown: not in a error, a quoted line, a summary, or `Debug`.
 
 use std::path::Path;
 
 use certrelay::config::parse_with;
 
-/// Looks like nothing else; a part of it is enough to fail.
+/// Unique in the texts; a part of it is enough to fail.
 const CANARY: &str = "cAnArY-cAnArY";
 const PART: &str = "cAnA";
 
-/// All that can be printed about a text.
-fn said(text: &str) -> String {
+/// Everything that can be printed about a text.
+fn report(text: &str) -> String {
     match parse_with("certrelay.toml", text, Path::new("."), &|_| Some(CANARY.to_owned())) {
         Ok(config) => {
             let warnings: String = config.warnings.iter().map(ToString::to_string).collect();
             format!("{config:?}\n{}\n{warnings}", config.summary())
         }
-        Err(mistakes) => format!("{mistakes}\n{mistakes:?}"),
+        Err(errors) => format!("{errors}\n{errors:?}"),
     }
 }
 
 fn assert_silent(text: &str) {
-    let said = said(text);
-    assert!(!said.contains(PART), "{said}\n\nin:\n{text}");
+    let report = report(text);
+    assert!(!report.contains(PART), "{report}\n\nin:\n{text}");
 }
 
-/// A sound configuration whose secrets are written out.
+/// A valid configuration whose secrets are written out.
 fn literal() -> String {
     format!(
         r#"[[source]]
@@ -47,11 +47,11 @@ auth = {{ mechanism = "PLAIN", username = "certrelay", password = "{CANARY}" }}
 
 #[test]
 fn a_secret_written_out_is_warned_about_and_never_shown() {
-    let said = said(&literal());
-    assert!(!said.contains(PART), "{said}");
-    assert!(said.contains("`token` is written out here"), "{said}");
-    assert!(said.contains("`password` is written out here"), "{said}");
-    assert!(said.contains("token = ********"), "{said}");
+    let report = report(&literal());
+    assert!(!report.contains(PART), "{report}");
+    assert!(report.contains("`token` is written out here"), "{report}");
+    assert!(report.contains("`password` is written out here"), "{report}");
+    assert!(report.contains("token = ********"), "{report}");
 }
 
 #[test]
@@ -81,22 +81,22 @@ fn a_secret_in_the_wrong_place_is_never_shown() {
         let text = literal();
         assert!(text.contains(right), "{right}");
         let text = text.replacen(right, wrong, 1);
-        assert!(parse_with("x", &text, Path::new("."), &|_| None).is_err(), "no mistake: {text}");
+        assert!(parse_with("x", &text, Path::new("."), &|_| None).is_err(), "no error: {text}");
         assert_silent(&text);
     }
 }
 
 #[test]
-fn no_slip_of_the_finger_shows_a_secret() {
+fn no_typing_error_shows_a_secret() {
     let text = literal();
     for at in 0..text.len() {
         assert_silent(&text[..at]);
         let (before, after) = (&text[..at], &text[at + 1..]);
-        for slip in ["", "\"", "'", "\n", "#", "=", "\"\"\""] {
-            assert_silent(&format!("{before}{slip}{after}"));
+        for edit in ["", "\"", "'", "\n", "#", "=", "\"\"\""] {
+            assert_silent(&format!("{before}{edit}{after}"));
         }
-        for slip in ["\"", "\n"] {
-            assert_silent(&format!("{before}{slip}{}", &text[at..]));
+        for edit in ["\"", "\n"] {
+            assert_silent(&format!("{before}{edit}{}", &text[at..]));
         }
     }
 }
@@ -104,8 +104,8 @@ fn no_slip_of_the_finger_shows_a_secret() {
 #[test]
 fn a_variable_s_value_is_never_shown() {
     let text = literal().replace(CANARY, "${SECRET}").replace("certificates", "${TOPIC}//");
-    let said = said(&text);
-    assert!(said.contains("a topic is up to 249 letters"), "{said}");
+    let report = report(&text);
+    assert!(report.contains("a topic is up to 249 letters"), "{report}");
     assert_silent(&text);
     assert_silent(&literal().replace("\"soc\", \"lake\"", "\"${SINK}\""));
 }

@@ -100,7 +100,7 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
     }
     assert_eq!(least.command, ["run", "-c", "env:CERTRELAY_CONFIG"]);
     let config = configuration(&least);
-    assert!(config.accounts.is_none() && config.posture.is_none());
+    assert!(config.accounts.is_none() && config.credential_reports.is_none());
     assert_eq!(config.aws_secrets().len(), 1);
 
     let more = [
@@ -132,7 +132,7 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
     let prefix = &listing.expect("it was found before")["Condition"]["StringLike"]["s3:prefix"];
     assert_eq!(prefix, "reports*");
     let config = configuration(&all);
-    assert!(config.accounts.is_some() && config.posture.is_some());
+    assert!(config.accounts.is_some() && config.credential_reports.is_some());
     assert_eq!(config.aws_secrets().len(), 2);
     let SinkKind::Kafka(kafka) = &config.sinks[1].kind else { panic!("{:?}", config.sinks) };
     assert!(matches!(kafka.auth.password(), Some(Secret::Aws(_))));
@@ -141,22 +141,15 @@ fn a_task_may_read_the_secrets_and_the_context_that_it_is_told_of_and_no_others(
 #[test]
 fn a_configuration_of_ones_own_is_named_to_the_task_and_it_may_read_it() {
     let key = "arn:aws:kms:us-east-1:111122223333:key/configuration";
-    for (place, right) in [
-        (
-            "s3://configs/prod/certrelay.toml",
-            "s3:GetObject arn:aws:s3:::configs/prod/certrelay.toml",
-        ),
-        (
-            "ssm:/certrelay/config",
-            "ssm:GetParameter arn:aws:ssm:us-east-1:123456789012:parameter/certrelay/config",
-        ),
-    ] {
-        let parameters = [format!("ConfigLocation={place}"), format!("ConfigKeyArn={key}")];
-        let Some(stack) = stack(&parameters.each_ref().map(String::as_str)) else { return };
-        assert_eq!(stack.command, ["run", "-c", place]);
-        assert_eq!(stack.configuration, None, "one that nothing reads misleads");
-        assert_allows(&rights(&stack.service), &[right, &format!("kms:Decrypt {key}")]);
-    }
+    let (place, right) = (
+        "s3://configs/prod/certrelay.toml",
+        "s3:GetObject arn:aws:s3:::configs/prod/certrelay.toml",
+    );
+    let parameters = [format!("ConfigLocation={place}"), format!("ConfigKeyArn={key}")];
+    let Some(stack) = stack(&parameters.each_ref().map(String::as_str)) else { return };
+    assert_eq!(stack.command, ["run", "-c", place]);
+    assert_eq!(stack.configuration, None, "one that nothing reads misleads");
+    assert_allows(&rights(&stack.service), &[right, &format!("kms:Decrypt {key}")]);
 }
 
 #[test]
@@ -209,7 +202,7 @@ fn a_stack_without_a_destination_or_a_token_is_refused_before_it_is_made() {
     assert!(nowhere.refused[0].contains("Name a destination"), "{:?}", nowhere.refused);
     let no_token = stack(&["SplunkTokenSecretArn="]).expect("moto was there before");
     assert_eq!(no_token.refused, ["SplunkEndpoint needs SplunkTokenSecretArn."]);
-    let own = ["SplunkTokenSecretArn=", "ConfigLocation=ssm:/certrelay/config"];
+    let own = ["SplunkTokenSecretArn=", "ConfigLocation=s3://configs/certrelay.toml"];
     let own = stack(&own).expect("moto was there before");
     assert!(own.refused.is_empty(), "{:?}", own.refused);
 }

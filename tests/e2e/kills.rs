@@ -166,7 +166,7 @@ async fn a_kill_half_way_between_moto_and_apache_kafka_loses_nothing() {
         sources: vec![(wired.queue_url.clone(), wired.bucket.clone())],
         kafka: Some((&kafka.bootstrap, "killed-half-way")),
         splunk: splunk.url(),
-        more: "[delivery]\nvisibility = \"5 s\"\nwork = 8\nunacknowledged = 16\n",
+        more: "[delivery]\nvisibility_timeout = \"5 s\"\nmax_concurrent_messages = 8\nmax_in_flight_messages = 16\n",
     };
     let service = Service::start(folder.path(), &setup.text()).await;
     let half = expected.len() / 2;

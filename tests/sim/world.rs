@@ -53,7 +53,10 @@ impl Default for WorldSettings {
         Self {
             seed: 1,
             sinks: vec![("soc", true), ("lake", true)],
-            delivery: Delivery { visibility: Duration::from_secs(60), ..Delivery::default() },
+            delivery: Delivery {
+                visibility_timeout: Duration::from_secs(60),
+                ..Delivery::default()
+            },
             max_receive_count: 1000,
             redrive: false,
             regions: Vec::new(),
@@ -168,7 +171,7 @@ impl World {
     fn parts(&self, steps: &Arc<Steps>, metrics: &Arc<Metrics>, health: &Arc<Health>) -> Parts {
         let sinks_stop = Stop::default();
         let clock = self.clock;
-        let visibility = self.settings.delivery.visibility;
+        let visibility = self.settings.delivery.visibility_timeout;
         Parts {
             sources: vec![Source {
                 queue: Arc::new(SteppedQueue {
@@ -231,7 +234,7 @@ impl World {
             name: "default".to_owned(),
             when: When::default(),
             targets: self.settings.sinks.iter().map(target).collect(),
-            goes_on: false,
+            continues: false,
         };
         let names = self.settings.sinks.iter().map(|(name, _)| *name);
         Router::new(vec![route], names).expect("the sinks exist")

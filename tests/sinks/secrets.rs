@@ -68,7 +68,7 @@ async fn a_rotation_in_secrets_manager_is_followed() {
     let secrets = config_by_arn.sinks[0].secrets();
     secrets[0].1.renew().await.expect("nothing to do");
     assert_eq!(token(&config_by_arn), "one");
-    secrets[0].1.refuse();
+    secrets[0].1.reject();
     secrets[0].1.renew().await.expect("read again");
     assert_eq!(token(&config_by_arn), "two");
 

@@ -1,19 +1,22 @@
-//! Checks the tables against each other, once each has been read: references, order, reachability.
+//! Checks the tables against each other: references, order, reachability.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::super::cursor::Section;
-use super::super::suggest::did_you_mean;
-use super::super::{
-    ACCOUNT_LABELS, DeadLetterConfig, Delivery, EventRule, IAM_EVENT_SOURCE, MappingKey, Pattern,
-    SinkConfig, SinkKind, SourceKind, defaults,
-};
+use super::super::accounts::ACCOUNT_LABELS;
+use super::super::diagnostic::did_you_mean;
+use super::super::groups::{IAM_EVENT_SOURCE, known_names};
+use super::super::mapping::MappingKey;
+use super::super::reader::Section;
+use super::super::settings::{KAFKA, SPLUNK};
+use super::super::source::SourceKind;
+use super::super::types::{DeadLetterConfig, Delivery, EventRule, SinkConfig, SinkKind};
+use super::super::when::Pattern;
 use super::dead_letter::DeadLetter;
-use super::events::{is_glob, known_names};
-
+use super::events::is_glob;
 use super::{route, sink, source};
 
-/// Sources against each other and against the dead letter.
+/// Checks sources against each other and against `[dead_letter]`.
 pub(super) fn sources(
     top: &Section<'_>,
     sources: &[source::Draft],
@@ -24,25 +27,25 @@ pub(super) fn sources(
             matches!((name(earlier), name(draft)), (Some(one), Some(other)) if one == other)
         });
         if same {
-            top.reader.mistake(draft.span.clone(), "an earlier [[source]] reads the same");
+            top.reader.error(draft.span.clone(), "an earlier [[source]] reads the same");
         }
     }
     let reads_queue = sources.iter().any(|draft| draft.is_queue);
     let Some(dead_letter) = dead_letter else { return };
     match (&dead_letter.config, &dead_letter.span) {
-        (_, None) if reads_queue => top.mistake(
+        (_, None) if reads_queue => top.error(
             "there is no [dead_letter], which an SQS source needs: write `s3 = \"s3://bucket/prefix/\"` \
              (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy",
         ),
         (DeadLetterConfig::Redrive, Some(span)) if sources.iter().any(|draft| !draft.is_queue) => {
             let text = "a folder has no redrive policy; write `directory = \"…\"`";
-            top.reader.mistake(span.clone(), text);
+            top.reader.error(span.clone(), text);
         }
         _ => {}
     }
 }
 
-/// IAM's events stand in the files of one region; without those, a selection of them finds nothing.
+/// Warns about a selection of IAM's events without the region in whose files they are.
 pub(super) fn regions(top: &Section<'_>, sources: &[source::Draft], events: &[EventRule]) {
     if !events.iter().any(|rule| rule.source == IAM_EVENT_SOURCE) {
         return;
@@ -62,82 +65,82 @@ fn name(draft: &source::Draft) -> Option<String> {
     })
 }
 
-/// Names and order of the routes, and that routes and sinks name each other.
+/// Checks names and order of the routes, and that routes and sinks name each other.
 pub(super) fn routes(top: &Section<'_>, routes: &[route::Draft<'_>], sinks: &[sink::Draft]) {
     let known = || sinks.iter().map(|sink| sink.name.as_str());
     let mut closed = false;
     for (at, route) in routes.iter().enumerate() {
         if closed {
-            let text = "never reached: an earlier route without `continue` takes every event";
-            top.reader.mistake(route.span.clone(), text);
-        } else if let Some(earlier) = routes[..at].iter().find(|earlier| takes_all(earlier, route))
-        {
+            let text = "never reached: an earlier route without `continue` matches every event";
+            top.reader.error(route.span.clone(), text);
+        } else if let Some(earlier) = routes[..at].iter().find(|earlier| covers(earlier, route)) {
             let name = earlier.name.as_ref().map_or("", |(name, _)| name);
             let text = format!(
-                "never reached: route \"{}\" has no `continue` and takes every event that this one \
-                 asks for",
+                "never reached: route \"{}\" has no `continue` and matches every event that this \
+                 one matches",
                 name.escape_debug()
             );
-            top.reader.mistake(route.span.clone(), text);
+            top.reader.error(route.span.clone(), text);
         }
-        closed |= route.is_catch_all && !route.goes_on;
+        closed |= route.is_catch_all && !route.continues;
         let names = routes[..at].iter().filter_map(|route| route.name.as_ref());
         if let Some((name, item)) = &route.name
             && names.into_iter().any(|(earlier, _)| earlier == name)
         {
-            item.mistake("an earlier [[route]] has this name");
+            item.error("an earlier [[route]] has this name");
         }
         for target in &route.targets {
             if !known().any(|known| known == target.sink) {
                 let hint = did_you_mean(&target.sink, known());
-                target.place.mistake(format!("there is no [sink] of this name{hint}"));
+                target.item.error(format!("there is no [sink] of this name{hint}"));
             }
         }
     }
     if let Some(last) = routes.last().filter(|last| !closed && !last.is_catch_all) {
         let text = "the last [[route]] must be a catch-all, without `when`: \
-                    say where all other events go, if only to \"discard\"";
-        top.reader.mistake(last.span.clone(), text);
+                    name the sinks of all other events, or \"discard\"";
+        top.reader.error(last.span.clone(), text);
     }
     for sink in sinks.iter().filter(|_| !routes.is_empty()) {
         let used =
             routes.iter().any(|route| route.targets.iter().any(|target| target.sink == sink.name));
         if !used {
-            top.reader.mistake(sink.span.clone(), "no [[route]] names this sink");
+            top.reader.error(sink.span.clone(), "no [[route]] names this sink");
         }
     }
 }
 
-/// Whether `earlier` leaves nothing of what `later` asks for.
-fn takes_all(earlier: &route::Draft<'_>, later: &route::Draft<'_>) -> bool {
+/// Returns whether `earlier` leaves no event for `later`.
+fn covers(earlier: &route::Draft<'_>, later: &route::Draft<'_>) -> bool {
     let (Some(own), Some(other)) = (&earlier.when, &later.when) else { return false };
-    !earlier.goes_on && own.covers(other)
+    !earlier.continues && own.covers(other)
 }
 
-/// `when.event` that no selected event can match. Where the route's other names can, and this one
-/// is an event's at all, it may be meant for a wider selection: a warning.
+/// Reports a `when.event` that no selected event can match. Only a warning if the route's other names
+/// can and this is an event's name: it may be meant for a wider selection.
 pub(super) fn conditions(routes: &[route::Draft<'_>], events: &[EventRule]) {
-    // Without a selection its own mistake has been noted.
+    // The selection has an error of its own.
     if events.is_empty() {
         return;
     }
-    let met = |pattern: &Pattern| events.iter().any(|rule| may_meet(pattern, &rule.name));
+    let is_selected =
+        |pattern: &Pattern| events.iter().any(|rule| may_overlap(pattern, &rule.name));
     for route in routes {
-        let alive = route.events.iter().any(|(pattern, _)| met(pattern));
-        for (pattern, item) in route.events.iter().filter(|(pattern, _)| !met(pattern)) {
+        let can_match = route.events.iter().any(|(pattern, _)| is_selected(pattern));
+        for (pattern, item) in route.events.iter().filter(|(pattern, _)| !is_selected(pattern)) {
             let selected = events.iter().map(|rule| rule.name.as_str());
             let hint = did_you_mean(pattern.as_str(), selected);
-            let text = format!("no event that [events] selects has such a name{hint}");
-            if alive && known_names().any(|name| pattern.matches(name)) {
+            let text = format!("[events] selects no event of this name{hint}");
+            if can_match && known_names().any(|name| pattern.matches(name)) {
                 item.warning(text);
             } else {
-                item.mistake(text);
+                item.error(text);
             }
         }
     }
 }
 
-/// Labels and units that no event can have: those of accounts need a table of accounts.
+/// Reports labels and units that no event can have: those of accounts need `[accounts]`.
 pub(super) fn labels(
     routes: &[route::Draft<'_>],
     labels: &BTreeMap<String, String>,
@@ -151,37 +154,37 @@ pub(super) fn labels(
                 continue;
             }
             let text = if of_accounts {
-                format!("`{name}` is known of accounts: add [accounts], or `{name}` to [labels]")
+                format!("`{name}` is a label of accounts: add [accounts], or `{name}` to [labels]")
             } else {
                 let (name, hint) = (name.escape_debug(), did_you_mean(name, known()));
                 format!("unknown label `{name}`: neither in [labels] nor of an account{hint}")
             };
-            item.reader.mistake(item.key_span.clone(), text);
+            item.key_error(text);
         }
         if let Some(item) = route.ou.as_ref().filter(|_| !has_accounts) {
-            let text = "the unit of an account is known from a table of accounts: add [accounts]";
-            item.reader.mistake(item.key_span.clone(), text);
+            item.key_error("the unit of an account comes from a table of accounts: add [accounts]");
         }
     }
 }
 
-/// A mapping by unit needs the table that knows units.
+/// Reports a mapping by unit without `[accounts]`.
 pub(super) fn mappings(top: &Section<'_>, sinks: &[sink::Draft], has_accounts: bool) {
     for sink in sinks.iter().filter(|_| !has_accounts) {
         let mappings = sink.config.as_ref().map(SinkConfig::mappings).unwrap_or_default();
         if mappings.iter().any(|mapping| mapping.by() == Some(MappingKey::Ou)) {
-            let text = "`by = \"ou\"`: the unit of an account is known from a table of accounts: add [accounts]";
-            top.reader.mistake(sink.span.clone(), text);
+            let text = "`by = \"ou\"`: the unit of an account comes from a table of accounts: add \
+                        [accounts]";
+            top.reader.error(sink.span.clone(), text);
         }
     }
 }
 
-/// Whether some name may match both patterns.
-fn may_meet(one: &Pattern, other: &Pattern) -> bool {
+/// Returns whether some name may match both patterns.
+fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
     match (is_glob(one.as_str()), is_glob(other.as_str())) {
         (_, false) => one.matches(other.as_str()),
         (false, true) => other.matches(one.as_str()),
-        // Two globs: a glob may mean names that we do not know, so this is a guess in their favour.
+        // Two globs may match names that certrelay does not know: assumed in their favour.
         (true, true) => {
             known_names().any(|name| one.matches(name) && other.matches(name))
                 || !known_names().any(|name| other.matches(name))
@@ -189,18 +192,19 @@ fn may_meet(one: &Pattern, other: &Pattern) -> bool {
     }
 }
 
-/// A request that is under way at SIGTERM should be answered before the drain ends. The defaults are
-/// not complained about.
+/// Warns about requests that may outlast the shutdown grace period; not about the defaults.
 pub(super) fn timeouts(top: &Section<'_>, delivery: &Delivery, sinks: &[sink::Draft]) {
+    let defaults = KAFKA.timeout.kind.default.max(SPLUNK.timeout.kind.default);
+    let most = delivery.shutdown_grace_period.max(Duration::from_millis(defaults));
     for sink in sinks {
         let timeout = match sink.config.as_ref().map(|config| &config.kind) {
             Some(SinkKind::Kafka(kafka)) => kafka.timeout,
             Some(SinkKind::SplunkHec(hec)) => hec.timeout,
             _ => continue,
         };
-        if timeout > delivery.drain.max(defaults::KAFKA_TIMEOUT.max(defaults::SPLUNK_TIMEOUT)) {
-            let text = "its `timeout` is longer than `drain` in [delivery]: what is under way \
-                        at SIGTERM may be cut off, and sent again by the next task";
+        if timeout > most {
+            let text = "its `timeout` is longer than `shutdown_grace_period` in [delivery]: a request in \
+                        flight at SIGTERM may be interrupted, and its events sent again by the next task";
             top.reader.warning(sink.span.clone(), text);
         }
     }

@@ -2,52 +2,56 @@
 
 use std::ops::Range;
 
-use super::super::cursor::Section;
-use super::super::item::{Item, is_loopback};
-use super::super::{DeadLetterConfig, DeadLetterLocation, defaults};
-use super::bucket::is_bucket;
-use super::source::region_of;
+use super::super::reader::{Item, Section};
+use super::super::region::region_of_queue;
+use super::super::settings::{DEAD_LETTER, TOP};
+use super::super::source::s3_url;
+use super::super::types::{DeadLetterConfig, DeadLetterLocation};
+use super::source::queue_url;
+use super::tables::is_prefix;
 
-/// The dead letter and where it stands; no place where it was not written.
+/// `[dead_letter]` and its span, if it was written.
 pub(super) struct DeadLetter {
     pub(super) config: DeadLetterConfig,
     pub(super) span: Option<Range<usize>>,
 }
 
-/// What is written where something is missing.
-const PLACES: &str = "`s3 = \"s3://bucket/prefix/\"`, `sqs = \"https://…\"`, `directory = \"…\"` or `redrive = true`";
+/// The choices, for diagnostics.
+const LOCATIONS: &str = "`s3 = \"s3://bucket/prefix/\"`, `sqs = \"https://…\"`, `directory = \"…\"` \
+                         or `redrive = true`";
 
-/// Absent: a folder beside the configuration. `check::sources` insists on it for SQS.
+/// Absent: a folder next to the configuration. `check::sources` requires it for SQS.
 pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
-    let Some(item) = top.item("dead_letter") else {
-        let place = DeadLetterLocation::Directory(top.reader.resolve(defaults::DEAD_LETTERS));
-        let config = DeadLetterConfig::Write { place, keep_bytes: false };
+    let Some(item) = top.item(&TOP.dead_letter) else {
+        let folder = top.reader.resolve(DEAD_LETTER.directory.kind.0);
+        let location = DeadLetterLocation::Directory(folder);
+        let config = DeadLetterConfig::Write { location, keep_bytes: false };
         return Some(DeadLetter { config, span: None });
     };
-    let table = item.table("[dead_letter]")?;
+    let table = item.table(&DEAD_LETTER)?;
     let span = Some(table.span.clone());
-    let places = [table.item("s3"), table.item("sqs"), table.item("directory")];
-    let written = places.iter().flatten().count();
-    let redrive = table.item("redrive");
+    let [s3, sqs] = [&DEAD_LETTER.s3, &DEAD_LETTER.sqs].map(|setting| table.item(setting));
+    let locations = [s3, sqs, table.item(&DEAD_LETTER.directory)];
+    let written = locations.iter().flatten().count();
+    let redrive = table.item(&DEAD_LETTER.redrive);
     let redrives = redrive.as_ref().is_some_and(|item| item.flag() == Some(true));
-    let keep_bytes = table.item("keep_bytes");
-    let keeps = keep_bytes.as_ref().is_some_and(|item| item.flag() == Some(true));
+    let keep_bytes = table.item(&DEAD_LETTER.keep_bytes);
+    let keeps_bytes = keep_bytes.as_ref().is_some_and(|item| item.flag() == Some(true));
     let config = match (written + usize::from(redrives), redrives) {
         (0, _) => {
-            table.mistake(format!("[dead_letter] needs {PLACES}"));
+            table.error(format!("[dead_letter] needs {LOCATIONS}"));
             None
         }
         (1, true) => {
             if let Some(item) = keep_bytes {
-                item.mistake("`keep_bytes` means nothing with `redrive`; remove it");
+                item.error("`keep_bytes` has no effect with `redrive`; remove it");
             }
             Some(DeadLetterConfig::Redrive)
         }
-        (1, false) => {
-            place(places).map(|place| DeadLetterConfig::Write { place, keep_bytes: keeps })
-        }
+        (1, false) => location(locations)
+            .map(|location| DeadLetterConfig::Write { location, keep_bytes: keeps_bytes }),
         _ => {
-            table.mistake(format!("[dead_letter] is one of {PLACES}, not several"));
+            table.error(format!("[dead_letter] is one of {LOCATIONS}, not several"));
             None
         }
     };
@@ -55,8 +59,8 @@ pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
     Some(DeadLetter { config: config?, span })
 }
 
-/// The one that was written.
-fn place([s3, sqs, directory]: [Option<Item<'_>>; 3]) -> Option<DeadLetterLocation> {
+/// Returns the one that was written.
+fn location([s3, sqs, directory]: [Option<Item<'_>>; 3]) -> Option<DeadLetterLocation> {
     match (s3, sqs, directory) {
         (Some(item), ..) => bucket(&item),
         (_, Some(item), _) => queue(&item),
@@ -65,35 +69,19 @@ fn place([s3, sqs, directory]: [Option<Item<'_>>; 3]) -> Option<DeadLetterLocati
 }
 
 fn bucket(item: &Item<'_>) -> Option<DeadLetterLocation> {
-    let text = item.text()?;
-    let place = text.strip_prefix("s3://").and_then(|rest| {
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let whole = prefix.is_empty() || prefix.ends_with('/');
-        (is_bucket(bucket) && whole && !prefix.starts_with('/')).then(|| DeadLetterLocation::S3 {
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
-        })
-    });
-    if place.is_none() {
-        item.mistake("`s3` is a bucket and a prefix that ends in `/`: s3://bucket/prefix/");
-    }
-    place
+    let Some((bucket, prefix)) = s3_url(&item.text()?).filter(|(_, key)| is_prefix(key)) else {
+        item.error("`s3` is a bucket and a prefix that ends in `/`: s3://bucket/prefix/");
+        return None;
+    };
+    Some(DeadLetterLocation::S3 { bucket, prefix })
 }
 
 fn queue(item: &Item<'_>) -> Option<DeadLetterLocation> {
-    let queue_url = item.url()?;
-    let parts = queue_url.path_segments()?.filter(|part| !part.is_empty()).count();
-    if parts < 2 {
-        item.mistake("a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME");
-        return None;
-    }
+    let queue_url = queue_url(item, "dead letters and signatures cross")?;
     if queue_url.path().ends_with(".fifo") {
-        item.mistake("a FIFO queue cannot hold letters; name a standard one");
+        item.error("dead letters are not sent to a FIFO queue; name a standard one");
         return None;
     }
-    if queue_url.scheme() == "http" && !is_loopback(&queue_url) {
-        item.warning("plain http: letters and signatures cross the network unencrypted");
-    }
-    let region = region_of(&queue_url);
+    let region = region_of_queue(&queue_url);
     Some(DeadLetterLocation::Sqs { queue_url, region })
 }

@@ -1,36 +1,40 @@
-//! `[events]`: groups, names and globs, spelled out to rules; and who is expected, from where.
+//! `[events]`: groups, names and globs → rules; expected principals and known networks.
 
 use toml::de::DeValue;
 
-use super::super::cursor::Section;
-use super::super::item::Item;
-use super::super::suggest::{did_you_mean, nearest};
-use super::super::types::names_one_account;
-use super::super::{
-    AUDIT_TRAIL, EventOptions, EventRule, GROUPS, Group, IAM_EVENT_SOURCE, Network, Pattern,
-};
+use super::super::diagnostic::{did_you_mean, nearest};
+use super::super::groups::{IAM_EVENT_SOURCE, groups, known_names};
+use super::super::reader::{Item, Section};
+use super::super::setting::{Other, Setting};
+use super::super::settings::{EVENTS, INCLUDE, TOP};
+use super::super::types::{EventOptions, EventRule, names_one_account};
+use super::super::when::{Network, Pattern};
 
-/// Which records are ours; who is expected, and from where, goes to `options`.
+/// Returns the rules; expected principals and known networks go to `options`.
 pub(super) fn read(top: &Section<'_>, options: &mut EventOptions) -> Vec<EventRule> {
-    let Some(table) = top.table("events", "[events]") else { return EventRule::defaults() };
-    let rules = table.item("include").map(|item| {
+    let Some(table) = top.table(&TOP.events, &EVENTS) else { return EventRule::defaults() };
+    let rules = table.item(&EVENTS.include).map(|item| {
         let entries = item.filled_list().unwrap_or_default();
         entries.iter().filter_map(rules).flatten().collect()
     });
-    options.expected_principals = each(&table, "expected_principals", principal);
-    options.known_networks = each(&table, "known_networks", network);
+    options.expected_principals = each(&table, &EVENTS.expected_principals, principal);
+    options.known_networks = each(&table, &EVENTS.known_networks, network);
     table.finish();
     rules.unwrap_or_else(EventRule::defaults)
 }
 
-/// The items of a list that can be read; what cannot is a mistake already.
-fn each<T>(table: &Section<'_>, key: &'static str, read: fn(&Item<'_>) -> Option<T>) -> Vec<T> {
-    let items = table.item(key).and_then(|item| item.list()).unwrap_or_default();
+/// Reads the items of a list; those with errors are left out.
+fn each<T>(
+    table: &Section<'_>,
+    setting: &Setting<Other>,
+    read: fn(&Item<'_>) -> Option<T>,
+) -> Vec<T> {
+    let items = table.item(setting).and_then(|item| item.list()).unwrap_or_default();
     items.iter().filter_map(read).collect()
 }
 
-/// An ARN or a glob of one. A wildcard for the account lets a role of the same name in anybody's
-/// account pass as expected, which is rarely meant.
+/// An ARN or a glob of one. A wildcard for the account lets a role of the same name in any account pass
+/// as expected, which is rarely meant.
 fn principal(item: &Item<'_>) -> Option<Pattern> {
     let pattern = pattern(item).filter(|pattern| is_arn(pattern, item))?;
     if !names_one_account(&pattern) {
@@ -39,12 +43,12 @@ fn principal(item: &Item<'_>) -> Option<Pattern> {
     Some(pattern)
 }
 
-/// Whether an ARN can look like this; anything else would never match.
+/// Checks that an ARN can match; anything else never would.
 pub(super) fn is_arn(pattern: &Pattern, item: &Item<'_>) -> bool {
     let text = pattern.as_str();
     let possible = text.starts_with("arn:") || text.starts_with('*');
     if !possible {
-        item.mistake(
+        item.error(
             "an ARN, or a glob of one, is expected, such as \"arn:aws:iam::111122223333:role/*\"",
         );
     }
@@ -54,14 +58,14 @@ pub(super) fn is_arn(pattern: &Pattern, item: &Item<'_>) -> bool {
 fn network(item: &Item<'_>) -> Option<Network> {
     let network = Network::new(&item.text()?).ok();
     if network.is_none() {
-        item.mistake(
+        item.error(
             "a network is written like \"203.0.113.0/24\" or \"2001:db8::/32\", or is one address",
         );
     }
     network
 }
 
-/// What one entry stands for: a string is a group, or a name or glob of IAM's.
+/// Returns the rules of one entry: a string is a group, or a name or glob of IAM's.
 fn rules(item: &Item<'_>) -> Option<Vec<EventRule>> {
     if let DeValue::Table(_) = item.value() {
         return of_source(item);
@@ -74,7 +78,7 @@ fn rules(item: &Item<'_>) -> Option<Vec<EventRule>> {
     if text.starts_with(|first: char| first.is_ascii_lowercase()) {
         let groups: Vec<&str> = groups().map(|(group, ..)| *group).collect();
         let hint = did_you_mean(&text, groups.iter().copied().chain(known_names()));
-        item.mistake(format!("neither a group ({}) nor an event's name{hint}", groups.join(", ")));
+        item.error(format!("neither a group ({}) nor an event's name{hint}", groups.join(", ")));
         return None;
     }
     rule(IAM_EVENT_SOURCE, item).map(|rule| vec![rule])
@@ -82,14 +86,14 @@ fn rules(item: &Item<'_>) -> Option<Vec<EventRule>> {
 
 /// `{ source = "acm.amazonaws.com", names = ["ImportCertificate"] }`.
 fn of_source(item: &Item<'_>) -> Option<Vec<EventRule>> {
-    let table = item.table("[events] include")?;
-    let source = table.required("source", "\"acm.amazonaws.com\"");
-    let names = table.required("names", "[\"ImportCertificate\"]");
+    let table = item.table(&INCLUDE)?;
+    let source = table.required(&INCLUDE.source);
+    let names = table.required(&INCLUDE.names);
     table.finish();
     let (source, names) = (source?, names?);
     let text = source.text()?;
     if !text.contains('.') || is_glob(&text) {
-        source.mistake("`source` is an eventSource, written out, such as \"acm.amazonaws.com\"");
+        source.error("`source` is an eventSource without wildcards, such as \"acm.amazonaws.com\"");
         return None;
     }
     Some(names.filled_list()?.iter().filter_map(|name| rule(&text, name)).collect())
@@ -117,19 +121,10 @@ pub(super) fn pattern(item: &Item<'_>) -> Option<Pattern> {
 /// A name or a glob that is a part of `item`.
 pub(super) fn pattern_of(text: &str, item: &Item<'_>) -> Option<Pattern> {
     let pattern = Pattern::new(text);
-    pattern.map_err(|problem| item.mistake(format!("not a glob: {problem}"))).ok()
+    pattern.map_err(|error| item.error(format!("not a glob: {error}"))).ok()
 }
 
-/// Whether a pattern can mean more than one name.
+/// Returns whether a pattern can match more than one name.
 pub(super) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{', '\\'])
-}
-
-fn groups() -> impl Iterator<Item = &'static Group> {
-    GROUPS.iter().chain([&AUDIT_TRAIL])
-}
-
-/// The names of all groups.
-pub(super) fn known_names() -> impl Iterator<Item = &'static str> {
-    groups().flat_map(|(_, _, names)| names.iter().copied())
 }

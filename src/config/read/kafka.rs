@@ -1,22 +1,24 @@
-//! `type = "kafka"`.
-
-use std::time::Duration;
+//! `type = "kafka"`: brokers, topic, authentication, schema registry, librdkafka's own options.
 
 use toml::de::DeValue;
 
-use super::super::cursor::Section;
-use super::super::item::Item;
-use super::super::{KafkaAuth, KafkaConfig, KafkaKey, defaults};
-use super::{kafka_login, mapping, registry, sink};
+use super::super::kafka::{KafkaAuth, KafkaConfig, RegistryConfig};
+use super::super::reader::{Item, Section};
+use super::super::region::is_region;
+use super::super::settings::{AUTH, KAFKA, REGISTRY};
+use super::{mapping, secret, source};
 
-/// librdkafka properties that certrelay sets itself, and what to write instead. A name that ends in
-/// a full stop or an underscore stands for all that start so.
+/// librdkafka properties that certrelay sets itself, and what to write instead. A name that ends in a
+/// full stop or an underscore is a prefix.
 /// Source: librdkafka, CONFIGURATION.md.
 const OURS: [(&str, &str); 22] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
-    ("acks", "always `all`: nothing is settled before it is safe"),
-    ("request.required.acks", "always `all`: nothing is settled before it is safe"),
+    ("acks", "always `all`: an event is delivered when all in-sync replicas have it"),
+    (
+        "request.required.acks",
+        "always `all`: an event is delivered when all in-sync replicas have it",
+    ),
     ("enable.idempotence", "always on"),
     ("transactional.id", "transactions are not used"),
     ("security.protocol", "follows from `tls` and `auth`"),
@@ -27,8 +29,8 @@ const OURS: [(&str, &str); 22] = [
     ("https.", "write `tls`"),
     ("message.timeout.ms", "write `timeout`"),
     ("delivery.timeout.ms", "write `timeout`"),
-    ("delivery.report.only.error", "every answer is awaited"),
-    ("dr_", "every answer is awaited"),
+    ("delivery.report.only.error", "every delivery report is awaited"),
+    ("dr_", "every delivery report is awaited"),
     ("plugin.library.paths", "certrelay loads no foreign code"),
     ("log_", "write `[log]`"),
     ("log.", "write `[log]`"),
@@ -38,35 +40,25 @@ const OURS: [(&str, &str); 22] = [
 ];
 
 pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
-    let brokers = table.required("brokers", "[\"broker-1.example.com:9092\"]");
-    let topic = table.required("topic", "\"iam-certificate-events\"");
-    let auth_item = table.item("auth");
-    let tls_item = table.item("tls");
-    let key = table.choice(
-        "key",
-        defaults::KAFKA_KEY,
-        &[
-            ("account", KafkaKey::Account),
-            ("event_id", KafkaKey::EventId),
-            ("target_arn", KafkaKey::TargetArn),
-        ],
-    );
-    let registry = table.item("schema_registry");
-    let options = table.item("options").map_or(Some(Vec::new()), |item| options(&item));
-    let second = Duration::from_secs(1);
-    let timeout = table.duration("timeout", defaults::KAFKA_TIMEOUT, second..=second * 3600);
-    let brokers = brokers.and_then(|item| addresses(&item));
+    let brokers = table.required(&KAFKA.brokers);
+    let topic = table.required(&KAFKA.topic);
+    let auth_item = table.item(&KAFKA.auth);
+    let tls_item = table.item(&KAFKA.tls);
+    let key = table.choice(&KAFKA.key);
+    let registry = table.optional(&KAFKA.schema_registry, registry);
+    let options = table.optional(&KAFKA.options, options);
+    let timeout = table.duration(&KAFKA.timeout);
+    let brokers = brokers.and_then(|item| item.each(address));
     let topic = topic.and_then(|item| mapping::read(&item, topic_name));
-    let registry = registry.map_or(Some(None), |item| registry::read(&item).map(Some));
     let auth = auth_item.as_ref().map_or(Some(KafkaAuth::None), |item| {
-        kafka_login::read(item, brokers.as_deref(), tls_item.is_some())
+        authentication(item, brokers.as_deref(), tls_item.is_some())
     });
     if let (Some(item), Some(KafkaAuth::Sasl { mechanism: "PLAIN", .. }), None) =
         (&auth_item, &auth, &tls_item)
     {
         item.warning("PLAIN without `tls`: the password crosses the network unencrypted");
     }
-    let tls = tls_item.map_or(Some(None), |item| sink::tls(&item).map(Some));
+    let tls = tls_item.map_or(Some(None), |item| secret::tls(&item).map(Some));
     Some(KafkaConfig {
         brokers: brokers?,
         topic: topic?,
@@ -74,30 +66,25 @@ pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
         tls: tls?,
         key,
         registry: registry?,
-        options: options?,
+        options: options?.unwrap_or_default(),
         timeout,
         // Known when all sinks are.
         queue: 0,
     })
 }
 
-/// `host:port` each.
-fn addresses(list: &Item<'_>) -> Option<Vec<String>> {
-    let items = list.filled_list()?;
-    let mut brokers = Vec::new();
-    for item in &items {
-        let text = item.text()?;
-        let port = text.rsplit_once(':').and_then(|(host, port)| {
-            let clean = !host.is_empty() && !host.contains(['/', '@', ' ', ',']);
-            port.parse::<u16>().ok().filter(|port| clean && *port > 0)
-        });
-        if port.is_none() {
-            item.mistake("a broker is a host and a port, such as \"broker-1.example.com:9092\"");
-            continue;
-        }
-        brokers.push(text);
+/// `host:port`.
+fn address(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let port = text.rsplit_once(':').and_then(|(host, port)| {
+        let clean = !host.is_empty() && !host.contains(['/', '@', ' ', ',']);
+        port.parse::<u16>().ok().filter(|port| clean && *port > 0)
+    });
+    if port.is_none() {
+        item.error("a broker is a host and a port, such as \"broker-1.example.com:9092\"");
+        return None;
     }
-    (brokers.len() == items.len()).then_some(brokers)
+    Some(text)
 }
 
 /// Kafka's rule: up to 249 of `[a-zA-Z0-9._-]`, and neither `.` nor `..`.
@@ -105,28 +92,28 @@ pub(super) fn topic_name(item: &Item<'_>) -> Option<String> {
     let topic = item.text()?;
     let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     if topic.len() > 249 || !topic.chars().all(legal) || topic == "." || topic == ".." {
-        item.mistake("a topic is up to 249 letters, digits, `.`, `_` and `-`");
+        item.error("a topic is up to 249 letters, digits, `.`, `_` and `-`");
         return None;
     }
     Some(topic)
 }
 
-/// librdkafka's own properties, but for ours.
+/// librdkafka's own properties, except those that certrelay sets.
 fn options(item: &Item<'_>) -> Option<Vec<(String, String)>> {
-    let table = item.table("`options`")?;
+    let table = item.table_called("`options`", "`options`")?;
     let mut options = Vec::new();
     flatten(&table, "", &mut options)?;
     Some(options)
 }
 
-/// TOML reads `a.b = 1` as a table `a` holding `b`; librdkafka means one name.
+/// TOML reads `a.b = 1` as a table `a` with a key `b`; in librdkafka it is one name.
 fn flatten(table: &Section<'_>, prefix: &str, options: &mut Vec<(String, String)>) -> Option<()> {
-    let mut sound = Some(());
+    let mut valid = Some(());
     for (key, item) in table.entries() {
         let name = format!("{prefix}{key}");
         if let DeValue::Table(_) = item.value() {
-            let inner = item.table("`options`")?;
-            sound = flatten(&inner, &format!("{name}."), options).and(sound);
+            let inner = item.table_called("`options`", "`options`")?;
+            valid = flatten(&inner, &format!("{name}."), options).and(valid);
             continue;
         }
         let ours = OURS.iter().find(|(ours, _)| {
@@ -137,8 +124,8 @@ fn flatten(table: &Section<'_>, prefix: &str, options: &mut Vec<(String, String)
                 item.reader.mask(item.span());
             }
             let text = format!("certrelay sets `{}` itself: {instead}", name.escape_debug());
-            item.reader.mistake(item.key_span.clone(), text);
-            sound = None;
+            item.key_error(text);
+            valid = None;
             continue;
         }
         let value = match item.value() {
@@ -146,21 +133,221 @@ fn flatten(table: &Section<'_>, prefix: &str, options: &mut Vec<(String, String)
             DeValue::Boolean(flag) => Some(flag.to_string()),
             DeValue::Integer(number) if number.radix() == 10 => Some(number.to_string()),
             _ => {
-                item.mistake("an option is a string, a decimal integer, or a boolean");
+                item.error("an option is a string, a decimal integer, or a boolean");
                 None
             }
         };
-        let refused = value.as_ref().and_then(|value| (item.reader.option)(&name, value).err());
-        match (value, refused) {
+        let error = value.as_ref().and_then(|value| (item.reader.kafka_option)(&name, value).err());
+        match (value, error) {
             (Some(value), None) => options.push((name, value)),
-            (_, refused) => {
-                if let Some(text) = refused {
+            (_, error) => {
+                if let Some(text) = error {
                     item.reader.mask(item.span());
-                    item.mistake(text);
+                    item.error(text);
                 }
-                sound = None;
+                valid = None;
             }
         }
     }
-    sound
+    valid
+}
+
+/// A mechanism, as it is written.
+#[derive(Clone, Copy)]
+enum Mechanism {
+    None,
+    /// With a user name and a password; librdkafka's spelling.
+    Password(&'static str),
+    AwsMskIam,
+}
+
+const MECHANISMS: [(&str, Mechanism); 5] = [
+    ("NONE", Mechanism::None),
+    ("PLAIN", Mechanism::Password("PLAIN")),
+    ("SCRAM-SHA-256", Mechanism::Password("SCRAM-SHA-256")),
+    ("SCRAM-SHA-512", Mechanism::Password("SCRAM-SHA-512")),
+    ("AWS-MSK-IAM", Mechanism::AwsMskIam),
+];
+
+/// Unsupported mechanisms, and what to write instead.
+const NOT_SUPPORTED: [(&str, &str); 3] = [
+    ("GSSAPI", "Kerberos is not supported; use mutual TLS, SCRAM over TLS or \"aws_msk_iam\""),
+    ("KERBEROS", "Kerberos is not supported; use mutual TLS, SCRAM over TLS or \"aws_msk_iam\""),
+    (
+        "OAUTHBEARER",
+        "OAUTHBEARER is supported only for Amazon MSK, as \"aws_msk_iam\"; else use mutual TLS or SCRAM",
+    ),
+];
+
+/// `auth = { mechanism = …, … }`. The region of MSK is in the names of `brokers`; IAM needs `tls`.
+fn authentication(item: &Item<'_>, brokers: Option<&[String]>, tls: bool) -> Option<KafkaAuth> {
+    let table = item.table(&AUTH)?;
+    let mechanism = table.required(&AUTH.mechanism);
+    let [username, password, region, role] =
+        [&AUTH.username, &AUTH.password, &AUTH.region, &AUTH.role]
+            .map(|setting| table.item(setting));
+    let mechanism_item = mechanism.clone();
+    let mechanism = mechanism.and_then(|item| mechanism_of(&item));
+    let of_msk = region.is_some() || role.is_some();
+    let of_password = username.is_some() || password.is_some();
+    let auth = match mechanism {
+        None => None,
+        Some(Mechanism::None | Mechanism::Password(_)) if of_msk => {
+            table.error("only mechanism \"aws_msk_iam\" has a `region` and a `role`");
+            None
+        }
+        Some(Mechanism::None) if of_password => {
+            table.error("mechanism \"none\" has no `username` and `password`");
+            None
+        }
+        Some(Mechanism::None) => Some(KafkaAuth::None),
+        Some(Mechanism::Password(mechanism)) => match (&username, &password) {
+            (Some(username), Some(password)) => {
+                let (username, password) = (username.text(), secret::read(password));
+                username.zip(password).map(|(username, password)| KafkaAuth::Sasl {
+                    mechanism,
+                    username,
+                    password,
+                })
+            }
+            _ => {
+                table.error("`auth` needs `username` and `password = { env = \"NAME\" }`");
+                None
+            }
+        },
+        Some(Mechanism::AwsMskIam) if of_password => {
+            table.error(
+                "mechanism \"aws_msk_iam\" has no `username` and `password`: credentials come from \
+                 the AWS default chain, or are those of `role`",
+            );
+            None
+        }
+        Some(Mechanism::AwsMskIam) => {
+            if let (Some(item), false) = (&mechanism_item, tls) {
+                item.error(
+                    "\"aws_msk_iam\" works only over TLS: add `tls = {}`; MSK's port for it is 9098",
+                );
+            }
+            msk(item, brokers, region.as_ref(), role.as_ref())
+        }
+    };
+    table.finish();
+    auth
+}
+
+fn msk(
+    auth: &Item<'_>,
+    brokers: Option<&[String]>,
+    region: Option<&Item<'_>>,
+    role: Option<&Item<'_>>,
+) -> Option<KafkaAuth> {
+    let role = role.map_or(Some(None), |item| source::role(item).map(Some));
+    let region = match region {
+        Some(item) => item.text().and_then(|region| {
+            let is_valid = is_region(&region);
+            if !is_valid {
+                item.error("a region is written as in \"us-east-1\"");
+            }
+            is_valid.then_some(region)
+        }),
+        // Brokers with errors are reported already.
+        None => {
+            let found = brokers?.iter().find_map(|broker| msk_region(broker));
+            if found.is_none() {
+                auth.error(
+                    "`auth` needs `region = \"us-east-1\"`: the brokers' names do not contain it",
+                );
+            }
+            found.map(str::to_owned)
+        }
+    };
+    Some(KafkaAuth::AwsMskIam { region: region?, role: role? })
+}
+
+/// Returns the region in a broker's name of MSK: `b-1.NAME.ID.c2.kafka.REGION.amazonaws.com:9098`, or
+/// with `kafka-serverless`.
+fn msk_region(broker: &str) -> Option<&str> {
+    let host = broker.rsplit_once(':')?.0;
+    let parts: Vec<&str> = host.split('.').collect();
+    let at = parts.iter().position(|part| matches!(*part, "kafka" | "kafka-serverless"))?;
+    match parts.get(at + 1..)? {
+        [region, "amazonaws", "com", ..] => Some(region),
+        _ => None,
+    }
+}
+
+/// Returns the mechanism; upper and lower case, `-` and `_` are the same.
+fn mechanism_of(item: &Item<'_>) -> Option<Mechanism> {
+    let text = item.text()?.to_uppercase().replace('_', "-");
+    if let Some((_, mechanism)) = MECHANISMS.iter().find(|(name, _)| *name == text) {
+        return Some(*mechanism);
+    }
+    let advice = NOT_SUPPORTED.iter().find(|(name, _)| *name == text).map(|(_, advice)| *advice);
+    item.error(advice.unwrap_or(
+        "`mechanism` must be \"none\", \"PLAIN\", \"SCRAM-SHA-256\", \"SCRAM-SHA-512\" or \"aws_msk_iam\"",
+    ));
+    None
+}
+
+/// `schema_registry = { url = …, … }`.
+fn registry(item: &Item<'_>) -> Option<RegistryConfig> {
+    if let DeValue::String(_) = item.value() {
+        item.error("write `schema_registry = { url = \"https://registry.example.com\" }`");
+        return None;
+    }
+    let table = item.table(&REGISTRY)?;
+    let url = table.required(&REGISTRY.url);
+    let subject = table.choice(&REGISTRY.subject);
+    let (username, password) = (table.item(&REGISTRY.username), table.item(&REGISTRY.password));
+    let register = table.flag(&REGISTRY.register);
+    let tls = table.optional(&REGISTRY.tls, secret::tls);
+    let url_item = url.clone();
+    let url = url.and_then(|item| item.url());
+    if let (Some(item), Some(url)) = (&url_item, &url) {
+        let host = url.host_str().unwrap_or_default();
+        if host.starts_with("glue.") && host.contains(".amazonaws.com") {
+            item.error(
+                "AWS Glue's schema registry is not supported: it has another interface and another \
+                 format",
+            );
+        }
+        if password.is_some() {
+            item.warn_if_plain_http(url, "the password crosses");
+        }
+    }
+    let login = match (&username, &password) {
+        (None, None) => Some(None),
+        (Some(username), Some(password)) => username.text().zip(secret::read(password)).map(Some),
+        _ => {
+            table.error("`username` and `password` belong together: write both or none");
+            None
+        }
+    };
+    table.finish();
+    Some(RegistryConfig {
+        url: url?,
+        subject,
+        login: login?,
+        tls: tls?.unwrap_or_default(),
+        register,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::msk_region;
+
+    #[test]
+    fn the_region_is_read_from_the_names_of_msk_s_brokers() {
+        for (broker, region) in [
+            ("b-1.lake.abc123.c2.kafka.eu-west-1.amazonaws.com:9098", Some("eu-west-1")),
+            ("boot-abc123.c1.kafka-serverless.us-east-1.amazonaws.com:9098", Some("us-east-1")),
+            ("b-1.lake.abc123.c2.kafka.cn-north-1.amazonaws.com.cn:9098", Some("cn-north-1")),
+            ("kafka.example.com:9098", None),
+            ("kafka.amazonaws.example.com:9098", None),
+            ("b-1.kafka:9098", None),
+        ] {
+            assert_eq!(msk_region(broker), region, "{broker}");
+        }
+    }
 }

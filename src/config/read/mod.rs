@@ -1,70 +1,63 @@
-//! Walks a whole configuration, table by table, and then checks the tables against each other.
+//! Reads a whole configuration, table by table, and then checks the tables against each other.
 
-mod bucket;
 mod check;
-mod context;
 mod dead_letter;
-mod delivery;
+mod dead_letter_loops;
 mod events;
 mod kafka;
-mod kafka_login;
 mod mapping;
-mod registry;
-mod rings;
 mod route;
 mod secret;
-mod service;
 mod sink;
 mod source;
-mod splunk;
-mod variants;
+mod tables;
 mod when;
 
 use toml::de::DeTable;
 
-pub(super) use bucket::is_bucket;
+use super::accounts::Refreshed;
+use super::reader::{Reader, Section};
+use super::setting::Table as _;
+use super::settings::TOP;
+use super::types::{Config, EventOptions, share_memory};
 
-use super::cursor::{Reader, Section};
-use super::kafka::share_memory;
-use super::{Config, EventOptions, Refreshed};
-
-/// The whole file, `None` only where a mistake was noted; and in any case where the table of accounts lies.
+/// Returns the configuration, `None` only after an error; and always the location of the accounts.
 pub(super) fn document<'t>(
     reader: &'t Reader<'t>,
     root: &'t DeTable<'t>,
 ) -> (Option<Config>, Option<Refreshed>) {
-    let top = Section::new(reader, "the configuration", root, 0..0);
+    let top = Section::new(reader, TOP.title(), TOP.title(), root, 0..0);
     let sources = source::read(&top);
-    let delivery = delivery::read(&top);
-    let decode = delivery::read_decode(&top);
+    let delivery = tables::delivery(&top);
+    let decode = tables::decode(&top);
     let mut options = EventOptions::default();
     let events = events::read(&top, &mut options);
-    let aws = service::aws(&top);
-    service::format(&top, &mut options);
-    service::privacy(&top, &mut options);
-    options.labels = context::labels(&top);
-    let accounts = context::accounts(&top);
-    let posture = context::posture(&top);
+    let aws = tables::aws(&top);
+    tables::format(&top, &mut options);
+    tables::privacy(&top, &mut options);
+    options.labels = tables::labels(&top);
+    let accounts = tables::accounts(&top);
+    let credential_reports = tables::credential_reports(&top);
     let routes = route::read(&top);
     let sinks = sink::read(&top);
     let dead_letter = dead_letter::read(&top);
-    let http = service::http(&top);
-    let log = service::log(&top);
+    let http = tables::http(&top);
+    let log = tables::log(&top);
 
     check::sources(&top, &sources, dead_letter.as_ref());
-    rings::check(&top, &sources, dead_letter.as_ref());
+    dead_letter_loops::check(&top, &sources, dead_letter.as_ref());
     check::regions(&top, &sources, &events);
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);
     check::labels(&routes, &options.labels, accounts.is_some());
     check::mappings(&top, &sinks, accounts.is_some());
     check::timeouts(&top, &delivery, &sinks);
-    let spelled_out = variants::spell_out(routes, sinks);
+    let resolved = route::resolve(routes, sinks);
     top.finish();
     let table = accounts.clone();
     let config = || {
-        let (routes, mut sinks) = spelled_out?;
-        share_memory(&mut sinks, delivery.memory);
+        let (routes, mut sinks) = resolved?;
+        share_memory(&mut sinks, delivery.memory_limit);
         Some(Config {
             sources: sources.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
             delivery,
@@ -72,7 +65,7 @@ pub(super) fn document<'t>(
             events,
             options,
             accounts,
-            posture,
+            credential_reports,
             aws,
             routes,
             sinks,

@@ -1,4 +1,4 @@
-//! Secrets as written: a place, or the value itself with a warning.
+//! Secrets as written: a location, or the value itself with a warning; and TLS, whose PEM is a secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,55 +6,52 @@ use std::time::Duration;
 use secrecy::SecretString;
 use toml::de::DeValue;
 
-use super::super::cursor::Section;
-use super::super::expand::is_variable_name;
-use super::super::item::Item;
-use super::super::{AwsSecret, Secret, defaults};
+use super::super::reader::{Item, Section};
+use super::super::secret::{AwsSecret, Secret, Tls};
+use super::super::setting::{Other, Setting, Table as _};
+use super::super::settings::{SECRET, TLS};
+use super::super::values::is_variable_name;
 
 /// `{ env = "NAME" }`, `{ file = "path" }`, `{ aws_secret = "arn" }`, or the value.
 pub(super) fn read(item: &Item<'_>) -> Option<Secret> {
-    if let DeValue::String(written) = item.value() {
-        let value = item.text()?;
-        if !(written.starts_with("${") && written.ends_with('}')) || written.contains(":-") {
-            item.warning(format!(
-                "`{0}` is written out here; better {0} = {{ env = \"NAME\" }} or {{ file = \"path\" }}, \
-                 which is also read again when it was changed",
-                item.key
-            ));
-        }
-        return Some(Secret::Literal(Arc::new(SecretString::from(value))));
+    let DeValue::String(written) = item.value() else { return location(item) };
+    let value = item.text()?;
+    if !(written.starts_with("${") && written.ends_with('}')) || written.contains(":-") {
+        item.warning(format!(
+            "`{0}` is written out here; better {0} = {{ env = \"NAME\" }} or {{ file = \"path\" }}, \
+             which is also read again after a change",
+            item.key
+        ));
     }
-    kept(item)
+    Some(Secret::Literal(Arc::new(SecretString::from(value))))
 }
 
-/// As [`read`], but never written out: what is many lines long, or a key.
-pub(super) fn kept(item: &Item<'_>) -> Option<Secret> {
+/// As [`read`], but the value itself is an error: what has many lines, or is a private key.
+fn location(item: &Item<'_>) -> Option<Secret> {
     if let DeValue::String(_) = item.value() {
         item.reader.mask(item.span());
         let text = "`{0}` is not written out here: write {0} = { file = \"path\" }, { env = \"NAME\" } \
                     or { aws_secret = \"ARN\" }";
-        item.mistake(text.replace("{0}", item.key));
+        item.error(text.replace("{0}", item.key));
         return None;
     }
-    let mut table = item.table(&format!("`{}`", item.key))?;
-    table.set_kind("a secret".to_owned());
-    let places = [table.item("env"), table.item("file"), table.item("aws_secret")];
-    let second = Duration::from_secs(1);
-    let refresh =
-        table.duration("refresh", defaults::SECRET_REFRESH, second * 10..=second * 86_400);
-    let aws = places[2].as_ref().map(|place| aws_secret(&table, place, refresh));
-    let secret = match &places {
+    let table = item.table_called(&format!("`{}`", item.key), SECRET.title())?;
+    let locations =
+        [&SECRET.env, &SECRET.file, &SECRET.aws_secret].map(|setting| table.item(setting));
+    let refresh = table.duration(&SECRET.refresh);
+    let aws = locations[2].as_ref().map(|id| aws_secret(&table, id, refresh));
+    let secret = match &locations {
         [Some(env), None, None] => variable(env, refresh),
         [None, Some(file), None] => file.path().map(|path| Secret::File { path, refresh }),
         [None, None, Some(_)] => aws.flatten(),
         [None, None, None] => {
-            table.mistake(format!("`{}` needs `env`, `file` or `aws_secret`", item.key));
+            table.error(format!("`{}` needs `env`, `file` or `aws_secret`", item.key));
             None
         }
         _ => {
-            let last = places.iter().flatten().max_by_key(|place| place.key_span.start);
+            let last = locations.iter().flatten().max_by_key(|one| one.key_span.start);
             let text = format!("`{}` has one of `env`, `file` and `aws_secret`", item.key);
-            last.unwrap_or(item).mistake(text);
+            last.unwrap_or(item).error(text);
             None
         }
     };
@@ -63,39 +60,71 @@ pub(super) fn kept(item: &Item<'_>) -> Option<Secret> {
 }
 
 /// `{ aws_secret = "ARN or name", key = "member" }`.
-fn aws_secret(table: &Section<'_>, place: &Item<'_>, refresh: Duration) -> Option<Secret> {
-    let key = table.item("key").map(|item| item.text());
-    let id = place.text()?;
-    let arn = id.starts_with("arn:");
-    let sound = match arn {
-        true => id.split(':').nth(2) == Some("secretsmanager") && id.split(':').count() == 7,
+fn aws_secret(table: &Section<'_>, item: &Item<'_>, refresh: Duration) -> Option<Secret> {
+    let key = table.optional(&SECRET.key, Item::text);
+    let id = item.text()?;
+    let is_valid = if id.starts_with("arn:") {
+        id.split(':').nth(2) == Some("secretsmanager") && id.split(':').count() == 7
+    } else {
         // Source: Secrets Manager API, CreateSecret, Name.
-        false => {
-            id.len() <= 512
-                && id.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
-        }
+        id.len() <= 512 && id.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
     };
-    if !sound {
-        place.mistake(
-            "`aws_secret` is the ARN or the name of a secret in AWS Secrets Manager, not the secret itself",
+    if !is_valid {
+        item.error(
+            "`aws_secret` is the ARN or the name of a secret in AWS Secrets Manager, not the secret \
+             itself",
         );
         return None;
     }
-    let key = match key {
-        None => None,
-        Some(key) => Some(key?),
-    };
-    Some(Secret::Aws(Arc::new(AwsSecret::new(id, key, refresh))))
+    Some(Secret::Aws(Arc::new(AwsSecret::new(id, key?, refresh))))
 }
 
 fn variable(item: &Item<'_>, refresh: Duration) -> Option<Secret> {
     let name = item.text()?;
     if !is_variable_name(&name) {
-        item.mistake("`env` is the name of an environment variable, not the secret itself");
+        item.error("`env` is the name of an environment variable, not the secret itself");
         return None;
     }
     if (item.reader.env)(&name).is_none_or(|value| value.is_empty()) {
         item.warning("this environment variable is not set here");
     }
     Some(Secret::Env { name, refresh })
+}
+
+/// `tls = { … }`.
+pub(super) fn tls(item: &Item<'_>) -> Option<Tls> {
+    let table = item.table(&TLS)?;
+    let tls = Tls {
+        ca: pem(&table, &TLS.ca_file, &TLS.ca),
+        cert: pem(&table, &TLS.cert_file, &TLS.client_cert),
+        key: pem(&table, &TLS.key_file, &TLS.client_key),
+        insecure: table.flag(&TLS.insecure),
+    };
+    let has = |file: &Setting<Other>, secret: &Setting<Other>| {
+        table.item(file).is_some() || table.item(secret).is_some()
+    };
+    if has(&TLS.cert_file, &TLS.client_cert) != has(&TLS.key_file, &TLS.client_key) {
+        table.error(
+            "a certificate and its key belong together: write `cert_file` and `key_file`, or \
+             `client_cert` and `client_key`, or none",
+        );
+    }
+    if tls.insecure {
+        item.warning("`insecure`: anyone on the network path can read and change what is sent");
+    }
+    table.finish();
+    Some(tls)
+}
+
+/// PEM: the path of a file, or a secret.
+fn pem(table: &Section<'_>, file: &Setting<Other>, secret: &Setting<Other>) -> Option<Secret> {
+    match (table.item(file), table.item(secret)) {
+        (None, None) => None,
+        (Some(path), None) => path.path().map(Secret::file),
+        (None, Some(item)) => location(&item),
+        (Some(_), Some(second)) => {
+            second.error(format!("`tls` has `{}` or `{}`, not both", file.key, secret.key));
+            None
+        }
+    }
 }

@@ -1,18 +1,21 @@
-//! `[sink.NAME]`: what all sinks have, and the plain ones.
+//! `[sink.NAME]`: the settings of all sinks, and the types `splunk_hec`, `stdout` and `file`.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeValue;
+use url::Url;
 
-use super::super::cursor::Section;
-use super::super::item::Item;
-use super::super::{
-    FileConfig, OutputFormat, Rotation, Secret, SinkConfig, SinkKind, StdoutConfig, Tls, defaults,
+use super::super::reader::{Item, Section};
+use super::super::setting::Choice;
+use super::super::settings::{FILE, KAFKA, ROTATE, SINK, SPLUNK, STDOUT, TOP};
+use super::super::types::{
+    FileConfig, OutputFormat, Rotation, SinkConfig, SinkKind, SinkType, SplunkConfig, SplunkMode,
+    StdoutConfig,
 };
-use super::{kafka, secret, splunk};
+use super::{kafka, mapping, secret};
 
-/// A sink and where it stands.
+/// A sink and its span.
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) config: Option<SinkConfig>,
@@ -20,31 +23,10 @@ pub(super) struct Draft {
     pub(super) span: Range<usize>,
 }
 
-pub(super) const FORMATS: [(&str, OutputFormat); 4] = [
-    ("ocsf", OutputFormat::Ocsf),
-    ("ecs", OutputFormat::Ecs),
-    ("cim", OutputFormat::Cim),
-    ("raw", OutputFormat::Raw),
-];
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Kafka,
-    SplunkHec,
-    Stdout,
-    File,
-}
-
-const KINDS: [(&str, (&str, Kind)); 4] = [
-    ("kafka", ("kafka", Kind::Kafka)),
-    ("splunk_hec", ("splunk_hec", Kind::SplunkHec)),
-    ("stdout", ("stdout", Kind::Stdout)),
-    ("file", ("file", Kind::File)),
-];
-
 pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
-    let Some(sinks) = top.table("sink", "[sink]") else {
-        top.mistake("there is no [sink.NAME]; write at least one, with its `type`");
+    let sinks = top.item(&TOP.sink).and_then(|item| item.table_called("[sink]", "[sink]"));
+    let Some(sinks) = sinks else {
+        top.error("there is no [sink.NAME]; write at least one, with its `type`");
         return Vec::new();
     };
     sinks.entries().into_iter().filter_map(|(name, item)| one(name, &item)).collect()
@@ -53,99 +35,148 @@ pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
 fn one(name: String, item: &Item<'_>) -> Option<Draft> {
     if !matches!(item.value(), DeValue::Table(_)) {
         item.reader.mask(item.span());
-        item.mistake("[sink] holds sinks by name: write [sink.NAME] with a `type`");
+        item.error("[sink] contains sinks by name: write [sink.NAME] with a `type`");
         return None;
     }
-    let mut table = item.table(&format!("[sink.{}]", name.escape_debug()))?;
+    let mut table = item.table_called(&format!("[sink.{}]", name.escape_debug()), "[sink]")?;
     let span = table.span.clone();
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name == "discard" {
-        item.reader.mistake(
-            item.key_span.clone(),
-            "a sink's name is up to 64 letters, digits, `-` and `_`, and not `discard`",
-        );
+        item.key_error("a sink's name is up to 64 letters, digits, `-` and `_`, and not `discard`");
     }
-    let kind = table.required("type", "\"kafka\"").and_then(|item| item.choice(&KINDS));
-    // Without its type nothing of a sink can be judged.
-    let Some((word, kind)) = kind else { return Some(Draft { name, config: None, span }) };
-    table.set_kind(format!("[sink.NAME] of type {word}"));
-
-    let required = table.flag("required", true);
-    let format = table.item("format");
-    let plain =
-        || format.as_ref().and_then(|item| item.choice(&FORMATS)).unwrap_or(defaults::FORMAT);
-    let (kind, format) = match kind {
-        Kind::Kafka => (kafka::read(&table).map(SinkKind::Kafka), plain()),
-        Kind::SplunkHec => {
-            let (hec, format) = splunk::read(&table, format.as_ref());
-            (hec.map(SinkKind::SplunkHec), format)
+    let words = SINK.r#type.kind.0;
+    let of_type = table.required(&SINK.r#type).and_then(|item| item.choice(words));
+    // Without its type nothing else of a sink can be checked.
+    let Some(of_type) = of_type else { return Some(Draft { name, config: None, span }) };
+    let required = table.flag(&SINK.required);
+    let mut format = None;
+    let kind = match of_type {
+        SinkType::Kafka => {
+            table.set_title(&KAFKA);
+            kafka::read(&table).map(SinkKind::Kafka)
         }
-        Kind::Stdout => (Some(SinkKind::Stdout(StdoutConfig {})), plain()),
-        Kind::File => (file(&table).map(SinkKind::File), plain()),
+        SinkType::SplunkHec => {
+            table.set_title(&SPLUNK);
+            let (hec, of_mode) = splunk(&table);
+            format = Some(of_mode);
+            hec.map(SinkKind::SplunkHec)
+        }
+        SinkType::Stdout => {
+            table.set_title(&STDOUT);
+            Some(SinkKind::Stdout(StdoutConfig {}))
+        }
+        SinkType::File => {
+            table.set_title(&FILE);
+            file(&table).map(SinkKind::File)
+        }
     };
+    let format = format.unwrap_or_else(|| table.choice(&SINK.format));
     table.finish();
     let config = kind.map(|kind| SinkConfig { name: name.clone(), required, format, kind });
     Some(Draft { name, config, span })
 }
 
 fn file(table: &Section<'_>) -> Option<FileConfig> {
-    let path = table.required("path", "\"events.ndjson\"").and_then(|item| item.path());
-    let fsync = table.flag("fsync", true);
-    let rotate = table.item("rotate").map_or(Some(None), |item| rotation(&item).map(Some));
+    let path = table.required(&FILE.path).and_then(|item| item.path());
+    let fsync = table.flag(&FILE.fsync);
+    let rotate = table.optional(&FILE.rotate, rotation);
     Some(FileConfig { path: path?, fsync, rotate: rotate? })
 }
 
 /// `rotate = { size = "100 MiB", age = "1 d", keep = 10 }`.
 fn rotation(item: &Item<'_>) -> Option<Rotation> {
-    let table = item.table("`rotate`")?;
-    let minute = Duration::from_secs(60);
-    let (size, age) = (table.item("size"), table.item("age"));
-    if size.is_none() && age.is_none() {
-        table.mistake("`rotate` needs `size` or `age`, for example `size = \"100 MiB\"`");
+    let table = item.table(&ROTATE)?;
+    let size = table.optional(&ROTATE.size, |item| item.number(ROTATE.size.kind));
+    let age = table.optional(&ROTATE.age, |item| item.number(ROTATE.age.kind));
+    if (size, age) == (Some(None), Some(None)) {
+        table.error("`rotate` needs `size` or `age`, for example `size = \"100 MiB\"`");
         return None;
     }
-    let size = size.map(|item| item.size(1 << 20..=1 << 40));
-    let age = age.map(|item| item.duration(minute..=minute * 60 * 24 * 366));
-    let keep = table.count("keep", defaults::ROTATED_FILES, 1..=100_000);
+    let keep = usize::try_from(table.number(&ROTATE.keep)).unwrap_or(usize::MAX);
     table.finish();
-    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-    let sound = size != Some(None) && age != Some(None);
-    sound.then_some(Rotation { size: size.flatten(), age: age.flatten(), keep })
+    Some(Rotation { size: size?, age: age?.map(Duration::from_millis), keep })
 }
 
-/// PEM: a file by its path, or wherever a secret can be.
-fn pem(table: &Section<'_>, path: &'static str, place: &'static str) -> Option<Secret> {
-    match (table.item(path), table.item(place)) {
-        (None, None) => None,
-        (Some(path), None) => path.path().map(Secret::file),
-        (None, Some(place)) => secret::kept(&place),
-        (Some(_), Some(second)) => {
-            second.mistake(format!("`tls` has `{path}` or `{place}`, not both"));
-            None
-        }
-    }
+/// Returns its settings, and the output format.
+fn splunk(table: &Section<'_>) -> (Option<SplunkConfig>, OutputFormat) {
+    let mode = table.choice(&SPLUNK.mode);
+    (splunk_settings(table, mode), splunk_format(table, mode))
 }
 
-/// `tls = { … }`.
-pub(super) fn tls(item: &Item<'_>) -> Option<Tls> {
-    let table = item.table("`tls`")?;
-    let tls = Tls {
-        ca: pem(&table, "ca_file", "ca"),
-        cert: pem(&table, "cert_file", "client_cert"),
-        key: pem(&table, "key_file", "client_key"),
-        insecure: table.flag("insecure", false),
-    };
-    let written =
-        |keys: [&'static str; 2]| keys.map(|key| table.item(key)).iter().any(Option::is_some);
-    if written(["cert_file", "client_cert"]) != written(["key_file", "client_key"]) {
-        table.mistake(
-            "a certificate and its key belong together: write `cert_file` and `key_file`, or \
-             `client_cert` and `client_key`, or none",
+fn splunk_settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig> {
+    let endpoints = table.required(&SPLUNK.endpoints);
+    let token = table.required(&SPLUNK.token);
+    let index = table.item(&SPLUNK.index).and_then(|item| mapping::read(&item, index_name));
+    let [source, sourcetype, host] = [&SPLUNK.source, &SPLUNK.sourcetype, &SPLUNK.host]
+        .map(|setting| table.item(setting).and_then(|item| mapping::read(&item, metadata)));
+    let ack = table.flag(&SPLUNK.ack);
+    let batch = table.number(&SPLUNK.max_batch_bytes);
+    let timeout = table.duration(&SPLUNK.timeout);
+    let tls = table.optional(&SPLUNK.tls, secret::tls);
+    let endpoints = endpoints.and_then(|item| item.each(endpoint));
+    let token = token.and_then(|item| secret::read(&item));
+    Some(SplunkConfig {
+        endpoints: endpoints?,
+        token: token?,
+        mode,
+        index,
+        source,
+        sourcetype,
+        host,
+        ack,
+        tls: tls?.unwrap_or_default(),
+        max_batch_bytes: usize::try_from(batch).unwrap_or(usize::MAX),
+        timeout,
+    })
+}
+
+/// Splunk's rule for custom indexes: lower-case letters, digits, `_` and `-`, the first one a letter or
+/// digit. Source: Managing Indexers, "Create custom indexes".
+pub(super) fn index_name(item: &Item<'_>) -> Option<String> {
+    let index = item.text()?;
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    if !index.chars().all(legal) || index.starts_with(['_', '-']) || index.contains("kvstore") {
+        item.error(
+            "an index has lower-case letters, digits, `_` and `-`, starts with a letter or digit, \
+             and does not contain \"kvstore\"",
         );
+        return None;
     }
-    if tls.insecure {
-        item.warning("`insecure`: anyone on the way can read and change what is sent");
+    Some(index)
+}
+
+/// Splunk's metadata of an event.
+fn metadata(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if text.contains(char::is_control) {
+        item.error(format!("`{}` must not have control characters", item.key));
+        return None;
     }
-    table.finish();
-    Some(tls)
+    Some(text)
+}
+
+/// In mode `records` the Splunk add-on reads the raw record; any other format is an error.
+fn splunk_format(table: &Section<'_>, mode: SplunkMode) -> OutputFormat {
+    let Choice { words, default } = SPLUNK.format.kind;
+    let written = table.item(&SPLUNK.format).and_then(|item| Some((item.choice(words)?, item)));
+    if mode == SplunkMode::Events {
+        return written.map_or(default, |(format, _)| format);
+    }
+    if let Some((_, item)) = written.filter(|(format, _)| *format != OutputFormat::Raw) {
+        item.error("mode \"records\" sends raw records; remove `format`, or use mode \"events\"");
+    }
+    OutputFormat::Raw
+}
+
+/// A base URL; the sink adds the collector's path.
+fn endpoint(item: &Item<'_>) -> Option<Url> {
+    let url = item.url()?;
+    if url.path() != "/" {
+        item.error(
+            "an endpoint is a base URL, such as \"https://hec.example.com:8088\": remove the path",
+        );
+        return None;
+    }
+    item.warn_if_plain_http(&url, "the token crosses");
+    Some(url)
 }

@@ -1,48 +1,47 @@
-//! `[[source]]`: queues and folders.
+//! `[[source]]`: queues and folders, buckets, object keys, roles.
 
 use std::ops::Range;
 
+use toml::de::DeValue;
 use url::Url;
 
-use super::super::cursor::Section;
-use super::super::item::{Item, is_loopback};
-use super::super::{FaultPolicies, FaultPolicy, SourceConfig, SourceKind, iam_region};
-use super::bucket;
+use super::super::reader::{Item, Section};
+use super::super::region::{iam_region, region_of_queue};
+use super::super::setting::{Choice, Setting};
+use super::super::settings::{BUCKET, KEYS, ROLE, SOURCE, SourceSettings, TOP};
+use super::super::source::{
+    Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
+    is_account_id, is_bucket,
+};
 
-/// A source and where it stands.
+/// A source and its span.
 pub(super) struct Draft {
     pub(super) config: Option<SourceConfig>,
     /// Its header.
     pub(super) span: Range<usize>,
-    /// Whether it reads SQS, as far as can be told.
+    /// Whether it reads SQS, as far as known.
     pub(super) is_queue: bool,
-    /// Where its `regions` stand, if they leave out IAM's, and that region.
+    /// The span of its `regions`, if they leave out IAM's, and that region.
     pub(super) without_iam: Option<(Range<usize>, &'static str)>,
 }
 
-const POLICIES: [(&str, FaultPolicy); 2] =
-    [("retry", FaultPolicy::Retry), ("dead_letter", FaultPolicy::DeadLetter)];
-
-/// What a folder has no use for.
-const QUEUE_ONLY: [&str; 6] = ["region", "buckets", "regions", "keys", "inline_records", "role"];
-
 pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
-    let Some(item) = top.item("source") else {
-        top.mistake(
+    let Some(item) = top.item(&TOP.source) else {
+        top.error(
             "there is no [[source]]; write one with `queue_url` and `buckets`, or with `directory`",
         );
         return Vec::new();
     };
-    item.tables("[[source]]").unwrap_or_default().into_iter().map(one).collect()
+    item.tables(&SOURCE).unwrap_or_default().into_iter().map(one).collect()
 }
 
 fn one(table: Section<'_>) -> Draft {
-    let is_queue = table.item("queue_url").is_some();
+    let is_queue = table.item(&SOURCE.queue_url).is_some();
     let kind = kind(&table);
-    let buckets = match table.item("buckets") {
-        Some(item) if is_queue => bucket::buckets(&item),
+    let buckets = match table.item(&SOURCE.buckets) {
+        Some(item) if is_queue => buckets(&item),
         None if is_queue => {
-            table.mistake(
+            table.error(
                 "an SQS source needs `buckets`, for example `buckets = [\"audit-logs\"]`: \
                  whoever can send to the queue must not choose which objects are read",
             );
@@ -50,15 +49,12 @@ fn one(table: Section<'_>) -> Draft {
         }
         _ => Some(Vec::new()),
     };
-    let regions_item = table.item("regions");
-    let regions = regions_item.as_ref().map_or(Some(Vec::new()), Item::texts);
-    let keys = bucket::keys(&table);
-    let inline_records = table.flag("inline_records", false);
-    let role = match table.item("role") {
-        Some(item) => bucket::role(&item).map(Some),
-        None => Some(None),
-    };
-    let faults = faults(&table);
+    let regions_item = table.item(&SOURCE.regions);
+    let regions = regions_item.as_ref().map_or(Some(Vec::new()), |item| item.each(Item::text));
+    let keys = table.optional(&SOURCE.keys, keys);
+    let eventbridge_records = table.flag(&SOURCE.eventbridge_records);
+    let role = table.optional(&SOURCE.role, role);
+    let faults = FaultPolicies::build(|setting| table.choice(setting));
     let span = table.span.clone();
     table.finish();
     let mut draft = Draft { config: None, span, is_queue, without_iam: None };
@@ -69,117 +65,173 @@ fn one(table: Section<'_>) -> Draft {
         let without = !regions.iter().any(|region| region == iam);
         draft.without_iam = without.then(|| (item.span(), iam));
     }
+    let keys = keys.unwrap_or_default();
     draft.config =
-        Some(SourceConfig { kind, buckets, regions, keys, inline_records, role, faults });
+        Some(SourceConfig { kind, buckets, regions, keys, eventbridge_records, role, faults });
     draft
 }
 
-/// A queue or a folder; beside a folder, what only a queue has is a mistake.
+/// A queue or a folder; with a folder, settings of queues are errors.
 fn kind(table: &Section<'_>) -> Option<SourceKind> {
-    let (queue_url, directory) = (table.item("queue_url"), table.item("directory"));
-    let region = table.item("region");
+    let (queue_url, directory) = (table.item(&SOURCE.queue_url), table.item(&SOURCE.directory));
+    let region = table.item(&SOURCE.region);
     match (&queue_url, &directory) {
         (Some(_), Some(directory)) => {
-            directory.mistake("a source has `queue_url` or `directory`, not both");
+            directory.error("a source has `queue_url` or `directory`, not both");
             None
         }
         (None, None) => {
-            table.mistake("[[source]] needs `queue_url` (and `buckets`), or `directory`");
+            table.error("[[source]] needs `queue_url` (and `buckets`), or `directory`");
             None
         }
         (Some(url), None) => sqs(url, region.as_ref()),
         (None, Some(directory)) => {
-            for key in QUEUE_ONLY {
-                if let Some(item) = table.item(key) {
-                    item.mistake(format!("`{key}` means nothing beside `directory`; remove it"));
-                }
+            let SourceSettings { region, buckets, regions, keys, role, .. } = &SOURCE;
+            let of_queue = [region, buckets, regions, keys, role].map(|one| table.item(one));
+            let records = table.item(&SOURCE.eventbridge_records);
+            for item in of_queue.into_iter().chain([records]).flatten() {
+                let key = item.key;
+                item.error(format!("`{key}` has no effect with `directory`; remove it"));
             }
             directory.path().map(SourceKind::Directory)
         }
     }
 }
 
-fn faults(table: &Section<'_>) -> FaultPolicies {
-    let safe = FaultPolicies::default();
-    FaultPolicies {
-        missing: table.choice("on_missing", safe.missing, &POLICIES),
-        forbidden: table.choice("on_forbidden", safe.forbidden, &POLICIES),
-        kms_denied: table.choice("on_kms_denied", safe.kms_denied, &POLICIES),
-        archived: table.choice("on_archived", safe.archived, &POLICIES),
-        changed: table.choice("on_changed", safe.changed, &POLICIES),
+impl FaultPolicies {
+    /// Builds it from the value of each setting.
+    fn build(policy: impl Fn(&'static Setting<Choice<FaultPolicy>>) -> FaultPolicy) -> Self {
+        Self {
+            missing: policy(&SOURCE.on_missing),
+            forbidden: policy(&SOURCE.on_forbidden),
+            kms_denied: policy(&SOURCE.on_kms_denied),
+            archived: policy(&SOURCE.on_archived),
+            changed: policy(&SOURCE.on_changed),
+        }
+    }
+}
+
+impl Default for FaultPolicies {
+    /// Failures that somebody is likely to correct are retried; permanent ones are dead-lettered.
+    fn default() -> Self {
+        Self::build(|setting| setting.kind.default)
     }
 }
 
 fn sqs(item: &Item<'_>, region: Option<&Item<'_>>) -> Option<SourceKind> {
-    let queue_url = item.url()?;
-    if queue_url
-        .path_segments()
-        .is_none_or(|parts| parts.filter(|part| !part.is_empty()).count() < 2)
-    {
-        item.mistake("a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME");
-        return None;
-    }
-    if queue_url.scheme() == "http" && !is_loopback(&queue_url) {
-        item.warning("plain http: messages and signatures cross the network unencrypted");
-    }
-    let told = region_of(&queue_url);
-    let region = match (told, region) {
-        (told, Some(region)) => {
+    let queue_url = queue_url(item, "messages and signatures cross")?;
+    let region = match (region_of_queue(&queue_url), region) {
+        (in_url, Some(region)) => {
             let written = region.text()?;
-            if told.as_ref().is_some_and(|told| *told != written) {
-                region.mistake("`region` differs from the region in `queue_url`; remove it");
+            if in_url.as_ref().is_some_and(|in_url| *in_url != written) {
+                region.error("`region` differs from the region in `queue_url`; remove it");
                 return None;
             }
             written
         }
-        (Some(told), None) => told,
+        (Some(in_url), None) => in_url,
         (None, None) => {
-            item.mistake("this URL does not tell its region; add `region = \"us-east-1\"`");
+            item.error("this URL does not contain its region; add `region = \"us-east-1\"`");
             return None;
         }
     };
     Some(SourceKind::Sqs { queue_url, region })
 }
 
-/// The region in a queue's host: `sqs.R.amazonaws.com`, `sqs-fips.R…`, `sqs.R.api.aws`,
-/// `vpce-….sqs.R.vpce.amazonaws.com` and the older `R.queue.amazonaws.com`.
-/// Source: AWS General Reference, "Amazon SQS endpoints and quotas".
-pub(super) fn region_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    let amazon =
-        [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];
-    if !amazon.iter().any(|domain| host.ends_with(domain)) {
+/// URL of a queue; `what` names what crosses the network.
+pub(super) fn queue_url(item: &Item<'_>, what: &str) -> Option<Url> {
+    let url = item.url()?;
+    let parts = url.path_segments()?.filter(|part| !part.is_empty()).count();
+    if parts < 2 {
+        item.error(
+            "a queue's URL ends in account and name: \
+             https://sqs.REGION.amazonaws.com/111122223333/NAME",
+        );
         return None;
     }
-    let parts: Vec<&str> = host.split('.').collect();
-    let place = parts.iter().position(|part| matches!(*part, "sqs" | "sqs-fips"));
-    let region = match place {
-        Some(at) => parts.get(at + 1)?,
-        None if parts.get(1) == Some(&"queue") => parts.first()?,
-        None => return None,
-    };
-    region.contains('-').then(|| (*region).to_owned())
+    item.warn_if_plain_http(&url, what);
+    Some(url)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_region_is_read_from_every_kind_of_queue_host() {
-        for (host, region) in [
-            ("sqs.us-east-1.amazonaws.com", Some("us-east-1")),
-            ("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
-            ("sqs-fips.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
-            ("sqs.eu-west-1.api.aws", Some("eu-west-1")),
-            ("vpce-0a1.sqs.us-east-2.vpce.amazonaws.com", Some("us-east-2")),
-            ("us-west-2.queue.amazonaws.com", Some("us-west-2")),
-            ("queue.amazonaws.com", None),
-            ("localhost:4566", None),
-            ("sqs.us-east-1.localhost.localstack.cloud", None),
-        ] {
-            let url = Url::parse(&format!("https://{host}/111122223333/q")).unwrap();
-            assert_eq!(region_of(&url).as_deref(), region, "{host}");
+/// A list of bare names and tables.
+fn buckets(list: &Item<'_>) -> Option<Vec<Bucket>> {
+    let mut buckets: Vec<Bucket> = Vec::new();
+    for item in list.filled_list()? {
+        let bucket = match item.value() {
+            DeValue::Table(_) => bucket(&item)?,
+            _ => Bucket::named(&name(&item)?),
+        };
+        if buckets.iter().any(|earlier| earlier.name == bucket.name) {
+            item.error("this bucket is in the list already");
+            return None;
         }
+        buckets.push(bucket);
     }
+    Some(buckets)
+}
+
+fn bucket(item: &Item<'_>) -> Option<Bucket> {
+    let table = item.table(&BUCKET)?;
+    let name = table.required(&BUCKET.name).and_then(|item| name(&item));
+    let role = table.optional(&BUCKET.role, role);
+    let expected_owner = table.optional(&BUCKET.expected_owner, account);
+    let requester_pays = table.flag(&BUCKET.requester_pays);
+    table.finish();
+    Some(Bucket { name: name?, role: role?, expected_owner: expected_owner?, requester_pays })
+}
+
+/// A bucket's name: no URL, no ARN, no glob.
+fn name(item: &Item<'_>) -> Option<String> {
+    let name = item.text()?;
+    if !is_bucket(&name) {
+        item.error("a bucket is its bare name, without `s3://`, ARN, prefix or `*`");
+        return None;
+    }
+    Some(name)
+}
+
+fn account(item: &Item<'_>) -> Option<String> {
+    let id = item.text()?;
+    if !is_account_id(&id) {
+        item.error(format!("`{}` is an account id: 12 digits, in quotes", item.key));
+        return None;
+    }
+    Some(id)
+}
+
+/// `{ arn = "…", external_id = "…" }`.
+pub(super) fn role(item: &Item<'_>) -> Option<Role> {
+    let table = item.table(&ROLE)?;
+    let arn = table.required(&ROLE.arn).and_then(|item| {
+        let arn = item.text()?;
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let is_role = matches!(parts[..], ["arn", _, "iam", "", account, name]
+            if account.len() == 12 && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
+        if !is_role {
+            item.error("a role's ARN is arn:aws:iam::444455556666:role/NAME");
+            return None;
+        }
+        Some(arn)
+    });
+    let external_id = table.optional(&ROLE.external_id, Item::text);
+    table.finish();
+    Some(Role { arn: arn?, external_id: external_id? })
+}
+
+/// `keys = { include = […], exclude = […] }`.
+fn keys(item: &Item<'_>) -> Option<KeyFilter> {
+    let table = item.table(&KEYS)?;
+    let include = table.optional(&KEYS.include, |item| item.each(pattern));
+    let exclude = table.optional(&KEYS.exclude, |item| item.each(pattern));
+    table.finish();
+    Some(KeyFilter { include: include?.unwrap_or_default(), exclude: exclude?.unwrap_or_default() })
+}
+
+fn pattern(item: &Item<'_>) -> Option<KeyPattern> {
+    let text = item.text()?;
+    if text.starts_with('/') || text.starts_with("s3://") {
+        item.error("a key starts neither with `/` nor with its bucket: \"AWSLogs/**\"");
+        return None;
+    }
+    KeyPattern::new(&text).map_err(|error| item.error(format!("not a glob: {error}"))).ok()
 }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::date;
-use crate::config::csv;
 
 /// A report's row of one user, or of root. Only active credentials are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,26 +150,23 @@ impl Report {
     /// # Errors
     /// The first error and its row.
     pub fn parse(text: &str, made: OffsetDateTime) -> Result<Self, String> {
-        let mut rows = csv::rows(text).enumerate();
-        let header = match rows.next() {
-            Some((_, row)) => row.map_err(|fault| fault.to_string())?,
-            None => return Err("the file is empty".to_owned()),
-        };
-        if let Some(missing) =
-            REQUIRED.iter().find(|name| !header.fields.iter().any(|f| f == *name))
-        {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+        let header = reader.headers().map_err(|error| error.to_string())?.clone();
+        if header.is_empty() {
+            return Err("the file is empty".to_owned());
+        }
+        if let Some(missing) = REQUIRED.iter().find(|name| !header.iter().any(|f| f == **name)) {
             return Err(format!("not a credential report: the header has no column `{missing}`"));
         }
         let mut account: Option<String> = None;
         let mut users = BTreeMap::new();
-        for (number, row) in rows {
-            let wrong = |what: &str| format!("row {}: {what}", number + 1);
-            let row = row.map_err(|fault| wrong(fault.text))?;
-            if row.fields.len() != header.fields.len() {
+        for (number, row) in reader.records().enumerate() {
+            let wrong = |what: &str| format!("row {}: {what}", number + 2);
+            let row = row.map_err(|error| wrong(&error.to_string()))?;
+            if row.len() != header.len() {
                 return Err(wrong("it has not as many fields as the header"));
             }
-            let names = header.fields.iter().map(AsRef::as_ref);
-            let row = Row(names.zip(row.fields.iter().map(AsRef::as_ref)).collect());
+            let row = Row(header.iter().zip(&row).collect());
             let arn = row.text("arn").ok_or_else(|| wrong("`arn` is empty"))?;
             let (own, name) = principal(arn).ok_or_else(|| wrong("`arn` is not a user's"))?;
             if account.get_or_insert_with(|| own.to_owned()) != own {

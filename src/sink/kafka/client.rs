@@ -218,7 +218,7 @@ fn fingerprint(settings: &KafkaConfig) -> Option<Fingerprint> {
 /// them may be wrong.
 pub(super) fn secrets_rejected(settings: &KafkaConfig, code: RDKafkaErrorCode) {
     match settings.auth.password() {
-        Some(password) if is_authentication(code) => password.refuse(),
+        Some(password) if is_authentication(code) => password.reject(),
         _ => settings.client_secrets().for_each(Secret::expire),
     }
 }

@@ -132,7 +132,7 @@ impl Registry {
         let response = request.send().await.map_err(|error| self.no_response(error))?;
         let status = response.status().as_u16();
         if let (401 | 403, Some((_, password))) = (status, login) {
-            password.refuse();
+            password.reject();
         }
         let body = http_client::body_of(response).await.map_err(|error| self.no_response(error))?;
         Ok((status, body))

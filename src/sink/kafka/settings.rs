@@ -263,7 +263,7 @@ mod tests {
             let text = format!(
                 r#"
                 [delivery]
-                memory = "{memory}"
+                memory_limit = "{memory}"
                 [[source]]
                 directory = "logs"
                 [[route]]

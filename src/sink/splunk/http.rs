@@ -142,7 +142,7 @@ impl Http {
 
     /// Discards a rejected token: the next request reads the secret again.
     pub(super) fn token_rejected(&self) {
-        self.token.refuse();
+        self.token.reject();
         *self.authorization.lock() = None;
     }
 

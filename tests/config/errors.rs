@@ -1,4 +1,4 @@
-//! Every kind of mistake, as the operator reads it.
+//! Every kind of error, as the operator reads it.
 
 mod conditions;
 mod routes;

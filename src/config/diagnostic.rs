@@ -1,34 +1,37 @@
-//! Mistakes and warnings as people read them: the place, the line, a caret under the exact span.
+//! Errors and warnings as people read them: location, line, a caret under the exact span, "did you
+//! mean".
 //!
-//! A quoted line never shows a secret: what may be one is masked before the line is quoted, and
-//! texts are written without values of the file. That is why [`Problem`]s are only made here.
+//! A quoted line never shows a secret: what may be one is masked before the line is quoted, and texts
+//! never contain values of the file. That is why [`Diagnostic`]s are made only here.
 
 use std::fmt;
 use std::ops::Range;
 
+use strsim::damerau_levenshtein;
+
 /// Longest quoted part of a line, in characters: a line of a megabyte stays readable.
 const MAX_QUOTED: usize = 120;
 
-/// What stands where a secret stood. Always as long, so that not even a length is told.
+/// Replaces a secret. Always as long, so that it does not reveal the secret's length.
 const MASK: &str = "********";
 
-/// Whether a [`Problem`] keeps certrelay from starting.
+/// Whether a [`Diagnostic`] prevents the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// It must be corrected.
-    Mistake,
-    /// It works and should be looked at.
+    Error,
+    /// It works and should be reviewed.
     Warning,
 }
 
-/// One mistake or warning, with its place.
+/// One error or warning, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Diagnostic {
     /// Whether it must be corrected.
     pub severity: Severity,
-    /// The file, `env:NAME`, `s3://…` or `ssm:…`.
-    pub place: String,
-    /// 1-based line; 0 where the mistake is an absence.
+    /// The file, `env:NAME` or `s3://…`.
+    pub location: String,
+    /// 1-based line; 0 if something is absent.
     pub line: usize,
     /// 1-based column, in characters.
     pub column: usize,
@@ -38,14 +41,14 @@ pub struct Problem {
     quote: Option<(String, Range<usize>)>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)?;
+        f.write_str(&self.location)?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
         let severity = match self.severity {
-            Severity::Mistake => "mistake",
+            Severity::Error => "error",
             Severity::Warning => "warning",
         };
         write!(f, ": {severity}: {}", self.text)?;
@@ -60,33 +63,33 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every mistake of a configuration, in the order of its lines; warnings stand among them.
+/// Every error and warning of a configuration, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// The file, `env:NAME`, `s3://…` or `ssm:…`.
-    pub place: String,
-    /// At least one mistake.
-    pub problems: Vec<Problem>,
+    /// The file, `env:NAME` or `s3://…`.
+    pub location: String,
+    /// At least one error.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 impl ConfigError {
-    /// The one mistake that kept the configuration from being read at all.
+    /// Returns the one error that kept the configuration from being read at all.
     #[must_use]
-    pub fn unreadable(place: &str, text: String) -> Self {
-        let problem = Source::new(place, "").problem(Severity::Mistake, 0..0, text);
-        Self { place: place.to_owned(), problems: vec![problem] }
+    pub fn unreadable(location: &str, text: String) -> Self {
+        let diagnostic = Source::new(location, "").diagnostic(Severity::Error, 0..0, text);
+        Self { location: location.to_owned(), diagnostics: vec![diagnostic] }
     }
 }
 
 impl fmt::Display for ConfigError {
-    /// Everything: each problem with its line, and how many there are.
+    /// Writes each diagnostic with its line, and how many there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.problems {
-            writeln!(f, "{problem}\n")?;
+        for diagnostic in &self.diagnostics {
+            writeln!(f, "{diagnostic}\n")?;
         }
-        let mistakes = self.problems.iter().filter(|p| p.severity == Severity::Mistake).count();
-        let warnings = self.problems.len() - mistakes;
-        write!(f, "{}: {}", self.place, counted(mistakes, "mistake"))?;
+        let errors = self.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
+        let warnings = self.diagnostics.len() - errors;
+        write!(f, "{}: {}", self.location, counted(errors, "error"))?;
         if warnings > 0 { write!(f, ", {}", counted(warnings, "warning")) } else { Ok(()) }
     }
 }
@@ -98,36 +101,41 @@ fn counted(number: usize, noun: &str) -> String {
 /// The text of a configuration, with what must not be quoted from it.
 #[derive(Debug)]
 pub(super) struct Source<'t> {
-    place: &'t str,
+    location: &'t str,
     text: &'t str,
     masked: Vec<Range<usize>>,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(place: &'t str, text: &'t str) -> Self {
-        Self { place, text, masked: Vec::new() }
+    pub(super) fn new(location: &'t str, text: &'t str) -> Self {
+        Self { location, text, masked: Vec::new() }
     }
 
-    /// Never quotes these bytes.
+    /// Excludes these bytes from every quote.
     pub(super) fn mask(&mut self, span: Range<usize>) {
         self.masked.push(span);
     }
 
-    /// A problem at these bytes; an empty span at 0 is an absence, which has no line.
-    pub(super) fn problem(&self, severity: Severity, span: Range<usize>, text: String) -> Problem {
-        let place = self.place.to_owned();
+    /// Returns a diagnostic at these bytes; an empty span at 0 is an absence, which has no line.
+    pub(super) fn diagnostic(
+        &self,
+        severity: Severity,
+        span: Range<usize>,
+        text: String,
+    ) -> Diagnostic {
+        let location = self.location.to_owned();
         if span == (0..0) {
-            return Problem { severity, place, line: 0, column: 0, text, quote: None };
+            return Diagnostic { severity, location, line: 0, column: 0, text, quote: None };
         }
         let start = self.boundary(span.start);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line = self.text[..line_start].matches('\n').count() + 1;
         let column = self.text[line_start..start].chars().count() + 1;
         let quote = Some(self.quote(line_start, span));
-        Problem { severity, place, line, column, text, quote }
+        Diagnostic { severity, location, line, column, text, quote }
     }
 
-    /// The line that starts here as it may be shown, and the columns of `span` in it.
+    /// Returns the line that starts here as it may be shown, and the columns of `span` in it.
     fn quote(&self, line_start: usize, span: Range<usize>) -> (String, Range<usize>) {
         let line = self.text[line_start..].lines().next().unwrap_or("");
         let shown = &line[..comment_start(line)];
@@ -157,13 +165,14 @@ impl<'t> Source<'t> {
         cut(out, carets)
     }
 
-    /// `at`, or the nearest place before it where a character starts.
+    /// Returns `at`, or the nearest byte before it where a character starts.
     fn boundary(&self, at: usize) -> usize {
         (0..=at.min(self.text.len())).rev().find(|&at| self.text.is_char_boundary(at)).unwrap_or(0)
     }
 }
 
-/// Where the comment of a line starts; comments may hold what someone did not want to delete.
+/// Returns where the comment of a line starts; comments may contain what someone did not want to
+/// delete.
 fn comment_start(line: &str) -> usize {
     let mut quote = None;
     let mut escaped = false;
@@ -183,7 +192,7 @@ fn comment_start(line: &str) -> usize {
     line.trim_end().len()
 }
 
-/// The part of a long line around its carets.
+/// Returns the part of a long line around its carets.
 fn cut(line: Vec<char>, carets: Range<usize>) -> (String, Range<usize>) {
     if line.len() <= MAX_QUOTED {
         return (line.into_iter().collect(), carets);
@@ -195,4 +204,38 @@ fn cut(line: Vec<char>, carets: Range<usize>) -> (String, Range<usize>) {
     let middle: String = line[from..to].iter().collect();
     let shift = |column: usize| column.min(to + 1) - from + usize::from(from > 0);
     (format!("{lead}{middle}{tail}"), shift(carets.start)..shift(carets.end))
+}
+
+/// Returns `; did you mean `x`?`, or nothing if no known name is near.
+pub(super) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// Returns the known name with the fewest edits from `name`; at most one edit in three letters.
+pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let lower = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(edits, candidate)| *edits <= (candidate.len() / 3).max(1))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_is_found_and_a_foreign_one_is_not() {
+        let known = ["strict", "refresh", "hash"];
+        assert_eq!(nearest("stritc", known), Some("strict"));
+        assert_eq!(nearest("Refresch", known), Some("refresh"));
+        assert_eq!(nearest("bucket", known), None);
+        assert_eq!(did_you_mean("hsh", known), "; did you mean `hash`?");
+        assert_eq!(did_you_mean("zzz", known), "");
+    }
 }

@@ -1,35 +1,37 @@
-//! Letters that come back: a dead letter that its own source reads is dead again, and so on without an end.
+//! Dead-letter loops: a dead letter that its own source reads is dead-lettered again, without end.
 
 use std::path::{Component, Path, PathBuf};
 
-use super::super::cursor::Section;
-use super::super::{DeadLetterConfig, DeadLetterLocation, SourceConfig, SourceKind};
+use super::super::reader::Section;
+use super::super::source::{SourceConfig, SourceKind};
+use super::super::types::{DeadLetterConfig, DeadLetterLocation};
 use super::dead_letter::DeadLetter;
 use super::source;
 
-/// Where a letter would lie below its prefix.
-const A_LETTER: &str = "2026/01/01/object-0.json";
+/// Key of a dead letter below its prefix.
+const SAMPLE_KEY: &str = "2026/01/01/object-0.json";
 
-/// The dead letter against what the sources read.
+/// Reports a dead-letter location that a source reads.
 pub(super) fn check(
     top: &Section<'_>,
     sources: &[source::Draft],
     dead_letter: Option<&DeadLetter>,
 ) {
-    let Some(DeadLetter { config: DeadLetterConfig::Write { place, .. }, span }) = dead_letter
+    let Some(DeadLetter { config: DeadLetterConfig::Write { location, .. }, span }) = dead_letter
     else {
         return;
     };
     for draft in sources {
         let Some(source) = &draft.config else { continue };
-        // Where nothing is written, letters have a place all the same.
+        // By default they are written to a folder.
         let span = span.clone().unwrap_or_else(|| draft.span.clone());
-        match (&source.kind, place) {
+        match (&source.kind, location) {
             (SourceKind::Sqs { .. }, DeadLetterLocation::S3 { bucket, prefix })
                 if reads(source, bucket, prefix) =>
             {
-                let text = "a [[source]] reads this bucket: where its notifications cover the prefix, each letter \
-                            comes back and is dead again; write to another bucket, or `exclude` the prefix in its `keys`";
+                let text = "a [[source]] reads this bucket: if its notifications cover the prefix, each \
+                            dead letter is read and dead-lettered again; write to another bucket, \
+                            or `exclude` the prefix in its `keys`";
                 top.reader.warning(span, text);
             }
             (
@@ -38,16 +40,17 @@ pub(super) fn check(
             ) if read == queue_url
                 || (region.as_ref() == Some(at) && read.path() == queue_url.path()) =>
             {
-                let text = "a [[source]] reads this queue: each letter would come back and be dead again; \
-                            name another queue";
-                top.reader.mistake(span, text);
+                let text = "a [[source]] reads this queue: each dead letter would be received and \
+                            dead-lettered again; name another queue";
+                top.reader.error(span, text);
             }
-            (SourceKind::Directory(read), DeadLetterLocation::Directory(letters))
-                if is_below(letters, read) =>
+            (SourceKind::Directory(read), DeadLetterLocation::Directory(folder))
+                if is_below(folder, read) =>
             {
-                let text = "letters are written into the folder that a [[source]] reads: each would come back \
-                            and be dead again; write `directory` with another folder in [dead_letter]";
-                top.reader.mistake(span, text);
+                let text = "dead letters are written into the folder that a [[source]] reads: each \
+                            would be read and dead-lettered again; write `directory` with another \
+                            folder in [dead_letter]";
+                top.reader.error(span, text);
             }
             _ => {}
         }
@@ -56,17 +59,17 @@ pub(super) fn check(
 
 fn reads(source: &SourceConfig, bucket: &str, prefix: &str) -> bool {
     source.buckets.iter().any(|one| one.name == bucket)
-        && source.keys.wants(&format!("{prefix}{A_LETTER}"))
+        && source.keys.matches(&format!("{prefix}{SAMPLE_KEY}"))
 }
 
-/// Whether a folder source at `root` finds what is written to `folder`: it passes hidden folders over.
+/// Returns whether a folder source at `root` reads files of `folder`: it skips hidden folders.
 fn is_below(folder: &Path, root: &Path) -> bool {
     let (folder, root) = (plain(folder), plain(root));
     let is_hidden = |part: &std::ffi::OsStr| part.as_encoded_bytes().starts_with(b".");
     folder.strip_prefix(root).is_ok_and(|below| !below.iter().any(is_hidden))
 }
 
-/// From the root on, without `.` and `..`, as far as the text tells.
+/// Makes a path absolute, without `.` and `..`; does not follow links.
 fn plain(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut plain = PathBuf::new();

@@ -1,10 +1,10 @@
-//! Mistakes and warnings about sinks.
+//! Errors and warnings about sinks.
 
-use super::super::mistakes;
+use super::super::errors;
 
 #[test]
-fn kafka_s_own_settings_are_checked() {
-    let said = mistakes(
+fn settings_of_kafka_are_checked() {
+    let report = errors(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -21,59 +21,59 @@ tls = { cert_file = "client.pem" }
 options = { acks = 1, "enable.idempotence" = false, sasl.username = "u", linger.ms = [5] }
 "#,
     );
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:9:12: mistake: a broker is a host and a port, such as "broker-1.example.com:9092"
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:9:12: error: a broker is a host and a port, such as "broker-1.example.com:9092"
        |
      9 | brokers = ["broker.example.com", "broker.example.com:9094"]
        |            ^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:10:9: mistake: a topic is up to 249 letters, digits, `.`, `_` and `-`
+    certrelay.toml:10:9: error: a topic is up to 249 letters, digits, `.`, `_` and `-`
         |
      10 | topic = "iam certificates"
         |         ^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:11:7: mistake: `key` must be "account" or "event_id" or "target_arn"; did you mean `account`?
+    certrelay.toml:11:7: error: `key` must be "account" or "event_id" or "target_arn"; did you mean `account`?
         |
      11 | key = "acount"
         |       ^^^^^^^^
 
-    certrelay.toml:12:22: mistake: Kerberos is not supported; use mutual TLS, SCRAM over TLS or "aws_msk_iam"
+    certrelay.toml:12:22: error: Kerberos is not supported; use mutual TLS, SCRAM over TLS or "aws_msk_iam"
         |
      12 | auth = { mechanism = "kerberos" }
         |                      ^^^^^^^^^^
 
-    certrelay.toml:13:7: mistake: a certificate and its key belong together: write `cert_file` and `key_file`, or `client_cert` and `client_key`, or none
+    certrelay.toml:13:7: error: a certificate and its key belong together: write `cert_file` and `key_file`, or `client_cert` and `client_key`, or none
         |
      13 | tls = { cert_file = "client.pem" }
         |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:14:13: mistake: certrelay sets `acks` itself: always `all`: nothing is settled before it is safe
+    certrelay.toml:14:13: error: certrelay sets `acks` itself: always `all`: an event is delivered when all in-sync replicas have it
         |
      14 | options = { acks = 1, "enable.idempotence" = false, sasl.username = ********, linger.ms = [5] }
         |             ^^^^
 
-    certrelay.toml:14:23: mistake: certrelay sets `enable.idempotence` itself: always on
+    certrelay.toml:14:23: error: certrelay sets `enable.idempotence` itself: always on
         |
      14 | options = { acks = 1, "enable.idempotence" = false, sasl.username = ********, linger.ms = [5] }
         |                       ^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:14:58: mistake: certrelay sets `sasl.username` itself: write `auth`
+    certrelay.toml:14:58: error: certrelay sets `sasl.username` itself: write `auth`
         |
      14 | options = { acks = 1, "enable.idempotence" = false, sasl.username = ********, linger.ms = [5] }
         |                                                          ^^^^^^^^
 
-    certrelay.toml:14:86: mistake: an option is a string, a decimal integer, or a boolean
+    certrelay.toml:14:86: error: an option is a string, a decimal integer, or a boolean
         |
      14 | options = { acks = 1, "enable.idempotence" = false, sasl.username = ********, linger.ms = [5] }
         |                                                                                           ^^^
 
-    certrelay.toml: 9 mistakes
+    certrelay.toml: 9 errors
     "#);
 }
 
-/// What is said of a Kafka sink that is sound but for these lines.
+/// Returns the diagnostics of a Kafka sink with these lines.
 fn of_kafka(lines: &str) -> String {
-    mistakes(&format!(
+    errors(&format!(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -92,10 +92,10 @@ fn logins_to_msk_are_checked() {
 topic = "certificates""#;
     let msk = r#"brokers = ["b-1.lake.abc123.c2.kafka.eu-west-1.amazonaws.com:9098"]
 topic = "certificates""#;
-    for (brokers, login, said) in [
+    for (brokers, login, report) in [
         (own, r#"auth = { mechanism = "aws_msk_iam" }"#, "`auth` needs `region = "),
         (own, r#"auth = { mechanism = "aws_msk_iam", region = "EU" }"#, "a region is written as"),
-        (msk, r#"auth = { mechanism = "aws_msk_iam" }"#, "works over TLS alone: add `tls = {}`"),
+        (msk, r#"auth = { mechanism = "aws_msk_iam" }"#, "works only over TLS: add `tls = {}`"),
         (
             msk,
             r#"auth = { mechanism = "aws_msk_iam", username = "u" }"#,
@@ -107,15 +107,11 @@ topic = "certificates""#;
             r#"auth = { mechanism = "PLAIN", username = "u", password = "p", region = "eu-west-1" }"#,
             "only mechanism \"aws_msk_iam\" has a `region`",
         ),
-        (
-            msk,
-            r#"auth = { mechanism = "oauthbearer" }"#,
-            "for Amazon MSK alone, as \"aws_msk_iam\"",
-        ),
+        (msk, r#"auth = { mechanism = "oauthbearer" }"#, "only for Amazon MSK, as \"aws_msk_iam\""),
         (msk, r#"auth = { mechanism = "scram" }"#, "\"SCRAM-SHA-512\" or \"aws_msk_iam\""),
     ] {
         let found = of_kafka(&format!("{brokers}\n{login}"));
-        assert!(found.contains(said), "{login}: {found}");
+        assert!(found.contains(report), "{login}: {found}");
     }
 }
 
@@ -124,7 +120,7 @@ fn topics_of_a_table_and_registries_are_checked() {
     let brokers = r#"brokers = ["kafka.example.com:9092"]"#;
     let plain = r#"topic = "certificates"
 schema_registry = "#;
-    for (lines, said) in [
+    for (lines, report) in [
         (
             r#"topic = { by = "account", values = { "111122223333" = "a b" }, default = "certificates" }"#
                 .to_owned(),
@@ -153,13 +149,13 @@ x = 1"#
         ),
     ] {
         let found = of_kafka(&format!("{brokers}\n{lines}"));
-        assert!(found.contains(said), "{lines}: {found}");
+        assert!(found.contains(report), "{lines}: {found}");
     }
 }
 
 #[test]
 fn plain_passwords_without_tls_are_warned_about() {
-    let said = mistakes(
+    let report = errors(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -175,8 +171,8 @@ auth = { mechanism = "PLAIN", username = "certrelay", password = { env = "UNSET"
 unknown = true
 "#,
     );
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:6:1: warning: its `timeout` is longer than `drain` in [delivery]: what is under way at SIGTERM may be cut off, and sent again by the next task
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:6:1: warning: its `timeout` is longer than `shutdown_grace_period` in [delivery]: a request in flight at SIGTERM may be interrupted, and its events sent again by the next task
        |
      6 | [sink.lake]
        | ^^^^^^^^^^^
@@ -191,18 +187,18 @@ unknown = true
      12 | auth = { mechanism = "PLAIN", username = "certrelay", password = { env = "UNSET" } }
         |                                                                          ^^^^^^^
 
-    certrelay.toml:13:1: mistake: unknown key `unknown` in [sink.lake]
+    certrelay.toml:13:1: error: unknown key `unknown` in [sink.lake]
         |
      13 | unknown = ********
         | ^^^^^^^
 
-    certrelay.toml: 1 mistake, 3 warnings
+    certrelay.toml: 1 error, 3 warnings
     "#);
 }
 
 #[test]
-fn splunk_s_own_settings_are_checked() {
-    let said = mistakes(
+fn settings_of_splunk_are_checked() {
+    let report = errors(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -212,24 +208,24 @@ sinks = ["soc"]
 type = "splunk_hec"
 
 endpoints = ["hec.example.com:8088", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/services/collector"]
-mode = "only"
+mode = "records"
 format = "ocsf"
 ack = true
 tls = { insecure = true }
 "#,
     );
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:6:1: mistake: [sink.soc] needs `token`, for example `token = { env = "HEC_TOKEN" }`
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:6:1: error: [sink.soc] needs `token`, for example `token = { env = "HEC_TOKEN" }`
        |
      6 | [sink.soc]
        | ^^^^^^^^^^
 
-    certrelay.toml:9:14: mistake: `endpoints` must start with https:// (or http://)
+    certrelay.toml:9:14: error: `endpoints` must start with https:// (or http://)
        |
      9 | endpoints = ["hec.example.com:8088", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/se…
        |              ^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:9:38: mistake: `endpoints` must start with https:// (or http://)
+    certrelay.toml:9:38: error: `endpoints` must start with https:// (or http://)
        |
      9 | endpoints = ["hec.example.com:8088", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/se…
        |                                      ^^^^^^^^^^^^^^^^^^^^^^^
@@ -239,28 +235,28 @@ tls = { insecure = true }
      9 | …dpoints = ["hec.example.com:8088", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/serv…
        |                                                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:9:94: mistake: an endpoint is a base URL, such as "https://hec.example.com:8088": leave the path away
+    certrelay.toml:9:94: error: an endpoint is a base URL, such as "https://hec.example.com:8088": remove the path
        |
      9 | …8", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/services/collector"]
        |                                                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:11:10: mistake: mode "only" sends raw records; remove `format`, or use mode "beside"
+    certrelay.toml:11:10: error: mode "records" sends raw records; remove `format`, or use mode "events"
         |
      11 | format = "ocsf"
         |          ^^^^^^
 
-    certrelay.toml:13:7: warning: `insecure`: anyone on the way can read and change what is sent
+    certrelay.toml:13:7: warning: `insecure`: anyone on the network path can read and change what is sent
         |
      13 | tls = { insecure = true }
         |       ^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml: 5 mistakes, 2 warnings
+    certrelay.toml: 5 errors, 2 warnings
     "#);
 }
 
 #[test]
-fn a_mapping_is_checked_key_by_key_and_text_by_text() {
-    let said = mistakes(
+fn every_key_and_value_of_a_mapping_is_checked() {
+    let report = errors(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -276,63 +272,63 @@ sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default =
 host = { by = "event", values = { UploadServerCertificat = "a" }, default = "b" }
 "#,
     );
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:5:26: mistake: this route names this sink already
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:5:26: error: this route names this sink already
        |
      5 | sinks = ["soc", { sink = "soc", index = "Other" }]
        |                          ^^^^^
 
-    certrelay.toml:5:41: mistake: an index has small letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
+    certrelay.toml:5:41: error: an index has lower-case letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
        |
      5 | sinks = ["soc", { sink = "soc", index = "Other" }]
        |                                         ^^^^^^^
 
-    certrelay.toml:10:16: mistake: `by` must be "account" or "ou" or "event" or "severity"; did you mean `account`?
+    certrelay.toml:10:16: error: `by` must be "account" or "ou" or "event" or "severity"; did you mean `account`?
         |
      10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
         |                ^^^^^^^^
 
-    certrelay.toml:10:54: mistake: an index has small letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
+    certrelay.toml:10:54: error: an index has lower-case letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
         |
      10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
         |                                                      ^^^^^^
 
-    certrelay.toml:10:72: mistake: not a glob: unclosed character class; missing ']'
+    certrelay.toml:10:72: error: not a glob: unclosed character class; missing ']'
         |
      10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
         |                                                                        ^^^^^
 
-    certrelay.toml:10:91: mistake: an index has small letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
+    certrelay.toml:10:91: error: an index has lower-case letters, digits, `_` and `-`, starts with a letter or digit, and does not contain "kvstore"
         |
      10 | index = { by = "acount", values = { "111122223333" = "Prod", "4444[" = "lab" }, default = "_main" }
         |                                                                                           ^^^^^^^
 
-    certrelay.toml:11:10: mistake: `source` needs `default`, for example `default = "main"`
+    certrelay.toml:11:10: error: `source` needs `default`, for example `default = "main"`
         |
      11 | source = { by = "severity", values = { hihg = "a", "*" = "" } }
         |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:11:40: mistake: a severity is one of informational, low, medium, high, critical; did you mean `high`?
+    certrelay.toml:11:40: error: a severity is one of informational, low, medium, high, critical; did you mean `high`?
         |
      11 | source = { by = "severity", values = { hihg = "a", "*" = "" } }
         |                                        ^^^^
 
-    certrelay.toml:11:58: mistake: `entry` must not be empty
+    certrelay.toml:11:58: error: `entry` must not be empty
         |
      11 | source = { by = "severity", values = { hihg = "a", "*" = "" } }
         |                                                          ^^
 
-    certrelay.toml:12:43: mistake: an account is its 12 digits, in quotes, or a glob
+    certrelay.toml:12:43: error: an account is its 12 digits, in quotes, or a glob
         |
      12 | sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = ******** }
         |                                           ^^^^^^
 
-    certrelay.toml:12:67: mistake: `entry` must be a string, not an integer
+    certrelay.toml:12:67: error: `entry` must be a string, not an integer
         |
      12 | sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = ******** }
         |                                                                   ^
 
-    certrelay.toml:12:87: mistake: unknown key `other` in `sourcetype`
+    certrelay.toml:12:87: error: unknown key `other` in `sourcetype`
         |
      12 | sourcetype = { by = "account", values = { "1234" = "a", "1111*" = 7 }, default = "b", other = ******** }
         |                                                                                       ^^^^^
@@ -342,6 +338,6 @@ host = { by = "event", values = { UploadServerCertificat = "a" }, default = "b" 
      13 | host = { by = "event", values = { UploadServerCertificat = "a" }, default = "b" }
         |                                   ^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml: 12 mistakes, 1 warning
+    certrelay.toml: 12 errors, 1 warning
     "#);
 }

@@ -1,10 +1,10 @@
-//! Mistakes about sources and dead letters.
+//! Errors about sources and dead letters.
 
-use super::super::{mistakes, parse, sound_with};
+use super::super::{errors, parse, sound_with};
 
 #[test]
 fn a_source_is_a_queue_with_buckets_or_a_folder() {
-    let said = mistakes(&sound_with(
+    let report = errors(&sound_with(
         r#"
 [[source]]
 queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
@@ -19,49 +19,49 @@ redrive = true
 keep_bytes = false
 "#,
     ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:1:1: mistake: an SQS source needs `buckets`, for example `buckets = ["audit-logs"]`: whoever can send to the queue must not choose which objects are read
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:1:1: error: an SQS source needs `buckets`, for example `buckets = ["audit-logs"]`: whoever can send to the queue must not choose which objects are read
        |
      1 | [[source]]
        | ^^^^^^^^^^
 
-    certrelay.toml:3:13: mistake: a source has `queue_url` or `directory`, not both
+    certrelay.toml:3:13: error: a source has `queue_url` or `directory`, not both
        |
      3 | directory = "logs"
        |             ^^^^^^
 
-    certrelay.toml:4:1: mistake: [[source]] needs `queue_url` (and `buckets`), or `directory`
+    certrelay.toml:4:1: error: [[source]] needs `queue_url` (and `buckets`), or `directory`
        |
      4 | [[source]]
        | ^^^^^^^^^^
 
-    certrelay.toml:7:13: mistake: this URL does not tell its region; add `region = "us-east-1"`
+    certrelay.toml:7:13: error: this URL does not contain its region; add `region = "us-east-1"`
        |
      7 | queue_url = "https://queue.example.com/111122223333/objects"
        |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:8:12: mistake: a bucket is its bare name, without `s3://`, ARN, prefix or `*`
+    certrelay.toml:8:12: error: a bucket is its bare name, without `s3://`, ARN, prefix or `*`
        |
      8 | buckets = ["s3://audit-logs/AWSLogs"]
        |            ^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:9:1: mistake: a folder has no redrive policy; write `directory = "…"`
+    certrelay.toml:9:1: error: a folder has no redrive policy; write `directory = "…"`
        |
      9 | [dead_letter]
        | ^^^^^^^^^^^^^
 
-    certrelay.toml:11:14: mistake: `keep_bytes` means nothing with `redrive`; remove it
+    certrelay.toml:11:14: error: `keep_bytes` has no effect with `redrive`; remove it
         |
      11 | keep_bytes = false
         |              ^^^^^
 
-    certrelay.toml: 7 mistakes
+    certrelay.toml: 7 errors
     "#);
 }
 
 #[test]
 fn a_queue_s_url_region_and_policies_are_checked() {
-    let said = mistakes(&sound_with(
+    let report = errors(&sound_with(
         r#"
 [[source]]
 queue_url = "https://sqs.us-east-1.amazonaws.com/"
@@ -77,56 +77,56 @@ directory = "logs"
 buckets = ["audit-logs"]
 "#,
     ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:2:13: mistake: a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:2:13: error: a queue's URL ends in account and name: https://sqs.REGION.amazonaws.com/111122223333/NAME
        |
      2 | queue_url = "https://sqs.us-east-1.amazonaws.com/"
        |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:3:11: mistake: `buckets` must not be empty
+    certrelay.toml:3:11: error: `buckets` must not be empty
        |
      3 | buckets = []
        |           ^^
 
-    certrelay.toml:6:10: mistake: `region` differs from the region in `queue_url`; remove it
+    certrelay.toml:6:10: error: `region` differs from the region in `queue_url`; remove it
        |
      6 | region = "eu-west-1"
        |          ^^^^^^^^^^^
 
-    certrelay.toml:8:14: mistake: `on_missing` must be "retry" or "dead_letter"; did you mean `retry`?
+    certrelay.toml:8:14: error: `on_missing` must be "retry" or "dead_letter"; did you mean `retry`?
        |
      8 | on_missing = "retri"
        |              ^^^^^^^
 
-    certrelay.toml:9:16: mistake: a role's ARN is arn:aws:iam::444455556666:role/NAME
+    certrelay.toml:9:16: error: a role's ARN is arn:aws:iam::444455556666:role/NAME
        |
      9 | role = { arn = "arn:aws:iam::444455556666:user/reader", external = ******** }
        |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:9:57: mistake: unknown key `external` in `role`; did you mean `external_id`?
+    certrelay.toml:9:57: error: unknown key `external` in `role`; did you mean `external_id`?
        |
      9 | role = { arn = "arn:aws:iam::444455556666:user/reader", external = ******** }
        |                                                         ^^^^^^^^
 
-    certrelay.toml:12:11: mistake: `buckets` means nothing beside `directory`; remove it
+    certrelay.toml:12:11: error: `buckets` has no effect with `directory`; remove it
         |
      12 | buckets = ["audit-logs"]
         |           ^^^^^^^^^^^^^^
 
-    certrelay.toml:14:1: mistake: an earlier [[source]] reads the same
+    certrelay.toml:14:1: error: an earlier [[source]] reads the same
         |
      14 | [[source]]
         | ^^^^^^^^^^
 
-    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `s3 = "s3://bucket/prefix/"` (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy
+    certrelay.toml: error: there is no [dead_letter], which an SQS source needs: write `s3 = "s3://bucket/prefix/"` (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy
 
-    certrelay.toml: 9 mistakes
+    certrelay.toml: 9 errors
     "#);
 }
 
 #[test]
 fn a_queue_needs_a_dead_letter_and_is_read_once() {
-    let said = mistakes(&sound_with(
+    let report = errors(&sound_with(
         r#"
 [[source]]
 queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
@@ -136,73 +136,75 @@ queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
 buckets = ["other-logs"]
 "#,
     ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:4:1: mistake: an earlier [[source]] reads the same
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:4:1: error: an earlier [[source]] reads the same
        |
      4 | [[source]]
        | ^^^^^^^^^^
 
-    certrelay.toml: mistake: there is no [dead_letter], which an SQS source needs: write `s3 = "s3://bucket/prefix/"` (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy
+    certrelay.toml: error: there is no [dead_letter], which an SQS source needs: write `s3 = "s3://bucket/prefix/"` (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy
 
-    certrelay.toml: 2 mistakes
+    certrelay.toml: 2 errors
     "#);
 }
 
 #[test]
 fn redrive_is_a_queue_s_and_needs_no_bytes() {
-    let said = mistakes(&sound_with(
+    let report = errors(&sound_with(
         r#"
 [dead_letter]
 redrive = true
 keep_bytes = true
 "#,
     ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:1:1: mistake: a folder has no redrive policy; write `directory = "…"`
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:1:1: error: a folder has no redrive policy; write `directory = "…"`
        |
      1 | [dead_letter]
        | ^^^^^^^^^^^^^
 
-    certrelay.toml:3:14: mistake: `keep_bytes` means nothing with `redrive`; remove it
+    certrelay.toml:3:14: error: `keep_bytes` has no effect with `redrive`; remove it
        |
      3 | keep_bytes = true
        |              ^^^^
 
-    certrelay.toml: 2 mistakes
+    certrelay.toml: 2 errors
     "#);
 }
 
-/// What is said of a `[dead_letter]` table, without the picture of its line.
-fn said_of(dead_letter: &str) -> String {
-    let said = mistakes(&sound_with(&format!("[dead_letter]\n{dead_letter}\n")));
-    let mistake = |line: &str| line.split_once(" mistake: ").map(|(_, text)| text.to_owned());
-    said.lines().filter_map(mistake).collect::<Vec<_>>().join("; ")
+/// Returns the errors of a `[dead_letter]` table, without the quoted line.
+fn errors_of(dead_letter: &str) -> String {
+    let report = errors(&sound_with(&format!("[dead_letter]\n{dead_letter}\n")));
+    let error = |line: &str| line.split_once(" error: ").map(|(_, text)| text.to_owned());
+    report.lines().filter_map(error).collect::<Vec<_>>().join("; ")
 }
 
 #[test]
-fn a_dead_letter_is_in_one_place() {
-    let both = said_of("s3 = \"s3://audit-dead-letters/\"\ndirectory = \"letters\"");
+fn dead_letters_have_one_location() {
+    let both = errors_of("s3 = \"s3://audit-dead-letters/\"\ndirectory = \"letters\"");
     assert!(both.contains("not several"), "{both}");
-    assert!(said_of("s3 = \"s3://b/\"\nredrive = true").contains("not several"));
-    assert!(said_of("keep_bytes = true").contains("[dead_letter] needs `s3 ="));
+    assert!(errors_of("s3 = \"s3://b/\"\nredrive = true").contains("not several"));
+    assert!(errors_of("keep_bytes = true").contains("[dead_letter] needs `s3 ="));
 }
 
 #[test]
-fn a_place_of_dead_letters_is_written_in_full() {
+fn a_location_of_dead_letters_is_written_in_full() {
     for wrong in
         ["audit-dead-letters", "s3://", "s3://b/prefix", "s3://b//", "s3://b*/", "https://b/"]
     {
-        let said = said_of(&format!("s3 = \"{wrong}\""));
-        assert!(said.contains("a prefix that ends in `/`"), "{wrong}: {said}");
+        let report = errors_of(&format!("s3 = \"{wrong}\""));
+        assert!(report.contains("a prefix that ends in `/`"), "{wrong}: {report}");
     }
     let fifo = "sqs = \"https://sqs.us-east-1.amazonaws.com/111122223333/letters.fifo\"";
-    assert!(said_of(fifo).contains("FIFO"));
-    assert!(said_of("sqs = \"https://sqs.us-east-1.amazonaws.com/\"").contains("account and name"));
+    assert!(errors_of(fifo).contains("FIFO"));
+    assert!(
+        errors_of("sqs = \"https://sqs.us-east-1.amazonaws.com/\"").contains("account and name")
+    );
 }
 
 #[test]
 fn buckets_and_keys_of_a_source_are_checked() {
-    let said = mistakes(&sound_with(
+    let report = errors(&sound_with(
         r#"
 [[source]]
 queue_url = "https://sqs.us-east-1.amazonaws.com/111122223333/objects"
@@ -217,7 +219,7 @@ redrive = false
 "#,
     ));
     let texts: Vec<&str> =
-        said.lines().filter(|line| line.starts_with("certrelay.toml:")).collect();
+        report.lines().filter(|line| line.starts_with("certrelay.toml:")).collect();
     for (place, text) in [
         (":3:26: ", "this bucket is in the list already"),
         (":4:21: ", "a key starts neither with `/` nor with its bucket"),
@@ -248,26 +250,26 @@ fn a_selection_of_iam_without_its_region_is_warned_about() {
 }
 
 #[test]
-fn letters_that_their_own_source_would_read_are_refused() {
+fn a_dead_letter_location_that_a_source_reads_is_an_error() {
     let queue = "https://sqs.us-east-1.amazonaws.com/111122223333/objects";
-    for letters in [queue, "https://us-east-1.queue.amazonaws.com/111122223333/objects"] {
-        let said = mistakes(&sound_with(&format!(
-            "[[source]]\nqueue_url = \"{queue}\"\nbuckets = [\"audit-logs\"]\n[dead_letter]\nsqs = \"{letters}\"\n"
+    for dead_letters in [queue, "https://us-east-1.queue.amazonaws.com/111122223333/objects"] {
+        let report = errors(&sound_with(&format!(
+            "[[source]]\nqueue_url = \"{queue}\"\nbuckets = [\"audit-logs\"]\n[dead_letter]\nsqs = \"{dead_letters}\"\n"
         )));
-        let expected = "certrelay.toml:4:1: mistake: a [[source]] reads this queue";
-        assert!(said.contains(expected) && said.contains("1 mistake"), "{said}");
+        let expected = "certrelay.toml:4:1: error: a [[source]] reads this queue";
+        assert!(report.contains(expected) && report.contains("1 error"), "{report}");
     }
     for (source, dead_letter) in
         [("in", "[dead_letter]\ndirectory = \"in/../in/dead\"\n"), (".", "")]
     {
         let text = format!("[[source]]\ndirectory = \"{source}\"\n{dead_letter}");
-        let said = mistakes(&sound_with(&text));
-        assert!(said.contains("into the folder that a [[source]] reads"), "{said}");
+        let report = errors(&sound_with(&text));
+        assert!(report.contains("into the folder that a [[source]] reads"), "{report}");
     }
 }
 
 #[test]
-fn letters_in_a_bucket_that_is_read_are_warned_about_unless_their_keys_are_left_out() {
+fn dead_letters_in_a_bucket_of_a_source_are_warned_about_unless_excluded() {
     let warnings = |keys: &str, bucket: &str| {
         let text = format!(
             r#"
@@ -279,7 +281,7 @@ keys = {keys}
 s3 = "s3://{bucket}/letters/"
 "#
         );
-        let config = parse(&sound_with(&text)).expect("no mistake");
+        let config = parse(&sound_with(&text)).expect("no error");
         config.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let all = r#"{ include = ["**"] }"#;

@@ -1,10 +1,10 @@
-//! Mistakes about the selection of events and their routes.
+//! Errors about the selection of events and their routes.
 
-use super::super::{mistakes, sound_with};
+use super::super::{errors, sound_with};
 
 #[test]
-fn groups_and_names_that_do_not_exist_are_refused() {
-    let said = mistakes(&sound_with(
+fn unknown_groups_and_names_are_errors() {
+    let report = errors(&sound_with(
         r#"
 [events]
 include = [
@@ -15,8 +15,8 @@ include = [
 ]
 "#,
     ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:3:25: mistake: neither a group (server-certificate, signing-certificate, audit-trail) nor an event's name; did you mean `signing-certificate`?
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:3:25: error: neither a group (server-certificate, signing-certificate, audit-trail) nor an event's name; did you mean `signing-certificate`?
        |
      3 |   "server-certificate", "signing-certificates", "UploadServerCertificat",
        |                         ^^^^^^^^^^^^^^^^^^^^^^
@@ -26,43 +26,43 @@ include = [
      3 |   "server-certificate", "signing-certificates", "UploadServerCertificat",
        |                                                 ^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:4:18: mistake: not a glob: unclosed character class; missing ']'
+    certrelay.toml:4:18: error: not a glob: unclosed character class; missing ']'
        |
      4 |   "audit-trail", "Upload[", 7,
        |                  ^^^^^^^^^
 
-    certrelay.toml:4:29: mistake: `include` must be a string, not an integer
+    certrelay.toml:4:29: error: `include` must be a string, not an integer
        |
      4 |   "audit-trail", "Upload[", 7,
        |                             ^
 
-    certrelay.toml:5:14: mistake: `source` is an eventSource, written out, such as "acm.amazonaws.com"
+    certrelay.toml:5:14: error: `source` is an eventSource without wildcards, such as "acm.amazonaws.com"
        |
      5 |   { source = "acm", names = ["*"] },
        |              ^^^^^
 
-    certrelay.toml:6:3: mistake: [events] include needs `source`, for example `source = "acm.amazonaws.com"`
+    certrelay.toml:6:3: error: [events] include needs `source`, for example `source = "acm.amazonaws.com"`
        |
      6 |   { name = [********] },
        |   ^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:6:3: mistake: [events] include needs `names`, for example `names = ["ImportCertificate"]`
+    certrelay.toml:6:3: error: [events] include needs `names`, for example `names = ["ImportCertificate"]`
        |
      6 |   { name = [********] },
        |   ^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:6:5: mistake: unknown key `name` in [events] include; did you mean `names`?
+    certrelay.toml:6:5: error: unknown key `name` in [events] include; did you mean `names`?
        |
      6 |   { name = [********] },
        |     ^^^^
 
-    certrelay.toml: 7 mistakes, 1 warning
+    certrelay.toml: 7 errors, 1 warning
     "#);
 }
 
 #[test]
-fn a_condition_that_is_not_known_or_never_true_is_refused() {
-    let said = mistakes(&sound_with(
+fn an_unknown_condition_or_one_that_never_matches_is_an_error() {
+    let report = errors(&sound_with(
         r#"
 [[route]]
 name = "changes"
@@ -74,49 +74,49 @@ when = { principal = "alice", regoin = "us-east-1" }
 sinks = ["screen", "screen"]
 "#,
     ));
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:3:19: mistake: no event that [events] selects has such a name
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:3:19: error: [events] selects no event of this name
        |
      3 | when = { event = ["Uplod*", "Delete*"], outcome = "succes", account = "1234", region = "useast1" }
        |                   ^^^^^^^^
 
-    certrelay.toml:3:51: mistake: an outcome is one of success, failure; did you mean `success`?
+    certrelay.toml:3:51: error: an outcome is one of success, failure; did you mean `success`?
        |
      3 | when = { event = ["Uplod*", "Delete*"], outcome = "succes", account = "1234", region = "useast1" }
        |                                                   ^^^^^^^^
 
-    certrelay.toml:3:71: mistake: an account is its 12 digits, or a glob
+    certrelay.toml:3:71: error: an account is its 12 digits, or a glob
        |
      3 | when = { event = ["Uplod*", "Delete*"], outcome = "succes", account = "1234", region = "useast1" }
        |                                                                       ^^^^^^
 
-    certrelay.toml:3:88: mistake: a region is written like "us-east-1", or is a glob
+    certrelay.toml:3:88: error: a region is written like "us-east-1", or is a glob
        |
      3 | when = { event = ["Uplod*", "Delete*"], outcome = "succes", account = "1234", region = "useast1" }
        |                                                                                        ^^^^^^^^^
 
-    certrelay.toml:7:22: mistake: an ARN, or a glob of one, is expected, such as "arn:aws:iam::111122223333:role/*"
+    certrelay.toml:7:22: error: an ARN, or a glob of one, is expected, such as "arn:aws:iam::111122223333:role/*"
        |
      7 | when = { principal = "alice", regoin = ******** }
        |                      ^^^^^^^
 
-    certrelay.toml:7:31: mistake: unknown key `regoin` in [[route]] when; did you mean `region`?; a route can ask for event, outcome, severity, finding, account, region, principal, target, lane, ou, certificate and label, and ignoring a condition would send events to the wrong place
+    certrelay.toml:7:31: error: unknown key `regoin` in [[route]] when; did you mean `region`?; the conditions are event, outcome, severity, finding, account, region, principal, target, channel, ou, certificate and label, and ignoring one would send events to the wrong sinks
        |
      7 | when = { principal = "alice", regoin = ******** }
        |                               ^^^^^^
 
-    certrelay.toml:8:20: mistake: this route names this sink already
+    certrelay.toml:8:20: error: this route names this sink already
        |
      8 | sinks = ["screen", "screen"]
        |                    ^^^^^^^^
 
-    certrelay.toml: 7 mistakes
+    certrelay.toml: 7 errors
     "#);
 }
 
 #[test]
 fn routes_have_names_sinks_and_an_end() {
-    let said = mistakes(
+    let report = errors(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -132,49 +132,49 @@ type = "stdout"
 type = "kafak"
 "#,
     );
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:5:10: mistake: there is no [sink] of this name; did you mean `screen`?
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:5:10: error: there is no [sink] of this name; did you mean `screen`?
        |
      5 | sinks = ["scren", "discard", { sink = "lake", topic = "t" }]
        |          ^^^^^^^
 
-    certrelay.toml:5:19: mistake: `discard` is no sink: write `sinks = "discard"`, not a list
+    certrelay.toml:5:19: error: `discard` is not a sink: write `sinks = "discard"`, not a list
        |
      5 | sinks = ["scren", "discard", { sink = "lake", topic = "t" }]
        |                   ^^^^^^^^^
 
-    certrelay.toml:6:1: mistake: never reached: an earlier route without `continue` takes every event
+    certrelay.toml:6:1: error: never reached: an earlier route without `continue` matches every event
        |
      6 | [[route]]
        | ^^^^^^^^^
 
-    certrelay.toml:7:8: mistake: an earlier [[route]] has this name
+    certrelay.toml:7:8: error: an earlier [[route]] has this name
        |
      7 | name = "all"
        |        ^^^^^
 
-    certrelay.toml:9:9: mistake: no sinks; if these events are to go nowhere, write `sinks = "discard"`
+    certrelay.toml:9:9: error: no sinks; to discard these events, write `sinks = "discard"`
        |
      9 | sinks = []
        |         ^^
 
-    certrelay.toml:10:1: mistake: no [[route]] names this sink
+    certrelay.toml:10:1: error: no [[route]] names this sink
         |
      10 | [sink.screen]
         | ^^^^^^^^^^^^^
 
-    certrelay.toml:13:8: mistake: `type` must be "kafka" or "splunk_hec" or "stdout" or "file"; did you mean `kafka`?
+    certrelay.toml:13:8: error: `type` must be "kafka" or "splunk_hec" or "stdout" or "file"; did you mean `kafka`?
         |
      13 | type = "kafak"
         |        ^^^^^^^
 
-    certrelay.toml: 7 mistakes
+    certrelay.toml: 7 errors
     "#);
 }
 
 #[test]
-fn the_last_route_takes_everything() {
-    let said = mistakes(
+fn the_last_route_must_be_a_catch_all() {
+    let report = errors(
         r#"[[source]]
 directory = "logs"
 [[route]]
@@ -187,22 +187,22 @@ type = "stdout"
 type = "file"
 "#,
     );
-    insta::assert_snapshot!(said, @r#"
-    certrelay.toml:3:1: mistake: the last [[route]] must be a catch-all, without `when`: say where all other events go, if only to "discard"
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:3:1: error: the last [[route]] must be a catch-all, without `when`: name the sinks of all other events, or "discard"
        |
      3 | [[route]]
        | ^^^^^^^^^
 
-    certrelay.toml:9:1: mistake: [sink.unused] needs `path`, for example `path = "events.ndjson"`
+    certrelay.toml:9:1: error: [sink.unused] needs `path`, for example `path = "events.ndjson"`
        |
      9 | [sink.unused]
        | ^^^^^^^^^^^^^
 
-    certrelay.toml:9:1: mistake: no [[route]] names this sink
+    certrelay.toml:9:1: error: no [[route]] names this sink
        |
      9 | [sink.unused]
        | ^^^^^^^^^^^^^
 
-    certrelay.toml: 3 mistakes
+    certrelay.toml: 3 errors
     "#);
 }

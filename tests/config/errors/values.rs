@@ -1,0 +1,207 @@
+//! Errors about values: units, ranges, variables, words, and what is not TOML.
+
+use super::super::{errors, sound_with};
+
+#[test]
+fn numbers_without_a_unit_or_out_of_range_are_errors() {
+    let report = errors(&sound_with(
+        r#"
+[delivery]
+max_concurrent_messages = 0
+max_in_flight_messages = "many"
+memory_limit = 64
+shutdown_grace_period = 1
+dedup_window = "1 hour"
+visibility_timeout = "1 s"
+delivery_timeout = "12 h"
+"#,
+    ));
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:2:27: error: `max_concurrent_messages` must be a whole number from 1 to 1024
+       |
+     2 | max_concurrent_messages = 0
+       |                           ^
+
+    certrelay.toml:3:26: error: `max_in_flight_messages` must be a whole number, not a string
+       |
+     3 | max_in_flight_messages = "many"
+       |                          ^^^^^^
+
+    certrelay.toml:4:16: error: a size needs a unit: write `memory_limit = "64 MiB"` (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)
+       |
+     4 | memory_limit = 64
+       |                ^^
+
+    certrelay.toml:5:25: error: a duration needs a unit: write `shutdown_grace_period = "1 s"` (units: ms, s, min, h, d)
+       |
+     5 | shutdown_grace_period = 1
+       |                         ^
+
+    certrelay.toml:6:16: error: `dedup_window` must be a duration: a whole number and a unit, such as "100 s" (units: ms, s, min, h, d)
+       |
+     6 | dedup_window = "1 hour"
+       |                ^^^^^^^^
+
+    certrelay.toml:7:22: error: `visibility_timeout` must be from 2 s to 12 h
+       |
+     7 | visibility_timeout = "1 s"
+       |                      ^^^^^
+
+    certrelay.toml:8:20: error: `delivery_timeout` and `visibility_timeout` together must be at most 12 h: SQS redelivers a message 12 h after its receive
+       |
+     8 | delivery_timeout = "12 h"
+       |                    ^^^^^^
+
+    certrelay.toml: 7 errors
+    "#);
+}
+
+#[test]
+fn limits_and_flags_have_their_types_and_ranges() {
+    let report = errors(&sound_with(
+        r#"
+[decode]
+max_nesting = 1000
+strict = "yes"
+hash = 1
+"#,
+    ));
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:2:15: error: `max_nesting` must be a whole number from 8 to 62
+       |
+     2 | max_nesting = 1000
+       |               ^^^^
+
+    certrelay.toml:3:10: error: `strict` must be `true` or `false`, not a string
+       |
+     3 | strict = "yes"
+       |          ^^^^^
+
+    certrelay.toml:4:8: error: `hash` must be `true` or `false`, not an integer
+       |
+     4 | hash = 1
+       |        ^
+
+    certrelay.toml: 3 errors
+    "#);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named() {
+    let report = errors(&sound_with(
+        r#"
+[aws]
+s3_endpoint = "${ENDPOINT}"
+sqs_endpoint = "http://${SET"
+[log]
+level = "${LEVEL:-inof}"
+[delivery]
+max_concurrent_messages = "${SET}"
+"#,
+    ));
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:2:15: error: environment variable ENDPOINT is not set; set it, or write `${ENDPOINT:-default}`
+       |
+     2 | s3_endpoint = "${ENDPOINT}"
+       |               ^^^^^^^^^^^^^
+
+    certrelay.toml:3:16: error: `${` has no closing `}`; a dollar sign is written `$$`
+       |
+     3 | sqs_endpoint = "http://${SET"
+       |                ^^^^^^^^^^^^^^
+
+    certrelay.toml:5:9: error: `level` is one of off, error, warn, info, debug, trace, or pairs such as "certrelay=debug,warn"; did you mean `info`?
+       |
+     5 | level = "${LEVEL:-inof}"
+       |         ^^^^^^^^^^^^^^^^
+
+    certrelay.toml:7:27: error: `max_concurrent_messages` must be a whole number from 1 to 1024
+       |
+     7 | max_concurrent_messages = "${SET}"
+       |                           ^^^^^^^^
+
+    certrelay.toml: 4 errors
+    "#);
+}
+
+#[test]
+fn words_of_log_http_and_format_are_checked() {
+    let report = errors(&sound_with(
+        r#"
+[log]
+format = "jsno"
+level = "certrelay=debgu,warn"
+[http]
+listen = "localhost"
+[format.ocsf]
+version = "1.7.0"
+[privacy]
+keep_pem = "no"
+keep_key = true
+"#,
+    ));
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:2:10: error: `format` must be "json" or "text"; did you mean `json`?
+       |
+     2 | format = "jsno"
+       |          ^^^^^^
+
+    certrelay.toml:3:9: error: `level` is one of off, error, warn, info, debug, trace, or pairs such as "certrelay=debug,warn"; did you mean `debug`?
+       |
+     3 | level = "certrelay=debgu,warn"
+       |         ^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:5:10: error: `listen` is an address and a port, such as "127.0.0.1:9600"
+       |
+     5 | listen = "localhost"
+       |          ^^^^^^^^^^^
+
+    certrelay.toml:7:11: error: `version` must be "1.8.0" or "1.5.0"; did you mean `1.8.0`?
+       |
+     7 | version = "1.7.0"
+       |           ^^^^^^^
+
+    certrelay.toml:9:12: error: `keep_pem` must be `true` or `false`, not a string
+       |
+     9 | keep_pem = ********
+       |            ^^^^^^^^
+
+    certrelay.toml:10:1: error: unknown key `keep_key` in [privacy]; did you mean `keep_pem`?
+        |
+     10 | keep_key = ********
+        | ^^^^^^^^
+
+    certrelay.toml: 6 errors
+    "#);
+}
+
+#[test]
+fn a_syntax_error_is_shown_where_it_is() {
+    let report = errors(
+        r#"[[source]
+directory = logs
+[delivery]
+max_concurrent_messages = 1
+max_concurrent_messages = 2
+shutdown_grace_period "100 s"
+"#,
+    );
+    insta::assert_snapshot!(report, @r#"
+    certrelay.toml:1:10: error: not TOML: unclosed array table, expected `]`
+       |
+     1 | [[source]
+       |          ^
+
+    certrelay.toml:5:1: error: not TOML: duplicate key `max_concurrent_messages`; the first is in line 4
+       |
+     5 | max_concurrent_messages = ********
+       | ^^^^^^^^^^^^^^^^^^^^^^^
+
+    certrelay.toml:6:23: error: not TOML: key with no value, expected `=`
+       |
+     6 | ********
+       |         ^
+
+    certrelay.toml: 3 errors
+    "#);
+}
