@@ -1,141 +1,118 @@
-//! Counts the records of a document and picks the selected ones.
+//! Counts the records of a document and selects those that match the configured events.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::outline::Outline;
-use super::run::Run;
-use super::{BadRecord, Damage, Found, Record, Selection, Tally, head};
+use super::structural_index::StructuralIndex;
+use super::{BadRecord, Damage, Found, Record, Selection, Tally, header_fields};
 use crate::config::Decode;
 
-/// Most bad records of one object. What has more is not a log file with a fault in it, and each would be
-/// a dead letter by itself.
+/// Most bad records of one object. An object with more is not a log file with a few errors, and
+/// each bad record would become a dead letter.
 const MAX_BAD: u64 = 1_000;
 
-/// Where in the window a value is.
+/// The position of a value in the window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-/// What is known of the records so far.
-pub(super) struct Picker {
+/// Selects records, with the counts of the document so far.
+pub(super) struct Selector {
     selection: Arc<Selection>,
     limits: Decode,
     tally: Tally,
-    /// Records that are no objects.
-    no_objects: u64,
+    /// Records that are not JSON objects.
+    not_objects: u64,
     /// Offset in the document of the window's first byte.
     base: u64,
 }
 
-impl Picker {
+impl Selector {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
-        Self { selection, limits, tally: Tally::default(), no_objects: 0, base: 0 }
+        Self { selection, limits, tally: Tally::default(), not_objects: 0, base: 0 }
     }
 
-    /// Forgets the document.
+    /// Prepares for the next document.
     pub(super) fn reset(&mut self) {
         self.tally = Tally::default();
-        self.no_objects = 0;
+        self.not_objects = 0;
         self.base = 0;
     }
 
-    /// The first `by` bytes of the window are gone.
+    /// Adjusts the offset after the first `by` bytes of the window have been removed.
     pub(super) fn shift(&mut self, by: usize) {
         self.base += by as u64;
     }
 
-    /// The place of a byte of the window in the document.
+    /// Returns the offset in the document of a byte of the window.
     pub(super) fn offset(&self, at: usize) -> u64 {
         self.base + at as u64
     }
 
-    /// The accounting. A list of other things is not a log file whose records are all bad, or each of
-    /// them would be a dead letter.
+    /// Returns the counts of the document.
+    ///
+    /// # Errors
+    /// None of its records is a JSON object: it is not a log file. Otherwise each of them would
+    /// become a dead letter.
     pub(super) fn finish(&mut self) -> Result<Tally, Damage> {
-        if self.no_objects > 0 && self.no_objects == self.tally.read {
+        if self.not_objects > 0 && self.not_objects == self.tally.read {
             return Err(Damage::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
         }
         Ok(std::mem::take(&mut self.tally))
     }
 
-    /// A record: counted, and read if it may be wanted. Answers whether it is in truth a document of
-    /// records.
+    /// Counts a record, and parses it if it may match the selection. Returns whether it is itself a
+    /// document of records.
     pub(super) fn record(
         &mut self,
-        outline: &mut Outline,
+        index: &mut StructuralIndex,
         window: &[u8],
         at: Span,
         found: &mut Vec<Found>,
     ) -> Result<bool, Damage> {
         self.count(at)?;
-        if self.selection.prefilter().is_every() || outline.hit_within(window, at.start, at.end) {
-            return self.judge(window, at, found);
+        if self.selection.prefilter().is_every() || index.may_match(window, at.start, at.end) {
+            return self.parse(window, at, found);
         }
         if self.limits.strict
-            && let Err(reason) = head::check(&window[at.start..at.end])
+            && let Err(reason) = header_fields::validate(&window[at.start..at.end])
         {
             self.bad(window, at, reason, found)?;
         }
         Ok(false)
     }
 
-    /// Records that follow one another: all are counted, and those looked at that may be wanted.
-    pub(super) fn records(
-        &mut self,
-        outline: &mut Outline,
-        window: &[u8],
-        run: &Run,
-        found: &mut Vec<Found>,
-    ) -> Result<(), Damage> {
-        let Some(end) = run.end() else { return Ok(()) };
-        if self.limits.strict || self.selection.prefilter().is_every() {
-            return run
-                .spans()
-                .try_for_each(|span| self.record(outline, window, span, found).map(|_| ()));
-        }
-        let before = self.tally.read;
-        while let Some(mark) = outline.mark_before(end) {
-            let (number, span) = run.around(mark);
-            self.tally.read = before + number as u64;
-            self.record(outline, window, span, found)?;
-            outline.pass_marks(span.end);
-        }
-        self.tally.read = before + run.count() as u64;
-        self.check_count()?;
-        self.check_length(run.longest())
-    }
-
-    /// What stands where a record belongs and is no object.
-    pub(super) fn no_object(
+    /// Counts an array element that is not a JSON object.
+    pub(super) fn not_object(
         &mut self,
         window: &[u8],
         at: Span,
         found: &mut Vec<Found>,
     ) -> Result<(), Damage> {
         self.count(at)?;
-        self.no_objects += 1;
+        self.not_objects += 1;
         self.bad(window, at, "a record must be a JSON object".to_owned(), found)
     }
 
-    fn judge(&mut self, window: &[u8], at: Span, found: &mut Vec<Found>) -> Result<bool, Damage> {
+    fn parse(&mut self, window: &[u8], at: Span, found: &mut Vec<Found>) -> Result<bool, Damage> {
         let record = &window[at.start..at.end];
-        let head = match head::read(record) {
-            Ok(head) => head,
+        let fields = match header_fields::read(record) {
+            Ok(fields) => fields,
             Err(reason) => {
                 self.bad(window, at, reason, found)?;
                 return Ok(false);
             }
         };
-        let wanted = match (&head.source, &head.name) {
+        let is_selected = match (&fields.source, &fields.name) {
             (Some(source), Some(name)) => self.selection.wants(source, name),
             _ => self.selection.is_everything(),
         };
-        if wanted {
+        if is_selected {
             self.tally.selected += 1;
             found.push(Found::Record(Record {
                 bytes: Bytes::copy_from_slice(record),
@@ -143,7 +120,7 @@ impl Picker {
                 offset: self.offset(at.start),
             }));
         }
-        Ok(head.has_records)
+        Ok(fields.has_records)
     }
 
     fn bad(
@@ -161,7 +138,7 @@ impl Picker {
         found.push(Found::Bad(BadRecord {
             index: self.tally.read - 1,
             offset: self.offset(at.start),
-            sha256: hexadecimal(&Sha256::digest(bytes)),
+            sha256: HEXLOWER.encode(&Sha256::digest(bytes)),
             reason,
             bytes: Bytes::copy_from_slice(bytes),
         }));
@@ -170,27 +147,17 @@ impl Picker {
 
     fn count(&mut self, at: Span) -> Result<(), Damage> {
         self.tally.read += 1;
-        self.check_count()?;
-        self.check_length(at.end - at.start)
-    }
-
-    /// Whether there may be so many records.
-    fn check_count(&self) -> Result<(), Damage> {
         if self.tally.read > self.limits.max_records {
             return Err(Damage::OverLimit { name: "max_records", limit: self.limits.max_records });
         }
-        Ok(())
+        self.check_length(at.end - at.start)
     }
 
-    /// Whether a record may be this long.
+    /// Checks the length of a record against its limit.
     pub(super) fn check_length(&self, length: usize) -> Result<(), Damage> {
         if length as u64 > self.limits.max_record {
             return Err(Damage::OverLimit { name: "max_record", limit: self.limits.max_record });
         }
         Ok(())
     }
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
