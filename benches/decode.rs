@@ -1,12 +1,12 @@
-//! How fast the decoder reads log files, as a ratio to unpacking them and nothing else.
+//! Measures the decoder's throughput as a ratio to inflating the same files and nothing else.
 //!
-//! Every variant takes turns with unpacking on the same files in one thread of one process, and CPU time
-//! of the thread is what counts: so the ratio holds on a busy machine, where MB/s do not.
+//! Each variant alternates with inflating on the same files in one thread of one process, and is
+//! measured in CPU time of the thread: so the ratio is valid on a busy machine, where MB/s are not.
 //!
-//! - `cargo bench --bench decode` makes its own files; `… -- DIR…` takes yours (`.gz`, in any depth).
+//! - `cargo bench --bench decode` generates its files; `… -- DIR…` reads yours (`.gz`, recursively).
 //! - `… -- --write DIR` writes the small and the medium ones there, for `benches/compare`.
-//! - `… -- --memory` reads a document of 1 GiB and says how much memory that took.
-//! - `… -- --once nothing|unpack|stream` does one thing once, for `benches/callgrind`.
+//! - `… -- --memory` decodes a document of 1 GiB and prints the decoder's memory.
+//! - `… -- --once nothing|inflate|stream` runs one variant once, for a profiler.
 
 mod corpus;
 
@@ -34,7 +34,7 @@ const LIMITS: Decode = Decode {
     hash: false,
 };
 
-/// Works on a file and answers a number that must come out the same each time.
+/// Processes a file and returns a number that must be the same each time.
 type Run = Box<dyn FnMut(&[u8]) -> u64>;
 
 struct Variant {
@@ -59,10 +59,10 @@ fn main() {
     }
 }
 
-/// As delivered by CloudTrail.
+/// Sizes as delivered by CloudTrail.
 const SMALL: Shape = Shape { files: 2000, records: None, hit_every: 1000, decoy_every: 100 };
 
-/// Documents of 2 MB, of which two in five hold an event, and one record in a hundred a decoy.
+/// Documents of 2 MB: two in five contain an event, and one record in a hundred is a decoy.
 const MEDIUM: Shape = Shape { files: 24, records: Some(1250), hit_every: 2500, decoy_every: 100 };
 
 fn measure_all() {
@@ -87,9 +87,9 @@ fn write(folder: &Path) {
 fn once(what: &str) {
     let files = corpus::make(Shape { files: 4, ..MEDIUM });
     let mut run = match what {
-        "unpack" => unpack(),
+        "inflate" => inflate(),
         "stream" => streamed(certificates(), LIMITS),
-        // All but the work itself: making the files and a decoder.
+        // Everything except the work itself: the files and a decoder.
         _ => {
             drop(black_box(streamed(certificates(), LIMITS)));
             Box::new(|_: &[u8]| 0)
@@ -98,14 +98,14 @@ fn once(what: &str) {
     for file in &files {
         black_box(run(file));
     }
-    eprintln!("{} bytes", files.iter().map(|file| unpack()(file)).sum::<u64>());
+    eprintln!("{} bytes", files.iter().map(|file| inflate()(file)).sum::<u64>());
 }
 
-/// Reads a document of 1 GiB as it would come from S3, and looks at the process' own size.
+/// Decodes a document of 1 GiB in chunks as from S3, and measures the memory of the process.
 fn measure_memory() {
     let [first, repeated, last] = corpus::endless();
-    let unpacked = unpack()(&repeated);
-    let repeats = std::iter::repeat_n(&repeated, ((1 << 30) / unpacked + 1) as usize);
+    let inflated = inflate()(&repeated);
+    let repeats = std::iter::repeat_n(&repeated, ((1 << 30) / inflated + 1) as usize);
     let before = resident();
     let mut most = before;
     let mut decoder =
@@ -123,7 +123,7 @@ fn measure_memory() {
     println!("{bytes} bytes, {records} records: at most {} KiB for the decoder", most - before);
 }
 
-/// Memory that the process has, in KiB.
+/// Returns the resident memory of the process in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
@@ -132,34 +132,34 @@ fn resident() -> u64 {
 
 fn measure(name: &str, files: &[Vec<u8>]) {
     let stored: usize = files.iter().map(Vec::len).sum();
-    let unpacked: u64 = files.iter().map(|file| unpack()(file)).sum();
+    let inflated: u64 = files.iter().map(|file| inflate()(file)).sum();
     println!(
-        "{name}: {} files, {:.1} MB stored, {:.1} MB unpacked",
+        "{name}: {} files, {:.1} MB stored, {:.1} MB inflated",
         files.len(),
         stored as f64 / 1e6,
-        unpacked as f64 / 1e6
+        inflated as f64 / 1e6
     );
     for variant in variants() {
         let (spent, answer) = pair(variant.run, files);
         let ratios = spent.iter().map(|[bare, own]| bare.as_secs_f64() / own.as_secs_f64());
         let ratio = median(ratios.collect());
         let best = spent.iter().map(|[_, own]| *own).min().unwrap_or_default().as_secs_f64();
-        let rate = unpacked as f64 / 1e6 / best;
+        let rate = inflated as f64 / 1e6 / best;
         let each = best * 1e6 / files.len() as f64;
         println!(
-            "  {:<26} {ratio:>6.3}  {rate:>7.0} MB/s  {each:>9.1} us/file  found {answer}",
+            "  {:<28} {ratio:>6.3}  {rate:>7.0} MB/s  {each:>9.1} us/file  found {answer}",
             variant.name
         );
     }
 }
 
-/// What each round took of unpacking and of `run`, which takes turns with nothing else: a third
-/// program between them would leave both a cold cache, as no service does that reads file after file.
+/// Returns the CPU time of inflating and of `run` in each round. `run` alternates with nothing else:
+/// a third variant in between would leave both a cold cache, unlike a service that reads many files.
 fn pair(run: Run, files: &[Vec<u8>]) -> (Vec<[Duration; 2]>, u64) {
-    let mut both = [unpack(), run];
+    let mut both = [inflate(), run];
     let mut spent = Vec::new();
     let mut answer = 0;
-    // One round more, to warm up, which does not count.
+    // The first round warms up and does not count.
     for round in 0..=ROUNDS {
         let mut of_round = [Duration::ZERO; 2];
         answer = 0;
@@ -188,11 +188,11 @@ fn variants() -> Vec<Variant> {
         Variant { name: "decode, strict", run: decode(certificates(), strict) },
         Variant { name: "decode, streamed, strict", run: streamed(certificates(), strict) },
         Variant { name: "decode, hash", run: decode(certificates(), hash) },
-        Variant { name: "usual: read_to_end, serde", run: usual() },
+        Variant { name: "obvious: read_to_end, serde", run: obvious() },
     ]
 }
 
-fn unpack() -> Run {
+fn inflate() -> Run {
     let mut window = vec![0; WINDOW];
     Box::new(move |file| {
         let mut reader = flate2::bufread::MultiGzDecoder::new(file);
@@ -231,8 +231,8 @@ fn streamed(selection: Selection, limits: Decode) -> Run {
     })
 }
 
-/// What one writes first: everything unpacked into a fresh buffer, every record parsed.
-fn usual() -> Run {
+/// The obvious implementation: inflates into a new buffer and parses every record.
+fn obvious() -> Run {
     #[derive(serde::Deserialize)]
     struct File<'a> {
         #[serde(rename = "Records", borrow)]
@@ -270,7 +270,7 @@ fn certificates() -> Selection {
     Selection::new(rules.collect())
 }
 
-/// Runs of files that are long enough for the clock.
+/// Splits the files into batches that are long enough for the clock.
 fn batches(files: &[Vec<u8>]) -> Vec<&[Vec<u8>]> {
     let per_batch = (files.len() / 50).max(1);
     files.chunks(per_batch).collect()

@@ -1,4 +1,4 @@
-//! What the decoder knows of the configuration.
+//! The parts of the configuration that the decoder uses.
 
 #[path = "../../src/config/groups.rs"]
 mod groups;
@@ -8,7 +8,7 @@ mod when;
 pub(crate) use groups::GROUPS;
 pub(crate) use when::Pattern;
 
-/// `certrelay::config::Decode`: that it is the same, the compiler sees.
+/// As `certrelay::config::Decode`; the compiler checks that it has the same fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decode {
     pub(crate) max_decompressed: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Decode {
     pub(crate) hash: bool,
 }
 
-/// `certrelay::config::EventRule`, likewise.
+/// As `certrelay::config::EventRule`.
 #[derive(Debug, Clone)]
 pub(crate) struct EventRule {
     pub(crate) source: String,

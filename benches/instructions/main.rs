@@ -1,14 +1,14 @@
-//! Does one thing once, for `benches/callgrind`: so its instructions can be counted.
+//! Runs one operation once, so that `benches/callgrind` can count its instructions.
 //!
-//! - `instructions make FILE` writes a log file of 2 MB, with an event and decoys in it.
-//! - `instructions nothing|unpack|stream FILE` reads it, and unpacks or decodes it.
+//! - `instructions make FILE` writes a log file of 2 MB with an event and decoys.
+//! - `instructions nothing|inflate|stream FILE` reads it, and inflates or decodes it.
 
 #[path = "../../src/cloudtrail/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "a part of it is measured")]
+#[expect(dead_code, unused_imports, reason = "only a part of it is measured")]
 mod cloudtrail;
-#[expect(dead_code, reason = "likewise")]
+#[expect(dead_code, reason = "as above")]
 mod config;
-#[expect(dead_code, reason = "likewise")]
+#[expect(dead_code, reason = "as above")]
 #[path = "../corpus.rs"]
 mod corpus;
 
@@ -33,7 +33,7 @@ const LIMITS: Decode = Decode {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, path] = arguments.as_slice() else {
-        panic!("usage: instructions make|nothing|unpack|stream FILE")
+        panic!("usage: instructions make|nothing|inflate|stream FILE")
     };
     if what == "make" {
         let shape = Shape { files: 1, records: Some(1250), hit_every: 250, decoy_every: 100 };
@@ -46,7 +46,7 @@ fn main() {
     let mut decoder = Decoder::new(settings);
     let mut found = Vec::new();
     match what.as_str() {
-        "unpack" => {
+        "inflate" => {
             let mut reader = flate2::bufread::MultiGzDecoder::new(&file[..]);
             while reader.read(black_box(&mut window)).expect("a gzip file") > 0 {}
         }
@@ -56,7 +56,7 @@ fn main() {
             }
             assert!(decoder.finish(&mut found).expect("a log file").selected > 0);
         }
-        // All but the work itself.
+        // Everything except the work itself.
         _ => drop(black_box((window, decoder))),
     }
 }

@@ -1,89 +1,90 @@
-//! The decoder: stored bytes in, selected records out.
+//! Decodes log files: stored bytes in, selected records out.
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-#[cfg(feature = "fast-inflate")]
-use super::checksum::Checksum;
 use super::document::Document;
+#[cfg(feature = "fast-inflate")]
+use super::gzip::Checksum;
 use super::gzip::{Gunzip, MAGIC};
 #[cfg(feature = "fast-inflate")]
 use super::one_shot::OneShot;
 #[cfg(feature = "fast-inflate")]
-use super::outline::STRETCH;
-use super::picker::hexadecimal;
-use super::{DecodeError, DecodeStats, Decoded, Selection};
+use super::structural_index::CHUNK;
+use super::{DecodeError, Decoded, Selection, DecodeStats};
 use crate::config::Decode;
 
-/// Bytes that are unpacked and then walked through at a time: they stay in a core's second cache.
+/// Bytes that are decompressed and then parsed at a time: they stay in the second-level cache.
 const WINDOW: usize = 256 << 10;
 
-/// The ratio of an object is looked at from here on: short ones may be all white space.
+/// Decompressed bytes from which the ratio is checked: short documents may be all white space.
 const RATIO_FROM: u64 = 1 << 20;
 
-/// What every decoder of a process shares.
+/// The settings that all decoders of a process share.
 #[derive(Debug, Clone)]
 pub struct DecoderSettings {
-    /// Which records.
+    /// The records to select.
     pub selection: Arc<Selection>,
     /// `[decode]`.
     pub limits: Decode,
 }
 
-/// Decodes one object after another; its buffers are kept from object to object.
+/// Decodes objects one at a time and reuses its buffers.
 ///
-/// Whether an object is gzip is told by its first byte, never by a name or a header. A verdict on
-/// the document (damaged, or not CloudTrail data) is given only when the file has passed the checks
-/// of gzip: a flipped bit must not pass for another kind of file.
+/// The first byte of an object tells whether it is gzip, never a name or a header. An error in the
+/// document (invalid JSON, or not CloudTrail data) is returned only after the file has passed the
+/// checks of gzip: a flipped bit must not be reported as another kind of file.
 pub struct Decoder {
     limits: Decode,
     document: Document,
     gunzip: Gunzip,
-    packing: Packing,
+    format: Format,
     window: Vec<u8>,
     filled: usize,
     stored: u64,
-    unpacked: u64,
+    decompressed: u64,
     hash: Sha256,
-    verdict: Option<DecodeError>,
+    /// The error in the document, until the file has passed the checks of gzip.
+    document_error: Option<DecodeError>,
     #[cfg(feature = "fast-inflate")]
     one_shot: OneShot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
-    /// No byte has been seen.
+enum Format {
+    /// Before the first byte.
     Unknown,
     Gzip,
     Plain,
 }
 
 impl Decoder {
-    /// A decoder with fresh buffers.
+    /// Creates a decoder with new buffers.
     #[must_use]
     pub fn new(settings: DecoderSettings) -> Self {
         Self {
             limits: settings.limits,
             document: Document::new(settings.selection, settings.limits),
             gunzip: Gunzip::new(),
-            packing: Packing::Unknown,
+            format: Format::Unknown,
             window: vec![0; WINDOW],
             filled: 0,
             stored: 0,
-            unpacked: 0,
+            decompressed: 0,
             hash: Sha256::new(),
-            verdict: None,
+            document_error: None,
             #[cfg(feature = "fast-inflate")]
             one_shot: OneShot::new(),
         }
     }
 
-    /// Takes the next stored bytes of the object and appends what is found to `found`.
+    /// Decodes the next stored bytes of the object and appends its records to `found`.
     ///
     /// # Errors
-    /// The file is damaged or over a limit: nothing of it may be delivered. The decoder is ready
-    /// for the next object.
+    /// The file is corrupt, not a log file or over a limit: nothing of it may be delivered. The
+    /// decoder is ready for the next object.
     pub fn push(&mut self, stored: &[u8], found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
         let before = found.len();
         self.take(stored, found).inspect_err(|_| {
@@ -92,10 +93,10 @@ impl Decoder {
         })
     }
 
-    /// Ends the object: its checks, and its accounting. The decoder is ready for the next one.
+    /// Ends the object and returns its record counts. The decoder is ready for the next object.
     ///
     /// # Errors
-    /// As [`push`](Self::push); also for a file that ends early.
+    /// As [`push`](Self::push); also if the file is truncated.
     pub fn finish(&mut self, found: &mut Vec<Decoded>) -> Result<DecodeStats, DecodeError> {
         let before = found.len();
         let tally = self.end(found).inspect_err(|_| found.truncate(before));
@@ -103,20 +104,16 @@ impl Decoder {
         tally
     }
 
-    /// Decodes an object that is wholly in memory, by the fastest way there is.
+    /// Decodes an object that is completely in memory, in the fastest way.
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn decode(
-        &mut self,
-        stored: &[u8],
-        found: &mut Vec<Decoded>,
-    ) -> Result<DecodeStats, DecodeError> {
-        if self.packing != Packing::Unknown {
+    pub fn decode(&mut self, stored: &[u8], found: &mut Vec<Decoded>) -> Result<DecodeStats, DecodeError> {
+        if self.format != Format::Unknown {
             self.reset();
         }
         let before = found.len();
-        let tally = self.decode_at_once(stored, found).unwrap_or_else(|| {
+        let tally = self.decode_one_shot(stored, found).unwrap_or_else(|| {
             self.reset();
             self.take(stored, found).and_then(|()| self.end(found))
         });
@@ -124,43 +121,43 @@ impl Decoder {
         tally.inspect_err(|_| found.truncate(before))
     }
 
-    /// Forgets a half-read object, so that the next one starts clean.
+    /// Discards the current object.
     pub fn reset(&mut self) {
         self.document.reset();
         self.gunzip.reset();
-        self.packing = Packing::Unknown;
+        self.format = Format::Unknown;
         self.window.truncate(WINDOW);
         self.window.shrink_to(WINDOW);
         self.filled = 0;
         self.stored = 0;
-        self.unpacked = 0;
+        self.decompressed = 0;
         self.hash = Sha256::new();
-        self.verdict = None;
+        self.document_error = None;
     }
 
-    /// Decodes a small object without the stream; none if it must go through it.
+    /// Decodes a small object without the stream; `None` if it needs the stream.
     #[cfg(feature = "fast-inflate")]
-    fn decode_at_once(
+    fn decode_one_shot(
         &mut self,
         stored: &[u8],
         found: &mut Vec<Decoded>,
     ) -> Option<Result<DecodeStats, DecodeError>> {
         let before = found.len();
-        let (document, promised) = self.one_shot.unpack(stored)?;
-        // In steps, so that what the checksum has read is still near when it is walked through.
+        let (document, promised) = self.one_shot.decompress(stored)?;
+        // In chunks, so that what the checksum has read is still in the first-level cache.
         let mut checksum = Checksum::default();
-        let mut walked = Ok(0);
+        let mut parsed = Ok(0);
         let mut reached = 0;
         while reached < document.len() {
-            let step = &document[reached..document.len().min(reached + STRETCH)];
-            checksum.update(step);
+            let chunk = &document[reached..document.len().min(reached + CHUNK)];
+            checksum.update(chunk);
             if self.limits.hash {
-                self.hash.update(step);
+                self.hash.update(chunk);
             }
-            reached += step.len();
-            walked = walked.and_then(|done| {
+            reached += chunk.len();
+            parsed = parsed.and_then(|done| {
                 let last = reached == document.len();
-                Ok(done + self.document.walk(&document[done..reached], last, found)?)
+                Ok(done + self.document.parse(&document[done..reached], last, found)?)
             });
         }
         if checksum.sum() != promised {
@@ -168,29 +165,25 @@ impl Decoder {
             return None;
         }
         self.stored = stored.len() as u64;
-        self.unpacked = document.len() as u64;
-        Some(self.check_size().and(walked).and_then(|_| self.account()))
+        self.decompressed = document.len() as u64;
+        Some(self.check_size().and(parsed).and_then(|_| self.account()))
     }
 
     #[cfg(not(feature = "fast-inflate"))]
-    fn decode_at_once(
-        &mut self,
-        _: &[u8],
-        _: &mut Vec<Decoded>,
-    ) -> Option<Result<DecodeStats, DecodeError>> {
+    fn decode_one_shot(&mut self, _: &[u8], _: &mut Vec<Decoded>) -> Option<Result<DecodeStats, DecodeError>> {
         None
     }
 
     fn take(&mut self, mut stored: &[u8], found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
-        if let (Packing::Unknown, Some(&first)) = (self.packing, stored.first()) {
-            self.packing = if first == MAGIC[0] { Packing::Gzip } else { Packing::Plain };
+        if let (Format::Unknown, Some(&first)) = (self.format, stored.first()) {
+            self.format = if first == MAGIC[0] { Format::Gzip } else { Format::Plain };
         }
         loop {
             let waiting = stored.len();
             let room = &mut self.window[self.filled..];
             let room_length = room.len();
-            let more = if self.packing == Packing::Gzip {
-                self.gunzip.unpack(&mut stored, room)?
+            let more = if self.format == Format::Gzip {
+                self.gunzip.decompress(&mut stored, room)?
             } else {
                 let length = room.len().min(stored.len());
                 room[..length].copy_from_slice(&stored[..length]);
@@ -198,7 +191,7 @@ impl Decoder {
                 length
             };
             self.stored += (waiting - stored.len()) as u64;
-            self.unpacked += more as u64;
+            self.decompressed += more as u64;
             if self.limits.hash {
                 self.hash.update(&self.window[self.filled..self.filled + more]);
             }
@@ -207,7 +200,7 @@ impl Decoder {
                 return self.check_size();
             }
             self.check_size()?;
-            self.walk(false, found)?;
+            self.parse(false, found)?;
         }
     }
 
@@ -215,43 +208,43 @@ impl Decoder {
         if self.stored == 0 {
             return Err(DecodeError::Empty);
         }
-        if self.packing == Packing::Gzip {
+        if self.format == Format::Gzip {
             self.gunzip.finish()?;
         }
-        self.walk(true, found)?;
-        if let Some(verdict) = self.verdict.take() {
-            return Err(verdict);
+        self.parse(true, found)?;
+        if let Some(error) = self.document_error.take() {
+            return Err(error);
         }
         self.account()
     }
 
-    /// The accounting of a document that has been walked through and is sound.
+    /// Returns the record counts of a document that has been parsed without an error.
     fn account(&mut self) -> Result<DecodeStats, DecodeError> {
         let mut tally = self.document.finish()?;
         tally.stored_bytes = self.stored;
-        tally.bytes = self.unpacked;
-        tally.sha256 = self.limits.hash.then(|| hexadecimal(&self.hash.finalize_reset()));
+        tally.bytes = self.decompressed;
+        tally.sha256 = self.limits.hash.then(|| HEXLOWER.encode(&self.hash.finalize_reset()));
         Ok(tally)
     }
 
-    /// Walks through what has been unpacked, and keeps what is not finished.
-    fn walk(&mut self, last: bool, found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
+    /// Parses what has been decompressed, and keeps the bytes that are still needed.
+    fn parse(&mut self, last: bool, found: &mut Vec<Decoded>) -> Result<(), DecodeError> {
         let window = &self.window[..self.filled];
-        let done = if self.verdict.is_some() {
+        let done = if self.document_error.is_some() {
             window.len()
         } else {
-            match self.document.walk(window, last, found) {
+            match self.document.parse(window, last, found) {
                 Ok(done) => done,
                 Err(limit @ DecodeError::OverLimit { .. }) => return Err(limit),
-                Err(verdict) => {
-                    self.verdict = Some(verdict);
+                Err(error) => {
+                    self.document_error = Some(error);
                     window.len()
                 }
             }
         };
         self.window.copy_within(done..self.filled, 0);
         self.filled -= done;
-        // A record that fills the window needs a longer one; `max_record` bounds it.
+        // A record that fills the window needs a longer window; `max_record` limits it.
         if self.window.len() - self.filled < WINDOW / 2 {
             self.window.resize(self.filled + WINDOW, 0);
         }
@@ -260,13 +253,10 @@ impl Decoder {
 
     fn check_size(&self) -> Result<(), DecodeError> {
         let Decode { max_decompressed, max_ratio, .. } = self.limits;
-        if self.unpacked > max_decompressed {
-            return Err(DecodeError::OverLimit {
-                name: "max_decompressed",
-                limit: max_decompressed,
-            });
+        if self.decompressed > max_decompressed {
+            return Err(DecodeError::OverLimit { name: "max_decompressed", limit: max_decompressed });
         }
-        if self.unpacked > RATIO_FROM && self.unpacked / max_ratio.max(1) > self.stored {
+        if self.decompressed > RATIO_FROM && self.decompressed / max_ratio.max(1) > self.stored {
             return Err(DecodeError::OverLimit { name: "max_ratio", limit: max_ratio });
         }
         Ok(())

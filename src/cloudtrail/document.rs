@@ -1,39 +1,36 @@
-//! Walks a document and picks the selected records: the structure of CloudTrail's files.
+//! Parses the structure of CloudTrail's documents and passes each record to the selector.
 //!
-//! A document is one JSON value or several after one another: `{"Records":[…]}` (the key anywhere in
-//! the object), an array of records, or records (one, or one a line). It comes in windows. Whatever
-//! is not finished at a window's end is kept and comes again at the front of the next one.
+//! A document is one JSON value or several in sequence: `{"Records":[…]}` (the key anywhere in the
+//! object), an array of records, or records (one, or one a line). It arrives in windows. The
+//! unparsed end of a window is repeated at the front of the next one.
 
 use std::sync::Arc;
 
+use super::brackets::{BracketError, Brackets, MAX_DEPTH};
 use super::gzip::MAGIC;
-use super::nesting::{Broken, DEEPEST, Nesting};
-use super::outline::Outline;
-use super::picker::{Picker, Span};
-use super::place::{Gap, Object, Place, Step};
-use super::run::Run;
-use super::scalar::{is_blank, scalar_end, string_end};
-use super::{DecodeError, DecodeStats, Decoded, Selection, head};
+use super::selector::{Selector, Span};
+use super::structural_index::StructuralIndex;
+use super::{DecodeError, Decoded, Selection, DecodeStats, header_fields};
 use crate::config::Decode;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// A document, walked window by window.
+/// A document that is parsed window by window.
 pub(super) struct Document {
-    picker: Picker,
+    selector: Selector,
     /// Most brackets open at once.
     max_nesting: u32,
-    place: Place,
-    nesting: Nesting,
-    outline: Outline,
-    run: Run,
-    /// The next byte of the window to look at.
+    state: State,
+    brackets: Brackets,
+    index: StructuralIndex,
+    /// Offset of the next byte of the window.
     at: usize,
-    /// First byte of the window that is still needed, if it is before `at`.
+    /// Offset of the first byte of the window that is still needed, if before `at`.
     hold: Option<usize>,
-    /// Inside an array that is itself a top-level value, not that of `Records`.
+    /// Whether the array of records is a top-level value, not that of `Records`.
     bare_array: bool,
-    /// What the first value was: records one after another, or anything else.
+    /// Whether the first value was a record, so that only more records may follow; `None` before it
+    /// is known.
     lines: Option<bool>,
     object: Object,
 }
@@ -41,12 +38,11 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
         let mut document = Self {
-            outline: Outline::new(Arc::clone(&selection)),
-            picker: Picker::new(selection, limits),
-            max_nesting: limits.max_nesting.min(DEEPEST),
-            place: Place::Start,
-            nesting: Nesting::new(0),
-            run: Run::new(),
+            index: StructuralIndex::new(Arc::clone(&selection)),
+            selector: Selector::new(selection, limits),
+            max_nesting: limits.max_nesting.min(MAX_DEPTH),
+            state: State::Start,
+            brackets: Brackets::new(0),
             at: 0,
             hold: None,
             bare_array: false,
@@ -57,90 +53,84 @@ impl Document {
         document
     }
 
-    /// Forgets everything but the buffers.
+    /// Prepares for the next document.
     pub(super) fn reset(&mut self) {
-        self.place = Place::Start;
-        self.picker.reset();
-        self.outline.reset();
-        self.run.reset();
+        self.state = State::Start;
+        self.selector.reset();
+        self.index.reset();
         self.at = 0;
         self.hold = None;
         self.lines = None;
         self.object = Object::default();
     }
 
-    /// Walks on through a window: what the last call left of the window before, and what follows.
-    /// Answers how many bytes at its front are done with. `last`: nothing follows.
-    pub(super) fn walk(
+    /// Parses a window: the bytes that the previous call left, and those that follow them. Returns
+    /// the number of bytes at its front that are no longer needed. `last`: the document ends here.
+    pub(super) fn parse(
         &mut self,
         window: &[u8],
         last: bool,
         found: &mut Vec<Decoded>,
     ) -> Result<usize, DecodeError> {
-        while let Step::Done = self.step(window, last, found)? {}
+        while let Step::Continue = self.step(window, last, found)? {}
         let done = self.hold.unwrap_or(self.at);
-        self.picker.check_length(window.len() - done)?;
+        self.selector.check_length(window.len() - done)?;
         self.at -= done;
         self.hold = self.hold.map(|_| 0);
-        self.outline.shift(done);
-        self.picker.shift(done);
+        self.index.shift(done);
+        self.selector.shift(done);
         Ok(done)
     }
 
-    /// Ends the document, of which the last window has been walked through.
+    /// Ends the document after its last window.
     pub(super) fn finish(&mut self) -> Result<DecodeStats, DecodeError> {
-        match self.place {
-            Place::Start => Err(DecodeError::Empty),
-            Place::Top if self.lines.is_none() => Err(DecodeError::Empty),
-            Place::Top => self.picker.finish(),
-            _ => Err(self.damage(self.at, "the document ends inside a value")),
+        match self.state {
+            State::Start => Err(DecodeError::Empty),
+            State::Top if self.lines.is_none() => Err(DecodeError::Empty),
+            State::Top => self.selector.finish(),
+            _ => Err(self.error(self.at, "the document ends inside a value")),
         }
     }
 
-    fn step(
-        &mut self,
-        window: &[u8],
-        last: bool,
-        found: &mut Vec<Decoded>,
-    ) -> Result<Step, DecodeError> {
-        match self.place {
-            Place::Start => return Ok(self.start(window, last)),
-            Place::Element { .. } | Place::Line | Place::Skipped => {
+    fn step(&mut self, window: &[u8], last: bool, found: &mut Vec<Decoded>) -> Result<Step, DecodeError> {
+        match self.state {
+            State::Start => return Ok(self.start(window, last)),
+            State::Element { .. } | State::Line | State::Skipped => {
                 return self.bracketed(window, found);
             }
             _ => {}
         }
-        let blank = window[self.at..].iter().take_while(|byte| is_blank(**byte)).count();
-        self.at += blank;
-        let Some(&byte) = window.get(self.at) else { return Ok(Step::More) };
-        match self.place {
-            Place::Top => self.top(byte, window, last),
-            Place::Key(first) => self.key(byte, first, window, found),
-            Place::Colon(records) if byte == b':' => self.go(1, Place::Value(records)),
-            Place::Value(records) => self.value(byte, records, window, last),
-            Place::AfterMember if byte == b',' => self.go(1, Place::Key(false)),
-            Place::AfterMember if byte == b'}' => self.end_object(window, found),
-            Place::Gap(gap) => self.gap(byte, gap, window, last, found),
-            Place::Colon(_) => Err(self.damage(self.at, "expected a colon")),
-            _ => Err(self.damage(self.at, "expected a comma or a closing brace")),
+        let skipped = window[self.at..].iter().take_while(|byte| is_whitespace(**byte)).count();
+        self.at += skipped;
+        let Some(&byte) = window.get(self.at) else { return Ok(Step::NeedMore) };
+        match self.state {
+            State::Top => self.top(byte, window, last),
+            State::Key(first) => self.key(byte, first, window, found),
+            State::Colon(records) if byte == b':' => self.go(1, State::Value(records)),
+            State::Value(records) => self.value(byte, records, window, last),
+            State::AfterMember if byte == b',' => self.go(1, State::Key(false)),
+            State::AfterMember if byte == b'}' => self.end_object(window, found),
+            State::Array(after) => self.array(byte, after, window, last, found),
+            State::Colon(_) => Err(self.error(self.at, "expected a colon")),
+            _ => Err(self.error(self.at, "expected a comma or a closing brace")),
         }
     }
 
-    fn go(&mut self, by: usize, place: Place) -> Result<Step, DecodeError> {
+    fn go(&mut self, by: usize, state: State) -> Result<Step, DecodeError> {
         self.at += by;
-        self.place = place;
-        Ok(Step::Done)
+        self.state = state;
+        Ok(Step::Continue)
     }
 
     fn start(&mut self, window: &[u8], last: bool) -> Step {
         if window.len() < BYTE_ORDER_MARK.len() && !last {
-            return Step::More;
+            return Step::NeedMore;
         }
         if window.starts_with(&BYTE_ORDER_MARK) {
             self.at = BYTE_ORDER_MARK.len();
         }
-        self.place = Place::Top;
-        Step::Done
+        self.state = State::Top;
+        Step::Continue
     }
 
     /// At the first byte of a top-level value.
@@ -151,10 +141,10 @@ impl Document {
         match byte {
             b'{' if self.lines == Some(true) && !rest.starts_with(ENVELOPE) => {
                 if rest.len() < ENVELOPE.len() && ENVELOPE.starts_with(rest) && !last {
-                    return Ok(Step::More);
+                    return Ok(Step::NeedMore);
                 }
                 self.hold = Some(self.at);
-                self.open(window, 0, Place::Line)
+                self.open(window, 0, State::Line)
             }
             b'{' if rest.starts_with(USUAL) => {
                 self.object = Object::default();
@@ -164,15 +154,15 @@ impl Document {
             b'{' => {
                 self.hold = Some(self.at);
                 self.object = Object::default();
-                self.go(1, Place::Key(true))
+                self.go(1, State::Key(true))
             }
             b'[' => {
                 self.lines.get_or_insert(false);
                 self.bare_array = true;
-                self.go(1, Place::Gap(Gap::First))
+                self.go(1, State::Array(After::Start))
             }
             _ if self.lines.is_some() => {
-                Err(self.damage(self.at, "expected another record or the end"))
+                Err(self.error(self.at, "expected another record or the end"))
             }
             _ if rest.starts_with(&MAGIC) => {
                 Err(DecodeError::NotCloudTrail("it is gzip inside gzip".to_owned()))
@@ -183,7 +173,7 @@ impl Document {
         }
     }
 
-    /// Where the next key of a top-level object, or its end, belongs.
+    /// Where a top-level object has its next key or its end.
     fn key(
         &mut self,
         byte: u8,
@@ -195,17 +185,17 @@ impl Document {
             return self.end_object(window, found);
         }
         if byte != b'"' {
-            return Err(self.damage(self.at, "expected a key"));
+            return Err(self.error(self.at, "expected a key"));
         }
-        let Some(end) = string_end(window, self.at) else { return Ok(Step::More) };
-        let key = head::string(&window[self.at..end])
-            .map_err(|reason| self.damage(self.at, &format!("a key cannot be read: {reason}")))?;
+        let Some(end) = string_end(window, self.at) else { return Ok(Step::NeedMore) };
+        let key = header_fields::string(&window[self.at..end])
+            .map_err(|reason| self.error(self.at, &format!("invalid key: {reason}")))?;
         self.object.event |= key == "eventName" || key == "eventSource";
         self.object.digest |= key.starts_with("digest");
         let records = key == "Records";
         self.at = end;
-        self.place = Place::Colon(records);
-        Ok(Step::Done)
+        self.state = State::Colon(records);
+        Ok(Step::Continue)
     }
 
     /// At the first byte of a value in a top-level object.
@@ -221,41 +211,39 @@ impl Document {
             self.object.records = true;
             self.bare_array = false;
             self.lines.get_or_insert(false);
-            return self.go(1, Place::Gap(Gap::First));
+            return self.go(1, State::Array(After::Start));
         }
         if records {
             return Err(DecodeError::NotCloudTrail("its Records is not an array".to_owned()));
         }
         if matches!(byte, b'{' | b'[') {
-            return self.open(window, 1, Place::Skipped);
+            return self.open(window, 1, State::Skipped);
         }
-        let Some(end) = scalar_end(byte, window, self.at, last) else { return Ok(Step::More) };
-        head::check(&window[self.at..end])
-            .map_err(|reason| self.damage(self.at, &format!("a value cannot be read: {reason}")))?;
+        let Some(end) = scalar_end(byte, window, self.at, last) else { return Ok(Step::NeedMore) };
+        header_fields::validate(&window[self.at..end])
+            .map_err(|reason| self.error(self.at, &format!("invalid value: {reason}")))?;
         self.at = end;
-        self.place = Place::AfterMember;
-        Ok(Step::Done)
+        self.state = State::AfterMember;
+        Ok(Step::Continue)
     }
 
     /// At the closing brace of a top-level object.
     fn end_object(&mut self, window: &[u8], found: &mut Vec<Decoded>) -> Result<Step, DecodeError> {
         self.at += 1;
-        self.place = Place::Top;
+        self.state = State::Top;
         let start = self.hold.take();
         if self.object.records {
-            return Ok(Step::Done);
+            return Ok(Step::Continue);
         }
         let single = self.object.event || self.lines.is_some();
         match start {
             Some(start) if single => {
                 self.lines.get_or_insert(true);
                 let at = Span { start, end: self.at };
-                self.picker.record(&mut self.outline, window, at, found)?;
-                Ok(Step::Done)
+                self.selector.record(&mut self.index, window, at, found)?;
+                Ok(Step::Continue)
             }
-            _ if self.object.digest => {
-                Err(DecodeError::NotCloudTrail("it is a digest file".to_owned()))
-            }
+            _ if self.object.digest => Err(DecodeError::NotCloudTrail("it is a digest file".to_owned())),
             _ => Err(DecodeError::NotCloudTrail(
                 "it is an object with neither Records nor the fields of a record".to_owned(),
             )),
@@ -263,32 +251,32 @@ impl Document {
     }
 
     /// Between the elements of an array of records.
-    fn gap(
+    fn array(
         &mut self,
         byte: u8,
-        gap: Gap,
+        after: After,
         window: &[u8],
         last: bool,
         found: &mut Vec<Decoded>,
     ) -> Result<Step, DecodeError> {
-        match (gap, byte) {
-            (Gap::AfterElement, b',') => self.go(1, Place::Gap(Gap::AfterComma)),
-            (Gap::AfterElement | Gap::First, b']') => {
-                self.go(1, if self.bare_array { Place::Top } else { Place::AfterMember })
+        match (after, byte) {
+            (After::Element, b',') => self.go(1, State::Array(After::Comma)),
+            (After::Element | After::Start, b']') => {
+                self.go(1, if self.bare_array { State::Top } else { State::AfterMember })
             }
-            (Gap::AfterElement, _) => {
-                Err(self.damage(self.at, "expected a comma or the end of the array"))
+            (After::Element, _) => {
+                Err(self.error(self.at, "expected a comma or the end of the array"))
             }
-            (_, b',' | b']' | b'}' | b':') => Err(self.damage(self.at, "expected a record")),
+            (_, b',' | b']' | b'}' | b':') => Err(self.error(self.at, "expected a record")),
             (_, b'{' | b'[') => self.element(byte, window),
             _ => {
                 let Some(end) = scalar_end(byte, window, self.at, last) else {
-                    return Ok(Step::More);
+                    return Ok(Step::NeedMore);
                 };
-                self.picker.no_object(window, Span { start: self.at, end }, found)?;
+                self.selector.not_object(window, Span { start: self.at, end }, found)?;
                 self.at = end;
-                self.place = Place::Gap(Gap::AfterElement);
-                Ok(Step::Done)
+                self.state = State::Array(After::Element);
+                Ok(Step::Continue)
             }
         }
     }
@@ -298,105 +286,165 @@ impl Document {
     fn element(&mut self, byte: u8, window: &[u8]) -> Result<Step, DecodeError> {
         let depth = if self.bare_array { 1 } else { 2 };
         self.hold = Some(self.at);
-        self.open(window, depth, Place::Element { object: byte == b'{' })
+        self.open(window, depth, State::Element { object: byte == b'{' })
     }
 
     /// At the opening bracket of a value.
     #[inline]
-    fn open(&mut self, window: &[u8], depth: u32, place: Place) -> Result<Step, DecodeError> {
-        if !self.outline.seek(window, self.at) {
-            return Err(self.damage(self.at, "a quote before this place has no partner"));
+    fn open(&mut self, window: &[u8], depth: u32, state: State) -> Result<Step, DecodeError> {
+        if !self.index.seek(window, self.at) {
+            return Err(self.error(self.at, "unmatched quote before this offset"));
         }
-        self.nesting = Nesting::new(self.nesting_left(depth));
-        self.place = place;
-        Ok(Step::Done)
+        self.brackets = Brackets::new(self.depth_left(depth));
+        self.state = state;
+        Ok(Step::Continue)
     }
 
-    /// In a value in brackets.
+    /// Inside a bracketed value.
     fn bracketed(&mut self, window: &[u8], found: &mut Vec<Decoded>) -> Result<Step, DecodeError> {
         loop {
-            if self.place == (Place::Element { object: true }) && self.run(window, found)? {
-                return Ok(Step::Done);
-            }
-            let Some(end) = self.close(window)? else {
+            let Some(end) = self.find_end(window)? else {
                 self.at = window.len();
-                return Ok(Step::More);
+                return Ok(Step::NeedMore);
             };
             self.at = end;
             let start = self.hold.take().unwrap_or(end);
-            self.after(self.place, window, Span { start, end }, found)?;
-            // As CloudTrail writes it, the next record follows at once.
-            if !matches!(self.place, Place::Gap(_)) || !window[end..].starts_with(b",{") {
-                return Ok(Step::Done);
+            self.after(self.state, window, Span { start, end }, found)?;
+            // CloudTrail writes the next record immediately after the comma.
+            if !matches!(self.state, State::Array(_)) || !window[end..].starts_with(b",{") {
+                return Ok(Step::Continue);
             }
             self.at = end + 1;
             self.element(b'{', window)?;
         }
     }
 
-    /// Closes the open record and those that follow it at once, as far as brackets are drawn. Answers
-    /// whether something else follows them; if not, a record is open.
-    fn run(&mut self, window: &[u8], found: &mut Vec<Decoded>) -> Result<bool, DecodeError> {
-        let start = self.hold.unwrap_or(self.at);
-        let open = self.run.close(&mut self.nesting, &mut self.outline, window, start);
-        let Some(end) = self.run.end() else { return Ok(false) };
-        self.picker.records(&mut self.outline, window, &self.run, found)?;
-        self.hold = open.then_some(end + 1);
-        if !open {
-            self.at = end;
-            self.place = Place::Gap(Gap::AfterElement);
-        }
-        Ok(!open)
-    }
-
     /// After the last bracket of a value.
     #[inline]
     fn after(
         &mut self,
-        place: Place,
+        state: State,
         window: &[u8],
         at: Span,
         found: &mut Vec<Decoded>,
     ) -> Result<(), DecodeError> {
-        self.place = match place {
-            Place::Skipped => {
+        self.state = match state {
+            State::Skipped => {
                 self.hold = Some(at.start).filter(|_| !self.object.records);
-                Place::AfterMember
+                State::AfterMember
             }
-            Place::Element { object: false } => {
-                self.picker.no_object(window, at, found)?;
-                Place::Gap(Gap::AfterElement)
+            State::Element { object: false } => {
+                self.selector.not_object(window, at, found)?;
+                State::Array(After::Element)
             }
-            place => {
-                let document = self.picker.record(&mut self.outline, window, at, found)?;
-                if document && place == Place::Line {
-                    let reason = "a document of records where a record belongs";
-                    return Err(self.damage(at.start, reason));
+            state => {
+                let document = self.selector.record(&mut self.index, window, at, found)?;
+                if document && state == State::Line {
+                    let reason = "expected a record, found a document of records";
+                    return Err(self.error(at.start, reason));
                 }
-                if place == Place::Line { Place::Top } else { Place::Gap(Gap::AfterElement) }
+                if state == State::Line { State::Top } else { State::Array(After::Element) }
             }
         };
         Ok(())
     }
 
-    fn close(&mut self, window: &[u8]) -> Result<Option<usize>, DecodeError> {
-        self.nesting.close(&mut self.outline, window).map_err(|broken| match broken {
-            Broken::TooDeep => {
+    fn find_end(&mut self, window: &[u8]) -> Result<Option<usize>, DecodeError> {
+        self.brackets.find_end(&mut self.index, window).map_err(|error| match error {
+            BracketError::TooDeep => {
                 let limit = u64::from(self.max_nesting);
                 DecodeError::OverLimit { name: "max_nesting", limit }
             }
-            Broken::Mismatch => {
+            BracketError::Mismatch => {
                 let start = self.hold.unwrap_or(self.at);
-                self.damage(start, "in this value a bracket closes one of another kind")
+                self.error(start, "mismatched brackets in this value")
             }
         })
     }
 
-    fn nesting_left(&self, depth: u32) -> u32 {
+    fn depth_left(&self, depth: u32) -> u32 {
         self.max_nesting.saturating_sub(depth)
     }
 
-    fn damage(&self, at: usize, reason: &str) -> DecodeError {
-        DecodeError::Json { at: self.picker.offset(at), reason: reason.to_owned() }
+    fn error(&self, at: usize, reason: &str) -> DecodeError {
+        DecodeError::Json { at: self.selector.offset(at), reason: reason.to_owned() }
+    }
+}
+
+/// The keys of a top-level object so far.
+#[derive(Default)]
+struct Object {
+    records: bool,
+    event: bool,
+    digest: bool,
+}
+
+/// What the document may continue with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Start,
+    /// Between top-level values.
+    Top,
+    /// In a top-level object, before a key; whether it would be the first one.
+    Key(bool),
+    /// After a key; whether it is `Records`.
+    Colon(bool),
+    /// After a colon; whether the key is `Records`.
+    Value(bool),
+    /// In a bracketed value that is not an array of records.
+    Skipped,
+    AfterMember,
+    /// Between the elements of an array of records.
+    Array(After),
+    /// In an element of it: an object, or an array in place of one.
+    Element {
+        object: bool,
+    },
+    /// In a record that is a top-level value.
+    Line,
+}
+
+/// What came last in an array of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    Start,
+    Element,
+    Comma,
+}
+
+/// The result of a parser step.
+enum Step {
+    Continue,
+    /// The window ends before the value does.
+    NeedMore,
+}
+
+/// Returns whether JSON treats a byte as white space.
+fn is_whitespace(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// Returns the offset after the string that starts at `start`, if it ends in the window.
+fn string_end(window: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', window.get(at..)?)?;
+        if window[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// Returns the offset after the value without brackets that starts at `start`, if it ends in the
+/// window.
+fn scalar_end(first: u8, window: &[u8], start: usize, last: bool) -> Option<usize> {
+    if first == b'"' {
+        return string_end(window, start);
+    }
+    let ends = |byte: &u8| is_whitespace(*byte) || matches!(byte, b',' | b']' | b'}');
+    match window[start..].iter().position(ends) {
+        Some(length) => Some(start + length),
+        None => last.then_some(window.len()),
     }
 }

@@ -1,16 +1,18 @@
-//! Unpacks gzip as it comes: every member, each with its checks.
+//! Decompresses a gzip stream of any number of members (RFC 1952) and verifies each one.
 //!
-//! Ready-made readers stop after the first member, or take what follows it for the end of the file:
-//! both lose records without a word. Here a further member is read on, and whatever follows a member
-//! and is no member is damage, zero padding included (S3 pads nothing, and a run of zeros may be what
-//! a broken disk left of a member).
+//! The usual readers stop after the first member, or ignore trailing bytes: both lose records
+//! silently. Here every member is read, and anything else after a member is an error, zero padding
+//! included (S3 adds no padding, and zeros may be all that a broken disk left of a member).
 
+#[cfg(not(feature = "fast-inflate"))]
+use flate2::Crc;
 use flate2::{Decompress, FlushDecompress, Status};
+#[cfg(feature = "fast-inflate")]
+use libdeflater::Crc;
 
 use super::DecodeError;
-use super::checksum::Checksum;
 
-/// First byte of the magic: no JSON text starts with it.
+/// The first bytes of a member. No JSON text starts with the first one.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 const HEADER_CRC: u8 = 1 << 1;
@@ -19,7 +21,7 @@ const NAME: u8 = 1 << 3;
 const COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0b1110_0000;
 
-/// A gzip stream, unpacked step by step.
+/// Decompresses a gzip stream that arrives in chunks.
 pub(super) struct Gunzip {
     inflate: Decompress,
     part: Part,
@@ -27,7 +29,7 @@ pub(super) struct Gunzip {
     stored: u64,
 }
 
-/// Where in a member the next stored byte belongs.
+/// The part of a member that the next stored byte belongs to.
 enum Part {
     Header(Header),
     Body,
@@ -35,7 +37,7 @@ enum Part {
         bytes: [u8; 8],
         have: usize,
     },
-    /// After a member: the end, or the next one.
+    /// After a member: the file may end, or another member may follow.
     Between,
 }
 
@@ -49,15 +51,15 @@ impl Gunzip {
         }
     }
 
-    /// Forgets everything but the buffers.
+    /// Prepares for the next stream.
     pub(super) fn reset(&mut self) {
         self.part = Part::Header(Header::default());
         self.stored = 0;
     }
 
-    /// Unpacks from the front of `stored`, which it shortens, into `output`, and says how many bytes
-    /// it wrote. It stops when `output` is full or `stored` is used up.
-    pub(super) fn unpack(
+    /// Decompresses into `output` and returns the number of bytes written. Removes what it read
+    /// from the front of `stored`. Stops when `output` is full or `stored` is empty.
+    pub(super) fn decompress(
         &mut self,
         stored: &mut &[u8],
         output: &mut [u8],
@@ -67,7 +69,7 @@ impl Gunzip {
             match &mut self.part {
                 Part::Header(header) => {
                     let Some(&byte) = stored.first() else { return Ok(written) };
-                    let whole = header.take(byte).map_err(|reason| self.damage(reason))?;
+                    let whole = header.take(byte).map_err(|reason| self.error(reason))?;
                     self.advance(stored, 1);
                     if whole {
                         self.inflate.reset(false);
@@ -96,7 +98,9 @@ impl Gunzip {
                 Part::Between => {
                     let Some(&byte) = stored.first() else { return Ok(written) };
                     if byte != MAGIC[0] {
-                        return Err(self.damage("what follows the end is no further gzip member"));
+                        return Err(
+                            self.error("the bytes after a member are not another gzip member")
+                        );
                     }
                     self.part = Part::Header(Header::default());
                 }
@@ -104,7 +108,7 @@ impl Gunzip {
         }
     }
 
-    /// Unpacks compressed data; leaves [`Part::Body`] at the end of it.
+    /// Decompresses the body of a member; leaves [`Part::Body`] at its end.
     fn body(&mut self, stored: &mut &[u8], output: &mut [u8]) -> Result<usize, DecodeError> {
         let mut written = 0;
         loop {
@@ -116,9 +120,9 @@ impl Gunzip {
             self.checksum.update(&output[written..written + wrote]);
             self.advance(stored, read);
             written += wrote;
-            // What the library says of it depends on how the bytes came in.
+            // The library's own message depends on how the bytes were split into chunks.
             let Ok(status) = status else {
-                return Err(self.damage("the compressed data is invalid"));
+                return Err(self.error("the compressed data is invalid"));
             };
             match status {
                 Status::StreamEnd => {
@@ -131,27 +135,27 @@ impl Gunzip {
         }
     }
 
-    /// The member's own word on what it holds.
+    /// Verifies the CRC and the size in a member's trailer.
     fn check(&self, trailer: [u8; 8]) -> Result<(), DecodeError> {
         let [c0, c1, c2, c3, s0, s1, s2, s3] = trailer;
         let crc = u32::from_le_bytes([c0, c1, c2, c3]);
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
         if crc != self.checksum.sum() {
-            return Err(self.damage("the CRC does not match what was unpacked"));
+            return Err(self.error("the CRC does not match the decompressed data"));
         }
-        if size != self.checksum.length() {
-            return Err(self.damage("the size does not match what was unpacked"));
+        if size != self.checksum.length {
+            return Err(self.error("the size does not match the decompressed data"));
         }
         Ok(())
     }
 
-    /// Says whether the stored bytes ended where a gzip file may end.
+    /// Verifies that the stream ended after a member.
     pub(super) fn finish(&self) -> Result<(), DecodeError> {
         match self.part {
             Part::Between => Ok(()),
-            Part::Header(_) => Err(self.damage("it ends inside a header")),
-            Part::Body => Err(self.damage("it ends inside compressed data")),
-            Part::Trailer { .. } => Err(self.damage("it ends inside a trailer")),
+            Part::Header(_) => Err(self.error("unexpected end inside a header")),
+            Part::Body => Err(self.error("unexpected end inside compressed data")),
+            Part::Trailer { .. } => Err(self.error("unexpected end inside a trailer")),
         }
     }
 
@@ -160,12 +164,12 @@ impl Gunzip {
         self.stored += by as u64;
     }
 
-    fn damage(&self, reason: &str) -> DecodeError {
+    fn error(&self, reason: &str) -> DecodeError {
         DecodeError::Gzip { at: self.stored, reason: reason.to_owned() }
     }
 }
 
-/// A member's header (RFC 1952, 2.3), taken byte by byte; nothing of it is kept.
+/// Parses and skips a member's header (RFC 1952, section 2.3) byte by byte.
 #[derive(Default)]
 pub(super) struct Header {
     field: Field,
@@ -180,7 +184,7 @@ enum Field {
     SecondMagic,
     Method,
     Flags,
-    /// Time, extra flags, operating system: bytes left.
+    /// Modification time, extra flags and operating system, with the number of bytes left.
     Skipped(u8),
     ExtraLength(Option<u8>),
     Extra(u16),
@@ -191,7 +195,7 @@ enum Field {
 }
 
 impl Header {
-    /// Takes the next byte and says whether the header is complete with it.
+    /// Takes the next byte and returns whether the header ends with it.
     pub(super) fn take(&mut self, byte: u8) -> Result<bool, &'static str> {
         let sum = self.checksum.sum();
         if self.flags & HEADER_CRC != 0 {
@@ -200,7 +204,7 @@ impl Header {
         self.field = match self.field {
             Field::FirstMagic if byte == MAGIC[0] => Field::SecondMagic,
             Field::SecondMagic if byte == MAGIC[1] => Field::Method,
-            Field::FirstMagic | Field::SecondMagic => return Err("it does not start as gzip does"),
+            Field::FirstMagic | Field::SecondMagic => return Err("no gzip magic number"),
             Field::Method if byte == 8 => Field::Flags,
             Field::Method => return Err("the compression method is not deflate"),
             Field::Flags if byte & RESERVED == 0 => {
@@ -224,7 +228,7 @@ impl Header {
             Field::Comment if byte == 0 => self.after(3),
             Field::Name => Field::Name,
             Field::Comment => Field::Comment,
-            // The checksum covers what stands before it: `sum` is taken before its own bytes.
+            // `sum` is without this byte: the checksum covers only what precedes it.
             Field::Crc(None) if (sum & 0xff) as u8 == byte => {
                 Field::Crc(Some(((sum >> 8) & 0xff) as u8))
             }
@@ -235,7 +239,7 @@ impl Header {
         Ok(matches!(self.field, Field::Done))
     }
 
-    /// The first field that is there, of those from number `from` on.
+    /// Returns the first of the optional fields from number `from` on that the flags announce.
     fn after(&self, from: usize) -> Field {
         const ORDER: [(u8, Field); 4] = [
             (EXTRA, Field::ExtraLength(None)),
@@ -245,5 +249,26 @@ impl Header {
         ];
         let mut present = ORDER[from..].iter().filter(|(flag, _)| self.flags & flag != 0);
         present.next().map_or(Field::Done, |&(_, field)| field)
+    }
+}
+
+/// The CRC-32 and the length of the bytes so far.
+///
+/// Every byte of a document is checksummed, so this uses the fastest implementation: libdeflate's.
+#[derive(Default)]
+pub(super) struct Checksum {
+    crc: Crc,
+    /// Modulo 2³², as in a trailer.
+    length: u32,
+}
+
+impl Checksum {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.crc.update(bytes);
+        self.length = self.length.wrapping_add(bytes.len() as u32);
+    }
+
+    pub(super) fn sum(&self) -> u32 {
+        self.crc.sum()
     }
 }

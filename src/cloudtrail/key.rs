@@ -1,24 +1,23 @@
-//! What an object's key says about it, by CloudTrail's naming, so that a digest, an insight list or
-//! another service's file in the same bucket costs no download.
+//! Parses object keys, so that digest files, insights and other services' files are not downloaded.
 
-/// What kind of object a key names. Told apart by path segment, never by substring.
+/// The kind of object that a key names, decided by path segments, never by substrings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyKind {
     /// A log file, in CloudTrail's layout.
     Log(LogKey),
-    /// `CloudTrail-Digest`: a sign of life of the account, nothing to deliver.
+    /// `CloudTrail-Digest`: shows that the account's trail is active; nothing to deliver.
     Digest(LogKey),
     /// `CloudTrail-Insight`.
     Insight,
     /// A folder marker (`…/`).
     Folder,
-    /// Some other service's segment of the layout (`Config`, `elasticloadbalancing` …).
+    /// Another service's segment of the layout (`Config`, `elasticloadbalancing` …).
     OtherService(String),
-    /// No known layout: a copy, a custom prefix. Worth a look inside.
+    /// No known layout, such as a copy: its content has to be read.
     Unknown,
 }
 
-/// The parts of a log or digest key. Never trusted as identity: a record says its own account.
+/// The parts of a log or digest key. Not proof of identity: a record names its own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogKey {
     /// Account id in the path.
@@ -28,7 +27,7 @@ pub struct LogKey {
 }
 
 impl KeyKind {
-    /// Reads a decoded key: plain, organisation (`o-…`) and Control Tower layouts.
+    /// Parses a decoded key: plain, organisation (`o-…`) and Control Tower layouts.
     /// Source: AWS CloudTrail User Guide, "Finding your CloudTrail log files".
     #[must_use]
     pub fn of(key: &str) -> Self {
@@ -36,7 +35,7 @@ impl KeyKind {
             return Self::Folder;
         }
         let segments: Vec<&str> = key.split('/').collect();
-        // A custom prefix may hold anything, `AWSLogs` included; the layout is what comes last.
+        // A custom prefix may contain anything, even `AWSLogs`: the last layout counts.
         let layout = (0..segments.len()).rev().find_map(|at| layout(&segments[at..]));
         let Some((account, service, rest)) = layout else { return Self::Unknown };
         match service {
@@ -48,7 +47,7 @@ impl KeyKind {
     }
 }
 
-/// `AWSLogs/[o-…/]<account>/<service>/…`: the account, the service, and what follows.
+/// Parses `AWSLogs/[o-…/]<account>/<service>/…` into the account, the service, and what follows.
 fn layout<'k, 's>(segments: &'s [&'k str]) -> Option<(&'k str, &'k str, &'s [&'k str])> {
     let (&"AWSLogs", rest) = segments.split_first()? else { return None };
     let rest = match rest.split_first()? {
@@ -63,7 +62,7 @@ fn layout<'k, 's>(segments: &'s [&'k str]) -> Option<(&'k str, &'k str, &'s [&'k
     }
 }
 
-/// `<region>/YYYY/MM/DD/<file>`.
+/// Parses `<region>/YYYY/MM/DD/<file>`.
 fn log_key(account: &str, rest: &[&str]) -> Option<LogKey> {
     let [region, year, month, day, file] = rest else { return None };
     let numeric = |text: &str, digits| text.len() == digits && is_digits(text);
@@ -80,7 +79,7 @@ fn is_account(segment: &str) -> bool {
     segment.len() == 12 && is_digits(segment)
 }
 
-/// `o-` and 10 to 32 lower-case letters or digits.
+/// Returns whether a segment is `o-` and 10 to 32 lower-case letters or digits.
 /// Source: AWS Organizations API Reference, `Organization`, field `Id`.
 fn is_organisation(segment: &str) -> bool {
     segment.strip_prefix("o-").is_some_and(|id| {
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn log_files_are_known_in_every_layout_that_aws_writes() {
+    fn log_files_are_recognised_in_every_aws_layout() {
         for prefix in [
             "AWSLogs/111122223333",
             "trails/prod/AWSLogs/111122223333",
@@ -113,7 +112,7 @@ mod tests {
             "my-prefix/AWSLogs/o-exampleorg1/111122223333",
             "o-exampleorg1/AWSLogs/o-exampleorg1/111122223333",
             "o-exampleorg1/AWSLogs/111122223333",
-            // Traps: what looks like the layout, inside a custom prefix.
+            // Custom prefixes that look like the layout.
             "CloudTrail/AWSLogs/111122223333",
             "CloudTrail-Digest/AWSLogs/111122223333",
             "AWSLogs/AWSLogs/111122223333",
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_insights_and_other_services_are_told_apart_by_segment() {
+    fn digests_insights_and_other_services_are_recognised_by_segment() {
         let digest = LogKey { account: "111122223333".into(), region: "us-gov-west-1".into() };
         let table = [
             (
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_need_no_look_inside_and_unknown_keys_get_one() {
+    fn folder_markers_are_not_unknown_keys() {
         for key in ["AWSLogs/111122223333/CloudTrail/", "a/", "/"] {
             assert_eq!(KeyKind::of(key), KeyKind::Folder, "{key}");
         }
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_of_all_partitions_are_read() {
+    fn regions_of_all_partitions_are_parsed() {
         for region in
             ["us-east-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1"]
         {

@@ -1,46 +1,42 @@
-//! Room 3: bytes → records → the selected ones. Pure: no clock, no I/O, no logging.
+//! Decodes CloudTrail log files into the selected records. Pure: no clock, no I/O, no logging.
 //!
-//! A CloudTrail log file is gzip over one line of JSON, `{"Records":[…]}`. [`Decoder`] is pushed the
-//! file's stored bytes as they come and answers with the few records that the [`Selection`] names,
-//! each as a slice of the file's own bytes. Nothing that it hands out may be delivered before
-//! [`Decoder::finish`] has said that the file passed its checks.
+//! A CloudTrail log file is one line of JSON, `{"Records":[…]}`, in gzip. [`Decoder`] takes the
+//! file's stored bytes as they arrive and returns the few records that match the [`Selection`],
+//! each as a copy of the file's own bytes. None of them may be delivered before [`Decoder::finish`]
+//! has returned that the file passed its checks.
 
-mod checksum;
+mod block;
+mod brackets;
 mod decoder;
 mod document;
 mod gzip;
-mod head;
+mod header_fields;
 mod key;
-mod nesting;
 #[cfg(feature = "fast-inflate")]
 mod one_shot;
-mod outline;
-mod pen;
-mod picker;
-mod place;
 mod prefilter;
-mod run;
-mod scalar;
 mod selection;
-mod simd;
+mod selector;
+mod structural_index;
 mod syntax;
 #[cfg(test)]
 mod tests;
 
-use crate::error::Code;
 use std::fmt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use crate::error::Code;
+
 pub use decoder::{Decoder, DecoderSettings};
 pub use key::{KeyKind, LogKey};
 pub use selection::Selection;
 
-/// Where a record comes from: carried by every event, so that an auditor can find the evidence.
+/// The origin of a record: carried by every event, so that an auditor can find the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// A record of an S3 object, by its place in `Records`.
+    /// A record of an S3 object.
     Object {
         /// Bucket.
         bucket: String,
@@ -48,19 +44,19 @@ pub enum Origin {
         key: String,
         /// Version, where known.
         version: Option<String>,
-        /// 0-based place in the file.
+        /// 0-based index in the file.
         index: u64,
     },
     /// A record inside a message (the fast lane).
     Inline {
-        /// The queue's id of that message.
+        /// SQS message id.
         message_id: String,
     },
     /// A record of a local file.
     File {
         /// Path as given.
         path: PathBuf,
-        /// 0-based place in the file.
+        /// 0-based index in the file.
         index: u64,
     },
 }
@@ -81,95 +77,97 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One selected record: a slice of the file's own bytes, untouched.
+/// A selected record, unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The record as CloudTrail wrote it: a JSON object, UTF-8, surrounding white space removed.
     pub bytes: Bytes,
-    /// 0-based place in the file.
+    /// 0-based index in the file.
     pub index: u64,
     /// Byte offset of the record in the uncompressed document.
     pub offset: u64,
 }
 
-/// A record that cannot be read, named so that it can be found again. The rest of its file goes on.
+/// A record that cannot be parsed, with all that is needed to find it. The rest of its file is
+/// decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRecord {
-    /// 0-based place in the file.
+    /// 0-based index in the file.
     pub index: u64,
     /// Byte offset in the uncompressed document.
     pub offset: u64,
-    /// SHA-256 of its bytes, hexadecimal.
+    /// SHA-256 of its bytes, lower-case hexadecimal.
     pub sha256: String,
-    /// Why it is bad.
+    /// Why it cannot be parsed.
     pub reason: String,
     /// Its bytes, for a dead letter that keeps them.
     pub bytes: Bytes,
 }
 
-/// What the decoder found.
+/// A result of the decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
-    /// A record that the selection names.
+    /// A record that matches the selection.
     Record(Record),
-    /// A record that should be looked at and cannot be read.
+    /// A record that had to be parsed and could not be.
     Invalid(InvalidRecord),
 }
 
-/// The accounting of one object: `read = filtered + bad + selected`.
+/// The record counts of an object: `read = filtered + bad + selected`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DecodeStats {
     /// Records in the file.
     pub read: u64,
-    /// Records that the selection names.
+    /// Records that match the selection.
     pub selected: u64,
-    /// Records that cannot be read.
+    /// Records that cannot be parsed.
     pub bad: u64,
     /// Stored (compressed) bytes.
     pub stored_bytes: u64,
     /// Uncompressed bytes.
     pub bytes: u64,
-    /// SHA-256 of the uncompressed document as CloudTrail digests carry it, if asked for.
+    /// SHA-256 of the uncompressed document, as in CloudTrail digest files; set if `[decode] hash`
+    /// is.
     pub sha256: Option<String>,
 }
 
 impl DecodeStats {
-    /// Records that are none of ours.
+    /// Returns the records that neither match the selection nor are invalid.
     #[must_use]
     pub fn filtered(&self) -> u64 {
         self.read - self.selected - self.bad
     }
 }
 
-/// Why a file delivers nothing. Each limit names itself and its value.
+/// Why nothing of a file is delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// No bytes at all: nothing to deliver, counted.
+    /// The object has no content.
     #[error("the object is empty")]
     Empty,
-    /// The gzip stream is broken: bad header, CRC, length, or it ends early.
-    #[error("gzip is damaged at stored byte {at}: {reason}")]
+    /// The gzip stream is corrupt: invalid header, CRC or size, or truncated.
+    #[error("corrupt gzip at stored byte {at}: {reason}")]
     Gzip {
-        /// Stored bytes consumed before the fault; within compressed data, give or take a few.
+        /// Stored bytes consumed before the error; approximate within compressed data.
         at: u64,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// The document is not JSON of the expected structure.
-    #[error("JSON is damaged at uncompressed byte {at}: {reason}")]
+    #[error("corrupt JSON at uncompressed byte {at}: {reason}")]
     Json {
         /// Uncompressed offset.
         at: u64,
-        /// What was expected.
+        /// The cause.
         reason: String,
     },
-    /// Well-formed, but not CloudTrail log data (a digest, an insight list, something else).
+    /// Well-formed, but not CloudTrail log data: a digest file, for example.
     #[error("not a CloudTrail log file: {0}")]
     NotCloudTrail(String),
-    /// A configured limit was passed.
+    /// A limit was exceeded.
     #[error("over the limit {name} = {limit}")]
     OverLimit {
-        /// The configuration's name of the limit; `bad_records` is fixed.
+        /// The limit's name in the configuration; `invalid_records` is fixed.
         name: &'static str,
         /// Its value.
         limit: u64,
@@ -177,7 +175,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The stable label, for metrics and the runbook.
+    /// Returns the stable code, for metrics and the runbook.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

@@ -1,49 +1,50 @@
-//! Finds the few records that may be wanted, without reading the others: the skip rule.
+//! Skips records that cannot match the selection, without parsing them.
 //!
-//! A record of a wanted event holds its name (or, for a rule that takes every name, its source) in
-//! quotes: either literally, or with a character written as `\u00XX`. No other escape stands for a
-//! letter, a digit or one of `. _ - :`. So each rule yields a *needle*, a stretch of such characters
-//! that must occur, and a record is skipped if it holds neither a needle within fitting quotes nor
-//! an escape that could hide one. What is not skipped is read as JSON, and that decides.
+//! A record of a selected event contains the event's name (or, if a rule takes every name, its
+//! source) in quotes: either literally, or with a character written as `\u00XX`. No other escape
+//! stands for a letter, a digit or one of `. _ - :`. So each rule yields a *needle*, a sequence of
+//! such characters that must occur, and a record is skipped if it contains neither a needle between
+//! matching quotes nor an escape that could hide one. All other records are parsed, and their
+//! decoded fields decide.
 
 use memchr::memmem;
 
 use crate::config::EventRule;
 
-/// Shared needles are at least this long: shorter ones occur everywhere.
+/// Least length of a needle that several rules share: shorter ones occur everywhere.
 const SHARED: usize = 8;
 
-/// Longest text in quotes that is compared; a longer one counts as fitting.
+/// Longest text in quotes that is compared; a longer one counts as a match.
 const LONGEST: usize = 512;
 
-/// The compiled rule: what to search for.
+/// The compiled prefilter of a selection.
 #[derive(Debug, Clone)]
 pub(super) struct Prefilter {
-    /// No lane and not `every`: nothing is wanted.
-    lanes: Vec<Lane>,
-    /// The pair of each lane.
+    /// If empty and not `every`, nothing is selected.
+    needles: Vec<Needle>,
+    /// The pair of each needle.
     pairs: Vec<Pair>,
-    /// Which digits after `\u00` begin a character of a needle, a bit each.
+    /// Which digits after `\u00` begin a character of a needle, one bit each.
     digits: u8,
-    /// A rule without a needle: every record must be read.
+    /// Whether a rule has no needle: every record must be parsed.
     every: bool,
     texts: Vec<Text>,
-    /// A wanted text may hold quotes, slashes or control characters, which have escapes of their
-    /// own, or be of any length.
+    /// Whether a selected text may contain quotes, slashes or control characters, which have
+    /// escapes of their own, or be of any length.
     loose: bool,
 }
 
-/// Two bytes after one another: what the document is searched for, all of it.
+/// Two adjacent bytes, for which all of the document is searched.
 pub(super) type Pair = [u8; 2];
 
 #[derive(Debug, Clone)]
-struct Lane {
-    needle: String,
-    /// Where in the needle its rarest pair is.
+struct Needle {
+    text: String,
+    /// Offset of its rarest pair.
     pair: usize,
 }
 
-/// What may stand between the quotes.
+/// A text that a rule selects.
 #[derive(Debug, Clone)]
 enum Text {
     Exactly(String),
@@ -54,80 +55,80 @@ impl Prefilter {
     /// Compiles the rules.
     pub(super) fn new(rules: &[EventRule]) -> Self {
         let mut texts = Vec::new();
-        let mut stretches: Vec<Vec<String>> = Vec::new();
+        let mut literals: Vec<Vec<String>> = Vec::new();
         let mut every = false;
         for rule in rules {
-            let in_name = stretches_of(rule.name.as_str(), is_letter);
-            if in_name.iter().any(|stretch| stretch.len() >= 3) {
+            let in_name = literals_of(rule.name.as_str(), is_letter);
+            if in_name.iter().any(|literal| literal.len() >= 3) {
                 texts.push(match rule.name.literal() {
                     Some(name) => Text::Exactly(name.to_owned()),
                     None => Text::Glob(rule.name.clone()),
                 });
-                stretches.push(in_name);
+                literals.push(in_name);
                 continue;
             }
-            let in_source = stretches_of(&rule.source, is_plain);
-            every |= !in_source.iter().any(|stretch| stretch.len() >= size_of::<Pair>());
+            let in_source = literals_of(&rule.source, is_plain);
+            every |= !in_source.iter().any(|literal| literal.len() >= size_of::<Pair>());
             texts.push(Text::Exactly(rule.source.clone()));
-            stretches.push(in_source);
+            literals.push(in_source);
         }
-        let needles = if every { Vec::new() } else { needles(&stretches) };
+        let needles = if every { Vec::new() } else { common_needles(&literals) };
         let digits = needles
             .iter()
             .flat_map(|needle| needle.bytes())
             .fold(0, |digits, byte| digits | 1 << (byte >> 4));
-        let lanes: Vec<Lane> = needles.into_iter().map(Lane::new).collect();
-        let pairs = lanes.iter().filter_map(Lane::pair).collect();
+        let needles: Vec<Needle> = needles.into_iter().map(Needle::new).collect();
+        let pairs = needles.iter().filter_map(Needle::pair).collect();
         let loose = texts.iter().any(Text::is_loose);
-        Self { lanes, pairs, digits, every, texts, loose }
+        Self { needles, pairs, digits, every, texts, loose }
     }
 
-    /// A filter that skips nothing.
+    /// Creates a prefilter that skips nothing.
     pub(super) fn everything() -> Self {
-        let (lanes, pairs, texts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lanes, pairs, digits: 0, every: true, texts, loose: false }
+        let (needles, pairs, texts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { needles, pairs, digits: 0, every: true, texts, loose: false }
     }
 
-    /// Whether no record may be skipped.
+    /// Returns whether no record may be skipped.
     pub(super) fn is_every(&self) -> bool {
         self.every
     }
 
-    /// The pairs that every record which may be wanted has one of, or an escape.
+    /// Returns the pairs, of which a record has at least one unless it is skipped or has an escape.
     pub(super) fn pairs(&self) -> &[Pair] {
         &self.pairs
     }
 
-    /// Whether a backslash can be the first byte of what matters.
-    pub(super) fn minds_escapes(&self) -> bool {
+    /// Returns whether an escape can hide a character of a needle.
+    pub(super) fn searches_escapes(&self) -> bool {
         self.digits != 0
     }
 
-    /// Whether a needle or an escape is at the pair or backslash at `at`, or may be, as far as `text`
-    /// goes: whether the record that it is in is worth a closer look.
+    /// Returns whether the pair or backslash at `at` is part of a needle or an escape, or may be
+    /// one: `text` may end before it does.
     pub(super) fn may_hit(&self, text: &[u8], at: usize) -> bool {
         if text[at] == b'\\' {
             return text.len() < at + ESCAPE || self.hides(&text[at..]);
         }
-        self.lanes.iter().any(|lane| {
-            let Some(start) = at.checked_sub(lane.pair) else { return false };
-            text.get(start..start + lane.needle.len())
-                .is_none_or(|there| there == lane.needle.as_bytes())
+        self.needles.iter().any(|needle| {
+            let Some(start) = at.checked_sub(needle.pair) else { return false };
+            text.get(start..start + needle.text.len())
+                .is_none_or(|there| there == needle.text.as_bytes())
         })
     }
 
-    /// Whether what is at the pair or backslash at `at` makes `record` one that must be read.
+    /// Returns whether `record` must be parsed because of its pair or backslash at `at`.
     pub(super) fn hits(&self, record: &[u8], at: usize) -> bool {
         if record[at] == b'\\' {
             return self.hides(&record[at..]);
         }
-        self.lanes.iter().any(|lane| {
-            let Some(start) = at.checked_sub(lane.pair) else { return false };
-            record[start..].starts_with(lane.needle.as_bytes()) && self.fits(lane, record, start)
+        self.needles.iter().any(|needle| {
+            let Some(start) = at.checked_sub(needle.pair) else { return false };
+            record[start..].starts_with(needle.text.as_bytes()) && self.fits(needle, record, start)
         })
     }
 
-    /// Whether text goes on as an escape that could hide a character of a needle.
+    /// Returns whether `text` starts with an escape that could hide a character of a needle.
     fn hides(&self, text: &[u8]) -> bool {
         match text {
             [b'\\', b'u', b'0', b'0', digit @ b'0'..=b'7', ..] => {
@@ -137,9 +138,9 @@ impl Prefilter {
         }
     }
 
-    /// Whether the needle at `at` may make `record` a wanted one.
-    fn fits(&self, lane: &Lane, record: &[u8], at: usize) -> bool {
-        let after = at + lane.needle.len();
+    /// Returns whether `record` may be selected because of the needle at `at`.
+    fn fits(&self, needle: &Needle, record: &[u8], at: usize) -> bool {
+        let after = at + needle.text.len();
         let front = &record[at.saturating_sub(LONGEST)..at];
         let back = &record[after..record.len().min(after + LONGEST)];
         let (Some(open), Some(close)) = (memchr::memrchr(b'"', front), memchr::memchr(b'"', back))
@@ -151,7 +152,7 @@ impl Prefilter {
         (self.loose && escaped_quote) || self.may_be(written)
     }
 
-    /// Whether a wanted text may be written like this between quotes.
+    /// Returns whether the text between two quotes may be the encoding of a selected text.
     fn may_be(&self, written: &[u8]) -> bool {
         let escaped = if self.loose {
             memchr::memchr(b'\\', written).is_some()
@@ -166,23 +167,23 @@ impl Prefilter {
     }
 }
 
-/// Bytes of an escape that tell whether it could hide a character of a needle.
+/// Bytes of an escape that decide whether it could hide a character of a needle.
 const ESCAPE: usize = br"\u000".len();
 
-impl Lane {
-    fn new(needle: String) -> Self {
+impl Needle {
+    fn new(text: String) -> Self {
         let rarity = |pair: &[u8]| pair.iter().map(|byte| frequency(*byte)).sum::<u32>();
-        let pairs = needle.as_bytes().windows(size_of::<Pair>()).enumerate();
+        let pairs = text.as_bytes().windows(size_of::<Pair>()).enumerate();
         let pair = pairs.min_by_key(|(_, pair)| rarity(pair)).map_or(0, |(at, _)| at);
-        Self { needle, pair }
+        Self { text, pair }
     }
 
     fn pair(&self) -> Option<Pair> {
-        self.needle.as_bytes().get(self.pair..)?.first_chunk().copied()
+        self.text.as_bytes().get(self.pair..)?.first_chunk().copied()
     }
 }
 
-/// How often a byte occurs in log files, roughly: what a pair must not be made of.
+/// Returns roughly how often a byte occurs in log files; pairs are made of rare ones.
 fn frequency(byte: u8) -> u32 {
     match byte {
         b'a' | b'e' | b'i' | b'n' | b'o' | b'r' | b's' | b't' => 5,
@@ -196,7 +197,7 @@ fn frequency(byte: u8) -> u32 {
 impl Text {
     fn is_loose(&self) -> bool {
         match self {
-            // Written with nothing but `\u00XX` it is six times as long.
+            // Written in `\u00XX` only, it is six times as long.
             Self::Exactly(text) => {
                 let odd = |byte: u8| matches!(byte, b'"' | b'/' | b'\\') || byte < b' ';
                 text.len() * 6 >= LONGEST || text.bytes().any(odd)
@@ -206,19 +207,19 @@ impl Text {
     }
 }
 
-/// Characters that only `\u00XX` can stand for; in names, letters (so that one escape is rare).
+/// Returns whether a byte is part of needles from names: letters, whose escapes are rare.
 fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_'
 }
 
-/// The same, with what occurs in sources.
+/// Returns whether a byte is part of needles from sources. `\u00XX` is its only escape.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':')
 }
 
-/// The stretches of a pattern that stand for themselves and hold nothing but such characters.
-/// What lies between the first and the last sign of a class or an alternative is left out.
-fn stretches_of(pattern: &str, plain: fn(u8) -> bool) -> Vec<String> {
+/// Returns the literal parts of a pattern that consist of such characters only. Everything between
+/// the first and the last character of a class or an alternative is left out.
+fn literals_of(pattern: &str, plain: fn(u8) -> bool) -> Vec<String> {
     let signs = ['[', ']', '{', '}', '\\'];
     let front = pattern.split(signs).next().unwrap_or_default();
     let back = match pattern.rsplit_once(signs) {
@@ -231,12 +232,12 @@ fn stretches_of(pattern: &str, plain: fn(u8) -> bool) -> Vec<String> {
     parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// As few needles as cover all rules: a stretch that many share is searched once.
-fn needles(rules: &[Vec<String>]) -> Vec<String> {
+/// Returns as few needles as cover all rules: a literal that many share is searched once.
+fn common_needles(rules: &[Vec<String>]) -> Vec<String> {
     let mut open: Vec<&Vec<String>> = rules.iter().collect();
     let mut needles = Vec::new();
     while let Some(longest) = open.first().and_then(|first| first.iter().max_by_key(|s| s.len())) {
-        let holds = |rule: &[String], text: &str| rule.iter().any(|stretch| stretch.contains(text));
+        let holds = |rule: &[String], text: &str| rule.iter().any(|literal| literal.contains(text));
         let parts = (0..longest.len())
             .flat_map(|from| (from + SHARED..=longest.len()).map(move |to| &longest[from..to]));
         let shared = parts

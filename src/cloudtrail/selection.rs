@@ -1,13 +1,13 @@
-//! Which records are ours, compiled from `[events] include`.
+//! The events to select, compiled from `[events] include`.
 
 use super::prefilter::Prefilter;
 use crate::config::EventRule;
 
-/// A compiled selection, asked about a record's decoded `eventSource` and `eventName`.
+/// A compiled selection, matched against a record's decoded `eventSource` and `eventName`.
 #[derive(Debug, Clone)]
 pub struct Selection {
     rules: Vec<EventRule>,
-    /// Every record, whatever its fields.
+    /// Whether every record is selected, whatever its fields.
     everything: bool,
     prefilter: Prefilter,
 }
@@ -19,13 +19,13 @@ impl Selection {
         Self { prefilter: Prefilter::new(&rules), rules, everything: false }
     }
 
-    /// Selects every record, even one without a source and a name (an insight, say).
+    /// Selects every record, even one without a source and a name, such as an insight.
     #[must_use]
     pub fn everything() -> Self {
         Self { prefilter: Prefilter::everything(), rules: Vec::new(), everything: true }
     }
 
-    /// Whether a record with these decoded fields is selected.
+    /// Returns whether a record with these decoded fields is selected.
     #[must_use]
     pub fn wants(&self, source: &str, name: &str) -> bool {
         self.everything
@@ -38,7 +38,7 @@ impl Selection {
             })
     }
 
-    /// Whether even records without a source or a name are selected.
+    /// Returns whether even records without a source or a name are selected.
     pub(super) fn is_everything(&self) -> bool {
         self.everything
     }

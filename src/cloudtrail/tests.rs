@@ -1,14 +1,14 @@
-//! What every form of file becomes, and what every kind of damage is called.
+//! Decodes every form of document, and checks the error of every kind of corrupt file.
 
+use crate::error::Code;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings, Selection};
+use super::{DecodeError, Decoder, DecoderSettings, Decoded, Selection, DecodeStats};
 use crate::config::{Decode, EventRule, GROUPS, Pattern};
-use crate::error::Code;
 
 const WANTED: &str =
     r#"{"eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate","eventID":"a"}"#;
@@ -53,7 +53,7 @@ fn gzip(document: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Each record found: its index, its offset and its bytes.
+/// Returns the index, the offset and the bytes of each record found.
 fn records(found: &[Decoded]) -> Vec<(u64, u64, String)> {
     let parts = |found: &Decoded| match found {
         Decoded::Record(record) => {
@@ -65,13 +65,13 @@ fn records(found: &[Decoded]) -> Vec<(u64, u64, String)> {
     found.iter().map(parts).collect()
 }
 
-/// The only record that is found: its index, its offset and its bytes.
+/// The same for a document with one selected record.
 fn only(index: u64, document: &str) -> Vec<(u64, u64, String)> {
     vec![(index, document.find(WANTED).unwrap() as u64, WANTED.to_owned())]
 }
 
 #[test]
-fn a_log_file_gives_its_selected_record_as_written() {
+fn a_selected_record_is_returned_as_written() {
     let document = format!(r#"{{"Records":[{OTHER},{WANTED},{OTHER}]}}"#);
     let (found, tally) = decode(&gzip(document.as_bytes())).unwrap();
     assert_eq!(records(&found), only(1, &document));
@@ -80,7 +80,7 @@ fn a_log_file_gives_its_selected_record_as_written() {
 }
 
 #[test]
-fn every_form_gives_the_same_records() {
+fn every_form_of_document_gives_the_same_records() {
     for document in [
         format!(r#"{{"Records":[{OTHER},{WANTED}]}}"#),
         format!(
@@ -102,7 +102,7 @@ fn every_form_gives_the_same_records() {
 }
 
 #[test]
-fn a_single_record_is_one_only_if_it_looks_like_one() {
+fn a_single_object_is_a_record_only_with_the_keys_of_one() {
     assert_eq!(decode(WANTED.as_bytes()).unwrap().1.selected, 1);
     for other in [r#"{"a":1}"#, "{}", r#"{"digestS3Bucket":"b","logFiles":[]}"#, r#"{"Records":1}"#]
     {
@@ -111,7 +111,7 @@ fn a_single_record_is_one_only_if_it_looks_like_one() {
 }
 
 #[test]
-fn no_bytes_and_no_records_are_not_the_same() {
+fn an_empty_object_is_not_an_empty_list() {
     assert_eq!(decode(b""), Err(DecodeError::Empty));
     assert_eq!(decode(&gzip(b"")), Err(DecodeError::Empty));
     assert_eq!(decode(b" \n"), Err(DecodeError::Empty));
@@ -119,7 +119,7 @@ fn no_bytes_and_no_records_are_not_the_same() {
 }
 
 #[test]
-fn a_bad_record_is_named_and_the_rest_goes_on() {
+fn a_bad_record_is_reported_and_the_rest_is_decoded() {
     let bad = r#"{"eventName":"UploadServerCertificate",}"#;
     let document = format!(r#"{{"Records":[{bad},7,{WANTED}]}}"#);
     let (found, tally) = decode(document.as_bytes()).unwrap();
@@ -129,7 +129,7 @@ fn a_bad_record_is_named_and_the_rest_goes_on() {
     assert_eq!(first.sha256.len(), 64);
 }
 
-/// By the stream, in chunks of this size.
+/// Decodes a file that arrives in chunks of this size.
 fn stream(stored: &[u8], size: usize) -> Result<(Vec<Decoded>, DecodeStats), DecodeError> {
     let settings = DecoderSettings { selection: Arc::new(certificates()), limits: limits() };
     let (mut decoder, mut found) = (Decoder::new(settings), Vec::new());
@@ -139,10 +139,9 @@ fn stream(stored: &[u8], size: usize) -> Result<(Vec<Decoded>, DecodeStats), Dec
 }
 
 #[test]
-fn a_list_without_an_object_is_no_log_file_and_with_one_a_log_file_with_bad_records() {
+fn a_list_without_an_object_is_not_cloudtrail_and_with_one_has_invalid_records() {
     for list in ["[1,2,3]", "[null]", r#"["a",[{}]]"#, r#"{"Records":[7]}"#, "[1]\n[[2]]"] {
-        let nothing =
-            Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+        let nothing = Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
         assert_eq!(decode(&gzip(list.as_bytes())), nothing, "{list}");
         let long = list.replace("1", &"1".repeat(300_000));
         for (list, size) in [(list, 1), (list, 3), (&*long, 100_000)] {
@@ -158,7 +157,7 @@ fn a_list_without_an_object_is_no_log_file_and_with_one_a_log_file_with_bad_reco
 }
 
 #[test]
-fn damaged_structure_is_damage() {
+fn invalid_structure_is_corrupt_json() {
     for document in [
         format!(r#"{{"Records":[{WANTED}]"#),
         format!(r#"{{"Records":[{WANTED}"#),
@@ -179,7 +178,7 @@ fn damaged_structure_is_damage() {
 }
 
 #[test]
-fn a_file_of_several_members_is_read_to_its_end() {
+fn every_member_of_a_file_is_decoded() {
     let document = format!(r#"{{"Records":[{OTHER},{WANTED}]}}"#);
     let (front, back) = document.split_at(40);
     let stored = [gzip(front.as_bytes()), gzip(b""), gzip(back.as_bytes())].concat();
@@ -203,9 +202,9 @@ fn every_truncation_is_an_error() {
 }
 
 #[test]
-fn every_limit_names_itself() {
+fn every_limit_is_named_in_its_error() {
     let many = format!(r#"{{"Records":[{}]}}"#, vec![OTHER; 20_000].join(","));
-    // Records that nobody looks at.
+    // Records that the prefilter skips.
     let plain = format!(r#"{{"Records":[{{}},{{"a":"{}"}},{{}}]}}"#, "x".repeat(50));
     for (name, limits, document) in [
         ("max_records", Decode { max_records: 2, ..limits() }, plain.clone()),
@@ -213,7 +212,7 @@ fn every_limit_names_itself() {
         ("max_decompressed", Decode { max_decompressed: 100, ..limits() }, many.clone()),
         ("max_records", Decode { max_records: 19_999, ..limits() }, many.clone()),
         ("max_record", Decode { max_record: 50, ..limits() }, many.clone()),
-        ("bad_records", limits(), format!("[{}1]", "1,".repeat(1000))),
+        ("invalid_records", limits(), format!("[{}1]", "1,".repeat(1000))),
         ("max_ratio", Decode { max_ratio: 5, ..limits() }, many),
         ("max_nesting", limits(), format!("[{{\"a\":{}{}}}]", "[".repeat(64), "]".repeat(64))),
     ] {
@@ -225,7 +224,20 @@ fn every_limit_names_itself() {
 }
 
 #[test]
-fn the_hash_is_that_of_the_unpacked_document() {
+fn the_deepest_nesting_is_decoded_and_one_more_level_is_over_the_limit() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        for depth in [1, 61, 62, 63, 70] {
+            let (opens, closes) = (open.repeat(depth - 1), close.repeat(depth - 1));
+            let document = format!("{OTHER}\n{{\"a\":{opens}1{closes}}}\n{WANTED}");
+            let decoded = decode(document.as_bytes()).map(|(_, tally)| tally.read);
+            let expected = DecodeError::OverLimit { name: "max_nesting", limit: 62 };
+            assert_eq!(decoded, if depth <= 62 { Ok(3) } else { Err(expected) }, "{depth} {open}");
+        }
+    }
+}
+
+#[test]
+fn the_hash_is_that_of_the_decompressed_document() {
     let (_, tally) =
         decode_with(Decode { hash: true, ..limits() }, &gzip(br#"{"Records":[]}"#)).unwrap();
     assert_eq!(
