@@ -47,4 +47,3 @@ mod skip;
 mod standins;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 mod support;
-mod tidy;
