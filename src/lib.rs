@@ -15,3 +15,8 @@ pub mod route;
 pub mod sink;
 pub mod store;
 pub mod telemetry;
+
+// Among the unit tests, so that `make quick` builds one test binary.
+#[path = "../tests/tidy/mod.rs"]
+#[cfg(test)]
+mod tidy;

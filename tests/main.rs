@@ -52,4 +52,3 @@ mod standins;
 mod startup_diagnostics;
 #[expect(unreachable_pub, reason = "pub is for the tests beside it")]
 mod support;
-mod tidy;
