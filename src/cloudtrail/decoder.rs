@@ -13,7 +13,7 @@ use super::gzip::{Gunzip, MAGIC};
 use super::one_shot::OneShot;
 #[cfg(feature = "fast-inflate")]
 use super::structural_index::CHUNK;
-use super::{DecodeError, Decoded, Selection, DecodeStats};
+use super::{DecodeError, DecodeStats, Decoded, Selection};
 use crate::config::Decode;
 
 /// Bytes that are decompressed and then parsed at a time: they stay in the second-level cache.
@@ -108,7 +108,11 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn decode(&mut self, stored: &[u8], found: &mut Vec<Decoded>) -> Result<DecodeStats, DecodeError> {
+    pub fn decode(
+        &mut self,
+        stored: &[u8],
+        found: &mut Vec<Decoded>,
+    ) -> Result<DecodeStats, DecodeError> {
         if self.format != Format::Unknown {
             self.reset();
         }
@@ -170,7 +174,11 @@ impl Decoder {
     }
 
     #[cfg(not(feature = "fast-inflate"))]
-    fn decode_one_shot(&mut self, _: &[u8], _: &mut Vec<Decoded>) -> Option<Result<DecodeStats, DecodeError>> {
+    fn decode_one_shot(
+        &mut self,
+        _: &[u8],
+        _: &mut Vec<Decoded>,
+    ) -> Option<Result<DecodeStats, DecodeError>> {
         None
     }
 
@@ -254,7 +262,10 @@ impl Decoder {
     fn check_size(&self) -> Result<(), DecodeError> {
         let Decode { max_decompressed, max_ratio, .. } = self.limits;
         if self.decompressed > max_decompressed {
-            return Err(DecodeError::OverLimit { name: "max_decompressed", limit: max_decompressed });
+            return Err(DecodeError::OverLimit {
+                name: "max_decompressed",
+                limit: max_decompressed,
+            });
         }
         if self.decompressed > RATIO_FROM && self.decompressed / max_ratio.max(1) > self.stored {
             return Err(DecodeError::OverLimit { name: "max_ratio", limit: max_ratio });

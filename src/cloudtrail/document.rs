@@ -10,7 +10,7 @@ use super::brackets::{BracketError, Brackets, MAX_DEPTH};
 use super::gzip::MAGIC;
 use super::selector::{Selector, Span};
 use super::structural_index::StructuralIndex;
-use super::{DecodeError, Decoded, Selection, DecodeStats, header_fields};
+use super::{DecodeError, DecodeStats, Decoded, Selection, header_fields};
 use crate::config::Decode;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -92,7 +92,12 @@ impl Document {
         }
     }
 
-    fn step(&mut self, window: &[u8], last: bool, found: &mut Vec<Decoded>) -> Result<Step, DecodeError> {
+    fn step(
+        &mut self,
+        window: &[u8],
+        last: bool,
+        found: &mut Vec<Decoded>,
+    ) -> Result<Step, DecodeError> {
         match self.state {
             State::Start => return Ok(self.start(window, last)),
             State::Element { .. } | State::Line | State::Skipped => {
@@ -243,7 +248,9 @@ impl Document {
                 self.selector.record(&mut self.index, window, at, found)?;
                 Ok(Step::Continue)
             }
-            _ if self.object.digest => Err(DecodeError::NotCloudTrail("it is a digest file".to_owned())),
+            _ if self.object.digest => {
+                Err(DecodeError::NotCloudTrail("it is a digest file".to_owned()))
+            }
             _ => Err(DecodeError::NotCloudTrail(
                 "it is an object with neither Records nor the fields of a record".to_owned(),
             )),

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::structural_index::StructuralIndex;
-use super::{InvalidRecord, DecodeError, Decoded, Record, Selection, DecodeStats, header_fields};
+use super::{DecodeError, DecodeStats, Decoded, InvalidRecord, Record, Selection, header_fields};
 use crate::config::Decode;
 
 /// Most bad records of one object. An object with more is not a log file with a few errors, and
@@ -61,7 +61,9 @@ impl Selector {
     /// become a dead letter.
     pub(super) fn finish(&mut self) -> Result<DecodeStats, DecodeError> {
         if self.not_objects > 0 && self.not_objects == self.tally.read {
-            return Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+            return Err(DecodeError::NotCloudTrail(
+                "nothing in its list is a JSON object".to_owned(),
+            ));
         }
         Ok(std::mem::take(&mut self.tally))
     }
@@ -99,7 +101,12 @@ impl Selector {
         self.bad(window, at, "a record must be a JSON object".to_owned(), found)
     }
 
-    fn parse(&mut self, window: &[u8], at: Span, found: &mut Vec<Decoded>) -> Result<bool, DecodeError> {
+    fn parse(
+        &mut self,
+        window: &[u8],
+        at: Span,
+        found: &mut Vec<Decoded>,
+    ) -> Result<bool, DecodeError> {
         let record = &window[at.start..at.end];
         let fields = match header_fields::read(record) {
             Ok(fields) => fields,
@@ -148,7 +155,10 @@ impl Selector {
     fn count(&mut self, at: Span) -> Result<(), DecodeError> {
         self.tally.read += 1;
         if self.tally.read > self.limits.max_records {
-            return Err(DecodeError::OverLimit { name: "max_records", limit: self.limits.max_records });
+            return Err(DecodeError::OverLimit {
+                name: "max_records",
+                limit: self.limits.max_records,
+            });
         }
         self.check_length(at.end - at.start)
     }
@@ -156,7 +166,10 @@ impl Selector {
     /// Checks the length of a record against its limit.
     pub(super) fn check_length(&self, length: usize) -> Result<(), DecodeError> {
         if length as u64 > self.limits.max_record {
-            return Err(DecodeError::OverLimit { name: "max_record", limit: self.limits.max_record });
+            return Err(DecodeError::OverLimit {
+                name: "max_record",
+                limit: self.limits.max_record,
+            });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{DecodeError, Decoder, DecoderSettings, Decoded, Selection, DecodeStats};
+use super::{DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings, Selection};
 use crate::config::{Decode, EventRule, GROUPS, Pattern};
 
 const WANTED: &str =
@@ -141,7 +141,8 @@ fn stream(stored: &[u8], size: usize) -> Result<(Vec<Decoded>, DecodeStats), Dec
 #[test]
 fn a_list_without_an_object_is_not_cloudtrail_and_with_one_has_invalid_records() {
     for list in ["[1,2,3]", "[null]", r#"["a",[{}]]"#, r#"{"Records":[7]}"#, "[1]\n[[2]]"] {
-        let nothing = Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+        let nothing =
+            Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
         assert_eq!(decode(&gzip(list.as_bytes())), nothing, "{list}");
         let long = list.replace("1", &"1".repeat(300_000));
         for (list, size) in [(list, 1), (list, 3), (&*long, 100_000)] {

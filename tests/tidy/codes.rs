@@ -1,6 +1,6 @@
 //! Every error code is explained to operators: an unexplained label in a log or metric helps nobody.
 
-use certrelay::error::Code;
+use crate::error::Code;
 
 use super::tracked::sources;
 use super::{Source, assert_none};
