@@ -217,8 +217,8 @@ fn errors_of_a_configuration_go_to_stderr_with_their_lines() {
         assert_eq!(output.status.code(), Some(64));
         assert!(output.stdout.is_empty());
         let printed = stderr(&output);
-        assert!(printed.contains("certrelay.toml:2:8: mistake:"), "{printed}");
-        assert!(printed.contains("certrelay.toml:3:1: mistake: unknown key `drian`"), "{printed}");
+        assert!(printed.contains("certrelay.toml:2:27: error:"), "{printed}");
+        assert!(printed.contains("certrelay.toml:3:1: error: unknown key `dedup_windw`"), "{printed}");
     }
 }
 
@@ -301,7 +301,7 @@ fn a_second_sigterm_exits_immediately_while_a_sink_is_unresponsive() {
     let folder = tempfile::tempdir().expect("a folder");
     let unresponsive = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", unresponsive.local_addr().expect("an address"));
-    let config = to_splunk(&url, "token") + "[delivery]\ndrain = \"1 h\"\n";
+    let config = to_splunk(&url, "token") + "[delivery]\nshutdown_grace_period = \"1 h\"\n";
     let service = Service::start(folder.path(), &config);
     let _request = within_timeout(move || {
         (unresponsive.accept().expect("a request of the sink"), unresponsive)

@@ -47,7 +47,7 @@ pub enum Origin {
         /// 0-based index in the file.
         index: u64,
     },
-    /// A record inside a message (the fast lane).
+    /// A record inside an EventBridge event.
     Inline {
         /// SQS message id.
         message_id: String,

@@ -10,7 +10,7 @@ use super::structural_index::StructuralIndex;
 use super::{DecodeError, DecodeStats, Decoded, InvalidRecord, Record, Selection, header_fields};
 use crate::config::Decode;
 
-/// Most bad records of one object. An object with more is not a log file with a few errors, and
+/// Most invalid records of one object. An object with more is not a log file with a few errors, and
 /// each bad record would become a dead letter.
 const MAX_BAD: u64 = 1_000;
 

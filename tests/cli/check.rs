@@ -30,11 +30,11 @@ fn values_client_options_and_the_accounts_file_are_checked_in_one_run() {
         let (code, printed) = run_with(command, folder.path(), &config);
         assert_eq!(code, Some(64), "{printed}");
         for error in [
-            "certrelay.toml:7:8: mistake: `work`",
-            "certrelay.toml:15:15: mistake: option linger.ms",
-            "certrelay.toml:16:22: mistake: option compression.type",
-            "accounts.csv:2:1: mistake: `id`",
-            "certrelay.toml: 4 mistakes",
+            "certrelay.toml:7:27: error: `max_concurrent_messages`",
+            "certrelay.toml:15:15: error: option linger.ms",
+            "certrelay.toml:16:22: error: option compression.type",
+            "accounts.csv:2:1: error: `id`",
+            "certrelay.toml: 4 errors",
         ] {
             assert!(printed.contains(error), "no {error:?} in {printed}");
         }
@@ -43,7 +43,7 @@ fn values_client_options_and_the_accounts_file_are_checked_in_one_run() {
     fs::remove_file(table).expect("it is there");
     let (code, printed) = run_with("check", folder.path(), &config);
     assert!(
-        code == Some(64) && printed.contains("accounts.csv: mistake: [accounts] cannot"),
+        code == Some(64) && printed.contains("accounts.csv: error: [accounts] cannot"),
         "{printed}"
     );
 }

@@ -86,6 +86,6 @@ async fn a_missing_configuration_is_reported_with_aws_s_code_and_request_id() {
 fn a_location_without_a_key_is_an_error() {
     assert_fails(
         &check("http://127.0.0.1:1", "s3://bucket"),
-        &["s3://bucket: mistake: write a bucket and a key"],
+        &["s3://bucket: error: write a bucket and a key"],
     );
 }

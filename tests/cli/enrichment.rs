@@ -90,7 +90,7 @@ fn check_reads_the_accounts_file_and_the_credential_reports() {
     let output = run(&["check", "-c", path]);
     assert_eq!(output.status.code(), Some(64));
     let printed = stderr(&output);
-    assert!(printed.contains("accounts.csv: mistake: [accounts] cannot be read: "), "{printed}");
+    assert!(printed.contains("accounts.csv: error: [accounts] cannot be read: "), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn the_accounts_file_and_the_reports_are_read_from_buckets_as_well() {
     command.args(["check", "--connect", "-c"]).arg(&path).envs(world.environment());
     let output = tokio::task::block_in_place(|| command.output().expect("certrelay runs"));
     let printed = stderr(&output);
-    assert!(output.status.code() == Some(1) && printed.contains("mistake: `id`"), "{printed}");
+    assert!(output.status.code() == Some(1) && printed.contains("error: `id`"), "{printed}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ const NO_SPLUNK: [&str; 2] = ["SplunkEndpoint=", "SplunkTokenSecretArn="];
 fn configuration(stack: &Stack) -> Config {
     let text = stack.configuration.as_deref().expect("the template's own");
     let config = parse_with("template", text, root(), &|_| None);
-    config.unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    config.unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 /// `action resource`, each by itself.

@@ -31,7 +31,7 @@ fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
 }
 
 /// Low limits, so that the work is spread over the run and every kill finds messages in flight.
-const LOW_LIMITS: &str = "[delivery]\nvisibility = \"2 s\"\nwork = 16\nunacknowledged = 48\n";
+const LOW_LIMITS: &str = "[delivery]\nvisibility_timeout = \"2 s\"\nmax_concurrent_messages = 16\nmax_in_flight_messages = 48\n";
 
 /// The kills so far, and the duplicates that they explain.
 struct Kills<'a> {

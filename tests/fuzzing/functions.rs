@@ -52,8 +52,8 @@ pub(crate) fn configuration(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     match config::parse_with("fuzz.toml", &text, Path::new("."), &|_| None) {
         Ok(_) => true,
-        Err(mistakes) => {
-            assert!(!mistakes.to_string().is_empty());
+        Err(errors) => {
+            assert!(!errors.to_string().is_empty());
             false
         }
     }
