@@ -1,5 +1,5 @@
-//! `[accounts]`: the names of the organisation's accounts. A table by account id, CSV or JSON; every
-//! invalid row is an error with its line.
+//! `[accounts]`: the names of the organisation's accounts. A table by account id, CSV or JSON;
+//! every invalid row is an error with its line.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -130,8 +130,8 @@ struct Row {
 }
 
 impl Accounts {
-    /// Parses a table. `location` is what diagnostics call it, and decides the format: JSON, a list of
-    /// objects, if it ends in `.json`; else CSV with a header.
+    /// Parses a table. `location` is what diagnostics call it, and decides the format: JSON, a list
+    /// of objects, if it ends in `.json`; else CSV with a header.
     ///
     /// # Errors
     /// Every error with its line; a table with one is not used at all.

@@ -1,8 +1,8 @@
 //! Errors and warnings as people read them: location, line, a caret under the exact span, "did you
 //! mean".
 //!
-//! A quoted line never shows a secret: what may be one is masked before the line is quoted, and texts
-//! never contain values of the file. That is why [`Diagnostic`]s are made only here.
+//! A quoted line never shows a secret: what may be one is masked before the line is quoted, and
+//! texts never contain values of the file. That is why [`Diagnostic`]s are made only here.
 
 use std::fmt;
 use std::ops::Range;

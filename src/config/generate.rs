@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::setting::{Entry, REQUIRED, Rule, Shape, Table, Unit};
 use super::settings::{SINK_TABLES, TOP};
 
-/// Returns the JSON Schema (draft 2020-12) of the configuration, for editors and pipelines. The reader
-/// checks more than a schema can describe: `check` reports the rest.
+/// Returns the JSON Schema (draft 2020-12) of the configuration, for editors and pipelines. The
+/// reader checks more than a schema can describe: `check` reports the rest.
 #[must_use]
 pub fn schema() -> &'static str {
     static SCHEMA: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", whole_schema()));
@@ -264,8 +264,8 @@ mod tests {
         out.replace(NO_BREAK, " ")
     }
 
-    /// The file with the block of each table replaced where the table first occurs. A block goes from
-    /// its header to an empty line; its lines without `#` are kept.
+    /// The file with the block of each table replaced where the table first occurs. A block goes
+    /// from its header to an empty line; its lines without `#` are kept.
     fn file(text: &str) -> String {
         let (mut tables, mut out) = (tables(), String::new());
         for paragraph in text.split("\n\n") {

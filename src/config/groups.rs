@@ -1,5 +1,5 @@
-//! Names that a configuration may use: groups of events for `[events] include`, severities, findings
-//! and certificate flags for `when`.
+//! Names that a configuration may use: groups of events for `[events] include`, severities,
+//! findings and certificate flags for `when`.
 
 use super::types::EventRule;
 use super::when::Pattern;
@@ -39,9 +39,8 @@ pub const GROUPS: [Group; 2] = [
     ),
 ];
 
-/// Not included by default, because it is not about certificates: the calls that stop, delete or change
-/// a trail, after which nothing else is seen.
-/// Source: AWS CloudTrail API Reference.
+/// Not included by default, because it is not about certificates: the calls that stop, delete or
+/// change a trail, after which nothing else is seen. Source: AWS CloudTrail API Reference.
 pub const AUDIT_TRAIL: Group = (
     "audit-trail",
     "cloudtrail.amazonaws.com",

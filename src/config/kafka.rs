@@ -80,8 +80,8 @@ pub enum KafkaKey {
     Account,
     /// `eventID`: spread evenly.
     EventId,
-    /// ARN of what the call acts on: one certificate's events stay in order. The account, if there is
-    /// none.
+    /// ARN of what the call acts on: one certificate's events stay in order. The account, if there
+    /// is none.
     TargetArn,
 }
 
@@ -134,7 +134,8 @@ pub struct RegistryConfig {
     pub register: bool,
 }
 
-/// How a subject is named: Confluent's three strategies. A record's name is its format, `certrelay.ocsf`.
+/// How a subject is named: Confluent's three strategies. A record's name is its format,
+/// `certrelay.ocsf`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectName {
     /// `TOPIC-value`.

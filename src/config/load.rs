@@ -20,8 +20,8 @@ pub(crate) const MAX_BYTES: u64 = 1 << 20;
 /// Bytes of a table of accounts, at most: a hundred times the largest organisation's.
 const MAX_TABLE: u64 = 16 << 20;
 
-/// Reads a file, or `env:NAME`. A [`ConfigLocation`](super::ConfigLocation) has to be fetched first. A
-/// table of accounts in a file is part of the configuration.
+/// Reads a file, or `env:NAME`. A [`ConfigLocation`](super::ConfigLocation) has to be fetched
+/// first. A table of accounts in a file is part of the configuration.
 ///
 /// # Errors
 /// It cannot be read, or it has errors: all of them.
@@ -79,8 +79,8 @@ fn whole(
     parsed.finish(location).0
 }
 
-/// Checks a text that was fetched from a [`ConfigLocation`](super::ConfigLocation): it is in no folder
-/// that a relative path could be resolved against.
+/// Checks a text that was fetched from a [`ConfigLocation`](super::ConfigLocation): it is in no
+/// folder that a relative path could be resolved against.
 ///
 /// # Errors
 /// Every error, relative paths included.

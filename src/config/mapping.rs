@@ -1,8 +1,9 @@
-//! A setting that may differ from event to event: one string, or a table that is looked up by a field
-//! of the event.
+//! A setting that may differ from event to event: one string, or a table that is looked up by a
+//! field of the event.
 //!
-//! The result is always a string of the configuration, never one of the event: names of certificates,
-//! paths and user agents are the attacker's to choose, and an index or a topic decides who may read.
+//! The result is always a string of the configuration, never one of the event: names of
+//! certificates, paths and user agents are the attacker's to choose, and an index or a topic
+//! decides who may read.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! What the operator may configure: as written → checked. Code that has a [`Config`] checks nothing
 //! again.
 //!
-//! The text is parsed into a spanned TOML tree and walked. *All* errors are collected, each with its
-//! line, a caret and, for a misspelt name, a "did you mean". `settings.rs` describes every setting
-//! once: its default, range and documentation.
+//! The text is parsed into a spanned TOML tree and walked. *All* errors are collected, each with
+//! its line, a caret and, for a misspelt name, a "did you mean". `settings.rs` describes every
+//! setting once: its default, range and documentation.
 
 mod accounts;
 mod diagnostic;

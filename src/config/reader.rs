@@ -1,6 +1,6 @@
-//! Reads the spanned tree of a configuration: a [`Section`] is one table, an [`Item`] one value. Both
-//! collect errors instead of stopping at the first. A section remembers which keys were asked for;
-//! every other key in its table is unknown.
+//! Reads the spanned tree of a configuration: a [`Section`] is one table, an [`Item`] one value.
+//! Both collect errors instead of stopping at the first. A section remembers which keys were asked
+//! for; every other key in its table is unknown.
 //!
 //! Texts about a value never repeat it: the caret shows it, unless it may be a secret.
 

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-/// A partition: the prefix of its regions (empty: any other), the domains of its endpoints (IPv4 and
-/// dual-stack), and the region in whose log files the events of IAM are.
+/// A partition: the prefix of its regions (empty: any other), the domains of its endpoints (IPv4
+/// and dual-stack), and the region in whose log files the events of IAM are.
 type Partition = (&'static str, [&'static str; 2], &'static str);
 
 /// Sources: botocore's `partitions.json` (`dnsSuffix`, `dualStackDnsSuffix`) and `endpoints.json`
@@ -27,8 +27,8 @@ pub(super) fn iam_region(region: &str) -> &'static str {
 }
 
 /// Returns the region that a queue's host contains, if AWS serves it: `sqs.REGION.DOMAIN`,
-/// `sqs-fips.REGION.DOMAIN`, `vpce-….sqs.REGION.vpce.DOMAIN`, and the legacy `REGION.queue.DOMAIN` and
-/// `queue.amazonaws.com`, which is us-east-1.
+/// `sqs-fips.REGION.DOMAIN`, `vpce-….sqs.REGION.vpce.DOMAIN`, and the legacy `REGION.queue.DOMAIN`
+/// and `queue.amazonaws.com`, which is us-east-1.
 ///
 /// Source: AWS General Reference, "Amazon SQS endpoints and quotas".
 pub(super) fn region_of_queue(url: &Url) -> Option<String> {

@@ -1,8 +1,9 @@
 //! Secrets: values that never appear in a log, an error, a metric, `Debug`, or `check`'s output.
 //!
-//! A secret in AWS Secrets Manager may be rotated, which is not atomic: for a while the destination may
-//! accept only the old value or only the new one. So a rejected value is read again, and if the current
-//! version is the rejected one, the previous version is tried, as long as the current one is recent.
+//! A secret in AWS Secrets Manager may be rotated, which is not atomic: for a while the destination
+//! may accept only the old value or only the new one. So a rejected value is read again, and if the
+//! current version is the rejected one, the previous version is tried, as long as the current one
+//! is recent.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,8 +20,8 @@ use crate::error::{Code, Error};
 /// Default `refresh`. A rejected secret is read again at once, whatever its refresh.
 pub(super) const REFRESH: Duration = Duration::from_secs(300);
 
-/// Where a secret comes from. It is read when it is needed, when it is rejected, and when it has been
-/// in use for its `refresh`.
+/// Where a secret comes from. It is read when it is needed, when it is rejected, and when it has
+/// been in use for its `refresh`.
 #[derive(Clone)]
 pub enum Secret {
     /// `{ env = "NAME" }`.
@@ -97,15 +98,16 @@ impl Secret {
         }
     }
 
-    /// Marks the value in use as rejected by the destination: the next renewal reads it again, and may
-    /// return the previous version.
+    /// Marks the value in use as rejected by the destination: the next renewal reads it again, and
+    /// may return the previous version.
     pub fn reject(&self) {
         if let Self::Aws(secret) = self {
             secret.reject();
         }
     }
 
-    /// Marks the value as due: the next renewal reads it again. For failures that it may have caused.
+    /// Marks the value as due: the next renewal reads it again. For failures that it may have
+    /// caused.
     pub fn expire(&self) {
         if let Self::Aws(secret) = self {
             secret.expire();

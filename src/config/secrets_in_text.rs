@@ -1,5 +1,6 @@
-//! Finds what may be a secret in the text of a configuration, before any line of it is quoted. Masks
-//! too much rather than too little: a masked line still has its number, its caret and its text.
+//! Finds what may be a secret in the text of a configuration, before any line of it is quoted.
+//! Masks too much rather than too little: a masked line still has its number, its caret and its
+//! text.
 
 use std::ops::Range;
 
@@ -63,8 +64,8 @@ fn is_secret(key: &str) -> bool {
     SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
-/// Returns the spans that must not be quoted of a text that is not TOML: everything but headers and what
-/// can only be a key.
+/// Returns the spans that must not be quoted of a text that is not TOML: everything but headers and
+/// what can only be a key.
 pub(super) fn in_invalid_text(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut start = 0;

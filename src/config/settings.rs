@@ -101,44 +101,45 @@ tables! {
             => "\"https://sqs.us-east-1.amazonaws.com/111122223333/cloudtrail-objects\"";
         /// The only buckets that objects are read from: bare names, or tables with a `role`, an
         /// `expected_owner` or `requester_pays`. Required with `queue_url`: whoever can send to the
-        /// queue must not be able to point certrelay at their own evidence. Objects in other buckets
-        /// are dead-lettered unread.
+        /// queue must not be able to point certrelay at their own evidence. Objects in other
+        /// buckets are dead-lettered unread.
         buckets: Other = optional(Shape::Mixed(&BUCKET), "required with `queue_url`")
             => "[\"audit-logs\"]"
             | "[{ name = \"org-logs\", role = { arn = \"arn:aws:iam::444455556666:role/logs\", external_id = \"x\" }, expected_owner = \"444455556666\", requester_pays = true }]";
-        /// The queue's region. Required only where `queue_url` does not contain it (VPC endpoints with
-        /// private names, emulators).
+        /// The queue's region. Required only where `queue_url` does not contain it (VPC endpoints
+        /// with private names, emulators).
         region: Other = defaulted(Shape::Text, "\"us-east-1\"", "the one in `queue_url`");
         /// Only objects of these CloudTrail regions are fetched. IAM writes its events to us-east-1
-        /// (cn-north-1, us-gov-west-1 … in other partitions), so this saves most downloads of a trail
-        /// of all regions; leaving IAM's region out is warned about.
+        /// (cn-north-1, us-gov-west-1 … in other partitions), so this saves most downloads of a
+        /// trail of all regions; leaving IAM's region out is warned about.
         regions: Other = optional(Shape::Texts, "all") => "[\"us-east-1\"]";
         /// Only objects with matching keys are fetched: globs in which `*` and `?` match within a
         /// segment and `**` crosses `/`. An object that no `include` matches, or that an `exclude`
         /// matches, is not fetched.
         keys: Other = optional(Shape::Table(&KEYS), "all")
             => "{ include = [\"AWSLogs/**\"], exclude = [\"AWSLogs/444455556666/**\"] }";
-        /// `true`: accept CloudTrail records in EventBridge events (`AWS API Call via CloudTrail`), which
-        /// arrive seconds after the call. The log file that follows confirms them and is deduplicated.
-        /// `false`: such a message is dead-lettered (`eventbridge_not_enabled`).
+        /// `true`: accept CloudTrail records in EventBridge events (`AWS API Call via CloudTrail`),
+        /// which arrive seconds after the call. The log file that follows confirms them and is
+        /// deduplicated. `false`: such a message is dead-lettered (`eventbridge_not_enabled`).
         eventbridge_records: Flag = Flag(false);
         /// The role that reads the queue and its buckets.
         role: Other = optional(Shape::Table(&ROLE), "the process's credentials")
             => "{ arn = \"arn:aws:iam::444455556666:role/cloudtrail-reader\", external_id = \"x\" }";
-        /// Object not found (404): `"dead_letter"`, or `"retry"` (release with backoff) where objects
-        /// can arrive later than their notification (replication).
+        /// Object not found (404): `"dead_letter"`, or `"retry"` (release with backoff) where
+        /// objects can arrive later than their notification (replication).
         on_missing: Choice<FaultPolicy> = choice(POLICIES, FaultPolicy::DeadLetter);
         /// Access denied (403): `"retry"` or `"dead_letter"`.
         on_forbidden: Choice<FaultPolicy> = choice(POLICIES, FaultPolicy::Retry);
         /// KMS access denied for the object's key: `"retry"` or `"dead_letter"`.
         on_kms_denied: Choice<FaultPolicy> = choice(POLICIES, FaultPolicy::Retry);
-        /// Object in an archive class, unreadable until it is restored: `"dead_letter"` or `"retry"`.
+        /// Object in an archive class, unreadable until it is restored: `"dead_letter"` or
+        /// `"retry"`.
         on_archived: Choice<FaultPolicy> = choice(POLICIES, FaultPolicy::DeadLetter);
         /// Object changed while it was read (412): `"retry"` or `"dead_letter"`.
         on_changed: Choice<FaultPolicy> = choice(POLICIES, FaultPolicy::Retry);
-        /// A folder instead of a queue; each file (`.json`, `.jsonl`, `.ndjson`, `.gz`) is one object.
-        /// Needs no AWS. In a copy of a bucket, folders are read like keys: digest files are counted
-        /// and not read.
+        /// A folder instead of a queue; each file (`.json`, `.jsonl`, `.ndjson`, `.gz`) is one
+        /// object. Needs no AWS. In a copy of a bucket, folders are read like keys: digest files
+        /// are counted and not read.
         directory: Other = optional(Shape::Text, "none");
     }
 
@@ -171,23 +172,25 @@ tables! {
     "[delivery]" DeliverySettings DELIVERY {
         /// Messages that are fetched and decoded at once. Half as many more are received ahead.
         max_concurrent_messages: Number = count(64, 1, 1024);
-        /// Messages that wait for their sinks. At the limit receiving stops: the queue is the buffer.
+        /// Messages that wait for their sinks. At the limit receiving stops: the queue is the
+        /// buffer.
         max_in_flight_messages: Number = count(1000, 1, 100_000);
-        /// Memory for objects and for events that wait; with Kafka sinks, a quarter of it is for their
-        /// queues.
+        /// Memory for objects and for events that wait; with Kafka sinks, a quarter of it is for
+        /// their queues.
         memory_limit: Number = size(64 * MIB, 16 * MIB, TIB);
         /// Time to finish messages in flight after SIGTERM; the rest is released. Keep it below the
         /// container's stop timeout (Fargate: at most 120 s).
         shutdown_grace_period: Number = duration(100 * S, S, HOUR);
-        /// How long a delivered event is remembered, at least, after its last use, so that it is not
-        /// sent twice.
+        /// How long a delivered event is remembered, at least, after its last use, so that it is
+        /// not sent twice.
         dedup_window: Number = duration(HOUR, MIN, DAY);
-        /// SQS visibility timeout of a received message; extended while certrelay processes it. After a
-        /// crash messages are redelivered when it ends. Below 30 s, which is for tests, a warning.
+        /// SQS visibility timeout of a received message; extended while certrelay processes it.
+        /// After a crash messages are redelivered when it ends. Below 30 s, which is for tests, a
+        /// warning.
         visibility_timeout: Number = duration(2 * MIN, 2 * S, 12 * HOUR);
-        /// How long a message waits for its sinks before it is released and redelivered. Long, because
-        /// each release counts towards the queue's redrive policy. With `visibility_timeout` at most
-        /// 12 h, the SQS limit.
+        /// How long a message waits for its sinks before it is released and redelivered. Long,
+        /// because each release counts towards the queue's redrive policy. With
+        /// `visibility_timeout` at most 12 h, the SQS limit.
         delivery_timeout: Number = duration(11 * HOUR, S, 12 * HOUR);
     }
 
@@ -204,21 +207,23 @@ tables! {
         max_records: Number = count(5_000_000, 1, 1_000_000_000);
         /// `true`: validate the JSON of every record, not only of those that may be selected.
         strict: Flag = Flag(false);
-        /// `true`: compute the SHA-256 of the uncompressed content, as in CloudTrail's digest files. It
-        /// is `file_sha256` in Splunk's indexed fields, Kafka's headers and dead letters, and is logged
-        /// for each file at level `debug`. `certrelay scan --hash` prints it for local files.
+        /// `true`: compute the SHA-256 of the uncompressed content, as in CloudTrail's digest
+        /// files. It is `file_sha256` in Splunk's indexed fields, Kafka's headers and dead letters,
+        /// and is logged for each file at level `debug`. `certrelay scan --hash` prints it for
+        /// local files.
         hash: Flag = Flag(false);
     }
 
     "[events]" EventSettings EVENTS {
-        /// Groups (`"server-certificate"`, `"signing-certificate"`, `"audit-trail"`), names and globs of
-        /// IAM events (`*`, `?`, `[…]`, `{a,b}`), and tables for the events of other services.
+        /// Groups (`"server-certificate"`, `"signing-certificate"`, `"audit-trail"`), names and
+        /// globs of IAM events (`*`, `?`, `[…]`, `{a,b}`), and tables for the events of other
+        /// services.
         include: Other =
             defaulted(Shape::Mixed(&INCLUDE), "[\"server-certificate\", \"signing-certificate\"]", "")
             => "[\"Upload*Certificate\", { source = \"acm.amazonaws.com\", names = [\"ImportCertificate\"] }]";
-        /// ARNs of roles and users, or globs of them, that are expected to change certificates. A role
-        /// matches by its own ARN, not by its sessions'. Lowers a finding's severity and says so; never
-        /// hides a finding. A wildcard for the account is warned about.
+        /// ARNs of roles and users, or globs of them, that are expected to change certificates. A
+        /// role matches by its own ARN, not by its sessions'. Lowers a finding's severity and says
+        /// so; never hides a finding. A wildcard for the account is warned about.
         expected_principals: Other = defaulted(Shape::TextList, "[]", "")
             => "[\"arn:aws:iam::111122223333:role/cert-rotation\"]";
         /// CIDRs or addresses that calls are expected from; a call from another address raises a
@@ -240,22 +245,24 @@ tables! {
         file: Other = optional(Shape::Text, "none");
         /// The same in S3, `s3://bucket/key`, read with the process's credentials (`s3:GetObject`).
         s3: Other = optional(Shape::Text, "none") => "\"s3://audit-tables/accounts.csv\"";
-        /// How often it is read again. A table with an error is not used; the previous one stays in use.
+        /// How often it is read again. A table with an error is not used; the previous one stays in
+        /// use.
         refresh: Number = duration(HOUR, MIN, DAY);
     }
 
     "[credential_reports]" ReportSettings CREDENTIAL_REPORTS {
-        /// A folder, or `s3://bucket/prefix/`, with at most 2,000 reports, one `.csv` per account; S3 is
-        /// read with the process's credentials (`s3:ListBucket`, `s3:GetObject`).
+        /// A folder, or `s3://bucket/prefix/`, with at most 2,000 reports, one `.csv` per account;
+        /// S3 is read with the process's credentials (`s3:ListBucket`, `s3:GetObject`).
         location: Other = required(Shape::Text)
             => "\"s3://audit-tables/credential-reports/\"";
-        /// How often they are read again. If a report cannot be read, the previous one stays in use.
+        /// How often they are read again. If a report cannot be read, the previous one stays in
+        /// use.
         refresh: Number = duration(HOUR, MIN, DAY);
     }
 
     "[privacy]" PrivacySettings PRIVACY {
-        /// `true`: certificates stay in the event as PEM, not only as their fields and hash. Private keys
-        /// never stay.
+        /// `true`: certificates stay in the event as PEM, not only as their fields and hash.
+        /// Private keys never stay.
         keep_pem: Flag = Flag(false);
     }
 
@@ -287,8 +294,8 @@ tables! {
         name: Other = required(Shape::Text) => "\"default\"";
         /// The conditions; all must be true.
         when: Other = optional(Shape::Table(&WHEN), "everything");
-        /// Names of sinks, or tables with another topic or index for this route; or `"discard"`. An event
-        /// goes to a sink at most once: the first route that names it decides.
+        /// Names of sinks, or tables with another topic or index for this route; or `"discard"`. An
+        /// event goes to a sink at most once: the first route that names it decides.
         sinks: Other = required(Shape::Sinks(&ROUTE_SINK)) => "[\"…\"]";
         /// `true`: the routes below are tried, too.
         r#continue: Flag = Flag(false);
@@ -308,8 +315,8 @@ tables! {
         event: Other = optional(Shape::OneOrMany, "any");
         /// `success`, `failure`: whether the call has an `errorCode`.
         outcome: Other = optional(Shape::OneOrMany, "any");
-        /// Highest severity of the findings: `informational`, `low`, `medium`, `high`, `critical`, or a
-        /// comparison: `">=medium"`, `"<high"`.
+        /// Highest severity of the findings: `informational`, `low`, `medium`, `high`, `critical`,
+        /// or a comparison: `">=medium"`, `"<high"`.
         severity: Other = optional(Shape::OneOrMany, "any");
         /// Ids of findings; an event can have several, or none.
         finding: Other = optional(Shape::OneOrMany, "any");
@@ -325,12 +332,13 @@ tables! {
         channel: Other = optional(Shape::OneOrMany, "any");
         /// Organisational unit of the account, from `[accounts]`.
         ou: Other = optional(Shape::OneOrMany, "any");
-        /// Flags of the certificate in the call, as of the time of the call: `expired`, `not_yet_valid`,
-        /// `valid_over_398_days`, `valid_over_825_days`, `rsa_below_2048`, `weak_signature`, `self_signed`,
-        /// `certificate_authority`, `wildcard`, `internal_name`; a certificate can have several, or none.
+        /// Flags of the certificate in the call, as of the time of the call: `expired`,
+        /// `not_yet_valid`, `valid_over_398_days`, `valid_over_825_days`, `rsa_below_2048`,
+        /// `weak_signature`, `self_signed`, `certificate_authority`, `wildcard`, `internal_name`; a
+        /// certificate can have several, or none.
         certificate: Other = optional(Shape::OneOrMany, "any");
-        /// A table of labels, `{ environment = "prod*", team = "!web" }`: those of `[labels]`, and `owner`
-        /// and `environment` of the account.
+        /// A table of labels, `{ environment = "prod*", team = "!web" }`: those of `[labels]`, and
+        /// `owner` and `environment` of the account.
         label: Other = optional(Shape::NamedConditions, "any");
     }
 
@@ -355,8 +363,8 @@ tables! {
             | "{ file = \"/run/secrets/hec-token\", refresh = \"5 min\" }"
             | "{ aws_secret = \"arn:aws:secretsmanager:us-east-1:111122223333:secret:hec-AbCdEf\", key = \"token\", refresh = \"5 min\" }";
         /// `"events"`: certrelay's own events, sourcetype `certrelay:event`, next to an existing
-        /// CloudTrail feed. `"records"`: the raw records as `aws:cloudtrail`, as the only feed, so that
-        /// the Splunk add-on works unchanged.
+        /// CloudTrail feed. `"records"`: the raw records as `aws:cloudtrail`, as the only feed, so
+        /// that the Splunk add-on works unchanged.
         mode: Choice<SplunkMode> = choice(MODES, SplunkMode::Events);
         /// The index: lower-case letters, digits, `_` and `-`. A string or a mapping.
         index: Other = optional(Shape::TextOrTable(&MAPPING), "the token's")
@@ -371,8 +379,8 @@ tables! {
         /// The host. A string or a mapping.
         host: Other = optional(Shape::TextOrTable(&MAPPING), "the account's id")
             => "\"certrelay\"";
-        /// `true`: an event is delivered when the indexers have acknowledged it. The token must have
-        /// indexer acknowledgement enabled.
+        /// `true`: an event is delivered when the indexers have acknowledged it. The token must
+        /// have indexer acknowledgement enabled.
         ack: Flag = Flag(false);
         /// Uncompressed bytes of one request, at most. Splunk recommends at most 1 MB for Cloud.
         max_batch_bytes: Number = size(1_000_000, 64 * KIB, 64 * MIB);
@@ -387,14 +395,14 @@ tables! {
     "[sink.NAME] of type kafka" KafkaSettings KAFKA: SINK {
         /// `host:port` each.
         brokers: Other = required(Shape::Texts) => "[\"broker-1.example.com:9092\"]";
-        /// The topic: a string or a mapping. Topics that the brokers do not know are warned about at
-        /// start and by `check --connect`.
+        /// The topic: a string or a mapping. Topics that the brokers do not know are warned about
+        /// at start and by `check --connect`.
         topic: Other = required(Shape::TextOrTable(&MAPPING))
             => "\"iam-certificate-events\""
             | "{ by = \"account\", values = { \"444455556666\" = \"iam-certificate-events-lab\" }, default = \"iam-certificate-events\" }";
-        /// The record key, which decides the partition: `"account"` keeps the events of an account in
-        /// order, `"target_arn"` those of a certificate (of the account, if a call has no target),
-        /// `"event_id"` spreads them evenly.
+        /// The record key, which decides the partition: `"account"` keeps the events of an account
+        /// in order, `"target_arn"` those of a certificate (of the account, if a call has no
+        /// target), `"event_id"` spreads them evenly.
         key: Choice<KafkaKey> = choice(KAFKA_KEYS, KafkaKey::Account);
         /// SASL authentication, a table.
         auth: Other = defaulted(Shape::Table(&AUTH), "{ mechanism = \"none\" }", "none")
@@ -408,12 +416,12 @@ tables! {
             => "{ url = \"https://registry.example.com\", username = \"certrelay\", password = { env = \"REGISTRY_PASSWORD\" } }"
             | "{ url = \"https://registry.example.com\", subject = \"record\", register = false, tls = { ca_file = \"ca.pem\" } }";
         /// Other librdkafka properties, validated by librdkafka. Those that certrelay sets itself
-        /// (`bootstrap.servers`, `acks`, `enable.idempotence`, `security.protocol`, `sasl.*`, `ssl.*` …)
-        /// are errors.
+        /// (`bootstrap.servers`, `acks`, `enable.idempotence`, `security.protocol`, `sasl.*`,
+        /// `ssl.*` …) are errors.
         options: Other = defaulted(Shape::Anything, "{}", "none")
             => "{ \"compression.type\" = \"zstd\", \"socket.keepalive.enable\" = true }";
-        /// How long librdkafka retries before it reports a failure; certrelay then retries. Keep it below
-        /// `shutdown_grace_period`.
+        /// How long librdkafka retries before it reports a failure; certrelay then retries. Keep it
+        /// below `shutdown_grace_period`.
         timeout: Number = duration(MIN, S, HOUR);
     }
 
@@ -431,9 +439,11 @@ tables! {
     }
 
     "`rotate`" RotateSettings ROTATE [Rule::AtLeastOne(&["size", "age"])] {
-        /// Largest size of a file. Only a batch (up to 1,000 events) that is larger by itself exceeds it.
+        /// Largest size of a file. Only a batch (up to 1,000 events) that is larger by itself
+        /// exceeds it.
         size: Number = size(NONE, MIB, TIB);
-        /// Period of a file, counted in UTC: `"1 d"` is a file a day, whenever the task was started.
+        /// Period of a file, counted in UTC: `"1 d"` is a file a day, whenever the task was
+        /// started.
         age: Number = duration(NONE, MIN, 366 * DAY);
         /// Rotated files that are kept; older ones are deleted.
         keep: Number = count(10, 1, 100_000);
@@ -463,7 +473,8 @@ tables! {
         username: Other = optional(Shape::Text, "none");
         /// Its password, a secret.
         password: Other = optional(Shape::TextOrTable(&SECRET), "none");
-        /// Register the schema if it is absent. `false`: somebody else does, and events wait for it.
+        /// Register the schema if it is absent. `false`: somebody else does, and events wait for
+        /// it.
         register: Flag = Flag(true);
         /// TLS, a table.
         tls: Other = optional(Shape::Table(&TLS), "the system's authorities");
@@ -474,9 +485,9 @@ tables! {
         env: Other = optional(Shape::Text, "none");
         /// The file that holds the secret; trailing line ends are removed.
         file: Other = optional(Shape::Text, "none");
-        /// ARN of a secret in AWS Secrets Manager, read in its region; or a name, read in the region of
-        /// the first queue. Needs `secretsmanager:GetSecretValue`, and `kms:Decrypt` for a customer
-        /// managed key.
+        /// ARN of a secret in AWS Secrets Manager, read in its region; or a name, read in the
+        /// region of the first queue. Needs `secretsmanager:GetSecretValue`, and `kms:Decrypt` for
+        /// a customer managed key.
         aws_secret: Other = optional(Shape::Text, "none");
         /// With `aws_secret`: the member of its JSON object.
         key: Other = optional(Shape::Text, "the whole text");
@@ -485,11 +496,11 @@ tables! {
     }
 
     "a mapping" MappingSettings MAPPING {
-        /// `"account"`, `"ou"` (the account's organisational unit, from `[accounts]`), `"event"` (its
-        /// name) or `"severity"` (highest of its findings).
+        /// `"account"`, `"ou"` (the account's organisational unit, from `[accounts]`), `"event"`
+        /// (its name) or `"severity"` (highest of its findings).
         by: RequiredChoice<MappingKey> = RequiredChoice(MAPPING_KEYS) => "\"account\"";
-        /// A table from accounts, units … or globs of them to strings. Exact keys win over globs; the
-        /// first glob that matches wins.
+        /// A table from accounts, units … or globs of them to strings. Exact keys win over globs;
+        /// the first glob that matches wins.
         values: Other = required(Shape::NamedTexts) => "{ \"111122223333\" = \"main\" }";
         /// For everything else, and for events without such a value.
         default: Other = required(Shape::Text) => "\"main\"";
@@ -514,21 +525,21 @@ tables! {
 
     "[dead_letter]" DeadLetterSettings DEAD_LETTER {
         /// `s3://bucket/prefix/`: one object per dead letter, `YYYY/MM/DD/KIND-HASH.json` below the
-        /// prefix, by the day (UTC) of the event, of the object's key, or of the dead letter if neither
-        /// is known. Needs `s3:PutObject`. Encryption is the bucket's.
+        /// prefix, by the day (UTC) of the event, of the object's key, or of the dead letter if
+        /// neither is known. Needs `s3:PutObject`. Encryption is the bucket's.
         s3: Other = optional(Shape::Text, "none") => "\"s3://audit-dead-letters/certrelay/\"";
-        /// URL of a standard queue: one message per dead letter. One beyond 1 MiB is sent without the
-        /// bytes that it is about; if no bucket has these, it is not sent and its message stays in the
-        /// source queue. Needs `sqs:SendMessage`.
+        /// URL of a standard queue: one message per dead letter. One beyond 1 MiB is sent without
+        /// the bytes that it is about; if no bucket has these, it is not sent and its message stays
+        /// in the source queue. Needs `sqs:SendMessage`.
         sqs: Other = optional(Shape::Text, "none")
             => "\"https://sqs.us-east-1.amazonaws.com/111122223333/certrelay-dead-letters\"";
         /// A folder, one JSON file per dead letter; created when it is needed.
         directory: Text = Text("dead-letters");
-        /// `true`: include the bytes of invalid records, not only references; never those that may hold
-        /// a private key or a certificate.
+        /// `true`: include the bytes of invalid records, not only references; never those that may
+        /// hold a private key or a certificate.
         keep_bytes: Flag = Flag(false);
-        /// `true`, instead of a location: release until the queue's redrive policy moves the message. An
-        /// event that a sink rejects then blocks its message. Not with a folder source.
+        /// `true`, instead of a location: release until the queue's redrive policy moves the
+        /// message. An event that a sink rejects then blocks its message. Not with a folder source.
         redrive: Flag = Flag(false);
     }
 
@@ -540,7 +551,8 @@ tables! {
     "[log]" LogSettings LOG {
         /// `"json"`, one object per line, or `"text"` for people. On stderr.
         format: Choice<bool> = choice(LOG_FORMATS, true);
-        /// `off`, `error`, `warn`, `info`, `debug`, `trace`, or pairs such as `"certrelay=debug,warn"`.
+        /// `off`, `error`, `warn`, `info`, `debug`, `trace`, or pairs such as
+        /// `"certrelay=debug,warn"`.
         level: Text = Text("info");
     }
 }

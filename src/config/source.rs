@@ -11,8 +11,8 @@ use url::Url;
 pub struct SourceConfig {
     /// SQS or a folder.
     pub kind: SourceKind,
-    /// Buckets that objects may come from. Whoever can send to the queue must not be able to point us at
-    /// their own evidence. Not empty for SQS.
+    /// Buckets that objects may come from. Whoever can send to the queue must not be able to point
+    /// us at their own evidence. Not empty for SQS.
     pub buckets: Vec<Bucket>,
     /// Only objects of these CloudTrail regions are fetched; empty: all.
     pub regions: Vec<String>,
@@ -47,8 +47,8 @@ pub struct Bucket {
     pub name: String,
     /// The role that reads it; absent: the source's.
     pub role: Option<Role>,
-    /// Account that must own it; otherwise S3 denies access: a bucket name that another account took
-    /// over is not read.
+    /// Account that must own it; otherwise S3 denies access: a bucket name that another account
+    /// took over is not read.
     pub expected_owner: Option<String>,
     /// Requests are charged to us.
     pub requester_pays: bool,

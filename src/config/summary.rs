@@ -1,5 +1,5 @@
-//! A summary of a configuration, for `check` and the first lines of the log. Contains names and numbers
-//! only; a secret is shown as its location.
+//! A summary of a configuration, for `check` and the first lines of the log. Contains names and
+//! numbers only; a secret is shown as its location.
 
 use std::fmt::Write as _;
 

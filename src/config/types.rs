@@ -198,8 +198,9 @@ impl OcsfVersion {
 pub struct EventOptions {
     /// `privacy.keep_pem`: certificates stay in the event. Private keys never do.
     pub keep_pem: bool,
-    /// `events.expected_principals`: ARNs of roles and users, or globs of them, that are expected to
-    /// change certificates. Matched on the role's own ARN; lowers a severity, never hides a finding.
+    /// `events.expected_principals`: ARNs of roles and users, or globs of them, that are expected
+    /// to change certificates. Matched on the role's own ARN; lowers a severity, never hides a
+    /// finding.
     pub expected_principals: Vec<Pattern>,
     /// `events.known_networks`: networks that calls are expected from; empty: any.
     pub known_networks: Vec<Network>,
@@ -210,8 +211,8 @@ pub struct EventOptions {
 }
 
 impl EventOptions {
-    /// Returns warnings about what is allowed and probably not meant: a wildcard for the account lets a
-    /// role of the same name in any account pass as expected.
+    /// Returns warnings about what is allowed and probably not meant: a wildcard for the account
+    /// lets a role of the same name in any account pass as expected.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let patterns =
@@ -441,8 +442,8 @@ pub enum DeadLetterConfig {
         /// Include the bytes of invalid records, not only references.
         keep_bytes: bool,
     },
-    /// The message is released until the queue's redrive policy moves it. An event that a sink rejects
-    /// blocks its message.
+    /// The message is released until the queue's redrive policy moves it. An event that a sink
+    /// rejects blocks its message.
     Redrive,
 }
 

@@ -36,7 +36,8 @@ pub(super) fn expand(text: &str, env: Lookup<'_>) -> Result<String, String> {
     Ok(out)
 }
 
-/// Returns the value of `NAME` or `NAME:-default`. As in a shell, `:-` also replaces an empty value.
+/// Returns the value of `NAME` or `NAME:-default`. As in a shell, `:-` also replaces an empty
+/// value.
 fn variable(expression: &str, env: Lookup<'_>) -> Result<String, String> {
     let (name, default) = match expression.split_once(":-") {
         Some((name, default)) => (name, Some(default)),

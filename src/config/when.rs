@@ -71,16 +71,16 @@ impl Condition {
         self.matches_among(&[value])
     }
 
-    /// As [`matches`](Self::matches), for a field with several values: `any` needs one of them to match,
-    /// `none` needs all of them not to.
+    /// As [`matches`](Self::matches), for a field with several values: `any` needs one of them to
+    /// match, `none` needs all of them not to.
     #[must_use]
     pub fn matches_among(&self, values: &[&str]) -> bool {
         let has = |pattern: &Pattern| values.iter().any(|value| pattern.matches(value));
         (self.any.is_empty() || self.any.iter().any(has)) && !self.none.iter().any(has)
     }
 
-    /// Returns whether this certainly matches whatever `other` matches. Compares the texts: `false` means
-    /// only that it is not known.
+    /// Returns whether this certainly matches whatever `other` matches. Compares the texts: `false`
+    /// means only that it is not known.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let is_in = |list: &[Pattern], one: &Pattern| {
@@ -121,7 +121,8 @@ pub struct When {
     pub ou: Condition,
     /// `certificate`: flags of the certificate in the call.
     pub certificate: Condition,
-    /// `label`: by name; those of `[labels]`, or `owner` and `environment` of the recipient's account.
+    /// `label`: by name; those of `[labels]`, or `owner` and `environment` of the recipient's
+    /// account.
     pub labels: BTreeMap<String, Condition>,
 }
 

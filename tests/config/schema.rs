@@ -1,5 +1,5 @@
-//! `certrelay schema`: the JSON Schema of the configuration has every key that the reader knows, and no
-//! other; a validator accepts what the reader accepts.
+//! `certrelay schema`: the JSON Schema of the configuration has every key that the reader knows,
+//! and no other; a validator accepts what the reader accepts.
 
 use std::collections::BTreeSet;
 use std::process::Command;

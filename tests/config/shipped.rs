@@ -1,5 +1,5 @@
-//! `config/certrelay.toml` and `docs/configuration.md` have every setting that the reader knows, with
-//! the default of the code.
+//! `config/certrelay.toml` and `docs/configuration.md` have every setting that the reader knows,
+//! with the default of the code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -137,7 +137,8 @@ pub(super) fn positions(line: &str) -> Vec<usize> {
 pub(super) fn with_unknown(text: &str, line: usize, position: usize) -> Option<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (before, after) = lines[line].split_at(position);
-    // librdkafka's own names are passed through; labels, and the keys of a mapping, are the operator's.
+    // librdkafka's own names are passed through; labels, and the keys of a mapping, are the
+    // operator's.
     if ["options = {", "values = {", "[labels]"].iter().any(|open| before.ends_with(open)) {
         return None;
     }

@@ -116,8 +116,8 @@ fn covers(earlier: &route::Draft<'_>, later: &route::Draft<'_>) -> bool {
     !earlier.continues && own.covers(other)
 }
 
-/// Reports a `when.event` that no selected event can match. Only a warning if the route's other names
-/// can and this is an event's name: it may be meant for a wider selection.
+/// Reports a `when.event` that no selected event can match. Only a warning if the route's other
+/// names can and this is an event's name: it may be meant for a wider selection.
 pub(super) fn conditions(routes: &[route::Draft<'_>], events: &[EventRule]) {
     // The selection has an error of its own.
     if events.is_empty() {

@@ -33,8 +33,8 @@ fn each<T>(
     items.iter().filter_map(read).collect()
 }
 
-/// An ARN or a glob of one. A wildcard for the account lets a role of the same name in any account pass
-/// as expected, which is rarely meant.
+/// An ARN or a glob of one. A wildcard for the account lets a role of the same name in any account
+/// pass as expected, which is rarely meant.
 fn principal(item: &Item<'_>) -> Option<Pattern> {
     let pattern = pattern(item).filter(|pattern| is_arn(pattern, item))?;
     if !names_one_account(&pattern) {

@@ -8,9 +8,8 @@ use super::super::region::is_region;
 use super::super::settings::{AUTH, KAFKA, REGISTRY};
 use super::{mapping, secret, source};
 
-/// librdkafka properties that certrelay sets itself, and what to write instead. A name that ends in a
-/// full stop or an underscore is a prefix.
-/// Source: librdkafka, CONFIGURATION.md.
+/// librdkafka properties that certrelay sets itself, and what to write instead. A name that ends in
+/// a full stop or an underscore is a prefix. Source: librdkafka, CONFIGURATION.md.
 const OURS: [(&str, &str); 22] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
@@ -264,8 +263,8 @@ fn msk(
     Some(KafkaAuth::AwsMskIam { region: region?, role: role? })
 }
 
-/// Returns the region in a broker's name of MSK: `b-1.NAME.ID.c2.kafka.REGION.amazonaws.com:9098`, or
-/// with `kafka-serverless`.
+/// Returns the region in a broker's name of MSK: `b-1.NAME.ID.c2.kafka.REGION.amazonaws.com:9098`,
+/// or with `kafka-serverless`.
 fn msk_region(broker: &str) -> Option<&str> {
     let host = broker.rsplit_once(':')?.0;
     let parts: Vec<&str> = host.split('.').collect();

@@ -67,8 +67,8 @@ fn entries(
     is_valid.then_some((exact, globs))
 }
 
-/// Checks that an event can have this key. One that never matches would silently leave everything to the
-/// default.
+/// Checks that an event can have this key. One that never matches would silently leave everything
+/// to the default.
 fn can_be(by: MappingKey, key: &str, item: &Item<'_>) -> bool {
     let error = |text: String| {
         item.key_error(text);

@@ -121,8 +121,9 @@ fn target<'t>(item: &Item<'t>) -> Option<Target<'t>> {
     Some(Target { sink, item, topic: topic.flatten(), index: index.flatten() })
 }
 
-/// Returns the routes, and the sinks that they use; `None` only after an error. A sink with a route's own
-/// topic or index becomes a sink of its own, so that nothing later has to know about this.
+/// Returns the routes, and the sinks that they use; `None` only after an error. A sink with a
+/// route's own topic or index becomes a sink of its own, so that nothing later has to know about
+/// this.
 pub(super) fn resolve(
     routes: Vec<Draft<'_>>,
     sinks: Vec<sink::Draft>,

@@ -1,4 +1,5 @@
-//! Secrets as written: a location, or the value itself with a warning; and TLS, whose PEM is a secret.
+//! Secrets as written: a location, or the value itself with a warning; and TLS, whose PEM is a
+//! secret.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -130,8 +130,8 @@ fn splunk_settings(table: &Section<'_>, mode: SplunkMode) -> Option<SplunkConfig
     })
 }
 
-/// Splunk's rule for custom indexes: lower-case letters, digits, `_` and `-`, the first one a letter or
-/// digit. Source: Managing Indexers, "Create custom indexes".
+/// Splunk's rule for custom indexes: lower-case letters, digits, `_` and `-`, the first one a
+/// letter or digit. Source: Managing Indexers, "Create custom indexes".
 pub(super) fn index_name(item: &Item<'_>) -> Option<String> {
     let index = item.text()?;
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);

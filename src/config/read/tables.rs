@@ -22,7 +22,8 @@ use super::super::values::plain_text_fault;
 const SQS_CAP: Duration = Duration::from_secs(12 * 3600);
 /// Visibility is extended at half its time, and a request may be retried several times.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
-/// ECS on Fargate kills a task at most 120 s after SIGTERM; releasing what is left takes some of it.
+/// ECS on Fargate kills a task at most 120 s after SIGTERM; releasing what is left takes some of
+/// it.
 const FARGATE_GRACE_PERIOD: Duration = Duration::from_secs(110);
 
 /// Labels that all events carry, at most.
@@ -277,8 +278,8 @@ pub(super) fn log(top: &Section<'_>) -> LogConfig {
     LogConfig { json, level }
 }
 
-/// Returns a level, or `target=level` pairs. Checked here because `tracing` reads a misspelt level as
-/// the name of a target, and logs nothing.
+/// Returns a level, or `target=level` pairs. Checked here because `tracing` reads a misspelt level
+/// as the name of a target, and logs nothing.
 fn filter(item: &Item<'_>) -> Option<String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     let text = item.text()?;

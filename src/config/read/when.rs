@@ -1,5 +1,5 @@
-//! `when`: the conditions of a route. One that is unknown, or can never match, is an error: ignoring it
-//! would send events to the wrong sinks.
+//! `when`: the conditions of a route. One that is unknown, or can never match, is an error:
+//! ignoring it would send events to the wrong sinks.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,8 @@ pub(super) fn read<'t>(table: Section<'t>) -> Draft<'t> {
 /// The condition of each label; `None`: there was an error.
 type Labels = Option<BTreeMap<String, Condition>>;
 
-/// Reads `label = { environment = "prod*", team = ["!web"] }`: the conditions, and the labels in them.
+/// Reads `label = { environment = "prod*", team = ["!web"] }`: the conditions, and the labels in
+/// them.
 fn labels<'t>(item: &Item<'t>) -> (Labels, Vec<(String, Item<'t>)>) {
     let label = "[[route]] when label";
     let Some(table) = item.table_called(label, label) else { return (None, Vec::new()) };
@@ -130,7 +131,8 @@ fn exclusion(text: &str) -> (bool, &str) {
     }
 }
 
-/// Reads `"high"`, `["high", "critical"]`, `">=medium"`, `"!low"`: comparisons are expanded to names.
+/// Reads `"high"`, `["high", "critical"]`, `">=medium"`, `"!low"`: comparisons are expanded to
+/// names.
 fn severity(item: &Item<'_>) -> Option<Condition> {
     let mut condition = Condition::default();
     for item in item.one_or_many()? {
