@@ -3,7 +3,8 @@
 //! Each variant alternates with inflating on the same files in one thread of one process, and is
 //! measured in CPU time of the thread: so the ratio is valid on a busy machine, where MB/s are not.
 //!
-//! - `cargo bench --bench decode` generates its files; `… -- DIR…` reads yours (`.gz`, recursively).
+//! - `cargo bench --bench decode` generates its files; `… -- DIR…` reads yours (`.gz`,
+//! recursively).
 //! - `… -- --write DIR` writes the small and the medium ones there, for `benches/compare`.
 //! - `… -- --memory` decodes a document of 1 GiB and prints the decoder's memory.
 //! - `… -- --once nothing|inflate|stream` runs one variant once, for a profiler.
@@ -153,8 +154,9 @@ fn measure(name: &str, files: &[Vec<u8>]) {
     }
 }
 
-/// Returns the CPU time of inflating and of `run` in each round. `run` alternates with nothing else:
-/// a third variant in between would leave both a cold cache, unlike a service that reads many files.
+/// Returns the CPU time of inflating and of `run` in each round. `run` alternates with nothing
+/// else: a third variant in between would leave both a cold cache, unlike a service that reads many
+/// files.
 fn pair(run: Run, files: &[Vec<u8>]) -> (Vec<[Duration; 2]>, u64) {
     let mut both = [inflate(), run];
     let mut spent = Vec::new();

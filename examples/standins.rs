@@ -1,9 +1,9 @@
 //! `cargo run --example standins -- --load DIR`: S3, SQS and Splunk's HTTP Event Collector on this
 //! machine, with your files in the bucket.
 //!
-//! Any S3/SQS consumer and any Splunk sender can be run and measured against them: the protocols are
-//! AWS's and Splunk's, and each file in the bucket has sent its notification to the queue. They listen
-//! on loopback only and keep everything in memory.
+//! Any S3/SQS consumer and any Splunk sender can be run and measured against them: the protocols
+//! are AWS's and Splunk's, and each file in the bucket has sent its notification to the queue. They
+//! listen on loopback only and keep everything in memory.
 
 #[expect(dead_code, unreachable_pub, reason = "the tests use the rest of it")]
 #[path = "../tests/support/mod.rs"]
@@ -19,8 +19,8 @@ use support::aws::{AwsSettings, AwsStandIns};
 use support::hec::{HecStandIn, Options, Token};
 use support::s3::Latency;
 
-/// Stand-ins for S3, SQS and Splunk's HEC on loopback, until Ctrl-C. Every file below --load becomes an object,
-/// and every object sends its notification to the queue, as S3 does.
+/// Stand-ins for S3, SQS and Splunk's HEC on loopback, until Ctrl-C. Every file below --load
+/// becomes an object, and every object sends its notification to the queue, as S3 does.
 #[derive(Debug, Parser)]
 #[command(name = "standins")]
 struct Flags {
@@ -104,7 +104,8 @@ fn plan(flags: &Flags) -> AwsSettings {
     }
 }
 
-/// Puts every file below `folder` into the bucket, in the order of their names; returns their number.
+/// Puts every file below `folder` into the bucket, in the order of their names; returns their
+/// number.
 fn load(world: &AwsStandIns, folder: &Path, prefix: &str) -> io::Result<usize> {
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();

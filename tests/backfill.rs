@@ -129,7 +129,8 @@ async fn an_interrupted_backfill_is_resumed_and_loses_nothing() {
             }
         }
     };
-    let few = format!("{REST}\n[delivery]\nmax_concurrent_messages = 4\nmax_in_flight_messages = 8");
+    let few =
+        format!("{REST}\n[delivery]\nmax_concurrent_messages = 4\nmax_in_flight_messages = 8");
     let first = jobs::backfill(job(service.config(&few), Some(file.clone()), tick), &plan, stop);
     assert_eq!(in_time(first).await.map_err(|error| error.code), Err(Code::Interrupted));
     let before = done.load(Ordering::Relaxed);

@@ -218,7 +218,10 @@ fn errors_of_a_configuration_go_to_stderr_with_their_lines() {
         assert!(output.stdout.is_empty());
         let printed = stderr(&output);
         assert!(printed.contains("certrelay.toml:2:27: error:"), "{printed}");
-        assert!(printed.contains("certrelay.toml:3:1: error: unknown key `dedup_windw`"), "{printed}");
+        assert!(
+            printed.contains("certrelay.toml:3:1: error: unknown key `dedup_windw`"),
+            "{printed}"
+        );
     }
 }
 

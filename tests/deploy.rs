@@ -35,7 +35,8 @@ fn block(yaml: &str, mark: &str) -> String {
         .collect()
 }
 
-/// What CloudFormation makes of the template's configuration, with Splunk and a SCRAM login to Kafka.
+/// What CloudFormation makes of the template's configuration, with Splunk and a SCRAM login to
+/// Kafka.
 fn template_configuration() -> String {
     let template = read(TEMPLATE);
     let (splunk, kafka) = (block(&template, "SplunkSink: !If"), block(&template, "KafkaSink: !If"));

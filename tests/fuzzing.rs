@@ -1,6 +1,6 @@
-//! Everything that reads bytes from outside, on bytes that nobody expected. The functions in `functions`
-//! are a fuzzer's targets (`tests/fuzzing/run`); here proptest runs them, and executions are counted, so that
-//! they happen.
+//! Everything that reads bytes from outside, on bytes that nobody expected. The functions in
+//! `functions` are a fuzzer's targets (`tests/fuzzing/run`); here proptest runs them, and
+//! executions are counted, so that they happen.
 //!
 //! `CERTRELAY_EXECUTIONS=1000000` before a release.
 
@@ -69,7 +69,8 @@ fn mutated(seeds: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Runs a target over edits of the seeds, and says how often it ran and how often the answer was yes.
+/// Runs a target over edits of the seeds, and says how often it ran and how often the answer was
+/// yes.
 fn run(name: &str, usual: u32, seeds: &[Vec<u8>], target: impl Fn(&[u8]) -> bool) {
     let asked = std::env::var("CERTRELAY_EXECUTIONS").ok().and_then(|count| count.parse().ok());
     let cases = asked.unwrap_or(usual);

@@ -1,4 +1,5 @@
-//! The sample log files: what they promise to hold, and that they are still what the generator writes.
+//! The sample log files: what they promise to hold, and that they are still what the generator
+//! writes.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! The sinks against real servers: what librdkafka's mock cluster and our own stand-in cannot prove.
+//! The sinks against real servers: what librdkafka's mock cluster and our own stand-in cannot
+//! prove.
 
 mod broker;
 mod collector;

@@ -68,8 +68,8 @@ impl VisibilityExtender {
     ///
     /// The queue's clock started between that moment (a long poll may last) and now. Extension
     /// counts from the earlier one, to be in time; loss from the later one, because a lease that
-    /// still runs must not be declared lost. Extending too late is harmless: the queue responds that
-    /// it is lost.
+    /// still runs must not be declared lost. Extending too late is harmless: the queue responds
+    /// that it is lost.
     #[must_use]
     pub(crate) fn lease(&self, handle: Handle, received_at: Instant) -> Lease {
         let lost = CancellationToken::new();

@@ -45,8 +45,8 @@ pub(crate) fn any_bytes(stored: &[u8]) -> bool {
     whole.is_ok()
 }
 
-/// Whether the last eight bytes are the CRC and the size of what can be unpacked. The short cut for small
-/// objects then takes the document, which is whole, even if something stands before them.
+/// Whether the last eight bytes are the CRC and the size of what can be unpacked. The short cut for
+/// small objects then takes the document, which is whole, even if something stands before them.
 fn is_proven_by_its_end(stored: &[u8]) -> bool {
     let mut text = Vec::new();
     // What it thinks of the trailer does not matter here.

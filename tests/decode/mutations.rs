@@ -22,7 +22,8 @@ impl Numbers {
     }
 }
 
-/// A document, usually with one to three faults in it; every eighth is packed, with a sound checksum.
+/// A document, usually with one to three faults in it; every eighth is packed, with a sound
+/// checksum.
 fn damaged(numbers: &mut Numbers) -> Vec<u8> {
     let data: Vec<u8> = (0..400).map(|_| numbers.next() as u8).collect();
     let (text, _) = document(&mut Choices(&data));

@@ -1,4 +1,5 @@
-//! The commands of `docs/deployment.md` and `docs/operations.md` for AWS are followed, one after another, by awscli at moto.
+//! The commands of `docs/deployment.md` and `docs/operations.md` for AWS are followed, one after
+//! another, by awscli at moto.
 
 use std::process::Command;
 

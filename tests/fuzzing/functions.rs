@@ -1,5 +1,5 @@
-//! What must hold for any bytes that come from outside. Plain functions: proptest runs them on stable,
-//! and a fuzzer where there is a nightly compiler.
+//! What must hold for any bytes that come from outside. Plain functions: proptest runs them on
+//! stable, and a fuzzer where there is a nightly compiler.
 
 use std::path::Path;
 use std::time::Duration;
@@ -80,7 +80,8 @@ pub(crate) fn certificate(data: &[u8]) -> bool {
     normaliser(record.to_string().as_bytes())
 }
 
-/// Any bytes as a record: refused, or an event that every format can render, as JSON. Answers which.
+/// Any bytes as a record: refused, or an event that every format can render, as JSON. Answers
+/// which.
 pub(crate) fn normaliser(data: &[u8]) -> bool {
     let record = Record { bytes: data.to_vec().into(), index: 0, offset: 0 };
     let origin = Origin::Inline { message_id: "m".to_owned() };

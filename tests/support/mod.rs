@@ -11,8 +11,8 @@
 //! | run a child process that ends with the test | [`process`] |
 //! | wait for something to happen in another process | [`wait::until`] |
 //!
-//! [`queue_core`] is the one model of SQS: both the HTTP endpoint and the simulation use it, and the S3
-//! stand-in sends its notifications to it.
+//! [`queue_core`] is the one model of SQS: both the HTTP endpoint and the simulation use it, and
+//! the S3 stand-in sends its notifications to it.
 
 pub mod aws;
 pub mod clients;

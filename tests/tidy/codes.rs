@@ -1,4 +1,5 @@
-//! Every error code is explained to operators: an unexplained label in a log or metric helps nobody.
+//! Every error code is explained to operators: an unexplained label in a log or metric helps
+//! nobody.
 
 use crate::error::Code;
 

@@ -1,8 +1,9 @@
-//! Imports form no cycle between files of different folders, and none of more than four files in one.
+//! Imports form no cycle between files of different folders, and none of more than four files in
+//! one.
 //!
-//! An import is followed through re-exports to the file that defines the item, so that `mod.rs`, which
-//! only gathers names, is no part of a cycle. What a module takes from the one that contains it (the
-//! types that its siblings share) does not count.
+//! An import is followed through re-exports to the file that defines the item, so that `mod.rs`,
+//! which only gathers names, is no part of a cycle. What a module takes from the one that contains
+//! it (the types that its siblings share) does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Which module may import which, which file names each outside client, and what pure modules do not use.
+//! Which module may import which, which file names each outside client, and what pure modules do
+//! not use.
 
 use super::tracked::sources;
 use super::{Source, assert_none, shipped};
@@ -63,8 +64,8 @@ const BELOW_JOBS: [&str; 12] = [
 /// Modules that may import every other one.
 const UNRESTRICTED: [&str; 1] = ["cli"];
 
-/// Outside clients and the files that may name each; reqwest has one for each kind of server and one for
-/// what they share.
+/// Outside clients and the files that may name each; reqwest has one for each kind of server and
+/// one for what they share.
 const CLIENTS: [(&str, &[&str]); 6] = [
     ("aws_sdk_sqs", &["src/queue/sqs.rs", "src/queue/sqs/"]),
     ("aws_sdk_s3", &["src/store/s3.rs", "src/store/s3/"]),

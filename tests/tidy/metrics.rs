@@ -1,5 +1,5 @@
-//! A metric that nobody can look up is noise: each one registered is in `docs/operations.md`, and the
-//! page names none that is gone.
+//! A metric that nobody can look up is noise: each one registered is in `docs/operations.md`, and
+//! the page names none that is gone.
 
 use std::collections::BTreeSet;
 

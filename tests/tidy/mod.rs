@@ -33,7 +33,8 @@ impl Source {
         let mut lines = self.text.lines().enumerate();
         while let Some((number, line)) = lines.next() {
             if line.trim() == "#[cfg(test)]" {
-                // As rustfmt lays it out, the item ends at a `;` or at a `}` with its own indentation.
+                // As rustfmt lays it out, the item ends at a `;` or at a `}` with its own
+                // indentation.
                 let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
                 let first = lines.next().is_none_or(|(_, item)| item.ends_with(';'));
                 if !first {

@@ -39,7 +39,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Paths from the root: what git knows or would add; in an unpacked archive, everything but `target`.
+/// Paths from the root: what git knows or would add; in an unpacked archive, everything but
+/// `target`.
 fn paths() -> Vec<String> {
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])

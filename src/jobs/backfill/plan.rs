@@ -106,8 +106,8 @@ fn is_account(text: &str) -> bool {
 
 impl Plan {
     /// Adds the folders one level below `prefix` to `pending`: by name where that is known, else by
-    /// listing. Below `AWSLogs/`, and an organisation's folder in it, are accounts, then services, then
-    /// regions, then dates.
+    /// listing. Below `AWSLogs/`, and an organisation's folder in it, are accounts, then services,
+    /// then regions, then dates.
     async fn visit(
         &mut self,
         store: &S3Store,
