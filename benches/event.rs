@@ -71,7 +71,7 @@ fn record(name: &str, request: Value) -> Bytes {
 fn read(bytes: &Bytes, options: &Arc<EventOptions>) -> Event {
     let record = Record { bytes: bytes.clone(), index: 0, offset: 0 };
     let arrival = Arrival {
-        origin: Origin::Inline { message_id: "bench".to_owned() },
+        origin: Origin::Message { message_id: "bench".to_owned() },
         channel: Channel::S3,
         seen: OffsetDateTime::UNIX_EPOCH,
         delivered: None,

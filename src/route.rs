@@ -153,7 +153,7 @@ mod tests {
         }
         let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
         let arrival = Arrival {
-            origin: Origin::Inline { message_id: "m-1".to_owned() },
+            origin: Origin::Message { message_id: "m-1".to_owned() },
             channel: Channel::S3,
             seen: OffsetDateTime::UNIX_EPOCH,
             delivered: None,
@@ -337,7 +337,7 @@ mod tests {
         });
         let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
         let arrival = Arrival {
-            origin: Origin::Inline { message_id: "m-1".to_owned() },
+            origin: Origin::Message { message_id: "m-1".to_owned() },
             channel: Channel::EventBridge,
             seen: OffsetDateTime::UNIX_EPOCH,
             delivered: None,

@@ -188,13 +188,13 @@ impl Decoder {
         }
         loop {
             let waiting = stored.len();
-            let room = &mut self.window[self.filled..];
-            let room_length = room.len();
+            let free = &mut self.window[self.filled..];
+            let free_length = free.len();
             let more = if self.format == Format::Gzip {
-                self.gunzip.decompress(&mut stored, room)?
+                self.gunzip.decompress(&mut stored, free)?
             } else {
-                let length = room.len().min(stored.len());
-                room[..length].copy_from_slice(&stored[..length]);
+                let length = free.len().min(stored.len());
+                free[..length].copy_from_slice(&stored[..length]);
                 stored = &stored[length..];
                 length
             };
@@ -204,7 +204,7 @@ impl Decoder {
                 self.hash.update(&self.window[self.filled..self.filled + more]);
             }
             self.filled += more;
-            if more < room_length {
+            if more < free_length {
                 return self.check_size();
             }
             self.check_size()?;

@@ -48,7 +48,7 @@ pub enum Origin {
         index: u64,
     },
     /// A record inside an EventBridge event.
-    Inline {
+    Message {
         /// SQS message id.
         message_id: String,
     },
@@ -71,7 +71,7 @@ impl fmt::Display for Origin {
             Self::Object { bucket, key, version: Some(v), index } => {
                 write!(f, "s3://{bucket}/{key}?versionId={v}#{index}")
             }
-            Self::Inline { message_id } => write!(f, "sqs:{message_id}"),
+            Self::Message { message_id } => write!(f, "sqs:{message_id}"),
             Self::File { path, index } => write!(f, "{}#{index}", path.display()),
         }
     }

@@ -173,8 +173,8 @@ fn invalid_structure_is_corrupt_json() {
         format!(r#"{{"Records" [{WANTED}]}}"#),
         format!(r#"{{"Records":[{WANTED}],}}"#),
     ] {
-        let damage = decode(document.as_bytes()).expect_err(&document);
-        assert_eq!(damage.code(), Code::CorruptJson, "{document}: {damage}");
+        let error = decode(document.as_bytes()).expect_err(&document);
+        assert_eq!(error.code(), Code::CorruptJson, "{document}: {error}");
     }
 }
 
@@ -185,8 +185,8 @@ fn every_member_of_a_file_is_decoded() {
     let stored = [gzip(front.as_bytes()), gzip(b""), gzip(back.as_bytes())].concat();
     assert_eq!(decode(&stored).unwrap().1.selected, 1);
     for end in [&b"\0"[..], b"x", &[0; 512], &MAGIC_ONLY] {
-        let damage = decode(&[&stored[..], end].concat()).unwrap_err();
-        assert_eq!(damage.code(), Code::CorruptGzip);
+        let error = decode(&[&stored[..], end].concat()).unwrap_err();
+        assert_eq!(error.code(), Code::CorruptGzip);
     }
     let twice = decode(&gzip(&stored)).unwrap_err();
     assert_eq!(twice, DecodeError::NotCloudTrail("it is gzip inside gzip".to_owned()));

@@ -158,7 +158,7 @@ fn at(location: &Location) -> Value {
 
 fn at_origin(origin: &Origin) -> Value {
     match origin {
-        Origin::Inline { message_id } => json!({"message_id": message_id}),
+        Origin::Message { message_id } => json!({"message_id": message_id}),
         _ => location(origin).as_ref().map(at).unwrap_or_default(),
     }
 }
@@ -172,7 +172,7 @@ fn location(origin: &Origin) -> Option<Location> {
             version: version.clone(),
         }),
         Origin::File { path, .. } => Some(Location::File(path.clone())),
-        Origin::Inline { .. } => None,
+        Origin::Message { .. } => None,
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn bytes_of_an_invalid_record_are_kept_but_never_a_key() {
-        let origin = Origin::Inline { message_id: "m".to_owned() };
+        let origin = Origin::Message { message_id: "m".to_owned() };
         let body_of = |text: &'static str, keep| {
             let invalid = InvalidRecord {
                 index: 0,

@@ -28,7 +28,7 @@ impl RecordSource<'_> {
 
     pub(super) fn origin(self, index: u64) -> Origin {
         match self {
-            Self::Message { id, .. } => Origin::Inline { message_id: id.to_owned() },
+            Self::Message { id, .. } => Origin::Message { message_id: id.to_owned() },
             Self::Object(object) => match &object.location {
                 Location::S3 { bucket, key, version } => Origin::Object {
                     bucket: bucket.clone(),

@@ -84,7 +84,7 @@ pub(crate) fn certificate(data: &[u8]) -> bool {
 /// which.
 pub(crate) fn normaliser(data: &[u8]) -> bool {
     let record = Record { bytes: data.to_vec().into(), index: 0, offset: 0 };
-    let origin = Origin::Inline { message_id: "m".to_owned() };
+    let origin = Origin::Message { message_id: "m".to_owned() };
     let arrival = Arrival {
         origin,
         channel: Channel::EventBridge,

@@ -138,7 +138,7 @@ pub(crate) fn event(id: &str, padding: usize) -> Arc<Event> {
     let text = format!(
         r#"{{"eventID":"{id}","eventName":"UploadServerCertificate","eventSource":"iam.amazonaws.com","eventTime":"2026-09-21T14:13:20Z","recipientAccountId":"111122223333","awsRegion":"us-east-1","note":"{noise}"}}"#
     );
-    let origin = Origin::Inline { message_id: "m".to_owned() };
+    let origin = Origin::Message { message_id: "m".to_owned() };
     let seen = OffsetDateTime::UNIX_EPOCH;
     let arrival = Arrival { origin, channel: Channel::EventBridge, seen, delivered: None };
     let record = Record { bytes: Bytes::from(text), index: 0, offset: 0 };

@@ -74,7 +74,7 @@ const CLIENTS: [(&str, &[&str]); 6] = [
     ("aws_sigv4", &["src/sink/kafka/"]),
     (
         "reqwest",
-        &["src/sink/http_client.rs", "src/sink/splunk/http.rs", "src/sink/kafka/registry/http.rs"],
+        &["src/sink/http_client.rs", "src/sink/splunk/http.rs", "src/sink/kafka/registry.rs"],
     ),
 ];
 

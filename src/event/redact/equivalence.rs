@@ -94,7 +94,7 @@ fn records() -> impl Strategy<Value = String> {
 }
 
 fn event(record: &str, keep_pem: bool) -> Event {
-    let origin = Origin::Inline { message_id: "m".to_owned() };
+    let origin = Origin::Message { message_id: "m".to_owned() };
     let seen = OffsetDateTime::UNIX_EPOCH;
     let arrival = Arrival { origin, channel: Channel::EventBridge, seen, delivered: None };
     let record = Record { bytes: Bytes::from(record.to_owned()), index: 0, offset: 0 };

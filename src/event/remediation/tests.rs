@@ -18,7 +18,7 @@ fn event(identity: &Value) -> Event {
         "eventName": "UploadServerCertificate", "eventSource": "iam.amazonaws.com", "recipientAccountId": "111122223333",
         "userIdentity": identity, "requestParameters": { "serverCertificateName": "web" } });
     let record = Record { bytes: Bytes::from(record.to_string()), index: 0, offset: 0 };
-    let origin = Origin::Inline { message_id: "m".to_owned() };
+    let origin = Origin::Message { message_id: "m".to_owned() };
     let seen = datetime!(2026-02-22 16:20:00 UTC);
     let arrival = Arrival { origin, channel: Channel::EventBridge, seen, delivered: None };
     Event::read_with(record, arrival, &Arc::<EventOptions>::default()).expect("a record")

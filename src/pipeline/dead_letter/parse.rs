@@ -97,7 +97,7 @@ impl Members {
                 Origin::Object { bucket, key, version, index }
             }
             Some(Location::File(path)) => Origin::File { path, index },
-            None => Origin::Inline { message_id: self.at.clone()?.message_id? },
+            None => Origin::Message { message_id: self.at.clone()?.message_id? },
         })
     }
 }
