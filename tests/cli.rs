@@ -164,7 +164,7 @@ fn a_corrupt_file_is_named_the_others_are_read_and_the_exit_code_is_1() {
     assert_eq!(output.status.code(), Some(1));
     let printed = stderr(&output);
     assert!(
-        printed.contains("a.json.gz: gzip is damaged") && printed.contains("failed=1"),
+        printed.contains("a.json.gz: corrupt gzip") && printed.contains("failed=1"),
         "{printed}"
     );
     assert!(printed.contains("objects=1") && !output.stdout.is_empty(), "{printed}");

@@ -5,6 +5,11 @@ mod groups;
 #[path = "../../src/config/when.rs"]
 mod when;
 
+/// Where `groups.rs` imports it from.
+mod types {
+    pub(super) use super::EventRule;
+}
+
 pub(crate) use groups::GROUPS;
 pub(crate) use when::Pattern;
 

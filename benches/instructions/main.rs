@@ -11,6 +11,9 @@ mod config;
 #[expect(dead_code, reason = "as above")]
 #[path = "../corpus.rs"]
 mod corpus;
+#[path = "../../src/error.rs"]
+#[expect(dead_code, reason = "as above")]
+mod error;
 
 use std::hint::black_box;
 use std::io::Read as _;

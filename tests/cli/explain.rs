@@ -112,7 +112,7 @@ type = "stdout"
     );
     let page = stdout(&run(&["explain", one, "-c", path, "--all-events"]));
     assert!(page.contains("route        none: not selected by [events]\n"), "{page}");
-    assert!(page.contains("ours         yes") && !page.contains("sent to"), "{page}");
+    assert!(page.contains("in scope     yes") && !page.contains("sent to"), "{page}");
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn names(line: &Value, bucket: &str, key: &str) -> bool {
 fn request_id(line: &Value) -> Option<&str> {
     let of_text =
         |field: &str| line[field].as_str()?.split("request id ").nth(1)?.split(')').next();
-    let own = line["request_id"].as_str();
+    let own = line["spans"][1]["request_id"].as_str();
     own.or_else(|| of_text("error")).or_else(|| of_text("message"))
 }
 
