@@ -4,7 +4,7 @@
 //! measured in CPU time of the thread: so the ratio is valid on a busy machine, where MB/s are not.
 //!
 //! - `cargo bench --bench decode` generates its files; `… -- DIR…` reads yours (`.gz`,
-//! recursively).
+//!   recursively).
 //! - `… -- --write DIR` writes the small and the medium ones there, for `benches/compare`.
 //! - `… -- --memory` decodes a document of 1 GiB and prints the decoder's memory.
 //! - `… -- --once nothing|inflate|stream` runs one variant once, for a profiler.

@@ -70,7 +70,7 @@ impl Router {
                 targets.push(Target { sink, base });
             }
             let RouteConfig { name, when, continues, .. } = route;
-            resolved.push(Route { name, when, targets, continues: continues });
+            resolved.push(Route { name, when, targets, continues });
         }
         Ok(Self { routes: resolved })
     }

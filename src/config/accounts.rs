@@ -40,7 +40,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Returns its label of this name, one of [`ACCOUNT_LABELS`].
+    /// Returns its label of this name, one of `ACCOUNT_LABELS`.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
         match name {

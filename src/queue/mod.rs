@@ -82,7 +82,7 @@ pub enum EntryError {
 /// SQS's receipt handle: names one receive of one message.
 pub type Handle = Arc<str>;
 
-/// The right to acknowledge one received message, spent by [`Acknowledger::settle`].
+/// The right to acknowledge one received message, spent by `Acknowledger::settle`.
 ///
 /// Not `Clone`: its owner is the only one who can delete or release the message.
 #[derive(Debug)]

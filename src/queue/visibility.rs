@@ -242,8 +242,8 @@ impl Leases {
         // Whole seconds, rounded down: the queue's unit.
         let timeout = Duration::from_secs(self.settings.visibility_timeout.min(left).as_secs());
         let is_capped = left < self.settings.visibility_timeout;
-        let adds_time = !timeout.is_zero() && !(is_capped && now + timeout <= lease.expires);
-        let extension = (adds_time && lease.in_flight.is_none()).then(|| {
+        let adds_nothing = timeout.is_zero() || (is_capped && now + timeout <= lease.expires);
+        let extension = (!adds_nothing && lease.in_flight.is_none()).then(|| {
             let call = CancellationToken::new();
             lease.in_flight = Some(call.clone());
             let extension = Extension { id, timeout, sent: now, _done: call.drop_guard() };

@@ -6,8 +6,8 @@
 //! group commit (what arrives while a request is in flight goes out with the next one) and renders
 //! to the sink's format. A sink never writes a dead letter and never decides about a message.
 //!
-//! To add a sink type: one file here that implements [`SinkType`] for its settings, its `mod` line,
-//! and its line in [`sink_type`].
+//! To add a sink type: one file here that implements `SinkType` for its settings, its `mod` line,
+//! and its line in `sink_type`.
 
 mod backoff;
 mod driver;
