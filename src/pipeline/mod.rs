@@ -75,7 +75,7 @@ const BEAT: Duration = Duration::from_secs(10);
 /// SQS's cap on one receive's visibility. Source: Amazon SQS Developer Guide, "Visibility timeout".
 const VISIBILITY_CAP: Duration = Duration::from_secs(12 * 3600);
 
-/// Everything that a pipeline is made of: real clients, or honest fakes.
+/// Everything that a pipeline is made of: real clients, or fakes.
 pub struct Parts {
     /// At least one.
     pub sources: Vec<Source>,
