@@ -2,7 +2,6 @@
 //! and nothing else shows it for half a day: the messages are released, and one received three
 //! times leaves the queue's own age metric.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::{Code, Error};
 use crate::store::Location;
-use crate::telemetry::{Health, escape};
+use crate::telemetry::{Health, LogThrottle, escape};
 
 /// Each code is logged once in this window; and a source that reads nothing for as long after a
 /// denied object is not ready.
@@ -20,14 +19,13 @@ const WINDOW: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Default)]
 pub(super) struct AccessMonitor(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// An object was opened once.
     read: bool,
     /// The first denied object since the last that was opened.
     denied_since: Option<Instant>,
-    /// When each code was last logged, and how many lines were suppressed since.
-    logged: BTreeMap<Code, (Instant, u64)>,
+    throttle: LogThrottle<Code>,
     /// The health endpoint shows that the source reads nothing.
     unhealthy: bool,
 }
@@ -52,7 +50,7 @@ impl AccessMonitor {
             state.unhealthy = true;
             health.access_denied(queue, Some(error.clone()));
         }
-        let Some(suppressed) = state.due(error.code, now) else { return };
+        let Some(suppressed) = state.throttle.due(error.code) else { return };
         drop(state);
         let (code, text) = (error.code.as_str(), escape(&error.text));
         let help = help(location, error.code);
@@ -70,20 +68,10 @@ impl AccessMonitor {
     }
 }
 
-impl State {
-    /// Returns whether a line about this code is due: then how many were suppressed since the last.
-    fn due(&mut self, code: Code, now: Instant) -> Option<u64> {
-        match self.logged.get_mut(&code) {
-            Some((at, suppressed)) if now.saturating_duration_since(*at) < WINDOW => {
-                *suppressed += 1;
-                None
-            }
-            logged => {
-                let suppressed = logged.map_or(0, |(_, suppressed)| *suppressed);
-                self.logged.insert(code, (now, 0));
-                Some(suppressed)
-            }
-        }
+impl Default for State {
+    fn default() -> Self {
+        let throttle = LogThrottle::new(WINDOW);
+        Self { read: false, denied_since: None, throttle, unhealthy: false }
     }
 }
 
@@ -178,13 +166,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_code_is_logged_once_in_ten_minutes() {
-        let (mut state, start) = (State::default(), Instant::now());
-        let mut logged = |second| {
-            let now = start + Duration::from_secs(second);
+        let (mut state, mut suppressed) = (State::default(), Vec::new());
+        for _ in 0..=1200 {
             let codes = [Code::ObjectForbidden, Code::KmsDenied];
-            codes.into_iter().filter_map(|code| state.due(code, now)).collect::<Vec<u64>>()
-        };
-        let suppressed: Vec<u64> = (0..=1200).flat_map(&mut logged).collect();
+            suppressed.extend(codes.into_iter().filter_map(|code| state.throttle.due(code)));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
         assert_eq!(suppressed, [0, 0, 599, 599, 599, 599]);
     }
 }
