@@ -4,8 +4,11 @@
 use super::tracked::sources;
 use super::{Source, assert_none, shipped};
 
+/// May import every module before it in [`MODULES`].
+const ALL_BEFORE: &[&str] = &["*"];
+
 /// Each module and the `crate::…` modules that it may import.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MODULES: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("config", &["error"]),
     ("telemetry", &["error", "config"]),
@@ -16,53 +19,11 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("format", &["event", "cloudtrail", "error", "config"]),
     ("route", &["event", "error", "config"]),
     ("sink", &["event", "format", "error", "config", "telemetry"]),
-    ("pipeline", &BELOW_PIPELINE),
-    ("app", &BELOW_APP),
-    ("jobs", &BELOW_JOBS),
+    ("pipeline", ALL_BEFORE),
+    ("app", ALL_BEFORE),
+    ("jobs", ALL_BEFORE),
+    ("cli", ALL_BEFORE),
 ];
-
-const BELOW_PIPELINE: [&str; 10] = [
-    "error",
-    "config",
-    "telemetry",
-    "queue",
-    "store",
-    "cloudtrail",
-    "event",
-    "format",
-    "route",
-    "sink",
-];
-const BELOW_APP: [&str; 11] = [
-    "error",
-    "config",
-    "telemetry",
-    "queue",
-    "store",
-    "cloudtrail",
-    "event",
-    "format",
-    "route",
-    "sink",
-    "pipeline",
-];
-const BELOW_JOBS: [&str; 12] = [
-    "error",
-    "config",
-    "telemetry",
-    "queue",
-    "store",
-    "cloudtrail",
-    "event",
-    "format",
-    "route",
-    "sink",
-    "pipeline",
-    "app",
-];
-
-/// Modules that may import every other one.
-const UNRESTRICTED: [&str; 1] = ["cli"];
 
 /// Outside clients and the files that may name each; reqwest has one for each kind of server and
 /// one for what they share.
@@ -149,19 +110,22 @@ fn import_rule(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for source in shipped(sources).into_iter().filter(|source| source.is_rust()) {
         let Some(module) = module(&source.path) else { continue };
-        if UNRESTRICTED.contains(&module) || ["main", "lib"].contains(&module) {
+        if ["main", "lib"].contains(&module) {
             continue;
         }
-        let Some((_, allowed)) = MAY_NAME.iter().find(|(known, _)| *known == module) else {
+        let position = |name: &str| MODULES.iter().position(|(known, _)| *known == name);
+        let Some(own) = position(module) else {
             complaints
                 .push(format!("{}: a module that the import rule does not know", source.path));
             continue;
         };
+        let allowed = MODULES[own].1;
         let code: String = source.code().iter().map(|(_, line)| format!("{line}\n")).collect();
         for name in crate_names(&code) {
-            let is_module = MAY_NAME.iter().any(|(known, _)| *known == name);
-            let other = is_module || UNRESTRICTED.contains(&name);
-            if other && name != module && !allowed.contains(&name) {
+            let Some(other) = position(name).filter(|other| *other != own) else { continue };
+            let is_allowed =
+                if allowed == ALL_BEFORE { other < own } else { allowed.contains(&name) };
+            if !is_allowed {
                 complaints.push(format!("{}: {module} may not import crate::{name}", source.path));
             }
         }
