@@ -187,8 +187,7 @@ impl<'t> Reader<'t> {
         let mut row = csv::StringRecord::new();
         while !self.is_full() && matches!(reader.read_record(&mut row), Ok(true)) {
             let span = span_of(text, &row, reader.position());
-            // The reader accepts a field that is never closed.
-            if text[span.clone()].matches('"').count() % 2 == 1 {
+            if has_open_quote(&text[span.clone()]) {
                 self.error(span, "not CSV: a quotation mark is never closed");
                 break;
             }
@@ -296,8 +295,13 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Returns whether a field of a CSV record is never closed: the reader accepts that.
+pub(crate) fn has_open_quote(record: &str) -> bool {
+    record.matches('"').count() % 2 == 1
+}
+
 /// Returns the bytes of a row without line ends; empty lines before it are part of its record.
-fn span_of(text: &str, row: &csv::StringRecord, end: &csv::Position) -> Range<usize> {
+pub(crate) fn span_of(text: &str, row: &csv::StringRecord, end: &csv::Position) -> Range<usize> {
     let at = |position: &csv::Position| usize::try_from(position.byte()).unwrap_or(text.len());
     let (start, end) = (row.position().map_or(0, at), at(end).min(text.len()));
     let record = text[start..end].trim_end_matches(['\r', '\n']);

@@ -27,7 +27,7 @@ mod types;
 mod values;
 mod when;
 
-pub(crate) use accounts::ACCOUNT_LABELS;
+pub(crate) use accounts::{ACCOUNT_LABELS, has_open_quote, span_of};
 pub use accounts::{Account, Accounts, Refreshed, TableLocation};
 pub use diagnostic::{ConfigError, Diagnostic, Severity};
 pub use generate::schema;

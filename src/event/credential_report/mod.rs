@@ -15,6 +15,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::date;
+use crate::config::{has_open_quote, span_of};
 
 /// A report's row of one user, or of root. Only active credentials are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,13 +161,17 @@ impl Report {
         }
         let mut account: Option<String> = None;
         let mut users = BTreeMap::new();
-        for (number, row) in reader.records().enumerate() {
-            let wrong = |what: &str| format!("row {}: {what}", number + 2);
-            let row = row.map_err(|error| wrong(&error.to_string()))?;
-            if row.len() != header.len() {
+        let (mut record, mut number) = (csv::StringRecord::new(), 1);
+        while reader.read_record(&mut record).map_err(|error| error.to_string())? {
+            number += 1;
+            let wrong = |what: &str| format!("row {number}: {what}");
+            if has_open_quote(&text[span_of(text, &record, reader.position())]) {
+                return Err(wrong("a quotation mark is never closed"));
+            }
+            if record.len() != header.len() {
                 return Err(wrong("it has not as many fields as the header"));
             }
-            let row = Row(header.iter().zip(&row).collect());
+            let row = Row(header.iter().zip(&record).collect());
             let arn = row.text("arn").ok_or_else(|| wrong("`arn` is empty"))?;
             let (own, name) = principal(arn).ok_or_else(|| wrong("`arn` is not a user's"))?;
             if account.get_or_insert_with(|| own.to_owned()) != own {
