@@ -11,28 +11,41 @@ use std::time::Duration;
 /// hour.
 pub const MAX_RELEASE: Duration = Duration::from_secs(15 * 60);
 
+/// Defines an enum whose variants are labels of metrics: `ALL` and `as_str`.
+macro_rules! labels {
+    ($(#[$about:meta])* $vis:vis enum $name:ident {
+        $($(#[$doc:meta])* $variant:ident = $label:literal,)*
+    }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// Every variant, in the order of the declaration.
+            $vis const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Returns the label.
+            #[must_use]
+            $vis const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $label,)* }
+            }
+        }
+    };
+}
+pub(crate) use labels;
+
 /// Defines [`Code`] with its labels; `operator` marks those that no retry cures.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $label:literal $($operator:ident)?;)*) => {
+        labels! {
         /// What kind of failure an [`Error`] is.
         ///
         /// The label is a public word: metric label, log field and index of the runbook in
         /// `docs/delivery.md`. It is `snake_case`, stable, and of low cardinality.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code {
-            $($(#[$doc])* $variant,)*
+        pub enum Code { $($(#[$doc])* $variant = $label,)* }
         }
 
         impl Code {
-            /// Every code, in the order of the declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// Returns the label.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $label,)* }
-            }
-
             /// Returns whether an operator has to act: retries alone never succeed.
             #[must_use]
             pub const fn needs_operator(self) -> bool {

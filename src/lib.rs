@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+mod aws_error;
 pub mod cli;
 pub mod cloudtrail;
 pub mod config;

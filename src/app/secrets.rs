@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::operation::RequestId;
 use futures_util::future::BoxFuture;
 use url::Url;
 
 use crate::app::aws::AwsConfigs;
 use crate::app::build::first_region;
-use crate::config::{CREDENTIALS_ADVICE, Config, Stage, Version, Versions};
-use crate::error::{Code, Error, causes, find_cause};
+use crate::aws_error::Failure;
+use crate::config::{Config, Stage, Version, Versions};
+use crate::error::{Code, Error};
 
 /// Longest time of one read, retries of the SDK included: a sink waits for it.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -104,19 +103,10 @@ fn is_absent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
 
 /// Returns an error with AWS's code and request id and what to do, never with the body of a
 /// response.
-///
-/// It has no source: the SDK's error holds the response, which may hold the secret.
 fn failed<E>(id: &str, error: &SdkError<E>) -> Error
 where
-    E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let cause = match (error.code(), error.message()) {
-        (Some(code), message) => {
-            let request = error.request_id().unwrap_or("none");
-            format!("{code}: {} (request id {request})", message.unwrap_or("no message"))
-        }
-        (None, _) => causes(error),
-    };
     let advice = match error.code() {
         Some("AccessDeniedException") => {
             "; allow secretsmanager:GetSecretValue on it, and kms:Decrypt on its key"
@@ -124,8 +114,8 @@ where
         Some("ResourceNotFoundException") => {
             "; a secret given by name must be in the region of the queue"
         }
-        _ if find_cause::<CredentialsError>(error).is_some() => CREDENTIALS_ADVICE,
         _ => "",
     };
-    Error::new(Code::SecretUnreadable, format!("aws_secret {id}: {cause}{advice}"))
+    let text = Failure::of(error).text;
+    Error::new(Code::SecretUnreadable, format!("aws_secret {id}: {text}{advice}"))
 }

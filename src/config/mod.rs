@@ -7,7 +7,6 @@
 
 mod accounts;
 mod diagnostic;
-mod generate;
 mod groups;
 mod kafka;
 mod load;
@@ -17,6 +16,7 @@ mod read;
 mod reader;
 mod region;
 mod renamed;
+mod schema;
 mod secret;
 mod secrets_in_text;
 mod setting;
@@ -30,7 +30,6 @@ mod when;
 pub(crate) use accounts::{ACCOUNT_LABELS, has_open_quote, span_of};
 pub use accounts::{Account, Accounts, Refreshed, TableLocation};
 pub use diagnostic::{ConfigError, Diagnostic, Severity};
-pub use generate::schema;
 pub use groups::{AUDIT_TRAIL, GROUPS, Group, IAM_EVENT_SOURCE};
 #[cfg(test)]
 pub(crate) use groups::{CERTIFICATE_FLAGS, FINDINGS, SEVERITIES};
@@ -40,6 +39,7 @@ pub use load::{load, parse, parse_fetched, parse_with, walk};
 pub use location::ConfigLocation;
 pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use reader::{KafkaOption, Keys};
+pub use schema::schema;
 pub use secret::{AwsSecret, Secret, Stage, Tls, Version, Versions};
 pub use source::{
     Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
@@ -47,7 +47,3 @@ pub use source::{
 pub use types::*;
 pub use values::Lookup;
 pub use when::{Condition, Network, Pattern, When};
-
-/// What to check if AWS returns no credentials. Appended to the errors of AWS clients.
-pub(crate) const CREDENTIALS_ADVICE: &str = "; check the task's role (on ECS), AWS_PROFILE or \
-     AWS_ACCESS_KEY_ID, and the trust policy of a configured `role`";

@@ -23,32 +23,18 @@ use crate::store::notification::{self, Notification};
 use crate::store::{Location, ObjectRef};
 use crate::telemetry::{ByReason, escape};
 
-/// How a message was completed: each is a metric label and a line of the runbook in
-/// `docs/delivery.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MessageResult {
-    /// Everything in it is final, and the queue deleted it.
-    Deleted,
-    /// Released for a later attempt.
-    Released,
-    /// The lease ran out or was lost; the queue redelivers the message.
-    LeaseLost,
-    /// The queue did not accept the settlement; it redelivers the message.
-    AckFailed,
-}
-
-impl MessageResult {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Deleted, Self::Released, Self::LeaseLost, Self::AckFailed];
-
-    /// Returns the metric label.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Deleted => "deleted",
-            Self::Released => "released",
-            Self::LeaseLost => "lease_lost",
-            Self::AckFailed => "ack_failed",
-        }
+crate::error::labels! {
+    /// How a message was completed: each is a metric label and a line of the runbook in
+    /// `docs/delivery.md`.
+    pub(super) enum MessageResult {
+        /// Everything in it is final, and the queue deleted it.
+        Deleted = "deleted",
+        /// Released for a later attempt.
+        Released = "released",
+        /// The lease ran out or was lost; the queue redelivers the message.
+        LeaseLost = "lease_lost",
+        /// The queue did not accept the settlement; it redelivers the message.
+        AckFailed = "ack_failed",
     }
 }
 

@@ -20,49 +20,27 @@ const MIN_OBJECTS: u64 = 100;
 /// Accounts with a label of their own: whoever writes to the bucket chooses the keys.
 const MAX_ACCOUNTS: usize = 1000;
 
-/// Why an object is not fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SkipReason {
-    /// A digest file.
-    Digest,
-    /// An Insights file.
-    Insight,
-    /// The key of a folder.
-    Folder,
-    /// The object has no bytes.
-    Empty,
-    /// Written by another service.
-    OtherService,
-    /// Excluded by the source's `keys`.
-    Key,
-    /// Not in the source's `regions`.
-    Region,
+crate::error::labels! {
+    /// Why an object is not fetched.
+    pub(super) enum SkipReason {
+        /// A digest file.
+        Digest = "digest",
+        /// An Insights file.
+        Insight = "insight",
+        /// The key of a folder.
+        Folder = "folder",
+        /// The object has no bytes.
+        Empty = "empty",
+        /// Written by another service.
+        OtherService = "other_service",
+        /// Excluded by the source's `keys`.
+        Key = "key",
+        /// Not in the source's `regions`.
+        Region = "region",
+    }
 }
 
 impl SkipReason {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Digest,
-        Self::Insight,
-        Self::Folder,
-        Self::Empty,
-        Self::OtherService,
-        Self::Key,
-        Self::Region,
-    ];
-
-    /// Returns the metric label.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Digest => "digest",
-            Self::Insight => "insight",
-            Self::Folder => "folder",
-            Self::Empty => "empty",
-            Self::OtherService => "other_service",
-            Self::Key => "key",
-            Self::Region => "region",
-        }
-    }
-
     /// Returns whether a filter excludes the object, or the whole queue may be the wrong one; no
     /// object of the other kinds has events.
     pub(super) fn is_filter(self) -> bool {

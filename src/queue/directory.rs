@@ -254,4 +254,5 @@ fn version(entry: &DirEntry) -> Option<FileVersion> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/edges/directory.rs"]
 mod tests;

@@ -1,18 +1,15 @@
-//! An SQS queue over the AWS SDK: the only file that names `aws_sdk_sqs`.
+//! An SQS queue over the AWS SDK: the only queue that names `aws_sdk_sqs`.
 //!
 //! The SDK's own retries stay on. Errors that remain are reported with SQS's code, the HTTP status
 //! and the request id, because that is what AWS Support asks for first.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::Region;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::operation::RequestId;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
     DeleteMessageBatchRequestEntry, Message as SqsMessage,
@@ -23,8 +20,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, QueueAttributes, Receipt};
-use crate::config::CREDENTIALS_ADVICE;
-use crate::error::{Code, Error, causes, find_cause};
+use crate::aws_error::{Cause, Failure};
+use crate::error::{Code, Error};
 
 /// Most bytes of one message, and of one batch together.
 /// Source: Amazon SQS Developer Guide, "Amazon SQS message quotas".
@@ -197,27 +194,16 @@ impl SqsQueue {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let advice = find_cause::<CredentialsError>(error).map(|_| CREDENTIALS_ADVICE);
-        let code = match error {
-            _ if advice.is_some() => Code::SqsCredentials,
-            SdkError::TimeoutError(_) => Code::SqsTimeout,
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => Code::SqsTimeout,
-            SdkError::DispatchFailure(_) => Code::SqsUnreachable,
-            _ => error_code(error.code().unwrap_or_default(), status),
-        };
-        let mut text = format!("{call} on {} failed: ", self.url);
-        match (error.code(), error.message()) {
-            (Some(code), message) => {
-                let _ = write!(text, "{code}: {}", message.unwrap_or("no message"));
+        let failure = Failure::of(error);
+        let code = match failure.cause {
+            Cause::Credentials => Code::SqsCredentials,
+            Cause::Timeout => Code::SqsTimeout,
+            Cause::Unreachable => Code::SqsUnreachable,
+            Cause::NotSent | Cause::Response => {
+                error_code(error.code().unwrap_or_default(), failure.status)
             }
-            (None, _) => text.push_str(&causes(error)),
-        }
-        let request_id = error.meta().request_id().unwrap_or("none");
-        let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        let _ = write!(text, " (HTTP status {status}, request id {request_id})");
-        text.push_str(advice.unwrap_or_default());
-        Error::new(code, text)
+        };
+        Error::new(code, format!("{call} on {} failed: {}", self.url, failure.text))
     }
 
     fn unbuilt(&self, error: aws_sdk_sqs::error::BuildError) -> Error {
@@ -311,4 +297,5 @@ fn error_code(code: &str, status: Option<u16>) -> Code {
 }
 
 #[cfg(test)]
+#[path = "../../tests/edges/sqs.rs"]
 mod tests;

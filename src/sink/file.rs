@@ -241,4 +241,5 @@ fn folder(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
+#[path = "../../tests/edges/file.rs"]
 mod tests;

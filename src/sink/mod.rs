@@ -19,6 +19,7 @@ mod secrets;
 mod splunk;
 mod stdout;
 #[cfg(test)]
+#[path = "../../tests/edges/sinks.rs"]
 mod testing;
 mod types;
 

@@ -25,36 +25,19 @@ pub enum Notification {
     Ignored(IgnoredReason),
 }
 
-/// Why a message is ignored. Counted under [`IgnoredReason::as_str`], never dead-lettered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IgnoredReason {
-    /// `s3:TestEvent`: the notification was just configured.
-    TestEvent,
-    /// CloudTrail's plain-text `CloudTrail validation message.`
-    Validation,
-    /// Only records of other kinds (`ObjectRemoved:*` …).
-    NotCreated,
-    /// SNS subscription confirmation.
-    Subscription,
-    /// An empty list of records or of keys.
-    NoRecords,
-}
-
-impl IgnoredReason {
-    /// Every reason.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::TestEvent, Self::Validation, Self::NotCreated, Self::Subscription, Self::NoRecords];
-
-    /// Returns the label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TestEvent => "test_event",
-            Self::Validation => "validation_message",
-            Self::NotCreated => "not_created",
-            Self::Subscription => "subscription",
-            Self::NoRecords => "no_records",
-        }
+crate::error::labels! {
+    /// Why a message is ignored. Counted under [`IgnoredReason::as_str`], never dead-lettered.
+    pub enum IgnoredReason {
+        /// `s3:TestEvent`: the notification was just configured.
+        TestEvent = "test_event",
+        /// CloudTrail's plain-text `CloudTrail validation message.`
+        Validation = "validation_message",
+        /// Only records of other kinds (`ObjectRemoved:*` …).
+        NotCreated = "not_created",
+        /// SNS subscription confirmation.
+        Subscription = "subscription",
+        /// An empty list of records or of keys.
+        NoRecords = "no_records",
     }
 }
 

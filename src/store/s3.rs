@@ -1,10 +1,8 @@
 //! S3 over the AWS SDK: the only file that names `aws_sdk_s3`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Region, ResponseChecksumValidation, StalledStreamProtectionConfig};
@@ -19,8 +17,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
 
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
-use crate::config::CREDENTIALS_ADVICE;
-use crate::error::{causes, find_cause};
+use crate::aws_error::{Cause, Failure};
 
 /// Most clients, and bucket regions, that are cached; a full cache is cleared.
 const MAX_CACHED: usize = 64;
@@ -331,27 +328,14 @@ fn failed<E>(what: &str, error: &SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let advice = find_cause::<CredentialsError>(error).map(|_| CREDENTIALS_ADVICE);
-    let kind = match error {
-        _ if advice.is_some() => StoreErrorKind::Credentials,
-        SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
-        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => StoreErrorKind::Other,
-        _ => StoreErrorKind::classify(error.code(), error.message(), status),
+    let failure = Failure::of(error);
+    let kind = match failure.cause {
+        Cause::Credentials => StoreErrorKind::Credentials,
+        Cause::Timeout => StoreErrorKind::Timeout,
+        Cause::Unreachable | Cause::NotSent => StoreErrorKind::Other,
+        Cause::Response => StoreErrorKind::classify(error.code(), error.message(), failure.status),
     };
-    let mut text = format!("cannot {what}: ");
-    match (error.code(), error.message()) {
-        (Some(code), message) => {
-            let _ = write!(text, "{code}: {}", message.unwrap_or("no message"));
-        }
-        (None, _) => text.push_str(&causes(error)),
-    }
-    let request_id = error.meta().request_id().unwrap_or("none");
-    let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-    let _ = write!(text, " (HTTP status {status}, request id {request_id})");
-    text.push_str(advice.unwrap_or_default());
-    StoreError { kind, text }
+    StoreError { kind, text: format!("cannot {what}: {}", failure.text) }
 }
 
 /// Returns the region that S3 redirects to (301, or 400 if the signature is for another one).
@@ -458,4 +442,5 @@ impl BodyReader {
 }
 
 #[cfg(test)]
+#[path = "../../tests/edges/s3.rs"]
 mod tests;

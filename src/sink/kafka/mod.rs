@@ -16,6 +16,7 @@ mod reports;
 mod settings;
 mod statistics;
 #[cfg(test)]
+#[path = "../../../tests/edges/kafka/mod.rs"]
 mod tests;
 mod topic_queues;
 

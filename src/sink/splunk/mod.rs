@@ -13,6 +13,7 @@ mod http;
 mod redact_token;
 mod response;
 #[cfg(test)]
+#[path = "../../../tests/edges/splunk/mod.rs"]
 mod tests;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 mod acks;
 mod connections;
-#[path = "../../../tests/support/hec.rs"]
+#[path = "../../support/hec.rs"]
 mod hec;
 mod matrix;
 
