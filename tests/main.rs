@@ -30,6 +30,7 @@ mod event_trail;
 mod event_validators;
 mod first_run;
 mod fuzzing;
+mod hostile_memory;
 mod pipeline;
 mod pipeline_channels;
 mod poisoned;

@@ -35,7 +35,7 @@ pub(crate) fn kafka(brokers: &str, format: &str) -> String {
 
 pub(crate) async fn run(task: &Task, sink: &str) -> Result<Report, Box<dyn Error>> {
     let text = format!(
-        "[[source]]\ndirectory = \".\"\n[[route]]\nname = \"all\"\nsinks = [\"one\"]\n[sink.one]\n{sink}\n"
+        "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"one\"]\n[sink.one]\n{sink}\n"
     );
     let config = config::parse("bench", &text, Path::new("."))?;
     let one = config.sinks.first().ok_or("no sink")?;

@@ -198,7 +198,11 @@ tables! {
         /// Uncompressed bytes of one object.
         max_decompressed: Number = size(2 * GIB, MIB, TIB);
         /// Bytes of one record. CloudTrail keeps records below 256 KiB.
-        max_record: Number = size(4 * MIB, 64 * KIB, 64 * MIB);
+        max_record: Number = size(MIB, 64 * KIB, 64 * MIB);
+        /// JSON values (objects, lists, strings, numbers …) of a selected record, which is parsed
+        /// as a whole: a value can take 150 bytes of memory. A record with more is invalid.
+        /// CloudTrail's largest have a few thousand.
+        max_values: Number = count(50_000, 1_000, 10_000_000);
         /// Uncompressed ÷ compressed bytes, checked after the first MiB. Log files reach 15.
         max_ratio: Number = count(200, 10, 2000);
         /// Nested objects and lists in a file, the two around the records included.

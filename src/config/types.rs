@@ -192,9 +192,9 @@ impl OcsfVersion {
     }
 }
 
-/// How events are read and rendered: `[events]`, `[labels]`, `[privacy]` and `[format]`. By default
-/// no principal is expected and no network is known.
-#[derive(Debug, Clone, Default)]
+/// How events are read and rendered: `[events]`, `[labels]`, `[privacy]`, `[format]` and one limit
+/// of `[decode]`. By default no principal is expected and no network is known.
+#[derive(Debug, Clone)]
 pub struct EventOptions {
     /// `privacy.keep_pem`: certificates stay in the event. Private keys never do.
     pub keep_pem: bool,
@@ -208,6 +208,8 @@ pub struct EventOptions {
     pub ocsf: OcsfVersion,
     /// `[labels]`: labels that every event carries.
     pub labels: BTreeMap<String, String>,
+    /// `decode.max_values`: JSON values of a record.
+    pub max_values: usize,
 }
 
 impl EventOptions {

@@ -246,11 +246,13 @@ impl Parts {
         options: &EventOptions,
         reports: &Reports,
     ) -> Result<Self, String> {
-        let mut root =
-            json::parse(bytes).map_err(|error| format!("the record is not JSON: {error}"))?;
+        let mut root = json::parse_within(bytes, options.max_values)
+            .map_err(|error| format!("the record is not JSON: {error}"))?;
         let redactions = redact::find(&root, bytes);
         let clean = redact::apply(bytes, &redactions, options.keep_pem);
         if let Cow::Owned(clean) = &clean {
+            // One tree at a time is in memory.
+            drop(root);
             root = json::parse(clean)
                 .map_err(|error| format!("the redacted record is not JSON: {error}"))?;
         }

@@ -7,6 +7,10 @@ use super::record::Event;
 use super::redact::{self, Redaction};
 use super::target::Target;
 
+/// Redactions that an event lists. IAM's own calls have at most three; hostile records have
+/// thousands, and each is an object in OCSF.
+const MAX_LISTED: usize = 100;
+
 /// Everything that a format is made from. All of it comes from the redacted record.
 pub(crate) struct View<'v> {
     /// The event.
@@ -15,7 +19,7 @@ pub(crate) struct View<'v> {
     pub(crate) root: &'v Node<'v>,
     /// The redacted record's bytes.
     pub(crate) bytes: &'v [u8],
-    /// The redacted spans.
+    /// The redacted spans, the first [`MAX_LISTED`] of them: the record has a placeholder for each.
     pub(crate) redactions: &'v [Redaction],
     /// What the call acts on.
     pub(crate) target: &'v Target,
@@ -36,7 +40,7 @@ pub(crate) fn with_view<T>(event: &Event, then: impl FnOnce(&View<'_>) -> T) -> 
         event,
         root: &root,
         bytes: &clean,
-        redactions: &redactions,
+        redactions: &redactions[..redactions.len().min(MAX_LISTED)],
         target: &Target::of(&root, event.fields.call()),
         caller: &Caller::of(&root),
         certificates: &certificate::found(&redactions, bytes),

@@ -10,6 +10,10 @@ use crate::event::view::View;
 /// grow without bound with long names.
 const MAX_NAME: usize = 128;
 
+/// Members of an object, and leaves in all, from which an object is one JSON text: each leaf
+/// repeats the names above it.
+const MAX_LEAVES: usize = 1000;
+
 /// Returns the unused leaves, if there are any.
 pub(super) fn object(view: &View<'_>) -> Option<Json> {
     let members = members(view, "");
@@ -34,7 +38,9 @@ impl Unmapped<'_> {
             return;
         }
         match &node.value {
-            Value::Object(members) if name.len() <= MAX_NAME => {
+            Value::Object(members)
+                if name.len() <= MAX_NAME && self.members.len() + members.len() <= MAX_LEAVES =>
+            {
                 for member in members {
                     let dot = if name.is_empty() { "" } else { "." };
                     self.collect(&member.node, &format!("{name}{dot}{}", member.name));

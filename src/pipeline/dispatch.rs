@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -40,7 +41,13 @@ pub(super) struct Dispatcher {
     pub(super) dead_letters: DeadLetterPolicy,
     pub(super) metrics: Arc<Metrics>,
     pub(super) now: Now,
+    /// One permit: large records are parsed one at a time.
+    pub(super) large_record: Semaphore,
 }
+
+/// Bytes of a record from which it is large: its parsed form may take more memory than was reserved
+/// for its object.
+const LARGE_RECORD: usize = 64 * 1024;
 
 /// The deliveries that one message waits for.
 pub(super) struct MessageDeliveries {
@@ -88,7 +95,15 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The record is no CloudTrail record.
-    pub(super) fn read(&self, record: Record, arrival: Arrival) -> Result<Event, InvalidRecord> {
+    pub(super) async fn read(
+        &self,
+        record: Record,
+        arrival: Arrival,
+    ) -> Result<Event, InvalidRecord> {
+        let _permit = match record.bytes.len() {
+            0..LARGE_RECORD => None,
+            _ => self.large_record.acquire().await.ok(),
+        };
         Event::read_in(record, arrival, &self.options, &self.enrichment.get())
     }
 
@@ -109,7 +124,7 @@ impl Dispatcher {
                 Decoded::Record(record) => {
                     let origin = batch.source.origin(record.index);
                     let (channel, delivered) = (batch.source.channel(), batch.delivered);
-                    self.read(record, Arrival { origin, channel, seen, delivered })
+                    self.read(record, Arrival { origin, channel, seen, delivered }).await
                 }
             };
             match read {

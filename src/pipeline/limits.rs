@@ -177,6 +177,8 @@ pub(super) struct MessagePermits {
     limits: Arc<Limits>,
     prefetch: Option<OwnedSemaphorePermit>,
     processing: Option<OwnedSemaphorePermit>,
+    /// Permits of processing that it needs: one, or all.
+    needed: u32,
     in_flight: InFlightPermit,
 }
 
@@ -190,13 +192,19 @@ pub(super) struct DeliveryPermits {
 impl MessagePermits {
     pub(super) fn new(limits: Arc<Limits>, received: ReceivePermit) -> Self {
         let ReceivePermit { prefetch, in_flight } = received;
-        Self { limits, prefetch: Some(prefetch), processing: None, in_flight }
+        Self { limits, prefetch: Some(prefetch), processing: None, needed: 1, in_flight }
+    }
+
+    /// From here on nothing else is fetched or decoded while the message is.
+    pub(super) fn process_alone(&mut self) {
+        self.needed = u32::try_from(self.limits.max_processing).unwrap_or(u32::MAX);
     }
 
     /// Waits for permission to fetch and decode, unless the message has it.
     pub(super) async fn start_processing(&mut self) {
         if self.processing.is_none() {
-            self.processing = Arc::clone(&self.limits.processing).acquire_owned().await.ok();
+            let processing = Arc::clone(&self.limits.processing);
+            self.processing = processing.acquire_many_owned(self.needed).await.ok();
         }
     }
 
@@ -273,6 +281,21 @@ mod tests {
             message.start_processing().await;
         }
         assert_eq!(limits.in_use().processing, 3);
+    }
+
+    #[tokio::test]
+    async fn a_message_processed_alone_waits_for_all_others_and_they_wait_for_it() {
+        let limits = limits(2, 100, 1 << 20);
+        let (mut first, mut alone) = (received(&limits).await, received(&limits).await);
+        first.start_processing().await;
+        alone.process_alone();
+        assert!(alone.start_processing().now_or_never().is_none());
+        first.stop_processing();
+        alone.start_processing().await;
+        let mut next = received(&limits).await;
+        assert!(next.start_processing().now_or_never().is_none());
+        drop(alone);
+        next.start_processing().await;
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::error::{Code, Disposition, Error, Settlement};
+use crate::pipeline::crash_guard::CrashGuard;
 use crate::pipeline::dead_letter;
 use crate::pipeline::dispatch::{self, MessageDeliveries};
 use crate::pipeline::limits::{Limits, MessagePermits, ReceivePermit};
@@ -43,6 +44,7 @@ pub(super) struct MessageHandler {
     pub(super) limits: Arc<Limits>,
     pub(super) objects: ObjectProcessor,
     pub(super) delivery_timeout: Duration,
+    pub(super) crash_guard: CrashGuard,
     pub(super) jitter: Mutex<fastrand::Rng>,
     /// Cancelled at the end of the shutdown grace period: every message that is left is released.
     pub(super) grace_period_over: CancellationToken,
@@ -76,6 +78,13 @@ impl MessageHandler {
     ) -> MessageResult {
         let lease = source.extender.lease(message.receipt.handle(), message.received_at);
         let mut permits = MessagePermits::new(Arc::clone(&self.limits), permit);
+        if self.crash_guard.suspects(&message) {
+            tracing::warn!(
+                attempt = message.receive_count,
+                "message received repeatedly and not released, processed alone"
+            );
+            permits.process_alone();
+        }
         let mut deliveries = MessageDeliveries::until(Instant::now() + self.delivery_timeout);
         let in_flight = &self.objects.observers.in_flight;
         let _in_flight = message.sent.map(|sent| in_flight.add(sent));
@@ -98,7 +107,10 @@ impl MessageHandler {
         }
         match source.acknowledger.settle(message.receipt, settlement).await {
             Ok(()) if settlement == Settlement::Delete => MessageResult::Deleted,
-            Ok(()) => MessageResult::Released,
+            Ok(()) => {
+                self.crash_guard.released(&message.id);
+                MessageResult::Released
+            }
             Err(error) => {
                 let (code, error) = (error.code.as_str(), error.text);
                 tracing::warn!(code, error, "acknowledgement failed, message will be redelivered");

@@ -7,6 +7,7 @@
 //! dropping a message never cancels another's request.
 
 mod access_monitor;
+mod crash_guard;
 pub(crate) mod dead_letter;
 mod decode;
 mod dedup;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +45,7 @@ use crate::sink::{SinkState, Stop};
 use crate::telemetry::{Health, Metrics, SourceHealth};
 
 use access_monitor::AccessMonitor;
+use crash_guard::CrashGuard;
 use decode::DecodeStage;
 use dedup::DedupCache;
 use dispatch::Dispatcher;
@@ -204,6 +207,7 @@ fn start(
         dead_letters: parts.dead_letters,
         metrics: Arc::clone(&metrics),
         now: Arc::clone(&now),
+        large_record: Semaphore::new(1),
     };
     let (in_flight, digest_accounts) = (InFlight::default(), AccountLabels::default());
     let handler = Arc::new(MessageHandler {
@@ -214,6 +218,7 @@ fn start(
             observers: Observers { metrics, health, in_flight, digest_accounts, now },
         },
         delivery_timeout: parts.delivery.delivery_timeout,
+        crash_guard: CrashGuard::new(parts.delivery.visibility_timeout),
         jitter: Mutex::new(fastrand::Rng::with_seed(parts.seed)),
         grace_period_over: CancellationToken::new(),
     });

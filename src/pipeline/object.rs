@@ -96,16 +96,15 @@ impl ObjectProcessor {
                     continue;
                 }
             };
-            memory.shrink(verified.bytes);
+            // Once for the records, once for what a sink makes of them.
+            memory.shrink(2 * verified.bytes);
             permits.stop_processing();
             counts.decoded(&verified.stats);
             let file_sha256 = verified.stats.sha256;
             let records = selection.apply(verified.matches, &mut counts);
             let ObjectAttributes { delivered, request_id, etag: current } = attributes;
-            let span = match records.is_empty() {
-                true => Span::none(),
-                false => span(object, request_id.as_deref()),
-            };
+            let logs = !records.is_empty();
+            let span = logs.then(|| span(object, request_id.as_deref())).unwrap_or_else(Span::none);
             let source = RecordSource::Object(object);
             let batch = Batch { records, delivered, file_sha256, source };
             let memory = permits.for_delivery(memory);

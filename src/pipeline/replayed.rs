@@ -74,10 +74,10 @@ async fn rejected_event(
     };
     let delivered = members.delivered.as_deref().and_then(instant);
     let mut memory = permits.reserve(None, false).await?;
-    memory.shrink(record.len());
+    memory.shrink(2 * record.len());
     let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
     let arrival = Arrival { origin, channel, seen: dispatcher.now(), delivered };
-    let read = dispatcher.read(record, arrival);
+    let read = dispatcher.read(record, arrival).await;
     let mut event = read.map_err(|invalid| unreadable(&invalid.reason))?;
     event.file_sha256.clone_from(&members.file_sha256);
     let event = match &members.event_id {

@@ -44,7 +44,7 @@ pub(super) async fn process(
     let (stats, records) = decoded.map_err(|error| {
         Error::new(error.code(), format!("invalid record: {}", escape(&error.to_string())))
     })?;
-    memory.shrink(if records.is_empty() { 0 } else { text.len() });
+    memory.shrink(if records.is_empty() { 0 } else { 2 * text.len() });
     permits.stop_processing();
     let mut counts = RecordCounts::default();
     counts.decoded(&stats);

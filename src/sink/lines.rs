@@ -16,6 +16,10 @@ use crate::telemetry::BySink;
 /// A batch is one call of `write`; one writer, one batch after the other.
 const LIMITS: BatchLimits = BatchLimits { batch: 1000, requests: 1, min_batch: 1, pending: 10_000 };
 
+/// Bytes after which a write is full: the rendered form of a batch takes no more, but for its last
+/// event.
+const MAX_WRITE: usize = 1024 * 1024;
+
 /// A destination of lines. Writes all of `lines` or, as far as it can, nothing.
 pub(super) trait WriteLines: Send + 'static {
     /// Appends whole lines.
@@ -42,10 +46,13 @@ struct Lines<W> {
 }
 
 impl<W: WriteLines> Lines<W> {
-    async fn write(&self, events: &[Arc<Event>]) -> Result<(), Error> {
-        let mut lines = Vec::with_capacity(events.len() * 1024);
-        for event in events {
-            self.render_line(event, &mut lines);
+    /// Renders and writes as many events as fit into one write; returns how many.
+    async fn write(&self, events: &[Arc<Event>]) -> Result<usize, Error> {
+        let mut lines = Vec::with_capacity(MAX_WRITE.min(events.len() * 1024));
+        let mut count = 0;
+        while count < events.len() && lines.len() < MAX_WRITE {
+            self.render_line(&events[count], &mut lines);
+            count += 1;
         }
         let bytes = lines.len() as u64;
         let writer = self.writer.clone();
@@ -53,7 +60,7 @@ impl<W: WriteLines> Lines<W> {
         written
             .map_err(|panic| Error::caused(Code::SinkInternal, "the writer failed", panic))??;
         self.bytes.inc_by(bytes);
-        Ok(())
+        Ok(count)
     }
 
     /// Renders one event to one line. A record that CloudTrail wrote over several lines is put on
@@ -74,11 +81,15 @@ impl<W: WriteLines> Lines<W> {
 impl<W: WriteLines> Transport for Lines<W> {
     fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
         Box::pin(async move {
-            let outcome = match self.write(&events).await {
-                Ok(()) => Outcome::Delivered,
-                Err(error) => Outcome::Retry(error),
-            };
-            Sent::new(vec![outcome; events.len()])
+            let mut outcomes = Vec::with_capacity(events.len());
+            while outcomes.len() < events.len() {
+                let (outcome, count) = match self.write(&events[outcomes.len()..]).await {
+                    Ok(count) => (Outcome::Delivered, outcomes.len() + count),
+                    Err(error) => (Outcome::Retry(error), events.len()),
+                };
+                outcomes.resize(count, outcome);
+            }
+            Sent::new(outcomes)
         })
     }
 }

@@ -29,8 +29,8 @@ pub(super) fn document<'t>(
     let top = Section::new(reader, TOP.title(), TOP.title(), root, 0..0);
     let sources = source::read(&top);
     let delivery = tables::delivery(&top);
-    let decode = tables::decode(&top);
     let mut options = EventOptions::default();
+    let decode = tables::decode(&top, &mut options);
     let events = events::read(&top, &mut options);
     let aws = tables::aws(&top);
     tables::format(&top, &mut options);

@@ -15,7 +15,7 @@ use super::super::settings::{
     ACCOUNTS, AWS, CREDENTIAL_REPORTS, DECODE, DELIVERY, FORMAT, HTTP, LOG, OCSF, PRIVACY, TOP,
 };
 use super::super::source::s3_url;
-use super::super::types::{Aws, Decode, Delivery, EventOptions, LogConfig};
+use super::super::types::{Aws, Decode, Delivery, EventOptions, LogConfig, OcsfVersion};
 use super::super::values::plain_text_fault;
 
 /// SQS hides a message at most this long after one receive.
@@ -108,9 +108,23 @@ impl Default for Decode {
     }
 }
 
-pub(super) fn decode(top: &Section<'_>) -> Decode {
+impl Default for EventOptions {
+    fn default() -> Self {
+        Self {
+            keep_pem: false,
+            expected_principals: Vec::new(),
+            known_networks: Vec::new(),
+            ocsf: OcsfVersion::default(),
+            labels: BTreeMap::new(),
+            max_values: usize::try_from(DECODE.max_values.kind.default).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+pub(super) fn decode(top: &Section<'_>, options: &mut EventOptions) -> Decode {
     let Some(table) = top.table(&TOP.decode, &DECODE) else { return Decode::default() };
     let decode = Decode::build(|setting| table.number(setting), |setting| table.flag(setting));
+    options.max_values = usize::try_from(table.number(&DECODE.max_values)).unwrap_or(usize::MAX);
     table.finish();
     decode
 }
