@@ -6,6 +6,7 @@ mod cycles;
 mod imports;
 mod lengths;
 mod metrics;
+mod reliability;
 mod sources;
 mod tracked;
 mod words;
@@ -36,7 +37,8 @@ impl Source {
                 // As rustfmt lays it out, the item ends at a `;` or at a `}` with its own
                 // indentation.
                 let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
-                let first = lines.next().is_none_or(|(_, item)| item.ends_with(';'));
+                let mut item = lines.by_ref().skip_while(|(_, line)| line.trim().starts_with("#["));
+                let first = item.next().is_none_or(|(_, item)| item.ends_with(';'));
                 if !first {
                     lines.by_ref().find(|(_, line)| line.trim_end_matches(';') == end);
                 }
@@ -87,6 +89,11 @@ fn code_that_only_tests_see_is_left_out() {
         "src/sink/kafka.rs",
         "use a;\n#[cfg(test)]\nmod tests {\n    use b;\n}\n// use c;\nuse d;\n",
     );
+    let elsewhere = Source::sample(
+        "src/queue/sqs.rs",
+        "#[cfg(test)]\n#[path = \"x.rs\"]\nmod tests;\nuse a;\nfn f() {\n}\nuse b;\n",
+    );
+    assert_eq!(elsewhere.code()[0], (4, "use a;"));
     assert_eq!(kafka.code(), [(1, "use a;"), (7, "use d;")]);
     assert_eq!(parent.code(), [(3, "mod kafka;")]);
     let all = [parent, testing, kafka];
