@@ -15,6 +15,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use sha2::Digest as _;
+
 use crate::support::hec::{HecStandIn, Options};
 use service::{Service, within_timeout};
 
@@ -276,6 +278,29 @@ fn a_service_passes_its_health_check_and_exits_at_sigterm() {
     service.terminate();
     assert_eq!(service.ended().code(), Some(0));
     assert_eq!(run(&["healthcheck", "--address", &address]).status.code(), Some(1));
+}
+
+#[test]
+fn the_log_tells_what_was_loaded_started_read_and_delivered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLES);
+    let config = format!(
+        "[[source]]\ndirectory = {samples:?}\n[dead_letter]\ndirectory = \"dead-letters\"\n[[route]]\nname = \"all\"\nsinks = [\"soc\"]\n[sink.soc]\n\
+         type = \"file\"\npath = \"out.ndjson\"\n[log]\nlevel = \"certrelay=debug\"\n"
+    );
+    let service = Service::start(folder.path(), &config);
+    let line = |text| -> serde_json::Value {
+        serde_json::from_str(&service.await_line(text)).expect("a JSON log line")
+    };
+    let loaded = line("configuration loaded");
+    let sha256 = sha2::Sha256::digest(&config);
+    assert_eq!(loaded["sha256"], data_encoding::HEXLOWER.encode(&sha256));
+    assert!(loaded["location"].as_str().expect("text").ends_with("certrelay.toml"), "{loaded}");
+    assert_eq!(line("processing started")["sinks"], "soc");
+    let read = line("object read");
+    assert!(read["records"].as_u64() >= read["selected"].as_u64(), "{read}");
+    let delivered = line("event delivered");
+    assert_eq!((&delivered["sink"], delivered["event_id"].is_string()), (&"soc".into(), true));
 }
 
 /// S3 does not respond with the accounts file; the sink, created before it, and its client are

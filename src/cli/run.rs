@@ -13,7 +13,7 @@ use crate::app;
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::pipeline;
-use crate::telemetry;
+use crate::telemetry::{self, escape};
 
 /// Time for threads that still block at the end, such as a Kafka client that resolves a name.
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
+    let (location, sha256) = (escape(&config.location), config.sha256.as_str());
+    tracing::info!(location, sha256, "configuration loaded");
     for warning in &config.warnings {
         tracing::warn!(warning = warning.to_string(), "configuration warning");
     }

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -155,7 +157,11 @@ impl Parsed {
         }
         secrets_in_text::in_tree(root.get_ref()).into_iter().for_each(|span| source.mask(span));
         let reader = Reader::new(env, base, kafka_option);
-        let (config, accounts) = read::document(&reader, root.get_ref());
+        let (mut config, accounts) = read::document(&reader, root.get_ref());
+        if let Some(config) = &mut config {
+            config.location = location.to_owned();
+            config.sha256 = HEXLOWER.encode(&Sha256::digest(text));
+        }
         let (diagnostics, keys) = reader.finish(source);
         Self { config, diagnostics, keys, accounts: accounts.map(|table| table.location) }
     }

@@ -21,6 +21,10 @@ use crate::error::Error;
 /// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where it was read: a path, `env:NAME` or `s3://…`.
+    pub location: String,
+    /// SHA-256 of its text, hexadecimal: which configuration a task runs.
+    pub sha256: String,
     /// `[[source]]`, at least one.
     pub sources: Vec<SourceConfig>,
     /// `[delivery]`.

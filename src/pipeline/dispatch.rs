@@ -221,6 +221,7 @@ impl Dispatcher {
         let sink = entry.name.as_str();
         match outcome {
             Outcome::Delivered => {
+                tracing::debug!(sink, event_id = event.id, "event delivered");
                 entry.count(&metrics.sink_delivered);
                 if let Some(time) = event.fields.time {
                     let lag = (self.now() - time).as_seconds_f64();

@@ -7,6 +7,7 @@
 //! dropping a message never cancels another's request.
 
 mod access_monitor;
+mod activity;
 mod crash_guard;
 pub(crate) mod dead_letter;
 mod decode;
@@ -142,6 +143,17 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
             let _ = stop.run_until_cancelled(task).await;
         });
     }
+    let names = |names: Vec<&str>| names.join(" ");
+    tracing::info!(
+        sources = names(sources.iter().map(|source| source.queue.name()).collect()),
+        sinks = names(sinks.entries.iter().map(|entry| entry.name.as_str()).collect()),
+        "processing started"
+    );
+    let activity = activity::log(Arc::clone(&handler));
+    let activity_stop = stop.clone();
+    receivers.spawn(async move {
+        let _ = activity_stop.run_until_cancelled(activity).await;
+    });
     for source in sources {
         let receiver = Receiver::new(Arc::clone(&handler), source, batch);
         receivers.spawn(receiver.run(stop.clone()));

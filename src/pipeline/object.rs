@@ -131,13 +131,13 @@ impl ObjectProcessor {
                 return None;
             }
             Admission::Digest(account) => {
-                self.count_skip(SkipReason::Digest);
+                self.count_skip(object, SkipReason::Digest);
                 let account = self.observers.digest_accounts.label(account);
                 let label = ByAccount { account };
                 self.observers.metrics.digest_files.get_or_create(&label).inc();
             }
             Admission::Skip(reason) => {
-                self.count_skip(reason);
+                self.count_skip(object, reason);
                 if reason.is_filter() {
                     source.skips.filtered(Instant::now());
                 }
@@ -147,7 +147,13 @@ impl ObjectProcessor {
         Some(Disposition::Done)
     }
 
-    fn count_skip(&self, reason: SkipReason) {
+    fn count_skip(&self, object: &ObjectRef, reason: SkipReason) {
+        let location = &object.location;
+        tracing::debug!(
+            object = escape(&location.to_string()),
+            reason = reason.as_str(),
+            "object skipped"
+        );
         let label = ByReason::new(reason.as_str());
         self.observers.metrics.objects_skipped.get_or_create(&label).inc();
     }
@@ -168,17 +174,22 @@ impl ObjectProcessor {
         let attributes = ObjectAttributes::of(&body);
         match self.decode.read(body, buffer).await {
             Ok(verified) => {
-                if let Some(sha256) = &verified.stats.sha256 {
-                    let object = escape(&object.location.to_string());
-                    tracing::debug!(object, sha256, "object verified");
-                }
+                let stats = &verified.stats;
+                tracing::debug!(
+                    object = escape(&object.location.to_string()),
+                    records = stats.read,
+                    selected = stats.selected,
+                    invalid = stats.bad,
+                    sha256 = stats.sha256,
+                    "object read"
+                );
                 Read::Verified(verified, attributes)
             }
             Err(ReadError::Store(error)) => {
                 Read::Ended(self.fetch_failed(source, object, error).await)
             }
             Err(ReadError::Decode(DecodeError::Empty)) => {
-                self.count_skip(SkipReason::Empty);
+                self.count_skip(object, SkipReason::Empty);
                 Read::Ended(Disposition::Done)
             }
             Err(ReadError::Decode(DecodeError::Gzip { .. } | DecodeError::Json { .. }))

@@ -59,6 +59,8 @@ pub(super) fn document<'t>(
         let (routes, mut sinks) = resolved?;
         share_memory(&mut sinks, delivery.memory_limit);
         Some(Config {
+            location: String::new(),
+            sha256: String::new(),
             sources: sources.into_iter().map(|draft| draft.config).collect::<Option<_>>()?,
             delivery,
             decode,
