@@ -167,3 +167,23 @@ fn a_command_that_does_not_exist_is_found() {
     assert!(run("make demolition").is_err());
     assert!(run("docker run certrelay").is_err());
 }
+
+/// Lines of `explain` that the README shows, in order; `…` stands for others.
+#[test]
+fn the_event_shown_is_what_explain_prints() {
+    let page = fs::read_to_string(root().join("README.md")).expect("the page");
+    let shown = "<!-- printed by: certrelay explain examples/cloudtrail -->";
+    let block = blocks_of("README.md", &page).into_iter().find(|block| block.before == shown);
+    let block = block.expect("an event");
+    let binary = Path::new(env!("CARGO_BIN_EXE_certrelay"));
+    let output = Command::new(binary)
+        .args(["explain", "examples/cloudtrail"])
+        .current_dir(root())
+        .output()
+        .expect("certrelay runs");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let mut printed = printed.lines();
+    for line in block.text.lines().filter(|line| *line != "…") {
+        assert!(printed.any(|found| found == line), "not printed here: {line}");
+    }
+}
