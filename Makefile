@@ -14,8 +14,8 @@ help: ## this list
 doctor: ## what is missing on this machine, and how to get it
 	@tests/doctor
 
-demo: ## the whole path in one process: queue, bucket, Kafka and Splunk stand-ins on loopback
-	@tests/run demo
+demo: ## the whole path in one process, on loopback; KEEP=DIR keeps its configuration and outputs
+	@tests/run demo $(if $(KEEP),--keep $(KEEP))
 
 quick: ## unit tests and tidy, after every edit: about 40 s on 2 cores, 30 of them Kafka tests that wait
 	@tests/run quick

@@ -15,16 +15,20 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::Path;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::{Credentials, Region};
 use certrelay::app;
+use certrelay::cloudtrail::{Origin, Record};
 use certrelay::config::{self, LogConfig};
+use certrelay::event::{self, Arrival as Arrived, Channel, Event};
 use certrelay::pipeline;
 use certrelay::telemetry::{self, Metrics};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,12 +45,17 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const TOPIC: &str = "iam-certificate-events";
 
 const INTRODUCTION: &str = "\
-certrelay watches for changes to the certificates in AWS IAM. CloudTrail writes every call to a gzip
-file in S3; S3 sends a notification of the file to an SQS queue; certrelay reads it, selects the IAM
-certificate events, and delivers them. A message is deleted only after all its events are delivered.
-
-This demo simulates AWS, Kafka and Splunk on loopback and runs the real pipeline between them.
+certrelay watches the certificates in AWS IAM: it reads CloudTrail's files as S3
+announces them, keeps the IAM certificate events, judges and explains each, and
+delivers it. This demo runs the real pipeline between stand-ins for S3, SQS,
+Kafka and Splunk on loopback.
 ";
+
+const NEXT: &str = "\
+next: certrelay explain FILE…       your own CloudTrail files, for a person
+      certrelay scan FOLDER         the same as OCSF, one event a line
+      make demo KEEP=DIR            keeps this configuration and what arrived
+      docs/deployment.md            from nothing to the first event on AWS";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -60,60 +69,91 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Where the configuration and the outputs are: a folder that is removed, or that of `--keep DIR`.
+fn folder() -> Result<(PathBuf, Option<tempfile::TempDir>), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => {
+            let folder = tempfile::tempdir()?;
+            Ok((folder.path().to_owned(), Some(folder)))
+        }
+        (Some("--keep"), Some(folder)) => {
+            std::fs::create_dir(&folder).map_err(|cause| format!("{folder}: {cause}"))?;
+            Ok((std::path::absolute(folder)?, None))
+        }
+        _ => Err("usage: demo [--keep DIR], where DIR does not exist yet".into()),
+    }
+}
+
 /// Runs the demo; returns whether every destination has exactly the expected events.
 async fn demo() -> Result<bool, Box<dyn Error>> {
+    let (folder, temporary) = folder()?;
     println!("{INTRODUCTION}");
-    let folder = tempfile::tempdir()?;
     let world =
         AwsStandIns::start(AwsSettings { visibility: 20_000, ..AwsSettings::default() }).await?;
     let splunk = HecStandIn::start(Options::default()).await?;
     let broker = Broker::start(TOPIC)?;
-    println!("1. Stand-ins, on free ports:");
-    println!("   S3 {}   SQS {}", world.s3.url(), world.sqs_http.url());
-    println!("   Splunk HEC {}   Kafka {}\n", splunk.url(), broker.address());
-
     let samples = samples::generate(2026, 12, 30);
     put(&world, &samples);
     println!(
-        "2. In the bucket: {} CloudTrail files with {} records, {} of them about IAM certificates,",
+        "1. In the bucket: {} CloudTrail files with {} records, {} of them about IAM\n   certificates, {} that only mention such names; one truncated file, one digest.",
         samples.objects.len(),
         samples.records,
-        samples.expected.len()
-    );
-    println!(
-        "   {} decoys that only mention such names; one truncated file, and one hourly digest.\n",
+        samples.expected.len(),
         samples.decoys
     );
-
-    let text = configuration(&world, &splunk, &broker, folder.path())?;
-    println!("3. The configuration:\n\n{}", indented(&text));
+    let text = configuration(&world, &splunk, &broker, &folder)?;
+    std::fs::write(folder.join("certrelay.toml"), &text)?;
     let start = Instant::now();
-    let metrics = run(&world, &text, folder.path()).await?;
+    let metrics = run(&world, &text, &folder).await?;
     let took = start.elapsed();
 
     let destinations = [
         Destination::new("Kafka", broker.read(TOPIC, samples.expected.len()).await?),
         Destination::new("Splunk", splunk_arrivals(&splunk)),
-        Destination::new("file", report::lines_of(&folder.path().join("events.ndjson"))?),
+        Destination::new("file", report::lines_of(&folder.join("events.ndjson"))?),
     ];
-    println!("4. The events (from Kafka, the first of each kind):\n");
-    report::table(&destinations[0].arrivals);
+    let [_, soc, archive] = &destinations;
+    println!("\n2. What Splunk received, the most severe first:\n");
+    let sorted = report::by_severity(&soc.arrivals);
+    report::table(&sorted, std::io::stdout().is_terminal());
+    let first = sorted.first().ok_or("no event arrived")?;
+    println!("\n3. The first of them, as `certrelay explain` prints it:\n");
+    report::excerpt(&explained(archive, &first.id)?, 24);
+    println!(
+        "\n4. The same event as Splunk has it (Kafka has OCSF, the file the record itself):\n"
+    );
+    report::excerpt(&serde_json::to_string_pretty(&first.event)?, 12);
     println!("\n5. The events at every destination, compared with those that were put in:\n");
     let expected: BTreeSet<_> = samples.expected.keys().cloned().collect();
     let complete = report::compare(&destinations, &expected);
     println!("\n6. Record counts reconcile:\n");
-    let reconciled = report::reconcile(&metrics, folder.path(), &samples);
+    let reconciled = report::reconcile(&metrics, &folder, &samples);
+    let left =
+        world.sqs.with(|queues, _| queues.peek(&world.settings.queue)).map_or(0, |left| left.len());
     println!(
-        "\n{} records from queue to three destinations in {:.2} s.",
+        "\n{} records from queue to three destinations in {:.2} s; messages left: {left}.",
         samples.records,
         took.as_secs_f64()
     );
-    let left =
-        world.sqs.with(|queues, _| queues.peek(&world.settings.queue)).map_or(0, |left| left.len());
-    println!("Messages left in the queue: {left}.");
     let good = complete && reconciled && left == 0;
     println!("{}", if good { "Every event arrived, and no other." } else { "FAILED: see above." });
+    match temporary {
+        None => println!("Kept: {}", folder.display()),
+        Some(_) => println!("\n{NEXT}"),
+    }
     Ok(good)
+}
+
+/// Returns what `explain` prints of the archived record with this id.
+fn explained(archive: &Destination, id: &str) -> Result<String, Box<dyn Error>> {
+    let arrival = archive.arrivals.iter().find(|arrival| arrival.id == id).ok_or("no record")?;
+    let record = Record { bytes: arrival.event.to_string().into(), index: 0, offset: 0 };
+    let seen = OffsetDateTime::now_utc();
+    let origin = Origin::File { path: "events.ndjson".into(), index: 0 };
+    let arrival = Arrived { origin, channel: Channel::S3, seen, delivered: None };
+    let event = Event::read(record, arrival).map_err(|invalid| invalid.reason)?;
+    Ok(event::explain(&event))
 }
 
 /// Puts the samples, a truncated file and a digest; each put sends its notification, as S3 does.
@@ -225,8 +265,4 @@ fn splunk_arrivals(splunk: &HecStandIn) -> Vec<Arrival> {
         event: indexed.value(),
     };
     splunk.indexed().iter().map(arrival).collect()
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("     {line}\n")).collect()
 }

@@ -1,6 +1,6 @@
-//! The demo's output: a table of events, a comparison, the record counts.
+//! The demo's output: the events by severity, a comparison, the record counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use certrelay::telemetry::{Metrics, escape};
@@ -37,35 +37,55 @@ pub(crate) fn lines_of(path: &Path) -> std::io::Result<Vec<Arrival>> {
     Ok(text.lines().map(arrival).collect())
 }
 
-/// Prints one line for each operation and outcome.
-pub(crate) fn table(arrivals: &[Arrival]) {
-    let mut first = BTreeMap::new();
-    for arrival in arrivals {
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
+/// Events that are listed.
+const LISTED: usize = 12;
+
+/// Returns the events as Splunk has them, the most severe first.
+pub(crate) fn by_severity(arrivals: &[Arrival]) -> Vec<&Arrival> {
+    let mut sorted: Vec<&Arrival> = arrivals.iter().collect();
+    sorted.sort_by_key(|arrival| {
         let event = &arrival.event;
-        let key = (text(&event["api"]["operation"]), text(&event["status"]));
-        first.entry(key).or_insert(event);
-    }
-    println!(
-        "   {:<8}  {:<26} {:<7}  {:<8} {:<15} target",
-        "time", "event", "outcome", "who", "from"
-    );
-    for ((operation, status), event) in &first {
-        let time = text(&event["time_dt"]);
-        let clock = time.get(11..19).unwrap_or_default();
-        let who = text(&event["actor"]["user"]["name"]);
-        let from = text(&event["src_endpoint"]["ip"]);
-        println!(
-            "   {clock:<8}  {operation:<26} {status:<7}  {who:<8} {from:<15} {}",
-            target(event)
-        );
-    }
-    println!("   … {} events in all.", arrivals.len());
+        (std::cmp::Reverse(text(&event["severity_id"])), text(&event["time"]))
+    });
+    sorted
 }
 
-fn target(event: &Value) -> String {
-    let resource = &event["resources"][0];
-    let target = if resource["uid"].is_string() { &resource["uid"] } else { &resource["name"] };
-    text(target)
+/// Prints the first of them, one line each, with what was found.
+pub(crate) fn table(sorted: &[&Arrival], colour: bool) {
+    for arrival in sorted.iter().take(LISTED) {
+        let event = &arrival.event;
+        let severity = text(&event["severity"]);
+        let (on, off) = match severity.as_str() {
+            "critical" | "high" if colour => ("\x1b[31m", "\x1b[0m"),
+            "medium" if colour => ("\x1b[33m", "\x1b[0m"),
+            _ => ("", ""),
+        };
+        let line = format!("{} by {}", text(&event["signature"]), text(&event["src_user"]));
+        let finding = text(&event["finding"][0]);
+        println!("   {on}{severity:<8}{off} {line:<38.38} {finding:.30}");
+    }
+    let counts = ["critical", "high", "medium", "low", "informational"].map(|severity| {
+        let of_it = sorted.iter().filter(|one| one.event["severity"] == severity);
+        format!("{} {severity}", of_it.count())
+    });
+    println!("   … of {}: {}", sorted.len(), counts.join(", "));
+}
+
+/// Prints the first lines of `text`, cut to the width of a terminal.
+pub(crate) fn excerpt(text: &str, lines: usize) {
+    for line in text.lines().take(lines) {
+        let mut shown: String = line.chars().take(WIDTH - 4).collect();
+        if shown.len() < line.len() {
+            shown.push('…');
+        }
+        println!("   {shown}");
+    }
+    if text.lines().count() > lines {
+        println!("   …");
+    }
 }
 
 fn text(value: &Value) -> String {
@@ -84,7 +104,7 @@ pub(crate) fn compare(destinations: &[Destination], expected: &BTreeSet<String>)
         let equal = missing == 0 && unexpected == 0 && duplicate == 0;
         good &= equal;
         println!(
-            "   {:<7} {:>4} of {} expected, {missing} missing, {unexpected} unexpected, {duplicate} duplicate   {}",
+            "   {:<7} {:>4} of {}: {missing} missing, {unexpected} unexpected, {duplicate} duplicate   {}",
             destination.name,
             ids.len(),
             expected.len(),
@@ -103,11 +123,11 @@ pub(crate) fn reconcile(metrics: &Metrics, folder: &Path, samples: &Samples) -> 
     let discarded = metrics.events_discarded.get();
     let routed = metrics.events_routed.get();
     println!(
-        "   read {read} = filtered {filtered} + invalid {invalid} + duplicate {duplicate} + discarded {discarded} + routed {routed}"
+        "   read {read} = filtered {filtered} + invalid {invalid} + duplicate {duplicate} + discarded {discarded}\n   + routed {routed}"
     );
     let dead_letters = std::fs::read_dir(folder.join("dead-letters")).map_or(0, Iterator::count);
     println!(
-        "   dead letters: {dead_letters} (the truncated file: none of its events is delivered, and it can be replayed)"
+        "   dead letters: {dead_letters}, the truncated file: nothing of it is delivered, `certrelay replay`\n   reads it again"
     );
     read == filtered + invalid + duplicate + discarded + routed
         && read == samples.records as u64

@@ -103,8 +103,8 @@ impl ObjectProcessor {
             let file_sha256 = verified.stats.sha256;
             let records = selection.apply(verified.matches, &mut counts);
             let ObjectAttributes { delivered, request_id, etag: current } = attributes;
-            let logs = !records.is_empty();
-            let span = logs.then(|| span(object, request_id.as_deref())).unwrap_or_else(Span::none);
+            let idle = records.is_empty();
+            let span = if idle { Span::none() } else { span(object, request_id.as_deref()) };
             let source = RecordSource::Object(object);
             let batch = Batch { records, delivered, file_sha256, source };
             let memory = permits.for_delivery(memory);
