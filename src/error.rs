@@ -216,6 +216,26 @@ codes! {
     /// The reader of standard output is gone.
     StdoutClosed "stdout_closed";
 
+    // HTTP.
+    /// The server refuses the login.
+    HttpAuth "http_auth" operator;
+    /// The server does not know the path or the method.
+    HttpEndpoint "http_endpoint" operator;
+    /// The server redirects, which is not followed.
+    HttpRedirect "http_redirect" operator;
+    /// TLS failed.
+    HttpTls "http_tls" operator;
+    /// No connection, or it broke.
+    HttpConnect "http_connect";
+    /// No response in time.
+    HttpTimeout "http_timeout";
+    /// The server is busy or failed.
+    HttpUnavailable "http_unavailable";
+    /// The server rejects this event.
+    HttpRejected "http_rejected";
+    /// The event is larger than the server, or `max_batch_bytes`, allows.
+    HttpTooLarge "http_too_large";
+
     // Splunk HEC.
     /// The token is invalid, disabled or missing.
     SplunkToken "splunk_token" operator;

@@ -109,6 +109,7 @@ fn destination(kind: &SinkKind, event: &Event) -> String {
             Some(index) => format!("index {}", escape(event.choose(index))),
             None => "the token's default index".to_owned(),
         },
+        SinkKind::Http(http) => http.url.origin().ascii_serialization(),
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::File(file) => format!("file {}", escape(&file.path.display().to_string())),
     }

@@ -12,7 +12,7 @@ use super::setting::{
     count, defaulted, duration, optional, required, size, tables,
 };
 use super::source::FaultPolicy;
-use super::types::{OcsfVersion, OutputFormat, SinkType, SplunkMode};
+use super::types::{HttpBody, OcsfVersion, OutputFormat, SinkType, SplunkMode};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -35,6 +35,7 @@ const FORMATS: Words<OutputFormat> = &[
 const SINK_TYPES: Words<SinkType> = &[
     ("kafka", SinkType::Kafka),
     ("splunk_hec", SinkType::SplunkHec),
+    ("http", SinkType::Http),
     ("stdout", SinkType::Stdout),
     ("file", SinkType::File),
 ];
@@ -54,6 +55,7 @@ const MAPPING_KEYS: Words<MappingKey> = &[
     ("event", MappingKey::Event),
     ("severity", MappingKey::Severity),
 ];
+const HTTP_BODIES: Words<HttpBody> = &[("ndjson", HttpBody::Ndjson), ("event", HttpBody::Event)];
 const MODES: Words<SplunkMode> =
     &[("events", SplunkMode::Events), ("records", SplunkMode::Records)];
 const OCSF_VERSIONS: Words<OcsfVersion> =
@@ -347,7 +349,7 @@ tables! {
     }
 
     "[sink.NAME]" SinkSettings SINK {
-        /// `"kafka"`, `"splunk_hec"`, `"stdout"` or `"file"`.
+        /// `"kafka"`, `"splunk_hec"`, `"http"`, `"stdout"` or `"file"`.
         r#type: RequiredChoice<SinkType> = RequiredChoice(SINK_TYPES) => "\"kafka\"";
         /// `"ocsf"`: OCSF API Activity. `"ecs"`: Elastic Common Schema. `"cim"`: Splunk's Common
         /// Information Model, flat. `"raw"`: exactly the record.
@@ -427,6 +429,28 @@ tables! {
         /// How long librdkafka retries before it reports a failure; certrelay then retries. Keep it
         /// below `shutdown_grace_period`.
         timeout: Number = duration(MIN, S, HOUR);
+    }
+
+    "[sink.NAME] of type http" HttpSinkSettings HTTP_SINK: SINK {
+        /// Where events are posted, by POST.
+        url: Other = required(Shape::Text) => "\"https://hooks.example.com/certificates\"";
+        /// The whole `Authorization` header, a secret. It is read again when it is refused.
+        authorization: Other = optional(Shape::TextOrTable(&SECRET), "none")
+            => "{ env = \"WEBHOOK_AUTHORIZATION\" }";
+        /// A secret: `X-Certrelay-Signature` is then `t=UNIX-SECONDS,v1=HEX`, the HMAC-SHA256 of
+        /// the seconds, a `.` and the body.
+        signing_key: Other = optional(Shape::TextOrTable(&SECRET), "none")
+            => "{ env = \"WEBHOOK_KEY\" }";
+        /// `"ndjson"`: events, one a line. `"event"`: one event a request, with its id as
+        /// `Idempotency-Key`.
+        body: Choice<HttpBody> = choice(HTTP_BODIES, HttpBody::Ndjson);
+        /// Bytes of one request, at most.
+        max_batch_bytes: Number = size(1_000_000, 64 * KIB, 64 * MIB);
+        /// Timeout of one request.
+        timeout: Number = duration(30 * S, S, 10 * MIN);
+        /// TLS, a table.
+        tls: Other = optional(Shape::Table(&TLS), "the system's authorities")
+            => "{ ca_file = \"ca.pem\" }";
     }
 
     "[sink.NAME] of type stdout" StdoutSettings STDOUT: SINK {
@@ -562,5 +586,10 @@ tables! {
 }
 
 /// The types of sinks, and the settings of each.
-pub(super) static SINK_TABLES: [(&str, &dyn Table); 4] =
-    [("kafka", &KAFKA), ("splunk_hec", &SPLUNK), ("stdout", &STDOUT), ("file", &FILE)];
+pub(super) static SINK_TABLES: [(&str, &dyn Table); 5] = [
+    ("kafka", &KAFKA),
+    ("splunk_hec", &SPLUNK),
+    ("http", &HTTP_SINK),
+    ("stdout", &STDOUT),
+    ("file", &FILE),
+];

@@ -133,6 +133,7 @@ fn sink_line(sink: &SinkConfig) -> String {
             let endpoints: Vec<&str> = hec.endpoints.iter().map(url::Url::as_str).collect();
             format!("splunk_hec {}, token {:?}", endpoints.join(","), hec.token)
         }
+        SinkKind::Http(http) => format!("http {}", http.url.origin().ascii_serialization()),
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::File(file) => format!("file {}", file.path.display()),
     };

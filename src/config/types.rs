@@ -303,6 +303,8 @@ pub enum SinkKind {
     SplunkHec(SplunkConfig),
     /// `stdout`.
     Stdout(StdoutConfig),
+    /// `http`.
+    Http(HttpConfig),
     /// `file`.
     File(FileConfig),
 }
@@ -316,6 +318,7 @@ impl SinkConfig {
                 std::iter::once(("token", &hec.token)).chain(hec.tls.named_secrets()).collect()
             }
             SinkKind::Kafka(kafka) => kafka.secrets(),
+            SinkKind::Http(http) => http.secrets().collect(),
             SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
     }
@@ -342,7 +345,7 @@ impl SinkConfig {
                 all.into_iter().flatten().collect()
             }
             SinkKind::Kafka(kafka) => vec![&kafka.topic],
-            SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
+            SinkKind::Http(_) | SinkKind::Stdout(_) | SinkKind::File(_) => Vec::new(),
         }
     }
 
@@ -363,8 +366,46 @@ impl SinkConfig {
 pub(super) enum SinkType {
     Kafka,
     SplunkHec,
+    Http,
     Stdout,
     File,
+}
+
+/// `type = "http"`.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Where events are posted.
+    pub url: Url,
+    /// The whole `Authorization` header.
+    pub authorization: Option<Secret>,
+    /// Key of the signature header.
+    pub signing_key: Option<Secret>,
+    /// What a request carries.
+    pub body: HttpBody,
+    /// Bytes of one request, at most.
+    pub max_batch_bytes: usize,
+    /// Timeout of one request, response included.
+    pub timeout: Duration,
+    /// TLS.
+    pub tls: Tls,
+}
+
+impl HttpConfig {
+    /// Returns its secrets, each with the setting that names it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        let own = [("authorization", &self.authorization), ("signing_key", &self.signing_key)];
+        let own = own.into_iter().filter_map(|(name, secret)| Some((name, secret.as_ref()?)));
+        own.chain(self.tls.named_secrets())
+    }
+}
+
+/// What one request of an HTTP sink carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpBody {
+    /// Events, one a line.
+    Ndjson,
+    /// One event.
+    Event,
 }
 
 /// `type = "splunk_hec"`.

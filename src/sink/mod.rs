@@ -1,5 +1,5 @@
-//! Sinks: Kafka, Splunk HEC, stdout and files. Each returns one [`Outcome`](crate::error::Outcome)
-//! per event.
+//! Sinks: Kafka, Splunk HEC, HTTP, stdout and files. Each returns one
+//! [`Outcome`](crate::error::Outcome) per event.
 //!
 //! A sink is a cheap handle plus its driver. `deliver` moves the events into the driver, so that
 //! dropping the caller never cancels a request that other messages share; the driver batches by
@@ -12,6 +12,7 @@
 mod backoff;
 mod driver;
 mod file;
+mod http;
 mod http_client;
 mod kafka;
 mod lines;
@@ -40,6 +41,7 @@ fn sink_type(config: &SinkConfig) -> &dyn SinkType {
         SinkKind::Kafka(settings) => settings,
         SinkKind::SplunkHec(settings) => settings,
         SinkKind::Stdout(settings) => settings,
+        SinkKind::Http(settings) => settings,
         SinkKind::File(settings) => settings,
     }
 }

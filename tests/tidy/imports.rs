@@ -36,7 +36,12 @@ const CLIENTS: [(&str, &[&str]); 6] = [
     ("aws_sigv4", &["src/sink/kafka/"]),
     (
         "reqwest",
-        &["src/sink/http_client.rs", "src/sink/splunk/http.rs", "src/sink/kafka/registry.rs"],
+        &[
+            "src/sink/http_client.rs",
+            "src/sink/http.rs",
+            "src/sink/splunk/http.rs",
+            "src/sink/kafka/registry.rs",
+        ],
     ),
 ];
 

@@ -200,7 +200,8 @@ pub(super) fn timeouts(top: &Section<'_>, delivery: &Delivery, sinks: &[sink::Dr
         let timeout = match sink.config.as_ref().map(|config| &config.kind) {
             Some(SinkKind::Kafka(kafka)) => kafka.timeout,
             Some(SinkKind::SplunkHec(hec)) => hec.timeout,
-            _ => continue,
+            Some(SinkKind::Http(http)) => http.timeout,
+            Some(SinkKind::Stdout(_) | SinkKind::File(_)) | None => continue,
         };
         if timeout > most {
             let text = "its `timeout` is longer than `shutdown_grace_period` in [delivery]: a request in \

@@ -1,4 +1,4 @@
-//! `[sink.NAME]`: the settings of all sinks, and the types `splunk_hec`, `stdout` and `file`.
+//! `[sink.NAME]`: the settings of all sinks, and the types `splunk_hec`, `http`, `stdout` and `file`.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use url::Url;
 
 use super::super::reader::{Item, Section};
 use super::super::setting::Choice;
-use super::super::settings::{FILE, KAFKA, ROTATE, SINK, SPLUNK, STDOUT, TOP};
+use super::super::settings::{FILE, HTTP_SINK, KAFKA, ROTATE, SINK, SPLUNK, STDOUT, TOP};
 use super::super::types::{
-    FileConfig, OutputFormat, Rotation, SinkConfig, SinkKind, SinkType, SplunkConfig, SplunkMode,
-    StdoutConfig,
+    FileConfig, HttpConfig, OutputFormat, Rotation, SinkConfig, SinkKind, SinkType, SplunkConfig,
+    SplunkMode, StdoutConfig,
 };
 use super::{kafka, mapping, secret};
 
@@ -61,6 +61,10 @@ fn one(name: String, item: &Item<'_>) -> Option<Draft> {
             format = Some(of_mode);
             hec.map(SinkKind::SplunkHec)
         }
+        SinkType::Http => {
+            table.set_title(&HTTP_SINK);
+            http(&table).map(SinkKind::Http)
+        }
         SinkType::Stdout => {
             table.set_title(&STDOUT);
             Some(SinkKind::Stdout(StdoutConfig {}))
@@ -74,6 +78,29 @@ fn one(name: String, item: &Item<'_>) -> Option<Draft> {
     table.finish();
     let config = kind.map(|kind| SinkConfig { name: name.clone(), required, format, kind });
     Some(Draft { name, config, span })
+}
+
+fn http(table: &Section<'_>) -> Option<HttpConfig> {
+    let url = table.required(&HTTP_SINK.url).and_then(|item| {
+        let url = item.url()?;
+        item.warn_if_plain_http(&url, "events cross");
+        Some(url)
+    });
+    let [authorization, signing_key] = [&HTTP_SINK.authorization, &HTTP_SINK.signing_key]
+        .map(|setting| table.optional(setting, secret::read));
+    let body = table.choice(&HTTP_SINK.body);
+    let batch = table.number(&HTTP_SINK.max_batch_bytes);
+    let timeout = table.duration(&HTTP_SINK.timeout);
+    let tls = table.optional(&HTTP_SINK.tls, secret::tls);
+    Some(HttpConfig {
+        url: url?,
+        authorization: authorization?,
+        signing_key: signing_key?,
+        body,
+        max_batch_bytes: usize::try_from(batch).unwrap_or(usize::MAX),
+        timeout,
+        tls: tls?.unwrap_or_default(),
+    })
 }
 
 fn file(table: &Section<'_>) -> Option<FileConfig> {

@@ -35,6 +35,7 @@ use deliver::Delivery;
 use endpoints::{Endpoint, Endpoints};
 use envelope::Envelopes;
 use http::{GZIP, Http, MaxAges};
+pub(super) use response::retry_after;
 use response::{Failure, HecClass, Reply, classify};
 
 /// One request is in flight at a time: at 1 MB each that is more than IAM ever writes. Meanwhile

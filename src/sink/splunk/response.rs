@@ -157,7 +157,7 @@ fn snippet(body: &[u8]) -> String {
 }
 
 /// Parses `Retry-After`: seconds, or an HTTP date relative to `now` in seconds since the epoch.
-pub(super) fn retry_after(value: &str, now: i64) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: i64) -> Option<Duration> {
     let value = value.trim();
     let seconds = match value.parse::<u64>() {
         Ok(seconds) => seconds,

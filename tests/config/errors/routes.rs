@@ -163,7 +163,7 @@ type = "kafak"
      10 | [sink.screen]
         | ^^^^^^^^^^^^^
 
-    certrelay.toml:13:8: error: `type` must be "kafka" or "splunk_hec" or "stdout" or "file"; did you mean `kafka`?
+    certrelay.toml:13:8: error: `type` must be "kafka" or "splunk_hec" or "http" or "stdout" or "file"; did you mean `kafka`?
         |
      13 | type = "kafak"
         |        ^^^^^^^
