@@ -6,6 +6,12 @@
 //! only ratios of one run are comparable on a shared machine. `cargo bench --bench consumer --
 //! --help` lists the options.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people, ended by a closed stream"
+)]
+
 #[path = "consumer/bare.rs"]
 mod bare;
 #[path = "consumer/child.rs"]

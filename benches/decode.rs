@@ -9,6 +9,12 @@
 //! - `… -- --memory` decodes a document of 1 GiB and prints the decoder's memory.
 //! - `… -- --once nothing|inflate|stream` runs one variant once, for a profiler.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people, ended by a closed stream"
+)]
+
 mod corpus;
 
 use std::borrow::Cow;

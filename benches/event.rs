@@ -4,6 +4,8 @@
 //! Nanoseconds of the thread's CPU time per event, and the ratio to the minimum: parsing the record
 //! with serde_json and writing it again, measured alternately. `cargo bench --bench event`.
 
+#![expect(clippy::print_stdout, reason = "a program for people, ended by a closed stream")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;

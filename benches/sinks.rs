@@ -7,6 +7,8 @@
 //! certrelay send the same bytes; formats other than the record are measured too. `--events N`,
 //! `--rounds N`, `--seconds N` (of one event a second).
 
+#![expect(clippy::print_stdout, reason = "a program for people, ended by a closed stream")]
+
 #[path = "sinks/bare.rs"]
 mod bare;
 #[path = "sinks/collector.rs"]

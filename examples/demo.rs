@@ -5,6 +5,12 @@
 //! client and HTTP client. At the end the eventIDs at every destination are compared with those
 //! that were put in, and any difference is exit code 1.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people, ended by a closed stream"
+)]
+
 #[path = "demo/kafka.rs"]
 mod kafka;
 #[path = "demo/report.rs"]

@@ -5,6 +5,12 @@
 //! are AWS's and Splunk's, and each file in the bucket has sent its notification to the queue. They
 //! listen on loopback only and keep everything in memory.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people, ended by a closed stream"
+)]
+
 #[expect(dead_code, unreachable_pub, reason = "the tests use the rest of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;

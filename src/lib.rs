@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cloudtrail;
 pub mod config;
 pub mod error;
+pub mod escape;
 pub mod event;
 pub mod format;
 pub mod jobs;

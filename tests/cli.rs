@@ -9,6 +9,7 @@ mod folders;
 mod replay;
 mod service;
 
+mod streams;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -173,6 +174,25 @@ fn a_corrupt_file_is_named_the_others_are_read_and_the_exit_code_is_1() {
 }
 
 #[test]
+#[test]
+fn file_names_are_printed_without_control_characters() {
+    const EVIL: &str = "\u{1b}[2J\u{202e}a\u{200b}\nb.json";
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(EVIL);
+    let path = path.to_str().expect("text");
+    fs::write(path, "{\"Records\":[]}").expect("a file");
+    let hash = stdout(&run(&["scan", path, "--hash"]));
+    fs::write(path, "{\"Records\":[").expect("a file");
+    let texts = ["scan", "explain"].map(|command| stderr(&run(&[command, path])));
+    let checked = stderr(&run(&["check", "-c", path]));
+    for text in texts.iter().chain([&hash, &checked]) {
+        assert!(text.contains(r"\u{1b}[2J\u{202e}a\u{200b}"), "{text:?}");
+        for line in text.lines() {
+            assert_eq!(certrelay::escape::escape(line), line);
+        }
+    }
+}
+
 fn a_scan_whose_reader_closes_the_pipe_ends_without_an_error() {
     let mut command = certrelay();
     command.args(["scan", SAMPLES, "--all-events"]);

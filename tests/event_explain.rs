@@ -1,6 +1,9 @@
 //! `explain`, and that no value of a record controls the terminal.
 
-use certrelay::event::{escape_bidi, explain};
+use certrelay::config::OutputFormat;
+use certrelay::escape::escape;
+use certrelay::event::explain;
+use certrelay::format::{render, render_for_terminal};
 use serde_json::Value;
 
 use crate::event_fixtures::{OPERATIONS, PEM, SHAPES, read, record};
@@ -40,7 +43,19 @@ fn no_value_controls_the_terminal_or_reorders_the_text() {
             let text = explained(&value.to_string());
             assert!(text.contains(r"\u{202e}gpj.exe"), "{text}");
             for line in text.lines() {
-                assert_eq!(escape_bidi(line), line);
+                assert_eq!(escape(line), line);
+            }
+            let event = read(&value.to_string()).expect("a record");
+            for format in
+                [OutputFormat::Raw, OutputFormat::Ocsf, OutputFormat::Ecs, OutputFormat::Cim]
+            {
+                let (mut shown, mut exact) = (Vec::new(), Vec::new());
+                render_for_terminal(&event, format, &mut shown);
+                render(&event, format, &mut exact);
+                let text = String::from_utf8(shown).expect("text");
+                assert_eq!(escape(&text), text);
+                let exact: Value = serde_json::from_slice(&exact).expect("JSON");
+                assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), exact);
             }
         }
     }

@@ -1,5 +1,11 @@
 //! The one integration-test binary: everything that needs more than one module.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what a test prints, its runner captures"
+)]
+
 mod aws_environment;
 mod backfill;
 mod canary;

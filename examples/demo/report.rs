@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use certrelay::telemetry::{Metrics, escape};
+use certrelay::escape::escape;
+use certrelay::telemetry::Metrics;
 use serde_json::Value;
 
 use super::support::samples::Samples;
@@ -89,7 +90,7 @@ pub(crate) fn excerpt(text: &str, lines: usize) {
 }
 
 fn text(value: &Value) -> String {
-    escape(value.as_str().unwrap_or("-"))
+    escape(value.as_str().unwrap_or("-")).into_owned()
 }
 
 /// Prints one line per destination; returns whether each has exactly the expected events.

@@ -1,14 +1,15 @@
 //! `backfill`: history through the same path, in this process or through the source's queue.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
+use super::output::{print_error, print_line, print_stderr, progress_bar};
 use super::run::stop_on_signal;
-use super::{ConfigArgs, EX_USAGE, Failure, load_config, print_error, progress_bar, runtime};
+use super::{ConfigArgs, EX_USAGE, Failure, load_config, runtime};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::event;
@@ -113,25 +114,26 @@ async fn process(
     bar.finish_and_clear();
     let counts = ended?;
     let completed = if args.enqueue { "enqueued" } else { "completed" };
-    eprintln!("objects={} {completed}={} failed={}", plan.objects, counts.completed, counts.failed);
+    let JobCounts { completed: count, failed } = counts;
+    print_line(&format_args!("objects={} {completed}={count} failed={failed}", plan.objects));
     Ok(counts)
 }
 
 fn print_plan(plan: &Plan, enqueue: bool, resume: &ResumeFile) {
     let Plan { scope, accounts, regions, objects, bytes, listed, to_list, .. } = plan;
     let (accounts, regions) = (accounts.len(), regions.len());
-    eprintln!(
+    print_line(&format_args!(
         "s3://{}/{}: {accounts} accounts, {regions} regions, {objects} objects, {bytes} bytes",
         scope.bucket, scope.prefix
-    );
+    ));
     let gets = if enqueue {
         format!("{} SendMessageBatch, {objects} GET by the services", objects.div_ceil(10))
     } else {
         format!("{objects} GET")
     };
-    eprintln!("calls: {listed} LIST for this plan; then {to_list} LIST, {gets}");
+    print_line(&format_args!("calls: {listed} LIST for this plan; then {to_list} LIST, {gets}"));
     if let Some(after) = resume.after() {
-        eprintln!("resuming after {}", telemetry::escape(after));
+        print_line(&format_args!("resuming after {after}"));
     }
 }
 
@@ -140,8 +142,7 @@ fn confirmed(yes: bool) -> bool {
     if yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return true;
     }
-    eprint!("Continue? [y/N] ");
-    let _ = std::io::stderr().flush();
+    print_stderr("Continue? [y/N] ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")

@@ -6,13 +6,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{ConfigArgs, Failure, load_config, print_error, print_lines, print_warning, runtime};
+use super::output::{print_error, print_line, print_lines, print_warning};
+use super::{ConfigArgs, Failure, load_config, runtime};
 use crate::app::{self, Enrichment};
 use crate::config::{Config, FileConfig, Refreshed, Secret, SinkConfig, SinkKind, SourceKind};
 use crate::error::{Code, Error};
 use crate::queue::QueueAttributes;
 use crate::sink::{self, ProbeScope};
-use crate::telemetry::escape;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,7 +28,7 @@ pub(super) fn check(args: &Args) -> Result<ExitCode, Failure> {
     let config = load_config(&args.config)?;
     config.warnings.iter().for_each(print_lines);
     warn_of_unreadable_secrets(&config);
-    eprintln!("{}: no errors", escape(&args.config.config));
+    print_line(&format_args!("{}: no errors", args.config.config));
     print_lines(&config.summary());
     runtime()?.block_on(async {
         check_enrichment(&config, args.connect).await?;
@@ -62,7 +62,7 @@ async fn check_enrichment(config: &Config, connect: bool) -> Result<(), Failure>
     let enrichment = Enrichment::new(&config, None).await?;
     match enrichment.load_accounts().await {
         Ok(None) => {}
-        Ok(Some(count)) => eprintln!("accounts: {count}"),
+        Ok(Some(count)) => print_line(&format_args!("accounts: {count}")),
         Err(errors) => {
             print_lines(&errors);
             return Err(Failure::Reported(ExitCode::FAILURE));
@@ -76,7 +76,7 @@ async fn check_enrichment(config: &Config, connect: bool) -> Result<(), Failure>
 pub(super) async fn load_reports(enrichment: &Enrichment) {
     let Some(loaded) = enrichment.load_reports().await else { return };
     loaded.errors.iter().for_each(print_warning);
-    eprintln!("credential reports: {} accounts", loaded.accounts);
+    print_line(&format_args!("credential reports: {} accounts", loaded.accounts));
 }
 
 /// Checks and prints every connection; returns whether all succeeded.
@@ -137,7 +137,7 @@ async fn check_directory(path: &Path) -> Result<Option<QueueAttributes>, Error> 
 fn print_result(name: &str, result: Result<Vec<String>, Error>) -> bool {
     match &result {
         Ok(warnings) => {
-            eprintln!("{}: ok", escape(name));
+            print_line(&format_args!("{name}: ok"));
             warnings.iter().for_each(|warning| print_warning(&format!("{name}: {warning}")));
         }
         Err(error) => print_error(&format!("{name}: {error}")),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::print;
+use super::output::print;
 use crate::event::{Names, OPERATIONS, Operation, RULES};
 use crate::format::{cim_action, ecs_category, ocsf_activity};
 

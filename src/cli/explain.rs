@@ -1,18 +1,17 @@
 //! `explain`: what a record means and, with a configuration, which routes match and what each sink
 //! would receive.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::scan::{ReadOptions, Task, print_files};
-use super::{Failure, Format, load_optional_config};
+use super::{Failure, Format, load_optional_config, output::print_line};
 use crate::cloudtrail::Selection;
 use crate::config::{Config, OutputFormat, SinkConfig, SinkKind};
 use crate::error::Error;
-use crate::event::{self, Event, escape_bidi};
+use crate::escape::escape;
+use crate::event::{self, Event};
 use crate::route::Router;
-use crate::telemetry::escape;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -63,14 +62,14 @@ pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         "not about IAM certificates"
     };
-    eprintln!("explained={} skipped={skipped} ({reason}){hint}", summary.events);
+    print_line(&format_args!("explained={} skipped={skipped} ({reason}){hint}", summary.events));
     Ok(summary.exit_code(printed))
 }
 
 fn payload(event: &Event, format: OutputFormat) -> String {
     let mut payload = Vec::new();
-    crate::format::render(event, format, &mut payload);
-    escape_json(&payload)
+    crate::format::render_for_terminal(event, format, &mut payload);
+    String::from_utf8_lossy(&payload).into_owned()
 }
 
 impl Destinations {
@@ -112,39 +111,5 @@ fn destination(kind: &SinkKind, event: &Event) -> String {
         SinkKind::Http(http) => http.url.origin().ascii_serialization(),
         SinkKind::Stdout(_) => "stdout".to_owned(),
         SinkKind::File(file) => format!("file {}", escape(&file.path.display().to_string())),
-    }
-}
-
-/// Returns the same JSON value with characters that control a terminal written as `\uXXXX`.
-fn escape_json(json: &[u8]) -> String {
-    let text = String::from_utf8_lossy(json);
-    let mut out = String::with_capacity(text.len());
-    let mut bytes = [0; 4];
-    for c in text.chars() {
-        let is_space = matches!(c, '\n' | '\r' | '\t');
-        let plain = c.encode_utf8(&mut bytes);
-        if is_space || escape_bidi(plain) == *plain {
-            out.push(if is_space { ' ' } else { c });
-        } else {
-            // JSON escapes characters beyond 16 bits as two units.
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape_json;
-
-    #[test]
-    fn an_escaped_payload_is_the_same_json_without_control_characters() {
-        let payload = "{\"name\":\"a\u{202e}b\u{7f}\u{9b}\u{e0041}é\",\n\t\"n\": 1}";
-        let text = escape_json(payload.as_bytes());
-        assert_eq!(text, r#"{"name":"a\u202eb\u007f\u009b\udb40\udc41é",  "n": 1}"#);
-        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
-        assert_eq!(value(&text), value(payload));
     }
 }

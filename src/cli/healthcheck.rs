@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::print_error;
+use super::output::print_error;
 
 /// Timeout of each step: more than a live process needs, less than any orchestrator's own timeout.
 const TIMEOUT: Duration = Duration::from_secs(3);

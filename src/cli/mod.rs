@@ -8,23 +8,22 @@ mod check;
 mod events;
 mod explain;
 mod healthcheck;
+mod output;
 mod replay;
 mod run;
 mod scan;
 mod schema;
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::app;
 use crate::config::{self, Config, ConfigLocation, OutputFormat};
 use crate::error::{Code, Error};
+use crate::escape::escape;
 use crate::sink;
-use crate::telemetry::escape;
+use output::{print, print_error, print_lines};
 
 /// Bad usage or configuration.
 const EX_USAGE: u8 = 64;
@@ -100,10 +99,11 @@ impl From<Format> for OutputFormat {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => {
-            let _ = usage.print();
-            return if usage.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
+        Err(usage) if usage.use_stderr() => {
+            print_lines(&usage);
+            return ExitCode::from(EX_USAGE);
         }
+        Err(help) => return print(&help.to_string()),
     };
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
@@ -140,8 +140,7 @@ impl From<Error> for Failure {
 /// Reports why the command failed: in the log if it has started, so that alarms on the log see it.
 fn report(error: &Error) -> ExitCode {
     if tracing::enabled!(tracing::Level::ERROR) {
-        let text = escape(&error.text);
-        tracing::error!(code = error.code.as_str(), error = text, "certrelay failed");
+        tracing::error!(code = error.code.as_str(), error = escape(&error.text).as_ref(), "certrelay failed");
     } else {
         print_error(error);
     }
@@ -173,51 +172,8 @@ fn load_optional_config(config: Option<&String>) -> Result<Option<Config>, Failu
     config.map(|config| load_config(&ConfigArgs { config: config.clone() })).transpose()
 }
 
-/// Prints lines on stderr, with characters that control a terminal escaped.
-fn print_lines(text: &impl Display) {
-    text.to_string().lines().for_each(|line| eprintln!("{}", escape(line)));
-}
-
-/// Prints an error as one line on stderr, escaped.
-fn print_error(error: &impl Display) {
-    eprintln!("error: {}", escape(&error.to_string()));
-}
-
-/// Prints a warning as one line on stderr, escaped.
-fn print_warning(warning: &impl Display) {
-    eprintln!("warning: {}", escape(&warning.to_string()));
-}
-
 /// Creates the async runtime, for commands that connect to others.
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|cause| Error::caused(Code::Runtime, "the runtime cannot be started", cause))
-}
-
-/// Prints data on stdout and returns the exit code.
-fn print(text: &str) -> ExitCode {
-    let mut out = io::stdout().lock();
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    printed_code(printed)
-}
-
-/// Returns the exit code after printing on stdout. A reader that closes the pipe early (head, less)
-/// is no failure.
-fn printed_code(printed: io::Result<()>) -> ExitCode {
-    match printed {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            print_error(&format!("stdout: {cause}"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-/// Creates a progress bar on stderr, hidden unless stderr is a terminal.
-fn progress_bar(length: u64, template: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    }
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

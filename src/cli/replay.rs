@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::output::print_line;
 use super::run::stop_on_signal;
 use super::{ConfigArgs, Failure, load_config, runtime};
-use crate::jobs;
+use crate::jobs::{self, Replayed};
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,8 @@ pub(super) fn replay(args: &Args) -> Result<ExitCode, Failure> {
         let stop = stop_on_signal()?;
         jobs::replay(config, None, &args.dead_letters, stop).await
     })?;
-    let kept = replayed.found - replayed.deleted;
-    eprintln!("dead_letters={} deleted={} kept={kept}", replayed.found, replayed.deleted);
+    let Replayed { found, deleted } = replayed;
+    let kept = found - deleted;
+    print_line(&format_args!("dead_letters={found} deleted={deleted} kept={kept}"));
     Ok(if kept > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -23,19 +23,19 @@ use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 use super::check::load_reports;
-use super::{
-    Failure, Format, load_optional_config, print_error, print_lines, print_warning, printed_code,
-    progress_bar, runtime,
+use super::output::{
+    print_error, print_line, print_lines, print_warning, printed_code, progress_bar,
 };
+use super::{Failure, Format, load_optional_config, runtime};
 use crate::app::Enrichment;
 use crate::cloudtrail::{
     DecodeStats, Decoded, Decoder, DecoderSettings, InvalidRecord, KeyKind, Origin, Selection,
 };
 use crate::config::{Config, Decode, EventOptions, EventRule};
 use crate::error::Error;
+use crate::escape::escape;
 use crate::event::{Arrival, Channel, Context, Event};
 use crate::queue::is_log_file_name;
-use crate::telemetry::escape;
 
 /// Bytes of a read.
 const CHUNK: usize = 256 << 10;
@@ -80,8 +80,12 @@ pub(super) fn scan(args: &Args) -> Result<ExitCode, Failure> {
     let mut options = ReadOptions::new(config, args.all_events);
     options.decoder.limits.hash = args.hash;
     let format = args.format.into();
+    let render = match io::stdout().is_terminal() {
+        true => crate::format::render_for_terminal,
+        false => crate::format::render,
+    };
     let write_event = |event: &Event, lines: &mut Vec<u8>| {
-        crate::format::render(event, format, lines);
+        render(event, format, lines);
         lines.push(b'\n');
     };
     let task = if args.hash {
@@ -90,7 +94,7 @@ pub(super) fn scan(args: &Args) -> Result<ExitCode, Failure> {
         Task { options, write: &write_event }
     };
     let (summary, printed) = print_files(&args.paths, &task);
-    eprintln!("{summary}");
+    print_line(&summary);
     Ok(summary.exit_code(printed))
 }
 

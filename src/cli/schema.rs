@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{Format, print};
+use super::Format;
+use super::output::print;
 use crate::config;
 
 #[derive(Debug, clap::Args)]

@@ -2,12 +2,12 @@
 
 use super::certificate::{Certificate, Found};
 use super::credential_report::CredentialFacts;
-use super::escape_bidi::escape_bidi;
 use super::finding::Finding;
 use super::record::Event;
 use super::remediation::Names;
 use super::view::{View, with_view};
 use super::{caller, date, operations};
+use crate::escape::escape;
 
 /// Returns the event as text for a terminal. Control and bidirectional characters of the record's
 /// values are escaped.
@@ -40,7 +40,7 @@ struct Page {
 
 impl Page {
     fn line(&mut self, label: &str, value: &str) {
-        self.text.push_str(&format!("{label:<13}{}\n", escape_bidi(value)));
+        self.text.push_str(&format!("{label:<13}{}\n", escape(value)));
     }
 
     fn more(&mut self, value: &str) {
@@ -181,7 +181,7 @@ fn findings(view: &View<'_>, page: &mut Page) {
         page.more(&format!("console: {}", advice.console));
         for line in advice.command_lines() {
             page.more(&format!("$ {line}"));
-            if escape_bidi(&line) != line {
+            if escape(&line) != line {
                 page.more("  (a name in it has escaped characters: take it from the payload)");
             }
         }

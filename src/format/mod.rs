@@ -12,6 +12,7 @@ pub use ecs::category as ecs_category;
 pub use ocsf::activity as ocsf_activity;
 
 use crate::config::OutputFormat;
+use crate::escape::escape_json;
 use crate::event::Event;
 use crate::event::view::{with_view, write_record};
 
@@ -26,6 +27,13 @@ pub fn render(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
         OutputFormat::Ecs => write(&with_view(event, ecs::object), out),
         OutputFormat::Cim => write(&with_view(event, cim::object), out),
     }
+}
+
+/// As [`render`], for a terminal: the same JSON value, without characters that control one.
+pub fn render_for_terminal(event: &Event, format: OutputFormat, out: &mut Vec<u8>) {
+    let mut json = Vec::new();
+    render(event, format, &mut json);
+    out.extend_from_slice(escape_json(&String::from_utf8_lossy(&json)).as_bytes());
 }
 
 /// Writing to memory cannot fail, and the objects have only strings for names.

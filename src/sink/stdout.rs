@@ -1,7 +1,7 @@
 //! The stdout sink: one event a line, for pipes and terminals. Standard output carries nothing
 //! else.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,11 @@ impl SinkType for StdoutConfig {
     fn build(&self, context: BuildContext<'_>) -> Result<Built, Error> {
         let closed = CancellationToken::new();
         let stream = Stream { out: io::stdout(), closed: closed.clone() };
-        let mut built = lines::start(context, stream, crate::format::render);
+        let render = match io::stdout().is_terminal() {
+            true => crate::format::render_for_terminal,
+            false => crate::format::render,
+        };
+        let mut built = lines::start(context, stream, render);
         if built.required {
             let (driver, sink) = (built.driver, built.name.clone());
             built.driver = Box::pin(async move {

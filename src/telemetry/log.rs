@@ -1,6 +1,5 @@
 //! The log, on stderr, because stdout carries data only.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
@@ -15,7 +14,9 @@ use crate::error::{Code, Error};
 pub fn init(config: &LogConfig) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&config.level)
         .map_err(|error| Error::new(Code::LogLevel, format!("[log] level: {error}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: reporting that on stderr would panic.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    let builder = builder.with_writer(std::io::stderr);
     let started = if config.json {
         // The list has the fields of every enclosing span; the innermost alone would lack the
         // others.
@@ -29,32 +30,4 @@ pub fn init(config: &LogConfig) -> Result<(), Error> {
         .map_err(|error| Error::new(Code::LogStart, format!("cannot start the log: {error}")))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "certrelay starting");
     Ok(())
-}
-
-/// Returns `value` with control, ANSI and bidirectional characters written as `\u{…}`: keys and
-/// bodies are foreign text, and must not move the cursor or reverse a line of ours.
-#[must_use]
-pub fn escape(value: &str) -> String {
-    let mut escaped = String::with_capacity(value.len());
-    for c in value.chars() {
-        let hidden = matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if c.is_control() || hidden {
-            let _ = write!(escaped, "\\u{{{:x}}}", c as u32);
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn characters_that_could_forge_a_log_line_are_escaped() {
-        assert_eq!(escape("a\nb\x1b[2J\u{202e}c"), "a\\u{a}b\\u{1b}[2J\\u{202e}c");
-        assert_eq!(escape("AWSLogs/é+ü 1"), "AWSLogs/é+ü 1");
-    }
 }

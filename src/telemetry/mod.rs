@@ -7,7 +7,8 @@ mod metrics;
 
 pub use health::Health;
 pub(crate) use health::{SourceHealth, serve};
-pub use log::{escape, init};
+pub use crate::escape::escape;
+pub use log::init;
 pub(crate) use log_throttle::LogThrottle;
 pub use metrics::{
     ByAccount, ByReason, ByResult, ByRoute, BySink, BySinkAndBroker, BySinkAndReason, Metrics,
