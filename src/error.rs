@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::escape::escape;
+
 /// Longest time for which a released message is hidden: a lasting fault is retried four times an
 /// hour.
 pub const MAX_RELEASE: Duration = Duration::from_secs(15 * 60);
@@ -349,7 +351,7 @@ pub struct Error {
 impl Error {
     /// Creates an error without a source.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), source: None }
+        Self { code, text: sentence(&text.into()), source: None }
     }
 
     /// Creates an error caused by `source`, whose chain of causes is appended to `text`.
@@ -358,7 +360,7 @@ impl Error {
         text: impl fmt::Display,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        let text = format!("{text}: {}", causes(&source));
+        let text = sentence(&format!("{text}: {}", causes(&source)));
         Self { code, text, source: Some(Arc::new(source)) }
     }
 }
@@ -385,6 +387,15 @@ impl std::error::Error for Error {
 
 /// Returns an error and its causes in one line: clients nest the cause that matters.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+/// Returns `text` as one line without control characters: it may quote a response, a key or a file
+/// name. A shortage of descriptors is named, whichever client reports it: the system's text is all
+/// that they have in common.
+fn sentence(text: &str) -> String {
+    let advice = "; out of file descriptors; raise `nofile`";
+    let is_shortage = text.contains("Too many open files") && !text.contains(advice);
+    format!("{}{}", escape(text), if is_shortage { advice } else { "" })
+}
+
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

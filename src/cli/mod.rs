@@ -21,7 +21,6 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::app;
 use crate::config::{self, Config, ConfigLocation, OutputFormat};
 use crate::error::{Code, Error};
-use crate::escape::escape;
 use crate::sink;
 use output::{print, print_error, print_lines};
 
@@ -140,7 +139,7 @@ impl From<Error> for Failure {
 /// Reports why the command failed: in the log if it has started, so that alarms on the log see it.
 fn report(error: &Error) -> ExitCode {
     if tracing::enabled!(tracing::Level::ERROR) {
-        tracing::error!(code = error.code.as_str(), error = escape(&error.text).as_ref(), "certrelay failed");
+        tracing::error!(code = error.code.as_str(), error = error.text, "certrelay failed");
     } else {
         print_error(error);
     }

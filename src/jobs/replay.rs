@@ -26,7 +26,6 @@ use crate::pipeline::{
     run,
 };
 use crate::store::Location;
-use crate::telemetry::escape;
 use reader::DeadLetterReader;
 
 /// The result of a replay.
@@ -186,8 +185,13 @@ async fn add_jobs(
             Err(error) => Err(error),
         };
         if let Err(error) = added {
-            let (dead_letter, code) = (escape(name), error.code.as_str());
-            tracing::error!(dead_letter, code, error = error.text, "dead letter not replayed");
+            let code = error.code.as_str();
+            tracing::error!(
+                dead_letter = name,
+                code,
+                error = error.text,
+                "dead letter not replayed"
+            );
         }
     }
 }
@@ -212,7 +216,7 @@ fn find_source<'s>(
     let location = match &dead_letter.content {
         Content::Message { queue, .. } => {
             return sources.iter().find(|source| source.name == *queue).ok_or_else(|| {
-                let text = format!("no [[source]] of this configuration reads {}", escape(queue));
+                let text = format!("no [[source]] of this configuration reads {queue}");
                 Error::new(Code::NoSource, text)
             });
         }

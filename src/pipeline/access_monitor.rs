@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::{Code, Error};
 use crate::store::Location;
-use crate::telemetry::{Health, LogThrottle, escape};
+use crate::telemetry::{Health, LogThrottle};
 
 /// Each code is logged once in this window; and a source that reads nothing for as long after a
 /// denied object is not ready.
@@ -52,7 +52,7 @@ impl AccessMonitor {
         }
         let Some(suppressed) = state.throttle.due(error.code) else { return };
         drop(state);
-        let (code, text) = (error.code.as_str(), escape(&error.text));
+        let (code, text) = (error.code.as_str(), &error.text);
         let help = help(location, error.code);
         if help.is_empty() {
             tracing::error!(code, suppressed, error = text, "access to objects denied");

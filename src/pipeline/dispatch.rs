@@ -22,7 +22,7 @@ use crate::pipeline::observers::Now;
 use crate::pipeline::records::{EnrichmentSnapshot, RecordCounts, RecordSource};
 use crate::pipeline::sinks::Sinks;
 use crate::route::SinkIndex;
-use crate::telemetry::{ByReason, ByRoute, BySink, Metrics, escape};
+use crate::telemetry::{ByReason, ByRoute, BySink, Metrics};
 
 /// Matches of one verified object, or the record of one EventBridge event.
 pub(super) struct Batch<'o> {
@@ -171,7 +171,7 @@ impl Dispatcher {
             self.metrics.events_confirmed.inc();
             tracing::info!(
                 event_id = event.id,
-                origin = escape(&event.origin.to_string()),
+                origin = event.origin.to_string(),
                 "EventBridge event confirmed by its log file"
             );
         }
@@ -296,7 +296,7 @@ impl Dispatcher {
         let origin = source.origin(invalid.index);
         tracing::error!(
             code = Code::InvalidRecord.as_str(),
-            origin = escape(&origin.to_string()),
+            origin = origin.to_string(),
             offset = invalid.offset,
             sha256 = invalid.sha256,
             error = invalid.reason,

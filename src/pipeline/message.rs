@@ -22,7 +22,7 @@ use crate::pipeline::source::{Bodies, RunningSource};
 use crate::queue::Message;
 use crate::store::notification::{self, Notification};
 use crate::store::{Location, ObjectRef};
-use crate::telemetry::{ByReason, escape};
+use crate::telemetry::ByReason;
 
 crate::error::labels! {
     /// How a message was completed: each is a metric label and a line of the runbook in
@@ -192,11 +192,7 @@ impl MessageHandler {
         message: &Message,
         error: Error,
     ) -> Disposition {
-        tracing::error!(
-            code = error.code.as_str(),
-            error = escape(&error.text),
-            "message rejected"
-        );
+        tracing::error!(code = error.code.as_str(), error = error.text, "message rejected");
         let (queue, Message { id, body, .. }) = (source.queue.name(), message);
         let dead_lettered = self
             .objects
@@ -217,7 +213,7 @@ impl MessageHandler {
             attempt = message.receive_count,
             tried_for_seconds = tried.map(|time| time.as_secs()),
             code,
-            error = escape(&error.text),
+            error = error.text,
             "message released for retry"
         );
     }

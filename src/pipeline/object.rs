@@ -23,7 +23,7 @@ use crate::pipeline::records::{RecordCounts, RecordSelection, RecordSource};
 use crate::pipeline::skip_monitor::SkipReason;
 use crate::pipeline::source::{Bodies, RunningSource, SourcePolicy};
 use crate::store::{Body, Location, ObjectRef, StoreError, StoreErrorKind};
-use crate::telemetry::{ByAccount, ByReason, escape};
+use crate::telemetry::{ByAccount, ByReason};
 
 /// Fetches, decodes and dispatches objects.
 pub(super) struct ObjectProcessor {
@@ -150,7 +150,7 @@ impl ObjectProcessor {
     fn count_skip(&self, object: &ObjectRef, reason: SkipReason) {
         let location = &object.location;
         tracing::debug!(
-            object = escape(&location.to_string()),
+            object = location.to_string(),
             reason = reason.as_str(),
             "object skipped"
         );
@@ -176,7 +176,7 @@ impl ObjectProcessor {
             Ok(verified) => {
                 let stats = &verified.stats;
                 tracing::debug!(
-                    object = escape(&object.location.to_string()),
+                    object = object.location.to_string(),
                     records = stats.read,
                     selected = stats.selected,
                     invalid = stats.bad,
@@ -203,7 +203,7 @@ impl ObjectProcessor {
                     (Location::S3 { .. }, Some(id)) => format!(" (request id {id})"),
                     _ => String::new(),
                 };
-                let text = format!("{}: {error}{request}", escape(&object.location.to_string()));
+                let text = format!("{}: {error}{request}", object.location);
                 let error = Error::new(error.code(), text);
                 Read::Ended(self.reject_object(object, request_id, error).await)
             }
@@ -261,7 +261,7 @@ impl ObjectProcessor {
     ) -> Disposition {
         self.count_failure(error.code);
         async {
-            let (code, text) = (error.code.as_str(), escape(&error.text));
+            let (code, text) = (error.code.as_str(), &error.text);
             tracing::error!(code, error = text, "object rejected");
             let dead_lettered = self.dispatcher.dead_letter(error, |_, error, now| {
                 dead_letter::object(&object.location, error, now)
@@ -278,11 +278,10 @@ impl ObjectProcessor {
 fn span(object: &ObjectRef, request_id: Option<&str>) -> Span {
     match &object.location {
         Location::S3 { bucket, key, .. } => {
-            let (bucket, key) = (escape(bucket), escape(key));
             tracing::error_span!("object", bucket, key, request_id)
         }
         Location::File(path) => {
-            tracing::error_span!("object", path = escape(&path.to_string_lossy()))
+            tracing::error_span!("object", path = &*path.to_string_lossy())
         }
     }
 }
@@ -300,7 +299,7 @@ fn admit(policy: &SourcePolicy, object: &ObjectRef) -> Admission {
     let SourcePolicy { bodies, buckets, regions, keys, .. } = policy;
     let key = match &object.location {
         Location::S3 { bucket, .. } if !buckets.iter().any(|allowed| allowed == bucket) => {
-            let object = escape(&object.location.to_string());
+            let object = &object.location;
             let text = format!("{object} is in a bucket that the [[source]] buckets do not list");
             return Admission::Poison(Error::new(Code::BucketNotAllowed, text));
         }

@@ -7,7 +7,6 @@ use crate::pipeline::dispatch::{Batch, MessageDeliveries};
 use crate::pipeline::limits::MessagePermits;
 use crate::pipeline::object::ObjectProcessor;
 use crate::pipeline::records::{RecordCounts, RecordSource};
-use crate::telemetry::escape;
 
 /// A record, and its position in its file.
 pub(super) struct SingleRecord<'o> {
@@ -41,9 +40,8 @@ pub(super) async fn process(
         Err(error) => return Ok(Disposition::Retry(error)),
     };
     let decoded = processor.decode.decode_record(text, index, offset);
-    let (stats, records) = decoded.map_err(|error| {
-        Error::new(error.code(), format!("invalid record: {}", escape(&error.to_string())))
-    })?;
+    let (stats, records) =
+        decoded.map_err(|error| Error::new(error.code(), format!("invalid record: {error}")))?;
     memory.shrink(if records.is_empty() { 0 } else { 2 * text.len() });
     permits.stop_processing();
     let mut counts = RecordCounts::default();

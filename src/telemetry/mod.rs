@@ -7,7 +7,6 @@ mod metrics;
 
 pub use health::Health;
 pub(crate) use health::{SourceHealth, serve};
-pub use crate::escape::escape;
 pub use log::init;
 pub(crate) use log_throttle::LogThrottle;
 pub use metrics::{

@@ -16,7 +16,6 @@ use time::format_description::well_known::Rfc3339;
 use super::plan::Scope;
 use crate::error::{Code, Error};
 use crate::jobs::job_queue::{Job, JobHandler};
-use crate::telemetry::escape;
 
 /// Completed objects after which the file is written again; it is also written at the end.
 const WRITE_INTERVAL: u32 = 50;
@@ -148,7 +147,7 @@ impl JobHandler for Progress {
 
     fn failed(&self, job: &Job) {
         (self.tick)();
-        tracing::error!(key = %escape(&job.key), "object not delivered; run the backfill again");
+        tracing::error!(key = job.key, "object not delivered; run the backfill again");
         let mut state = self.state.lock();
         // What was recorded up to the gap stays; the rest would only grow.
         state.failed = true;

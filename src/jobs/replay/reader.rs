@@ -10,7 +10,6 @@ use crate::app::{list_keys, read_text};
 use crate::error::{Code, Error};
 use crate::jobs::job_queue::{Job, JobHandler};
 use crate::store::{Location, S3Store};
-use crate::telemetry::escape;
 
 /// Largest dead letter: it has at most one record or one message.
 const MAX_BYTES: usize = 16 << 20;
@@ -83,13 +82,13 @@ impl JobHandler for DeadLetterReader {
                 let text = format!("delivered, but the dead letter cannot be deleted: {cause}");
                 Error::new(Code::DeadLetterNotDeleted, text)
             })?;
-            tracing::info!(dead_letter = %escape(&job.key), "dead letter delivered and deleted");
+            tracing::info!(dead_letter = job.key, "dead letter delivered and deleted");
             Ok(())
         })
     }
 
     fn failed(&self, job: &Job) {
-        tracing::warn!(dead_letter = %escape(&job.key), "dead letter not delivered, keeping it");
+        tracing::warn!(dead_letter = job.key, "dead letter not delivered, keeping it");
     }
 }
 
@@ -126,7 +125,7 @@ fn list_folder(root: &Path) -> Result<Vec<String>, Error> {
 }
 
 fn unlisted_path(path: &Path, cause: &std::io::Error) -> Error {
-    unlisted(&format!("{}: {cause}", escape(&path.display().to_string())))
+    unlisted(&format!("{}: {cause}", path.display()))
 }
 
 fn unlisted(cause: &str) -> Error {
