@@ -153,20 +153,10 @@ impl Receiver {
             }
             Err(failed) if failed.is_panic() => {
                 metrics.messages_panicked.inc();
-                let panic = panic_text(failed.into_panic().as_ref());
                 let queue = self.source.queue.name();
-                tracing::error!(
-                    queue,
-                    panic,
-                    "message handler panicked, message will be redelivered"
-                );
+                tracing::error!(queue, "message handler panicked, message will be redelivered");
             }
             Err(_) => {}
         }
     }
-}
-
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The log, on stderr, because stdout carries data only.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::panic;
 
 use tracing_subscriber::EnvFilter;
 
@@ -8,7 +9,7 @@ use crate::config::LogConfig;
 use crate::error::{Code, Error};
 use crate::escape::escape_json;
 
-/// Starts logging; the first line has the version.
+/// Starts logging, of panics too; the first line has the version.
 ///
 /// # Errors
 /// The filter in `[log] level` is invalid, or a logger is set already.
@@ -29,8 +30,22 @@ pub fn init(config: &LogConfig) -> Result<(), Error> {
     };
     started
         .map_err(|error| Error::new(Code::LogStart, format!("cannot start the log: {error}")))?;
+    log_panics();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "certrelay starting");
     Ok(())
+}
+
+/// Logs panics, unless errors are not logged: then they are printed.
+fn log_panics() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !tracing::enabled!(tracing::Level::ERROR) {
+            return print(info);
+        }
+        let message = info.payload_as_str().unwrap_or_default();
+        let location = info.location().map(ToString::to_string);
+        tracing::error!(panic = message, location, "panicked");
+    }));
 }
 
 /// Writes one line of JSON per call, with the characters escaped that JSON allows and a terminal

@@ -1,4 +1,4 @@
-//! What reaches the log: text from outside.
+//! What reaches the log: panics, and text from outside.
 
 use std::sync::Arc;
 
@@ -26,6 +26,25 @@ fn logged(json: bool) -> String {
         tracing::subscriber::with_default(subscriber, log_evil);
     }
     std::fs::read_to_string(file.path()).expect("text")
+}
+
+/// As a task of the service panics: caught, and logged once.
+#[test]
+fn a_panic_is_one_line_of_the_log_with_its_spans() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let log = Arc::new(file.reopen().expect("the file"));
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log);
+    log_panics();
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        let _span = tracing::error_span!("object", key = "a").entered();
+        let caught = panic::catch_unwind(|| panic!("a {}", "defect"));
+        assert!(caught.is_err());
+    });
+    let text = std::fs::read_to_string(file.path()).expect("text");
+    let line: serde_json::Value = serde_json::from_str(&text).expect("one line");
+    assert_eq!((&line["level"], &line["panic"]), (&"ERROR".into(), &"a defect".into()));
+    assert!(line["location"].as_str().is_some_and(|at| at.contains("log.rs:")), "{line}");
+    assert_eq!(line["span"]["key"], "a");
 }
 
 #[test]
