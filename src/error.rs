@@ -167,7 +167,7 @@ codes! {
     LogLevel "log_level" operator;
     /// The logger cannot be started.
     LogStart "log_start";
-    /// The admin address cannot be bound.
+    /// The admin address cannot be bound, or accepts no connection.
     HttpListen "http_listen" operator;
     /// Signal handlers cannot be installed.
     Signals "signals";

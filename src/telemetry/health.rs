@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`.
+//! The state that `/livez`, `/readyz` and `/metrics` report.
 //!
 //! Liveness concerns this process alone: it never fails because a destination is down, or an
 //! orchestrator would restart the whole fleet in a loop and lose its caches. Readiness is whether
@@ -9,16 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use crate::error::Error;
@@ -101,8 +94,17 @@ impl Health {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    fn live(&self) -> bool {
+    /// Returns whether the pipeline's loop turns.
+    pub(super) fn live(&self) -> bool {
         self.last_beat.lock().elapsed() < STALLED_AFTER
+    }
+
+    /// Returns all metrics as text, gauges as they are now.
+    pub(super) fn metrics(&self) -> String {
+        if let Some(update) = self.before_metrics.lock().as_ref() {
+            update();
+        }
+        self.metrics.encode()
     }
 
     /// Returns whether messages are processed, and the state of each source and sink.
@@ -147,43 +149,6 @@ fn with_error(mut one: Value, error: Option<&Error>) -> Value {
         one["error"] = error.text.as_str().into();
     }
     one
-}
-
-/// Serves the endpoints on `listener` until `stop`.
-pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>, stop: CancellationToken) {
-    let app = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(health);
-    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "health endpoint failed");
-    }
-}
-
-async fn livez(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    if health.live() {
-        (StatusCode::OK, "live\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "stalled\n")
-    }
-}
-
-async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let (ready, body) = health.ready();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n"))
-}
-
-async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    if let Some(update) = health.before_metrics.lock().as_ref() {
-        update();
-    }
-    (
-        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        health.metrics.encode(),
-    )
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Logs, metrics and health endpoints.
 
 mod health;
+mod http;
 mod log;
 mod log_throttle;
 mod metrics;
 
 pub use health::Health;
-pub(crate) use health::{SourceHealth, serve};
+pub(crate) use health::SourceHealth;
+pub(crate) use http::serve;
 pub use log::init;
 pub(crate) use log_throttle::LogThrottle;
 pub use metrics::{

@@ -266,11 +266,19 @@ pub(super) fn http(top: &Section<'_>) -> Option<SocketAddr> {
     let listen = match table.item(&HTTP.listen) {
         None => HTTP.listen.kind.0.parse().ok(),
         Some(item) => {
-            let address = item.text().map(|text| text.parse().ok());
+            let address: Option<Option<SocketAddr>> = item.text().map(|text| text.parse().ok());
             if address == Some(None) {
                 item.error("`listen` is an address and a port, such as \"127.0.0.1:9600\"");
             }
-            address.flatten()
+            let address = address.flatten();
+            if address.is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
+                item.warning(
+                    "whoever can connect reads the names of queues and sinks and their errors: \
+                     there is neither TLS nor a login. Unless metrics are scraped from another \
+                     host, listen on 127.0.0.1, as the container's health check does",
+                );
+            }
+            address
         }
     };
     table.finish();

@@ -1,6 +1,6 @@
 //! Errors about values: units, ranges, variables, words, and what is not TOML.
 
-use super::super::{errors, sound_with};
+use super::super::{errors, parse, sound_with};
 
 #[test]
 fn numbers_without_a_unit_or_out_of_range_are_errors() {
