@@ -8,13 +8,12 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use super::output::{print_error, print_line, print_stderr, progress_bar};
-use super::run::stop_on_signal;
+use super::run::{start, stop_on_signal};
 use super::{ConfigArgs, EX_USAGE, Failure, load_config, runtime};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::event;
 use crate::jobs::{self, Backfill, JobCounts, Plan, ResumeFile, Scope};
-use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -62,7 +61,7 @@ pub(super) fn backfill(args: &Args) -> Result<ExitCode, Failure> {
         print_error(&error);
         Failure::Reported(ExitCode::from(EX_USAGE))
     })?;
-    telemetry::init(&config.log)?;
+    start(&config.log)?;
     let counts = runtime()?.block_on(process(args, config, scope, resume))?;
     Ok(if counts.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use super::output::print_line;
-use super::run::stop_on_signal;
+use super::run::{start, stop_on_signal};
 use super::{ConfigArgs, Failure, load_config, runtime};
 use crate::jobs::{self, Replayed};
-use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,7 +19,7 @@ pub(super) struct Args {
 /// Runs the command; exit code 1 if any dead letter is kept.
 pub(super) fn replay(args: &Args) -> Result<ExitCode, Failure> {
     let config = load_config(&args.config)?;
-    telemetry::init(&config.log)?;
+    start(&config.log)?;
     let replayed = runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         jobs::replay(config, None, &args.dead_letters, stop).await

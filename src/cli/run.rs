@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, Failure, load_config, runtime};
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, LogConfig};
 use crate::error::{Code, Error};
 use crate::pipeline;
 use crate::telemetry::{self, escape};
@@ -18,14 +19,32 @@ use crate::telemetry::{self, escape};
 /// Time for threads that still block at the end, such as a Kafka client that resolves a name.
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Descriptors that the default limits of connections and messages may need.
+const MIN_OPEN_FILES: u64 = 1024;
+
 pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
     let config = load_config(args)?;
-    telemetry::init(&config.log)?;
+    start(&config.log)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(config));
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     ended?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the log, and raises the limit of open files as far as the process may: connections to S3,
+/// sinks and brokers each need a descriptor.
+pub(super) fn start(log: &LogConfig) -> Result<(), Error> {
+    telemetry::init(log)?;
+    let limit = getrlimit(Resource::Nofile);
+    // Some systems refuse their own maximum; what holds is read again.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if let Some(limit) = getrlimit(Resource::Nofile).current
+        && limit < MIN_OPEN_FILES
+    {
+        tracing::warn!(limit, "limit of open files is low; raise `nofile` to 1024 or more");
+    }
+    Ok(())
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
