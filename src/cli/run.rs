@@ -94,18 +94,24 @@ async fn serve(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns a token that SIGTERM or SIGINT cancels. A second signal exits at once, with code 1
-/// because work is unfinished: safe at any moment, because unacknowledged messages are redelivered.
+/// Returns a token that SIGTERM, SIGINT or SIGHUP cancels. A second SIGTERM or SIGINT exits at
+/// once, with code 1 because work is unfinished: safe at any moment, because unacknowledged
+/// messages are redelivered.
 pub(super) fn stop_on_signal() -> Result<CancellationToken, Error> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Error::caused(Code::Signals, "no signal handler", cause))
     };
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hangup = listen(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     let (cancel, handle) = (stop.clone(), tokio::runtime::Handle::current());
     let wait = move || {
         handle.block_on(async move {
-            next_signal(&mut term, &mut int).await;
+            tokio::select! {
+                () = next_signal(&mut term, &mut int) => {}
+                // Not counted again: a terminal that closes and its shell both send one.
+                _ = hangup.recv() => {}
+            }
             cancel.cancel();
             next_signal(&mut term, &mut int).await;
             tracing::warn!(
