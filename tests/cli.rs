@@ -6,10 +6,11 @@ mod enrichment;
 mod exit;
 mod explain;
 mod folders;
+mod limits;
 mod replay;
 mod service;
-
 mod streams;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -174,7 +175,6 @@ fn a_corrupt_file_is_named_the_others_are_read_and_the_exit_code_is_1() {
 }
 
 #[test]
-#[test]
 fn file_names_are_printed_without_control_characters() {
     const EVIL: &str = "\u{1b}[2J\u{202e}a\u{200b}\nb.json";
     let folder = tempfile::tempdir().expect("a folder");
@@ -193,6 +193,7 @@ fn file_names_are_printed_without_control_characters() {
     }
 }
 
+#[test]
 fn a_scan_whose_reader_closes_the_pipe_ends_without_an_error() {
     let mut command = certrelay();
     command.args(["scan", SAMPLES, "--all-events"]);

@@ -17,6 +17,8 @@ mod schema;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::app;
 use crate::config::{self, Config, ConfigLocation, OutputFormat};
@@ -96,6 +98,7 @@ impl From<Format> for OutputFormat {
 /// Parses the arguments, runs the command, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    restrict_new_files();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) if usage.use_stderr() => {
@@ -120,6 +123,14 @@ pub fn main() -> ExitCode {
         Err(Failure::Reported(code)) => code,
         Err(Failure::Error(error)) => report(&error),
     }
+}
+
+/// Lets nobody else read the files that are created from now on, nor the group write them: events
+/// and dead letters name users, addresses and certificates.
+fn restrict_new_files() {
+    let restricted = Mode::WGRP | Mode::RWXO;
+    // A stricter mask of the operator's holds.
+    umask(umask(restricted) | restricted);
 }
 
 /// Why a command ended early.

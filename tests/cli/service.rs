@@ -27,20 +27,28 @@ pub(super) struct Service {
 impl Service {
     /// Starts `run` with this configuration, written to `folder`.
     pub(super) fn start(folder: &Path, config: &str) -> Self {
-        Self::start_with(Stdio::null(), folder, config)
+        Self::start_with(certrelay(), Stdio::null(), folder, config)
+    }
+
+    /// As [`start`](Self::start), in `folder` and from a shell that first runs `limit`.
+    pub(super) fn start_limited(limit: &str, folder: &Path, config: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]);
+        shell.arg(env!("CARGO_BIN_EXE_certrelay"));
+        shell.env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
+        Self::start_with(shell, Stdio::null(), folder, config)
     }
 
     /// As [`start`](Self::start), with its standard output.
     pub(super) fn start_piped(folder: &Path, config: &str) -> (Self, ChildStdout) {
-        let mut service = Self::start_with(Stdio::piped(), folder, config);
+        let mut service = Self::start_with(certrelay(), Stdio::piped(), folder, config);
         let stdout = service.child.stdout.take().expect("it was piped");
         (service, stdout)
     }
 
-    fn start_with(stdout: Stdio, folder: &Path, config: &str) -> Self {
+    fn start_with(mut command: Command, stdout: Stdio, folder: &Path, config: &str) -> Self {
         let path = folder.join("certrelay.toml");
         fs::write(&path, config).expect("the configuration");
-        let mut command = certrelay();
         command.arg("run").arg("-c").arg(&path).stdout(stdout).stderr(Stdio::piped());
         // Invalid, but enough to sign a request.
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
@@ -77,10 +85,20 @@ impl Service {
         line["address"].as_str().expect("an address").to_owned()
     }
 
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM, once.
     pub(super) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// This signal, once.
+    pub(super) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
         assert!(sent.success(), "there is no process {pid}");
     }
 
