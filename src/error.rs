@@ -209,6 +209,8 @@ codes! {
     SinkConfiguration "sink_configuration" operator;
     /// A sink broke its own contract: a defect.
     SinkInternal "sink_internal";
+    /// A sink has not responded for so long that an operator is called.
+    SinkNoAnswer "sink_no_answer";
     /// The sink's driver is stopping.
     SinkStopped "sink_stopped";
     /// A file sink cannot open, write, rotate or sync its file.

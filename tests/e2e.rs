@@ -8,6 +8,7 @@ mod aws;
 mod bad_input;
 mod kills;
 mod main_path;
+mod overdue;
 mod scrape;
 mod service;
 mod setup;

@@ -76,6 +76,7 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
         router,
         dead_letters,
         delivery,
+        alerts: config.alerts,
         decoder: DecoderSettings {
             selection: Arc::new(Selection::new(config.events)),
             limits: config.decode,

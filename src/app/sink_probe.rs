@@ -13,14 +13,10 @@ use crate::config::SinkConfig;
 use crate::error::{Code, Error};
 use crate::pipeline::SinkEntry;
 use crate::sink::{self, ProbeScope, SinkState};
-use crate::telemetry::LogThrottle;
+use crate::telemetry::{LogThrottle, REMINDER_INTERVAL};
 
 /// Time between two probes: as often as secrets are refreshed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(300);
-
-/// Time until a lasting failure is logged again: the alarm on `ERROR` lines stays on for an hour
-/// after each, and no message is in flight whose alarm would fire instead.
-const REMINDER_INTERVAL: Duration = Duration::from_secs(55 * 60);
 
 /// Probes a sink until a probe succeeds or an event has been sent there. `aws` are its credentials
 /// if it authenticates with AWS's.

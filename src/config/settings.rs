@@ -90,6 +90,8 @@ tables! {
         sink: Other = required(Shape::NamedSinks);
         /// Where messages, objects, records and events go that can never be processed.
         dead_letter: Other = optional(Shape::Table(&DEAD_LETTER), "a folder");
+        /// When an operator is called.
+        alerts: Other = optional(Shape::Table(&ALERTS), "the defaults");
         /// Health and metrics.
         http: Other = optional(Shape::Table(&HTTP), "no listener");
         /// The log.
@@ -569,6 +571,12 @@ tables! {
         /// `true`, instead of a location: release until the queue's redrive policy moves the
         /// message. An event that a sink rejects then blocks its message. Not with a folder source.
         redrive: Flag = Flag(false);
+    }
+
+    "[alerts]" AlertSettings ALERTS {
+        /// How long events may wait for a required sink that delivers nothing. Then the log has an
+        /// `ERROR`, again hourly, and `/readyz` returns 503, until it delivers.
+        sink_after: Number = duration(5 * MIN, S, DAY);
     }
 
     "[http]" HttpSettings HTTP {

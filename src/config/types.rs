@@ -47,6 +47,8 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// `[dead_letter]`.
     pub dead_letter: DeadLetterConfig,
+    /// `[alerts]`.
+    pub alerts: Alerts,
     /// `[http]`; absent: no listener.
     pub http: Option<SocketAddr>,
     /// `[log]`.
@@ -468,6 +470,13 @@ pub struct Rotation {
     pub age: Option<Duration>,
     /// Rotated files that are kept; older ones are deleted.
     pub keep: usize,
+}
+
+/// `[alerts]`: when an operator is called.
+#[derive(Debug, Clone)]
+pub struct Alerts {
+    /// How long events may wait for a required sink that delivers nothing.
+    pub sink_after: Duration,
 }
 
 /// `[log]`.

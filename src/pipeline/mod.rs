@@ -38,11 +38,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cloudtrail::DecoderSettings;
-use crate::config::{Delivery, EventOptions};
+use crate::config::{Alerts, Delivery, EventOptions};
 use crate::error::Code;
 use crate::queue::{Acknowledger, VisibilityExtender, VisibilitySettings};
 use crate::route::Router;
-use crate::sink::{SinkState, Stop};
+use crate::sink::Stop;
 use crate::telemetry::{Health, Metrics, SourceHealth};
 
 use access_monitor::AccessMonitor;
@@ -101,6 +101,8 @@ pub struct Parts {
     pub dead_letters: DeadLetterPolicy,
     /// `[delivery]`.
     pub delivery: Delivery,
+    /// `[alerts]`.
+    pub alerts: Alerts,
     /// Selection and limits.
     pub decoder: DecoderSettings,
     /// Where larger objects are decoded.
@@ -158,7 +160,7 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Ended {
         let receiver = Receiver::new(Arc::clone(&handler), source, batch);
         receivers.spawn(receiver.run(stop.clone()));
     }
-    let broken = !beat_until(&stop, health, &mut drivers).await;
+    let broken = !beat_until(&stop, health, sinks, &mut drivers).await;
     stop.cancel();
 
     health.set_shutting_down();
@@ -209,6 +211,7 @@ fn start(
         entries,
         router: parts.router,
         dedup: DedupCache::new(parts.delivery.dedup_window),
+        overdue_after: parts.alerts.sink_after,
         deliveries: TaskTracker::new(),
     };
     init_metrics::init(&metrics, &sinks);
@@ -260,14 +263,8 @@ fn connect_health(handler: &Arc<MessageHandler>) {
     let weak = Arc::downgrade(handler);
     health.set_sinks(Box::new(move || {
         let Some(handler) = weak.upgrade() else { return Vec::new() };
-        let state = |entry: &SinkEntry| match entry.state() {
-            SinkState::Unverified => Ok(entry.probed_state()),
-            SinkState::Up => Ok("up".to_owned()),
-            SinkState::Degraded(error) => Ok(format!("degraded: {error}")),
-            SinkState::Paused(error) => Err(error),
-        };
-        let entries = handler.objects.dispatcher.sinks.entries.iter();
-        entries.map(|entry| (entry.name.clone(), entry.required, state(entry))).collect()
+        let Sinks { entries, overdue_after, .. } = &handler.objects.dispatcher.sinks;
+        entries.iter().map(|entry| entry.health(*overdue_after)).collect()
     }));
     let weak = Arc::downgrade(handler);
     health.before_metrics(Box::new(move || {
@@ -283,10 +280,15 @@ fn connect_health(handler: &Arc<MessageHandler>) {
     }));
 }
 
-/// Reports liveness until `stop`, or until a driver ends before shutdown: then returns `false`.
-/// Without it the process would receive messages that it can only release, until their queue moves
-/// them to its dead-letter queue.
-async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut JoinSet<()>) -> bool {
+/// Reports liveness and overdue sinks until `stop`, or until a driver ends before shutdown: then
+/// returns `false`. Without it the process would receive messages that it can only release, until
+/// their queue moves them to its dead-letter queue.
+async fn beat_until(
+    stop: &CancellationToken,
+    health: &Health,
+    sinks: &Sinks,
+    drivers: &mut JoinSet<()>,
+) -> bool {
     let mut beat = tokio::time::interval(BEAT);
     loop {
         tokio::select! {
@@ -298,7 +300,10 @@ async fn beat_until(stop: &CancellationToken, health: &Health, drivers: &mut Joi
                 tracing::error!(code, error = cause, "driver task failed, shutting down");
                 return false;
             }
-            _ = beat.tick() => health.beat(),
+            _ = beat.tick() => {
+                health.beat();
+                sinks.entries.iter().for_each(|entry| entry.log_overdue(sinks.overdue_after));
+            }
         }
     }
 }

@@ -85,7 +85,14 @@ pub(super) fn start(
     let (sender, calls) = mpsc::channel(limits.pending as usize);
     let state = Arc::new(Mutex::new(SinkState::Unverified));
     let max = limits.pending;
-    let handle = Handle { permits: permits.clone(), max, calls: sender, state: state.clone() };
+    let pending = PendingCalls::new(&config.name, metrics);
+    let handle = Handle {
+        permits: permits.clone(),
+        max,
+        calls: sender,
+        state: state.clone(),
+        undelivered: pending.undelivered.clone(),
+    };
     let driver = Driver {
         sink: config.name.clone(),
         transport: Arc::new(transport),
@@ -93,7 +100,7 @@ pub(super) fn start(
         calls,
         permits,
         state,
-        pending: PendingCalls::new(&config.name, metrics),
+        pending,
         metrics: metrics.clone(),
         stop,
         queued: VecDeque::new(),
@@ -119,6 +126,7 @@ struct Handle {
     max: u32,
     calls: mpsc::Sender<Call>,
     state: Arc<Mutex<SinkState>>,
+    undelivered: Arc<Mutex<Option<Instant>>>,
 }
 
 /// One call of `deliver` on its way to the driver.
@@ -156,6 +164,10 @@ impl Sink for Handle {
 
     fn state(&self) -> SinkState {
         self.state.lock().clone()
+    }
+
+    fn undelivered_since(&self) -> Option<Instant> {
+        *self.undelivered.lock()
     }
 }
 
@@ -414,12 +426,14 @@ struct PendingCalls {
     gauge: Gauge,
     open: BTreeMap<u64, PendingCall>,
     calls: u64,
+    /// While calls are open: when the first of them began, or the last final outcome came.
+    undelivered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl PendingCalls {
     fn new(sink: &str, metrics: &Arc<Metrics>) -> Self {
         let gauge = metrics.sink_pending.get_or_create(&BySink::new(sink)).clone();
-        Self { gauge, open: BTreeMap::new(), calls: 0 }
+        Self { gauge, open: BTreeMap::new(), calls: 0, undelivered: Arc::default() }
     }
 
     /// Registers a call and returns its events.
@@ -429,6 +443,7 @@ impl PendingCalls {
         self.calls += 1;
         let left = events.len();
         self.gauge.inc_by(left as i64);
+        self.undelivered.lock().get_or_insert_with(Instant::now);
         let outcomes = vec![None; left];
         self.open.insert(call, PendingCall { outcomes, left, reply, _permit: permit });
         let events = events.into_iter().enumerate();
@@ -438,6 +453,7 @@ impl PendingCalls {
     /// Records the outcome of an event, and finishes its call if it was the last one.
     fn close(&mut self, event: &QueuedEvent, outcome: Outcome) {
         self.gauge.dec();
+        let is_final = !matches!(outcome, Outcome::Retry(_));
         let Some(open) = self.open.get_mut(&event.call) else { return };
         if let Some(known) = open.outcomes.get_mut(event.index) {
             *known = Some(outcome);
@@ -448,12 +464,16 @@ impl PendingCalls {
         {
             open.finish();
         }
+        if is_final {
+            *self.undelivered.lock() = (!self.open.is_empty()).then(Instant::now);
+        }
     }
 }
 
 impl Drop for PendingCalls {
     /// Finishes every call with the outcomes that are known.
     fn drop(&mut self) {
+        *self.undelivered.lock() = None;
         for open in std::mem::take(&mut self.open).into_values() {
             self.gauge.dec_by(open.left as i64);
             open.finish();

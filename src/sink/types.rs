@@ -23,6 +23,12 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Returns the state that `/readyz` shows.
     fn state(&self) -> SinkState;
+
+    /// Returns since when events have waited without any outcome that is final; `None` if no event
+    /// waits.
+    fn undelivered_since(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// The state of a sink.

@@ -30,8 +30,17 @@ pub(crate) enum SourceHealth {
     Failing(Error),
 }
 
-/// Returns each sink's name, whether it is required, and its state; `Err` if it accepts no events.
-type SinkStates = Box<dyn Fn() -> Vec<(String, bool, Result<String, Error>)> + Send + Sync>;
+/// What is shown of a sink.
+#[derive(Debug)]
+pub(crate) struct SinkHealth {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    /// `Err`: it accepts no events, why.
+    pub(crate) state: Result<String, (&'static str, Error)>,
+}
+
+/// Returns the sinks in the order of the configuration.
+type SinkStates = Box<dyn Fn() -> Vec<SinkHealth> + Send + Sync>;
 
 /// The state that the endpoints report.
 pub struct Health {
@@ -89,6 +98,14 @@ impl Health {
         *self.last_beat.lock() = Instant::now();
     }
 
+    /// Returns all metrics as text, gauges as they are now.
+    pub(super) fn metrics(&self) -> String {
+        if let Some(update) = self.before_metrics.lock().as_ref() {
+            update();
+        }
+        self.metrics.encode()
+    }
+
     /// Makes the process not ready until its end.
     pub(crate) fn set_shutting_down(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
@@ -97,14 +114,6 @@ impl Health {
     /// Returns whether the pipeline's loop turns.
     pub(super) fn live(&self) -> bool {
         self.last_beat.lock().elapsed() < STALLED_AFTER
-    }
-
-    /// Returns all metrics as text, gauges as they are now.
-    pub(super) fn metrics(&self) -> String {
-        if let Some(update) = self.before_metrics.lock().as_ref() {
-            update();
-        }
-        self.metrics.encode()
     }
 
     /// Returns whether messages are processed, and the state of each source and sink.
@@ -127,11 +136,11 @@ impl Health {
         drop(denied);
         let mut sinks = Vec::new();
         let states = self.sinks.lock().as_ref().map_or_else(Vec::new, |states| states());
-        for (name, required, state) in states {
+        for SinkHealth { name, required, state } in states {
             ready &= !required || state.is_ok();
             let (state, error) = match &state {
                 Ok(state) => (state.as_str(), None),
-                Err(error) => ("paused", Some(error)),
+                Err((state, error)) => (*state, Some(error)),
             };
             let sink = json!({"name": name, "required": required, "state": state});
             sinks.push(with_error(sink, error));
@@ -162,7 +171,8 @@ mod tests {
         health.source("q", SourceHealth::Up);
         let paused = |required| -> SinkStates {
             Box::new(move || {
-                vec![("soc".into(), required, Err(Error::new(Code::SplunkToken, "Invalid token")))]
+                let state = Err(("paused", Error::new(Code::SplunkToken, "Invalid token")));
+                vec![SinkHealth { name: "soc".into(), required, state }]
             })
         };
         health.set_sinks(paused(false));

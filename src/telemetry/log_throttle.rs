@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Time until a lasting failure is logged again: the alarm on `ERROR` lines stays on for an hour
+/// after each.
+pub(crate) const REMINDER_INTERVAL: Duration = Duration::from_secs(55 * 60);
+
 /// Allows one log line per key and interval, and counts the lines that it suppresses.
 ///
 /// Keys must be of low cardinality, such as error codes: they are never forgotten.

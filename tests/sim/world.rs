@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use certrelay::cloudtrail::{DecoderSettings, Selection};
 use certrelay::config::{
-    Decode, Delivery, EventRule, FaultPolicies, KeyFilter, RouteConfig, RouteTarget, When,
+    Alerts, Decode, Delivery, EventRule, FaultPolicies, KeyFilter, RouteConfig, RouteTarget, When,
 };
 use certrelay::pipeline::{
     self, Bodies as Read, DeadLetterPolicy, Ended, EnrichmentSnapshot, Executor, KeepBytes, Parts,
@@ -202,6 +202,7 @@ impl World {
             router: self.router(),
             dead_letters: self.dead_letter_policy(steps),
             delivery: self.settings.delivery.clone(),
+            alerts: Alerts::default(),
             decoder: DecoderSettings {
                 selection: Arc::new(Selection::new(EventRule::defaults())),
                 limits: Decode { hash: true, ..Decode::default() },

@@ -115,9 +115,10 @@ impl HecStandIn {
         }
     }
 
-    /// Scripts the responses to the next requests with events, one each.
+    /// Scripts the responses to the next requests with events, one each; none of an earlier script
+    /// is left.
     pub(crate) fn script(&self, faults: impl IntoIterator<Item = Fault>) {
-        lock(&self.state).script.extend(faults);
+        lock(&self.state).script = faults.into_iter().collect();
     }
 
     /// Changes the options from the next request on.

@@ -41,6 +41,7 @@ pub(super) fn document<'t>(
     let routes = route::read(&top);
     let sinks = sink::read(&top);
     let dead_letter = dead_letter::read(&top);
+    let alerts = tables::alerts(&top);
     let http = tables::http(&top);
     let log = tables::log(&top);
 
@@ -72,6 +73,7 @@ pub(super) fn document<'t>(
             routes,
             sinks,
             dead_letter: dead_letter?.config,
+            alerts,
             http,
             log,
             warnings: Vec::new(),

@@ -1,5 +1,5 @@
 //! The small tables: `[delivery]`, `[decode]`, `[aws]`, `[format]`, `[privacy]`, `[labels]`,
-//! `[accounts]`, `[credential_reports]`, `[http]`, `[log]`.
+//! `[accounts]`, `[credential_reports]`, `[alerts]`, `[http]`, `[log]`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,10 +12,13 @@ use super::super::diagnostic::did_you_mean;
 use super::super::reader::{Item, Section};
 use super::super::setting::{Flag, Number, Setting};
 use super::super::settings::{
-    ACCOUNTS, AWS, CREDENTIAL_REPORTS, DECODE, DELIVERY, FORMAT, HTTP, LOG, OCSF, PRIVACY, TOP,
+    ACCOUNTS, ALERTS, AWS, CREDENTIAL_REPORTS, DECODE, DELIVERY, FORMAT, HTTP, LOG, OCSF, PRIVACY,
+    TOP,
 };
 use super::super::source::s3_url;
-use super::super::types::{Aws, Decode, Delivery, EventOptions, LogConfig, OcsfVersion};
+use super::super::types::{
+    Alerts, Aws, Decode, Delivery, EventOptions, LogConfig, OcsfVersion,
+};
 use super::super::values::plain_text_fault;
 
 /// SQS hides a message at most this long after one receive.
@@ -259,6 +262,19 @@ pub(super) fn credential_reports(top: &Section<'_>) -> Option<Refreshed> {
 /// Returns whether all keys of a folder, or of the whole bucket, start with it.
 pub(super) fn is_prefix(key: &str) -> bool {
     key.is_empty() || key.ends_with('/') && !key.starts_with('/')
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { sink_after: Duration::from_millis(ALERTS.sink_after.kind.default) }
+    }
+}
+
+pub(super) fn alerts(top: &Section<'_>) -> Alerts {
+    let Some(table) = top.table(&TOP.alerts, &ALERTS) else { return Alerts::default() };
+    let sink_after = table.duration(&ALERTS.sink_after);
+    table.finish();
+    Alerts { sink_after }
 }
 
 pub(super) fn http(top: &Section<'_>) -> Option<SocketAddr> {

@@ -314,3 +314,56 @@ async fn acks_lost_together_count_as_one_failure_for_the_backoff() {
     assert_eq!(batches(&script).len(), 2);
     running.finish().await;
 }
+
+/// Returns how long events have waited, in seconds.
+fn waited(running: &Running) -> Option<u64> {
+    running.sink.undelivered_since().map(|since| since.elapsed().as_secs())
+}
+
+/// Whatever the destination does: it refuses, does not respond, or does not acknowledge.
+#[tokio::test(start_paused = true)]
+async fn events_wait_since_their_call_until_one_is_delivered() {
+    let silent = || PendingAck { indexes: vec![0], outcome: Box::pin(std::future::pending()) };
+    let refused = vec![Sent::new(vec![retry(Code::SplunkUnavailable)])];
+    let unacknowledged =
+        vec![Sent { pending: vec![silent()], ..Sent::new(vec![Outcome::Delivered]) }];
+    for (permits, results) in [(1, refused), (0, Vec::new()), (1, unacknowledged)] {
+        let (script, added) = blocked();
+        added.add_permits(permits);
+        *script.results.lock() = results.into();
+        let running = run(&script);
+        assert_eq!(waited(&running), None);
+        let outcome = running.sink.deliver(vec![event(0)]);
+        let watch = async {
+            for minute in 1..=10 {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                assert_eq!(waited(&running), Some(60 * minute));
+            }
+        };
+        let (_, ()) = futures_util::future::join(
+            tokio::time::timeout(Duration::from_secs(601), outcome),
+            watch,
+        )
+        .await;
+        let metrics = running.metrics.clone();
+        running.stop.by(Instant::now() + Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(waited(&running), None, "{}", metrics.encode());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_sink_that_delivers_does_not_let_events_wait() {
+    let (script, permits) = blocked();
+    let running = run(&script);
+    let watch = async {
+        for batch in 0..3 {
+            tokio::time::sleep(Duration::from_secs(200)).await;
+            assert_eq!(waited(&running), Some(200), "batch {batch}");
+            permits.add_permits(1);
+        }
+    };
+    let (outcomes, ()) = running.deliver_while((0..9).map(event).collect(), watch).await;
+    assert_eq!((outcomes.len(), waited(&running)), (9, None));
+    running.finish().await;
+}

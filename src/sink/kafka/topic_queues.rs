@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use super::produce::KafkaSink;
 use super::reports;
@@ -97,6 +98,11 @@ impl Sink for TopicQueues {
         };
         let states = self.by_topic.values().map(|queue| queue.state());
         states.max_by_key(rank).unwrap_or(SinkState::Unverified)
+    }
+
+    /// Returns the time of the queue that has waited longest.
+    fn undelivered_since(&self) -> Option<Instant> {
+        self.by_topic.values().filter_map(|queue| queue.undelivered_since()).min()
     }
 }
 

@@ -57,6 +57,34 @@ delivery_timeout = "12 h"
 }
 
 #[test]
+fn an_admin_address_beyond_loopback_is_a_warning() {
+    let warnings = |listen: &str| {
+        let text = sound_with(&format!("[http]\nlisten = \"{listen}\"\n"));
+        parse(&text).expect("no error").warnings.len()
+    };
+    for listen in ["127.0.0.1:9600", "127.8.8.8:9600", "[::1]:9600", "[::ffff:127.0.0.1]:9600"] {
+        assert_eq!(warnings(listen), 0, "{listen}");
+    }
+    for listen in ["0.0.0.0:9600", "[::]:9600", "192.0.2.1:9600"] {
+        assert_eq!(warnings(listen), 1, "{listen}");
+    }
+    let text = sound_with("[http]\nlisten = \"0.0.0.0:9600\"\n");
+    insta::assert_snapshot!(parse(&text).expect("no error").warnings[0], @r#"
+    certrelay.toml:2:10: warning: whoever can connect reads the names of queues and sinks and their errors: there is neither TLS nor a login. Unless metrics are scraped from another host, listen on 127.0.0.1, as the container's health check does
+       |
+     2 | listen = "0.0.0.0:9600"
+       |          ^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn an_overdue_sink_is_called_after_five_minutes_or_as_configured() {
+    let after = |text: &str| parse(&sound_with(text)).expect("no error").alerts.sink_after;
+    assert_eq!(after("").as_secs(), 300);
+    assert_eq!(after("[alerts]\nsink_after = \"1 h\"\n").as_secs(), 3600);
+}
+
+#[test]
 fn limits_and_flags_have_their_types_and_ranges() {
     let report = errors(&sound_with(
         r#"
