@@ -224,7 +224,8 @@ impl Dispatcher {
                 tracing::debug!(sink, event_id = event.id, "event delivered");
                 entry.count(&metrics.sink_delivered);
                 if let Some(time) = event.fields.time {
-                    let lag = (self.now() - time).as_seconds_f64();
+                    // A clock that is behind AWS's must not make the sum fall.
+                    let lag = (self.now() - time).as_seconds_f64().max(0.0);
                     metrics.delivery_lag.get_or_create(&BySink::new(sink)).observe(lag);
                 }
                 guard.settle();
