@@ -387,8 +387,6 @@ impl std::error::Error for Error {
     }
 }
 
-/// Returns an error and its causes in one line: clients nest the cause that matters.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 /// Returns `text` as one line without control characters: it may quote a response, a key or a file
 /// name. A shortage of descriptors is named, whichever client reports it: the system's text is all
 /// that they have in common.
@@ -398,6 +396,8 @@ fn sentence(text: &str) -> String {
     format!("{}{}", escape(text), if is_shortage { advice } else { "" })
 }
 
+/// Returns an error and its causes in one line: clients nest the cause that matters.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -514,6 +514,19 @@ mod tests {
         assert_eq!(Disposition::Done.settlement(1, 0.5), Settlement::Delete);
         for disposition in [poison(), retry()] {
             assert!(matches!(disposition.settlement(1, 0.5), Settlement::Release { .. }));
+        }
+    }
+
+    #[test]
+    fn texts_have_no_control_characters_and_name_a_shortage_of_descriptors() {
+        let error = Error::new(Code::SplunkInternal, "HEC: \u{1b}[2J\u{202e}x\r\n");
+        assert_eq!(error.text, r"HEC: \u{1b}[2J\u{202e}x\u{d}\u{a}");
+        for number in [23, 24] {
+            let cause = std::io::Error::from_raw_os_error(number);
+            let nested = Error::caused(Code::S3Other, "cannot get a", cause);
+            assert!(nested.text.ends_with("; out of file descriptors; raise `nofile`"), "{nested}");
+            let again = Error::new(Code::S3Other, format!("b: {}", nested.text));
+            assert_eq!(again.text.matches("nofile").count(), 1, "{again}");
         }
     }
 

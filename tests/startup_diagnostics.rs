@@ -1,12 +1,16 @@
-//! What an operator sees from start-up on: denied objects, counters before their first event, the
-//! hash of an event's file.
+//! What an operator sees from start-up on: a queue that does not respond, denied objects, counters
+//! before their first event, the hash of an event's file.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use certrelay::error::{Code, Error};
+use certrelay::queue::{Entry, Handle, Message, Queue};
 use certrelay::store::StoreErrorKind;
 use data_encoding::HEXLOWER;
+use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use crate::sim::world::events_in;
@@ -88,4 +92,65 @@ async fn with_hash_each_event_and_dead_letter_has_the_hash_of_its_file() {
     let dead_letters = world.dead_letters.of("event");
     assert!(!dead_letters.is_empty());
     assert!(dead_letters.iter().all(|one| one.body["file_sha256"] == expected.as_str()));
+}
+
+/// A queue whose receives fail with this code.
+struct FailingQueue(Code);
+
+impl Queue for FailingQueue {
+    fn receive(&self, _: usize) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
+        Box::pin(async { Err(Error::new(self.0, "no answer\u{1b}[2J")) })
+    }
+    fn change_visibility(
+        &self,
+        _: Vec<(Handle, Duration)>,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn delete(&self, _: Vec<Handle>) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn name(&self) -> &str {
+        "q"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_respond_is_a_warning_and_then_an_error_and_not_ready() {
+    for (code, levels) in
+        [(Code::SqsTimeout, ["WARN", "ERROR"]), (Code::SqsAccessDenied, ["ERROR", "ERROR"])]
+    {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let log = Arc::new(file.reopen().expect("the file"));
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let mut process = world().process(u64::MAX);
+        process.parts.sources[0].queue = Arc::new(FailingQueue(code));
+        let (health, stop) = (process.parts.health.clone(), process.stop.clone());
+        let watch = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            stop.cancel();
+            health.ready()
+        };
+        let ((ready, body), _) = tokio::join!(watch, process.run());
+        assert!(!ready && body["sources"][0]["state"] == "failing", "{body}");
+        assert_eq!(body["sources"][0]["code"], code.as_str());
+        assert_eq!(body["sources"][0]["error"], r"no answer\u{1b}[2J");
+        let text = std::fs::read_to_string(file.path()).expect("text");
+        let lines = text.lines().filter(|line| line.contains("receive failed, retrying"));
+        for (line, level) in lines.zip(levels) {
+            assert!(line.contains(level), "{line}");
+        }
+        assert!(text.contains("attempt=2"), "{text}");
+    }
+}
+
+/// In this world it is January, and the events are of March.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_lets_no_sum_fall() {
+    let (world, samples) = (world(), samples::generate(23, 1, 20));
+    world.deliver_all(&samples);
+    let metrics = world.run_until_empty(HOUR).await.expect("the queue is emptied").encode();
+    let sum = r#"certrelay_delivery_lag_seconds_sum{sink="soc"} 0.0"#;
+    assert!(metrics.lines().any(|line| line == sum), "{metrics}");
 }

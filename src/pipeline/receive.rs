@@ -118,7 +118,11 @@ impl Receiver {
                 let code = error.code.as_str();
                 metrics.receive_errors.get_or_create(&ByReason::new(code)).inc();
                 let (attempt, text) = (self.failures, &error.text);
-                tracing::error!(queue, code, attempt, error = text, "receive failed, retrying");
+                if attempt > 1 || error.code.needs_operator() {
+                    tracing::error!(queue, code, attempt, error = text, "receive failed, retrying");
+                } else {
+                    tracing::warn!(queue, code, attempt, error = text, "receive failed, retrying");
+                }
                 health.source(queue, SourceHealth::Failing(error));
             }
         }

@@ -4,6 +4,7 @@
 //! and the request id, because that is what AWS Support asks for first.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::Client;
@@ -30,8 +31,15 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 /// The longest `WaitTimeSeconds`; shorter ones ask only some of SQS's hosts and cost more.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// Timeout of an HTTP response: longer than a long poll, which sends nothing until its end.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The poll of a queue that has not responded yet: on an idle queue the source is otherwise not
+/// ready for the time of a long poll.
+const FIRST_POLL: Duration = Duration::from_secs(1);
+
+/// Time for a response, beyond that of a long poll, which sends nothing until its end.
+const RESPONSE_TIME: Duration = Duration::from_secs(10);
+
+/// Timeout of an HTTP response.
+const READ_TIMEOUT: Duration = LONG_POLL.saturating_add(RESPONSE_TIME);
 
 /// The largest `VisibilityTimeout`: 12 h.
 const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
@@ -42,6 +50,8 @@ pub(crate) struct SqsQueue {
     client: Client,
     /// In seconds.
     visibility_timeout: i32,
+    /// The last receive succeeded.
+    responds: AtomicBool,
 }
 
 impl SqsQueue {
@@ -64,7 +74,7 @@ impl SqsQueue {
         }
         let client = Client::from_conf(builder.build());
         let visibility_timeout = whole_seconds(visibility_timeout);
-        Self { url: url.to_owned(), client, visibility_timeout }
+        Self { url: url.to_owned(), client, visibility_timeout, responds: AtomicBool::new(false) }
     }
 
     async fn get_attributes(&self) -> Result<QueueAttributes, Error> {
@@ -87,19 +97,25 @@ impl SqsQueue {
 
     async fn receive_some(&self, max: usize) -> Result<Vec<Message>, Error> {
         let received_at = Instant::now();
-        let output = self
+        let poll = if self.responds.load(Ordering::Relaxed) { LONG_POLL } else { FIRST_POLL };
+        // With the SDK's retries: three time-outs in a row would be reported after minutes.
+        let timeout = TimeoutConfig::builder().operation_timeout(poll + RESPONSE_TIME).build();
+        let received = self
             .client
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(i32::try_from(max.clamp(1, MAX_BATCH)).unwrap_or(1))
-            .wait_time_seconds(whole_seconds(LONG_POLL))
+            .wait_time_seconds(whole_seconds(poll))
             .visibility_timeout(self.visibility_timeout)
             .message_system_attribute_names(MessageAttribute::ApproximateReceiveCount)
             .message_system_attribute_names(MessageAttribute::SentTimestamp)
             .message_system_attribute_names(MessageAttribute::ApproximateFirstReceiveTimestamp)
+            .customize()
+            .config_override(aws_sdk_sqs::Config::builder().timeout_config(timeout))
             .send()
-            .await
-            .map_err(|error| self.failed("ReceiveMessage", &error))?;
+            .await;
+        self.responds.store(received.is_ok(), Ordering::Relaxed);
+        let output = received.map_err(|error| self.failed("ReceiveMessage", &error))?;
         let messages = output.messages.unwrap_or_default().into_iter();
         Ok(messages.filter_map(|message| to_message(message, received_at)).collect())
     }

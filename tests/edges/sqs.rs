@@ -6,6 +6,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -47,15 +48,19 @@ async fn serve(status: &'static str, body: &'static str) -> Server {
             socket.write_all(response.as_bytes()).await.expect("write");
         }
     });
-    let keys = aws_sdk_sqs::config::Credentials::new("AKIAEXAMPLE", "example", None, None, "test");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(keys))
-        .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
-        .build();
+    let config = config(RetryConfig::disabled());
     let queue =
         SqsQueue::new(&config, URL, "us-east-1", Some(&endpoint), Duration::from_millis(59_500));
     Server { queue, requests, _task: task }
+}
+
+fn config(retries: RetryConfig) -> SdkConfig {
+    let keys = aws_sdk_sqs::config::Credentials::new("AKIAEXAMPLE", "example", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(SharedCredentialsProvider::new(keys))
+        .retry_config(retries)
+        .build()
 }
 
 fn complete(request: &[u8]) -> bool {
@@ -72,7 +77,7 @@ fn requested(server: &Server) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn receive_requests_a_long_poll_and_reads_the_attributes() {
+async fn receive_requests_messages_and_reads_their_attributes() {
     let server = serve(
         "200 OK",
         r#"{"Messages":[{"MessageId":"m1","ReceiptHandle":"h1","Body":"b","Attributes":
@@ -88,10 +93,46 @@ async fn receive_requests_a_long_poll_and_reads_the_attributes() {
     let sent = messages[0].sent.expect("sent").duration_since(SystemTime::UNIX_EPOCH);
     assert_eq!(sent.expect("after 1970").as_millis(), 1_785_542_400_123);
     let expected = serde_json::json!({
-        "QueueUrl": URL, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20, "VisibilityTimeout": 60,
+        "QueueUrl": URL, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1, "VisibilityTimeout": 60,
         "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"],
     });
     assert_eq!(requested(&server), expected);
+}
+
+/// On an idle queue the source is ready after a second, not after a long poll.
+#[tokio::test]
+async fn a_poll_is_long_only_after_one_that_succeeded() {
+    let server = serve("200 OK", "{}").await;
+    for _ in 0..2 {
+        server.queue.receive(1).await.expect("nothing");
+    }
+    let requests = server.requests.lock().clone();
+    assert!(requests[0].ends_with(r#""WaitTimeSeconds":1}"#), "{requests:?}");
+    assert!(requests[1].ends_with(r#""WaitTimeSeconds":20}"#), "{requests:?}");
+    let failing = serve("500 Internal Server Error", "{}").await;
+    failing.queue.responds.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        failing.queue.receive(1).await.expect_err("500");
+    }
+    let requests = failing.requests.lock().clone();
+    assert!(requests[1].ends_with(r#""WaitTimeSeconds":1}"#), "{requests:?}");
+}
+
+/// The clock is paused: it advances while everybody waits. With the SDK's own retries.
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_never_responds_is_a_timeout_after_the_first_time_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let endpoint = format!("http://{}", listener.local_addr().expect("address"));
+    let config = config(RetryConfig::standard());
+    let queue = SqsQueue::new(&config, URL, "us-east-1", Some(&endpoint), READ_TIMEOUT);
+    let begin = Instant::now();
+    let error = queue.receive(1).await.expect_err("no response");
+    assert_eq!(error.code, Code::SqsTimeout, "{error}");
+    assert_eq!(begin.elapsed(), FIRST_POLL + RESPONSE_TIME);
+    queue.responds.store(true, Ordering::Relaxed);
+    let begin = Instant::now();
+    queue.receive(1).await.expect_err("no response");
+    assert_eq!(begin.elapsed(), LONG_POLL + RESPONSE_TIME);
 }
 
 #[tokio::test]
@@ -182,7 +223,7 @@ async fn missing_credentials_have_a_code_of_their_own_and_advice() {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(SharedCredentialsProvider::new(nobody))
-        .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
+        .retry_config(RetryConfig::disabled())
         .build();
     let queue = SqsQueue::new(&config, URL, "us-east-1", Some("http://127.0.0.1:1"), READ_TIMEOUT);
     let error = queue.receive(1).await.expect_err("no credentials");
