@@ -14,7 +14,7 @@ use crate::app;
 use crate::config::{Config, LogConfig};
 use crate::error::{Code, Error};
 use crate::pipeline;
-use crate::telemetry::{self, escape};
+use crate::telemetry;
 
 /// Time for threads that still block at the end, such as a Kafka client that resolves a name.
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ pub(super) fn start(log: &LogConfig) -> Result<(), Error> {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    let (location, sha256) = (escape(&config.location), config.sha256.as_str());
+    let (location, sha256) = (config.location.as_str(), config.sha256.as_str());
     tracing::info!(location, sha256, "configuration loaded");
     for warning in &config.warnings {
         tracing::warn!(warning = warning.to_string(), "configuration warning");

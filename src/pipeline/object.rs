@@ -149,11 +149,7 @@ impl ObjectProcessor {
 
     fn count_skip(&self, object: &ObjectRef, reason: SkipReason) {
         let location = &object.location;
-        tracing::debug!(
-            object = location.to_string(),
-            reason = reason.as_str(),
-            "object skipped"
-        );
+        tracing::debug!(object = location.to_string(), reason = reason.as_str(), "object skipped");
         let label = ByReason::new(reason.as_str());
         self.observers.metrics.objects_skipped.get_or_create(&label).inc();
     }

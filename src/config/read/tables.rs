@@ -16,9 +16,7 @@ use super::super::settings::{
     TOP,
 };
 use super::super::source::s3_url;
-use super::super::types::{
-    Alerts, Aws, Decode, Delivery, EventOptions, LogConfig, OcsfVersion,
-};
+use super::super::types::{Alerts, Aws, Decode, Delivery, EventOptions, LogConfig, OcsfVersion};
 use super::super::values::plain_text_fault;
 
 /// SQS hides a message at most this long after one receive.
