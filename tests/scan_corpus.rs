@@ -16,7 +16,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::event_samples::{shared, skip};
+use crate::skip::{has_shared, shared};
 use crate::support::{process, tier};
 
 /// A generated corpus; it is removed when it is dropped.
@@ -31,12 +31,9 @@ type RecordLocation = (String, u64);
 impl Corpus {
     /// Generates one; `None` where the tools cannot run, which has been reported then.
     fn make(flags: &str) -> Option<Self> {
+        has_shared().then_some(())?;
         let python = tier::require("validators")?.join("bin/python");
         let (tool, data) = (shared("tools/make_corpus.py"), shared("data/cloudtrail"));
-        if !tool.exists() || !data.exists() {
-            skip("corpora: ../shared is absent");
-            return None;
-        }
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(&python);
         command.arg("-B").arg(tool).arg("--data").arg(data).arg("--out").arg(folder.path());

@@ -9,6 +9,8 @@ use certrelay::config::Decode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::skip::{has_shared, shared};
+
 use super::{DecodeResult, LIMITS, assert_same, certificates, decode, decode_in_chunks, decoder};
 
 /// What was compared, so that a test can say that it was not nothing.
@@ -107,17 +109,6 @@ fn as_answer(decoded: &DecodeResult) -> Value {
     json!({ "read": tally.read, "found": records, "bad": bad })
 }
 
-/// The shared material; a test without it is skipped, and says so.
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    if folder.join("tools/make_corpus.py").exists() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "../shared is absent");
-    eprintln!("SKIPPED: ../shared is absent, nothing was compared");
-    None
-}
-
 fn files_under(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -135,12 +126,12 @@ fn compare_folder(folder: &Path) -> Compared {
 }
 
 fn compare_corpus(arguments: &[&str]) -> Option<Compared> {
-    let shared = shared()?;
+    has_shared().then_some(())?;
     let folder = tempfile::tempdir().expect("a folder");
     let made = Command::new("python3")
-        .arg(shared.join("tools/make_corpus.py"))
+        .arg(shared("tools/make_corpus.py"))
         .args(["--profile", "open", "--cert-anywhere", "--data"])
-        .arg(shared.join("data/cloudtrail"))
+        .arg(shared("data/cloudtrail"))
         .arg("--out")
         .arg(folder.path())
         .args(arguments)
@@ -152,8 +143,10 @@ fn compare_corpus(arguments: &[&str]) -> Option<Compared> {
 
 #[test]
 fn python_finds_the_same_in_all_shared_files() {
-    let Some(shared) = shared() else { return };
-    let compared = compare_folder(&shared.join("data"));
+    if !has_shared() {
+        return;
+    }
+    let compared = compare_folder(&shared("data"));
     assert!(compared.files > 20 && compared.sound >= 5 && compared.records > 5, "{compared:?}");
 }
 
