@@ -70,8 +70,10 @@ fn setting_schema(entry: &Entry) -> Value {
     let about = entry.kind.about();
     let mut schema = shape_schema(about.shape);
     schema["description"] = entry.doc.trim().into();
-    // Arrays and scalars are the same in TOML and JSON.
-    if let Some(default) = about.default.and_then(|toml| serde_json::from_str(&toml).ok()) {
+    // Arrays and scalars are the same in TOML and JSON. What is put in words depends on other
+    // settings: only in the sample file it is this value.
+    let default = about.default.filter(|_| about.absent.is_empty());
+    if let Some(default) = default.and_then(|toml| serde_json::from_str(&toml).ok()) {
         schema["default"] = default;
     }
     schema
@@ -128,7 +130,7 @@ fn sinks_schema() -> Value {
     let types = SINK_TABLES.map(|(of_type, _)| of_type);
     let by_type = SINK_TABLES.map(|(of_type, table)| {
         json!({
-            "if": { "properties": { "type": { "const": of_type } } },
+            "if": { "required": ["type"], "properties": { "type": { "const": of_type } } },
             "then": table_schema(table),
         })
     });

@@ -46,6 +46,44 @@ fn the_schema_has_every_key_that_the_reader_knows_and_no_other() {
     assert!(OPEN.iter().all(|table| described.iter().any(|(_, key)| key == table)));
 }
 
+/// Without its `type` a sink has one fault, not those of every type.
+const FAULTS: &str = r#"
+import json, sys, tomllib
+from jsonschema import Draft202012Validator
+check = Draft202012Validator(json.load(open(sys.argv[1])))
+for fault in check.iter_errors(tomllib.load(sys.stdin.buffer)):
+    print("%s: %s" % ("/".join(map(str, fault.absolute_path)), fault.message))
+"#;
+
+#[test]
+fn a_validator_names_the_key_that_is_missing() {
+    let Some(python) = crate::event_validators::python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = folder.path().join("schema.json");
+    std::fs::write(&schema, certrelay::config::schema()).expect("written");
+    let faults = |sink: &str| {
+        let text = format!(
+            "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"one\"]\n[sink.one]\n{sink}"
+        );
+        let input = folder.path().join("certrelay.toml");
+        std::fs::write(&input, text).expect("written");
+        let output = Command::new(&python)
+            .args(["-c", FAULTS])
+            .arg(&schema)
+            .stdin(std::fs::File::open(input).expect("a file"))
+            .output();
+        String::from_utf8(output.expect("python runs").stdout).expect("text")
+    };
+    for (sink, missing) in [
+        ("type = \"splunk_hec\"\nendpoints = [\"https://hec.example.com:8088\"]\n", "token"),
+        ("type = \"kafka\"\nbrokers = [\"broker.example.com:9092\"]\n", "topic"),
+        ("type = \"file\"\n", "path"),
+        ("brokers = [\"broker.example.com:9092\"]\n", "type"),
+    ] {
+        assert_eq!(faults(sink), format!("sink/one: '{missing}' is a required property\n"));
+    }
+}
+
 const JUDGE: &str = r#"
 import json, sys, tomllib
 from jsonschema import Draft202012Validator
