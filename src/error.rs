@@ -117,6 +117,8 @@ codes! {
     ObjectArchived "object_archived";
     /// 412: the object changed since its notification or the first read.
     ObjectChanged "object_changed";
+    /// Bucket, key or version cannot be requested from S3.
+    ObjectNameInvalid "object_name_invalid";
     /// S3 throttled the call.
     S3Throttled "s3_throttled";
     /// 5xx from S3.

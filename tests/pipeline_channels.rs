@@ -250,6 +250,7 @@ async fn each_fault_of_an_object_is_handled_by_its_policy() {
         (Kind::Forbidden, dead_letter, true),
         (Kind::KmsDenied, dead_letter, true),
         (Kind::Changed, dead_letter, true),
+        (Kind::InvalidName, retry, true),
         // A problem of S3 is never a problem of the object.
         (Kind::Server, dead_letter, false),
         (Kind::Timeout, dead_letter, false),

@@ -39,6 +39,7 @@ pub use load::{load, parse, parse_fetched, parse_with, walk};
 pub use location::ConfigLocation;
 pub use mapping::{Mapping, MappingKey, MappingTable};
 pub use reader::{KafkaOption, Keys};
+pub(crate) use region::is_in_partition_of;
 pub use schema::schema;
 pub use secret::{AwsSecret, Secret, Stage, Tls, Version, Versions};
 pub use source::{

@@ -58,6 +58,7 @@ fn uses(code: Code) -> (bool, bool) {
         | Code::KmsDenied
         | Code::ObjectArchived
         | Code::ObjectChanged
+        | Code::ObjectNameInvalid
         | Code::BucketNotAllowed
         | Code::NotAnObject
         | Code::CorruptGzip

@@ -222,6 +222,7 @@ impl ObjectProcessor {
             StoreErrorKind::KmsDenied => faults.kms_denied,
             StoreErrorKind::Archived => faults.archived,
             StoreErrorKind::Changed => faults.changed,
+            StoreErrorKind::InvalidName => FaultPolicy::DeadLetter,
             StoreErrorKind::Throttled
             | StoreErrorKind::Server
             | StoreErrorKind::ShortBody

@@ -32,6 +32,8 @@ pub enum StoreErrorKind {
     Archived,
     /// 412: changed since its notification or since the first read.
     Changed,
+    /// Bucket, key or version cannot be requested: too long, or what none can be.
+    InvalidName,
     /// 429 or `SlowDown`.
     Throttled,
     /// 5xx.
@@ -56,6 +58,7 @@ impl StoreErrorKind {
             Self::KmsDenied => Code::KmsDenied,
             Self::Archived => Code::ObjectArchived,
             Self::Changed => Code::ObjectChanged,
+            Self::InvalidName => Code::ObjectNameInvalid,
             Self::Throttled => Code::S3Throttled,
             Self::Server => Code::S3ServerError,
             Self::ShortBody => Code::ShortBody,
@@ -81,6 +84,7 @@ impl StoreErrorKind {
             ("NoSuchKey" | "NoSuchBucket" | "NoSuchVersion", _) => Self::Missing,
             ("InvalidObjectState", _) => Self::Archived,
             ("PreconditionFailed", _) => Self::Changed,
+            ("KeyTooLongError" | "InvalidURI" | "InvalidBucketName", _) => Self::InvalidName,
             ("SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests", _)
             | ("RequestLimitExceeded" | "BandwidthLimitExceeded" | "RequestThrottled", _) => {
                 Self::Throttled
@@ -140,6 +144,8 @@ mod tests {
             (Some("InvalidObjectState"), "", Some(403), Kind::Archived),
             (Some("PreconditionFailed"), "", Some(412), Kind::Changed),
             (None, "", Some(412), Kind::Changed),
+            (Some("KeyTooLongError"), "Your key is too long", Some(400), Kind::InvalidName),
+            (Some("InvalidURI"), "Couldn't parse the URI.", Some(400), Kind::InvalidName),
             (Some("SlowDown"), "Please reduce your request rate.", Some(503), Kind::Throttled),
             (Some("ServiceUnavailable"), "", Some(503), Kind::Throttled),
             (Some("ThrottlingException"), "", Some(400), Kind::Throttled),

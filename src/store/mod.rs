@@ -53,7 +53,8 @@ impl fmt::Display for Location {
 pub struct ObjectRef {
     /// Its location.
     pub location: Location,
-    /// The bucket's region, if the notification has it (CloudTrail's own SNS message does not).
+    /// The bucket's region, if the notification has it (CloudTrail's own SNS message does not). It
+    /// may be forged: a store uses it only within its own partition.
     pub region: Option<String>,
     /// Compressed size in bytes: a hint, never a limit.
     pub size: Option<u64>,

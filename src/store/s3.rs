@@ -18,12 +18,17 @@ use parking_lot::Mutex;
 
 use super::{Body, Location, ObjectRef, Store, StoreError, StoreErrorKind};
 use crate::aws_error::{Cause, Failure};
+use crate::config::is_in_partition_of;
 
 /// Most clients, and bucket regions, that are cached; a full cache is cleared.
 const MAX_CACHED: usize = 64;
 
 /// Timeout of S3's response, and of each further part of a body.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most bytes of a key, and of a version id; with far more the SDK panics.
+/// Source: Amazon S3 User Guide, "Naming Amazon S3 objects", "How S3 Versioning works".
+const MAX_NAME: usize = 1024;
 
 /// How often a broken body is resumed where it broke.
 const MAX_RESUMES: u32 = 3;
@@ -109,6 +114,14 @@ impl S3Store {
             let text = format!("{} is not in S3; this source reads S3 only", object.location);
             return Err(StoreError { kind: StoreErrorKind::Other, text });
         };
+        if key.len().max(version.as_ref().map_or(0, String::len)) > MAX_NAME {
+            let text = format!(
+                "cannot get an object of s3://{bucket}: its key has {} bytes, and neither keys nor \
+                 version ids of S3 have more than {MAX_NAME}",
+                key.len()
+            );
+            return Err(StoreError { kind: StoreErrorKind::InvalidName, text });
+        }
         let request = Request {
             bucket: bucket.clone(),
             key: key.clone(),
@@ -200,7 +213,8 @@ impl S3Store {
     }
 
     /// Sends a request in the bucket's region, and again if S3 redirects to another one. The region
-    /// is the one S3 redirected to before, else `named`, else the configuration's.
+    /// is the one S3 redirected to before, else `named`, else the configuration's. Regions of other
+    /// partitions are ignored: the request would carry credentials there.
     async fn in_region<T, E, F>(
         &self,
         bucket: &str,
@@ -210,15 +224,16 @@ impl S3Store {
     where
         F: Future<Output = Result<T, SdkError<E>>>,
     {
+        let own = self.config.region().map_or("", Region::as_ref);
         let known = self.regions.lock().get(bucket).cloned();
+        let named = named.filter(|named| is_in_partition_of(own, named));
         let region = known.as_deref().or(named).unwrap_or_default();
         let error = match send(self.client(bucket, region)).await {
             Ok(output) => return Ok(output),
             Err(error) => error,
         };
-        let Some(actual) = bucket_region(&error).filter(|actual| *actual != region) else {
-            return Err(error);
-        };
+        let redirects = |actual: &String| *actual != region && is_in_partition_of(own, actual);
+        let Some(actual) = bucket_region(&error).filter(redirects) else { return Err(error) };
         let client = self.client(bucket, &actual);
         cache(&mut self.regions.lock(), bucket.to_owned(), actual);
         send(client).await
@@ -319,7 +334,12 @@ impl Request {
     }
 
     fn failed(&self, error: &GetError) -> StoreError {
-        failed(&format!("get {}", self.name), error)
+        let mut failed = failed(&format!("get {}", self.name), error);
+        // S3's response to a text that is no version id.
+        if self.version.is_some() && error.code() == Some("InvalidArgument") {
+            failed.kind = StoreErrorKind::InvalidName;
+        }
+        failed
     }
 }
 
@@ -332,7 +352,8 @@ where
     let kind = match failure.cause {
         Cause::Credentials => StoreErrorKind::Credentials,
         Cause::Timeout => StoreErrorKind::Timeout,
-        Cause::Unreachable | Cause::NotSent => StoreErrorKind::Other,
+        Cause::NotSent => StoreErrorKind::InvalidName,
+        Cause::Unreachable => StoreErrorKind::Other,
         Cause::Response => StoreErrorKind::classify(error.code(), error.message(), failure.status),
     };
     StoreError { kind, text: format!("cannot {what}: {}", failure.text) }

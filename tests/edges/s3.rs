@@ -14,6 +14,9 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+#[path = "s3_untrusted.rs"]
+mod untrusted;
+
 /// Serves one scripted response per connection, then closes it; records the heads of the requests.
 struct Server {
     endpoint: String,
