@@ -152,7 +152,7 @@ impl Parsed {
                 source.mask(0..text.len());
             }
             let keys = if is_hidden { Vec::new() } else { keys(root.get_ref()) };
-            let diagnostics = syntax_errors(&source, text, &errors, &keys);
+            let diagnostics = Vec::from_iter(syntax_error(&source, text, &errors, &keys));
             return Self { config: None, diagnostics, keys: Keys::default(), accounts: None };
         }
         secrets_in_text::in_tree(root.get_ref()).into_iter().for_each(|span| source.mask(span));
@@ -198,14 +198,40 @@ fn keys<'t>(table: &'t DeTable<'_>) -> Vec<(&'t str, Range<usize>)> {
     found
 }
 
-/// Returns the errors of the TOML parser; nothing else is checked until it can read the file. A
-/// duplicate key is named, with the line of the first if no other table has a key of that name.
-fn syntax_errors(
+/// Returns where a long string starts that ends nowhere, or a list or inline table that is still
+/// open where a later line begins: the parser reports that line.
+fn unclosed(text: &str, span: &Range<usize>, message: &str) -> Option<Range<usize>> {
+    let before = text.get(..span.start)?;
+    if message.contains("multi-line") {
+        let start = before.rfind("\"\"\"").max(before.rfind("'''"))?;
+        return Some(start..start + 3);
+    }
+    let is_first = before.rsplit('\n').next().is_some_and(|indent| indent.trim().is_empty());
+    let is_element = text[span.start..].starts_with(['"', '\'', '{', '}', ']', ',']);
+    let is_nested =
+        ["array", "inline table", "key-value pairs"].iter().any(|at| message.contains(at));
+    if !is_first || is_element || !is_nested {
+        return None;
+    }
+    let is_key = |(at, _): &(usize, &str)| {
+        let key = before[..*at].rsplit('\n').next().unwrap_or_default();
+        key.chars().all(secrets_in_text::is_of_key)
+    };
+    let (equals, _) = before.rmatch_indices('=').find(is_key)?;
+    let value = text[equals + 1..].lines().next().unwrap_or_default();
+    let start = equals + 1 + value.len() - value.trim_start().len();
+    Some(start..equals + 1 + value.len())
+}
+
+/// Returns the first error of the TOML parser: those that follow it are mostly its consequences,
+/// and nothing else is checked until the file can be read. A duplicate key is named, with the line
+/// of the first if no other table has a key of that name.
+fn syntax_error(
     source: &Source<'_>,
     text: &str,
     errors: &[toml::de::Error],
     keys: &[(&str, Range<usize>)],
-) -> Vec<Diagnostic> {
+) -> Option<Diagnostic> {
     let duplicate = |span: &Range<usize>| {
         let word = text.get(span.clone())?.trim_matches(['"', '\'']);
         let mut earlier = keys.iter().filter(|(key, at)| *key == word && at.start < span.start);
@@ -214,18 +240,14 @@ fn syntax_errors(
         let line = other.is_none().then(|| format!("; the first is in line {line}"));
         Some(format!(" `{}`{}", key.escape_debug(), line.unwrap_or_default()))
     };
-    let mut errors: Vec<_> = errors
-        .iter()
-        .map(|error| (error.span().unwrap_or(text.len()..text.len()), error.message()))
-        .collect();
-    errors.sort_by_key(|(span, _)| span.start);
-    errors
-        .into_iter()
-        .map(|(span, message)| {
-            let span = if span == (0..0) { 0..1 } else { span };
-            let more = if message == "duplicate key" { duplicate(&span) } else { None };
-            let more = more.unwrap_or_default();
-            source.diagnostic(Severity::Error, span, format!("not TOML: {message}{more}"))
-        })
-        .collect()
+    let span_of = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+    let first = errors.iter().min_by_key(|error| span_of(error).start)?;
+    let (span, message) = (span_of(first), first.message());
+    if let Some(opened) = unclosed(text, &span, message) {
+        return Some(source.diagnostic(Severity::Error, opened, "not TOML: not closed".to_owned()));
+    }
+    let span = if span == (0..0) { 0..1 } else { span };
+    let more = if message == "duplicate key" { duplicate(&span) } else { None };
+    let more = more.unwrap_or_default();
+    Some(source.diagnostic(Severity::Error, span, format!("not TOML: {message}{more}")))
 }

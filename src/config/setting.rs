@@ -239,7 +239,11 @@ macro_rules! tables {
     ($($title:literal $type:ident $table:ident $(: $base:ident)? $([$rule:expr])? {
         $($(#[doc = $doc:literal])+ $key:ident: $kind:ty = $value:expr
             $(=> $($example:literal)|+)?;)*
-    })*) => {$(
+    })*) => {
+        /// The keys of all tables.
+        pub(super) static NAMES: &[&str] =
+            &[$($($crate::config::setting::name(stringify!($key)),)*)*];
+    $(
         pub(super) struct $type { $(pub(super) $key: $crate::config::setting::Setting<$kind>),* }
 
         pub(super) static $table: $type = $type {

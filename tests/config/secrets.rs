@@ -95,7 +95,7 @@ fn no_typing_error_shows_a_secret() {
         for edit in ["", "\"", "'", "\n", "#", "=", "\"\"\""] {
             assert_silent(&format!("{before}{edit}{after}"));
         }
-        for edit in ["\"", "\n"] {
+        for edit in ["\"", "\n", " # "] {
             assert_silent(&format!("{before}{edit}{}", &text[at..]));
         }
     }

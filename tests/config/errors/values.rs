@@ -203,33 +203,79 @@ keep_key = true
     "#);
 }
 
+/// Returns the diagnostics of a text that is not TOML, without the gutter.
+fn quoted(text: &str) -> String {
+    let report = errors(text);
+    assert!(report.ends_with("certrelay.toml: 1 error"), "{report}");
+    let lines = report.lines().take(4).map(|line| line.split_once(" | ").map_or(line, |(_, l)| l));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
-fn a_syntax_error_is_shown_where_it_is() {
-    let report = errors(
-        r#"[[source]
-directory = logs
-[delivery]
-max_concurrent_messages = 1
-max_concurrent_messages = 2
-shutdown_grace_period "100 s"
-"#,
-    );
-    insta::assert_snapshot!(report, @r#"
+fn the_first_syntax_error_is_shown_alone_where_it_is() {
+    let unclosed = "[[source]\ndirectory = logs\n[delivery]\nshutdown_grace_period \"100 s\"\n";
+    insta::assert_snapshot!(quoted(unclosed), @r#"
     certrelay.toml:1:10: error: not TOML: unclosed array table, expected `]`
        |
-     1 | [[source]
-       |          ^
-
-    certrelay.toml:5:1: error: not TOML: duplicate key `max_concurrent_messages`; the first is in line 4
-       |
-     5 | max_concurrent_messages = ********
-       | ^^^^^^^^^^^^^^^^^^^^^^^
-
-    certrelay.toml:6:23: error: not TOML: key with no value, expected `=`
-       |
-     6 | ********
-       |         ^
-
-    certrelay.toml: 3 errors
+    [[source]
+             ^
     "#);
+    let duplicate = "[delivery]\nmax_concurrent_messages = 1\nmax_concurrent_messages = 2\n";
+    insta::assert_snapshot!(quoted(duplicate), @r#"
+    certrelay.toml:3:1: error: not TOML: duplicate key `max_concurrent_messages`; the first is in line 2
+       |
+    max_concurrent_messages = 2
+    ^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+    let no_equals = "[delivery]\nshutdown_grace_period \"100 s\"\n";
+    insta::assert_snapshot!(quoted(no_equals), @r#"
+    certrelay.toml:2:23: error: not TOML: key with no value, expected `=`
+       |
+    shutdown_grace_period "100 s"
+                          ^
+    "#);
+}
+
+#[test]
+fn what_is_not_closed_is_shown_where_it_opens() {
+    let list = "[[route]]\nname = \"all\"\nsinks = [\"lake\",\n  \"soc\"\n[sink.soc]\ntype = \"splunk_hec\"\n";
+    insta::assert_snapshot!(quoted(list), @r#"
+    certrelay.toml:3:9: error: not TOML: not closed
+       |
+    sinks = ["lake",
+            ^^^^^^^^
+    "#);
+    let table = "[sink.lake]\ntls = { insecure = false\ntopic = \"all\"\n[log]\n";
+    insta::assert_snapshot!(quoted(table), @r#"
+    certrelay.toml:2:7: error: not TOML: not closed
+       |
+    tls = { insecure = false
+          ^^^^^^^^^^^^^^^^^^
+    "#);
+    let long = "[log]\nlevel = \"\"\"info\nformat = \"json\"\n";
+    insta::assert_snapshot!(quoted(long), @r#"
+    certrelay.toml:2:9: error: not TOML: not closed
+       |
+    level = """info
+            ^^^
+    "#);
+}
+
+#[test]
+fn a_syntax_error_beside_a_secret_shows_all_but_the_secret() {
+    for (line, shown) in [
+        (r#"token = "cAnArY"#, "token = ********"),
+        (
+            r#"auth = { mechanism = "PLAIN", username = "relay, password = "cAnArY" }"#,
+            r#"auth = { mechanism = "PLAIN", username = "relay, password = ********"#,
+        ),
+        (
+            r#"auth = { mechanism = "PLAIN", username = "relay", password = "cAnArY" "#,
+            r#"auth = { mechanism = "PLAIN", username = "relay", password = ********"#,
+        ),
+        (r#"brokers = ["b.example.com:9092" # cAnArY"#, r#"brokers = ["b.example.com:9092""#),
+    ] {
+        let report = quoted(&format!("[sink.lake]\n{line}\n[log]\nlevel = \"info\"\n"));
+        assert_eq!(report.lines().nth(2), Some(shown), "{report}");
+    }
 }
