@@ -45,13 +45,19 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn check_validates_librdkafka_options_and_prints_no_value() {
+fn check_validates_librdkafka_options_and_prints_no_value_that_may_be_secret() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("certrelay.toml");
     for (options, named) in [
-        (r#""linger.ms" = "cAnArY""#, "option linger.ms"),
+        (r#""linger.ms" = "soon""#, "option linger.ms"),
+        (r#""linger.ms" = "soon""#, r#"{ "linger.ms" = "soon" }"#),
         (r#""no.such.option" = "cAnArY""#, "no.such.option"),
         (r#""max.in.flight" = 100"#, "max.in.flight"),
+        (r#""lingr.ms" = "cAnArY""#, "did you mean `linger.ms`?"),
+        (r#"linger_ms = 50"#, "did you mean `linger.ms`?"),
+        (r#"bootstrap.server = "cAnArY""#, "did you mean `bootstrap.servers`?"),
+        (r#"max.request.size = 1000000"#, "not of librdkafka: write `message.max.bytes`"),
+        (r#""key.serializer" = "cAnArY""#, "not of librdkafka: certrelay writes the keys"),
     ] {
         let text = format!(
             "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"lake\"]\n[sink.lake]\n\

@@ -211,7 +211,8 @@ pub(super) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k s
     nearest(name, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
-/// Returns the known name with the fewest edits from `name`; at most one edit in three letters.
+/// Returns the known name with the fewest edits from `name`: at most one edit in three letters, or
+/// the rest of a word.
 pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 64 {
         return None;
@@ -220,7 +221,11 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     known
         .into_iter()
         .map(|candidate| (damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(edits, candidate)| *edits <= (candidate.len() / 3).max(1))
+        .filter(|(edits, candidate)| {
+            let is_start = candidate.starts_with(&lower) || lower.starts_with(candidate);
+            *edits <= (candidate.len() / 3).max(1)
+                || is_start && candidate.len().min(lower.len()) >= 4
+        })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
@@ -235,6 +240,8 @@ mod tests {
         assert_eq!(nearest("stritc", known), Some("strict"));
         assert_eq!(nearest("Refresch", known), Some("refresh"));
         assert_eq!(nearest("bucket", known), None);
+        assert_eq!(nearest("refr", known), Some("refresh"));
+        assert_eq!(nearest("hashing-of-all", known), Some("hash"));
         assert_eq!(did_you_mean("hsh", known), "; did you mean `hash`?");
         assert_eq!(did_you_mean("zzz", known), "");
     }

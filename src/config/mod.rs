@@ -38,6 +38,8 @@ pub(crate) use load::MAX_BYTES;
 pub use load::{load, parse, parse_fetched, parse_with, walk};
 pub use location::ConfigLocation;
 pub use mapping::{Mapping, MappingKey, MappingTable};
+#[cfg(test)]
+pub(crate) use read::kafka::PROPERTIES as KAFKA_PROPERTIES;
 pub use reader::{KafkaOption, Keys};
 pub(crate) use region::is_in_partition_of;
 pub use schema::schema;

@@ -160,7 +160,7 @@ tables! {
     }
 
     "`role`" RoleSettings ROLE {
-        /// `arn:aws:iam::444455556666:role/NAME`.
+        /// `arn:PARTITION:iam::ACCOUNT:role/NAME`.
         arn: Other = required(Shape::Text) => "\"arn:aws:iam::444455556666:role/cloudtrail-reader\"";
         /// The external id that the role's trust policy requires.
         external_id: Other = optional(Shape::Text, "none");

@@ -151,6 +151,14 @@ pub(super) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|digit| digit.is_ascii_digit())
 }
 
+/// Returns whether a part of an ARN or a key is an account's id with a digit too few or too many.
+pub(super) fn has_mistyped_account(text: &str) -> bool {
+    let is_near = |part: &str| {
+        matches!(part.len(), 11 | 13) && part.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    text.split([':', '/']).any(is_near)
+}
+
 /// Returns whether it has only characters that a bucket's name can have.
 pub(super) fn is_bucket(name: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::accounts::ACCOUNT_LABELS;
-use super::super::diagnostic::did_you_mean;
+use super::super::diagnostic::{did_you_mean, nearest};
 use super::super::groups::{IAM_EVENT_SOURCE, known_names};
 use super::super::mapping::MappingKey;
 use super::super::reader::Section;
@@ -30,14 +30,14 @@ pub(super) fn sources(
             top.reader.error(draft.span.clone(), "an earlier [[source]] reads the same");
         }
     }
-    let reads_queue = sources.iter().any(|draft| draft.is_queue);
+    let reads_queue = sources.iter().any(|draft| draft.queue_url.is_some());
     let Some(dead_letter) = dead_letter else { return };
     match (&dead_letter.config, &dead_letter.span) {
         (_, None) if reads_queue => top.error(
             "there is no [dead_letter], which an SQS source needs: write `s3 = \"s3://bucket/prefix/\"` \
              (or `sqs`, or `directory`), or `redrive = true` to leave it to the queue's own redrive policy",
         ),
-        (DeadLetterConfig::Redrive, Some(span)) if sources.iter().any(|draft| !draft.is_queue) => {
+        (DeadLetterConfig::Redrive, Some(span)) if sources.iter().any(|draft| draft.queue_url.is_none()) => {
             let text = "a folder has no redrive policy; write `directory = \"…\"`";
             top.reader.error(span.clone(), text);
         }
@@ -101,9 +101,10 @@ pub(super) fn routes(top: &Section<'_>, routes: &[route::Draft<'_>], sinks: &[si
                     name the sinks of all other events, or \"discard\"";
         top.reader.error(last.span.clone(), text);
     }
+    let targets = routes.iter().flat_map(|route| &route.targets);
     for sink in sinks.iter().filter(|_| !routes.is_empty()) {
-        let used =
-            routes.iter().any(|route| route.targets.iter().any(|target| target.sink == sink.name));
+        // A misspelt name is reported already.
+        let used = targets.clone().any(|target| nearest(&target.sink, known()) == Some(&sink.name));
         if !used {
             top.reader.error(sink.span.clone(), "no [[route]] names this sink");
         }

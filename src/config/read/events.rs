@@ -7,6 +7,7 @@ use super::super::groups::{IAM_EVENT_SOURCE, groups, known_names};
 use super::super::reader::{Item, Section};
 use super::super::setting::{Other, Setting};
 use super::super::settings::{EVENTS, INCLUDE, TOP};
+use super::super::source::has_mistyped_account;
 use super::super::types::{EventOptions, EventRule, names_one_account};
 use super::super::when::{Network, Pattern};
 
@@ -51,6 +52,9 @@ pub(super) fn is_arn(pattern: &Pattern, item: &Item<'_>) -> bool {
         item.error(
             "an ARN, or a glob of one, is expected, such as \"arn:aws:iam::111122223333:role/*\"",
         );
+    } else if has_mistyped_account(text) {
+        item.error("the account in an ARN has 12 digits");
+        return false;
     }
     possible
 }

@@ -2,6 +2,7 @@
 
 use toml::de::DeValue;
 
+use super::super::diagnostic::did_you_mean;
 use super::super::kafka::{KafkaAuth, KafkaConfig, RegistryConfig};
 use super::super::reader::{Item, Section};
 use super::super::region::is_region;
@@ -36,6 +37,48 @@ const OURS: [(&str, &str); 22] = [
     ("statistics.interval.ms", "its statistics are metrics, every 15 s"),
     ("builtin.features", "it cannot be set"),
     ("group.", "certrelay consumes nothing"),
+];
+
+/// librdkafka properties that may be set, for suggestions. Source: librdkafka 2.12,
+/// CONFIGURATION.md: those of producers and of all clients, without callbacks.
+#[rustfmt::skip]
+pub(crate) const PROPERTIES: [&str; 58] = [
+    "allow.auto.create.topics", "api.version.fallback.ms", "api.version.request",
+    "api.version.request.timeout.ms", "batch.num.messages", "batch.size",
+    "broker.address.family", "broker.address.ttl", "broker.version.fallback",
+    "client.dns.lookup", "client.id", "client.rack", "compression.codec", "compression.level",
+    "compression.type", "connections.max.idle.ms", "debug", "enable.gapless.guarantee",
+    "enable.metrics.push", "enable.random.seed", "internal.termination.signal", "linger.ms",
+    "max.in.flight", "max.in.flight.requests.per.connection", "message.copy.max.bytes",
+    "message.max.bytes", "message.send.max.retries", "metadata.max.age.ms",
+    "metadata.recovery.rebootstrap.trigger.ms", "metadata.recovery.strategy", "partitioner",
+    "queue.buffering.backpressure.threshold", "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages", "queue.buffering.max.ms", "queuing.strategy",
+    "receive.message.max.bytes", "reconnect.backoff.jitter.ms", "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms", "request.timeout.ms", "retries", "retry.backoff.max.ms",
+    "retry.backoff.ms", "socket.blocking.max.ms", "socket.connection.setup.timeout.ms",
+    "socket.keepalive.enable", "socket.max.fails", "socket.nagle.disable",
+    "socket.receive.buffer.bytes", "socket.send.buffer.bytes", "socket.timeout.ms",
+    "sticky.partitioning.linger.ms", "topic.blacklist", "topic.metadata.propagation.max.ms",
+    "topic.metadata.refresh.fast.interval.ms", "topic.metadata.refresh.interval.ms",
+    "topic.metadata.refresh.sparse",
+];
+
+/// Properties of Kafka's Java producer, and what librdkafka has instead.
+/// Source: Apache Kafka 4.1, "Producer Configs".
+const OF_JAVA: [(&str, &str); 12] = [
+    ("max.request.size", "write `message.max.bytes`"),
+    ("buffer.memory", "write `queue.buffering.max.kbytes`"),
+    ("partitioner.class", "write `partitioner`"),
+    ("send.buffer.bytes", "write `socket.send.buffer.bytes`"),
+    ("receive.buffer.bytes", "write `socket.receive.buffer.bytes`"),
+    ("compression.gzip.level", "write `compression.level`"),
+    ("compression.lz4.level", "write `compression.level`"),
+    ("compression.zstd.level", "write `compression.level`"),
+    ("socket.connection.setup.timeout.max.ms", "write `socket.connection.setup.timeout.ms`"),
+    ("max.block.ms", "certrelay waits for room by itself; remove it"),
+    ("key.serializer", "certrelay writes the keys; remove it"),
+    ("value.serializer", "write `format` in the sink"),
 ];
 
 pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
@@ -82,6 +125,10 @@ fn address(item: &Item<'_>) -> Option<String> {
     if port.is_none() {
         item.error("a broker is a host and a port, such as \"broker-1.example.com:9092\"");
         return None;
+    }
+    let others = [(2181, "ZooKeeper's"), (8081, "a schema registry's")];
+    if let Some((port, whose)) = others.into_iter().find(|(other, _)| port == Some(*other)) {
+        item.warning(format!("port {port} is usually {whose}, not a broker's"));
     }
     Some(text)
 }
@@ -141,14 +188,32 @@ fn flatten(table: &Section<'_>, prefix: &str, options: &mut Vec<(String, String)
             (Some(value), None) => options.push((name, value)),
             (_, error) => {
                 if let Some(text) = error {
-                    item.reader.mask(item.span());
-                    item.error(text);
+                    rejected(&item, &name, text);
                 }
                 valid = None;
             }
         }
     }
     valid
+}
+
+/// Reports a property that librdkafka rejects: its name, or its value. The value of an unknown one
+/// may be a secret.
+fn rejected(item: &Item<'_>, name: &str, text: String) {
+    if PROPERTIES.contains(&name) {
+        return item.error(text);
+    }
+    item.reader.mask(item.span());
+    let dotted = name.to_ascii_lowercase().replace('_', ".");
+    let of_java = OF_JAVA.iter().find(|(of_java, _)| *of_java == dotted);
+    let ours = OURS.iter().map(|(ours, _)| *ours).filter(|ours| !ours.ends_with(['.', '_']));
+    let hint = || did_you_mean(&dotted, PROPERTIES.into_iter().chain(ours));
+    item.key_error(match of_java {
+        Some((_, instead)) => {
+            format!("a property of Kafka's Java client, not of librdkafka: {instead}")
+        }
+        None => format!("{text}{}", hint()),
+    });
 }
 
 /// A mechanism, as it is written.
@@ -242,19 +307,13 @@ fn msk(
 ) -> Option<KafkaAuth> {
     let role = role.map_or(Some(None), |item| source::role(item).map(Some));
     let region = match region {
-        Some(item) => item.text().and_then(|region| {
-            let is_valid = is_region(&region);
-            if !is_valid {
-                item.error("a region is written as in \"us-east-1\"");
-            }
-            is_valid.then_some(region)
-        }),
+        Some(item) => source::region(item),
         // Brokers with errors are reported already.
         None => {
             let found = brokers?.iter().find_map(|broker| msk_region(broker));
             if found.is_none() {
                 auth.error(
-                    "`auth` needs `region = \"us-east-1\"`: the brokers' names do not contain it",
+                    "`auth` needs `region`: the brokers' names do not contain the cluster's",
                 );
             }
             found.map(str::to_owned)
@@ -270,7 +329,7 @@ fn msk_region(broker: &str) -> Option<&str> {
     let parts: Vec<&str> = host.split('.').collect();
     let at = parts.iter().position(|part| matches!(*part, "kafka" | "kafka-serverless"))?;
     match parts.get(at + 1..)? {
-        [region, "amazonaws", "com", ..] => Some(region),
+        [region, "amazonaws", "com" | "eu", ..] if is_region(region) => Some(region),
         _ => None,
     }
 }

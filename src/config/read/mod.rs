@@ -4,7 +4,7 @@ mod check;
 mod dead_letter;
 mod dead_letter_loops;
 mod events;
-mod kafka;
+pub(super) mod kafka;
 mod mapping;
 mod route;
 mod secret;

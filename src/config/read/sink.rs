@@ -205,5 +205,9 @@ fn endpoint(item: &Item<'_>) -> Option<Url> {
         return None;
     }
     item.warn_if_plain_http(&url, "the token crosses");
+    let others = [(8000, "Splunk Web"), (8089, "Splunk's management"), (9997, "forwarders")];
+    if let Some((port, whose)) = others.into_iter().find(|(other, _)| url.port() == Some(*other)) {
+        item.warning(format!("port {port} is usually for {whose}; HEC's is 8088"));
+    }
     Some(url)
 }

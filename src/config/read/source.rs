@@ -5,13 +5,14 @@ use std::ops::Range;
 use toml::de::DeValue;
 use url::Url;
 
+use super::super::diagnostic::{did_you_mean, nearest};
 use super::super::reader::{Item, Section};
-use super::super::region::{iam_region, region_of_queue};
+use super::super::region::{REGIONS, fault_of_queue_host, iam_region, is_region, region_of_queue};
 use super::super::setting::{Choice, Setting};
 use super::super::settings::{BUCKET, KEYS, ROLE, SOURCE, SourceSettings, TOP};
 use super::super::source::{
     Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
-    is_account_id, is_bucket,
+    has_mistyped_account, is_account_id, is_bucket,
 };
 
 /// A source and its span.
@@ -19,8 +20,8 @@ pub(super) struct Draft {
     pub(super) config: Option<SourceConfig>,
     /// Its header.
     pub(super) span: Range<usize>,
-    /// Whether it reads SQS, as far as known.
-    pub(super) is_queue: bool,
+    /// The span of its `queue_url`, if it reads SQS.
+    pub(super) queue_url: Option<Range<usize>>,
     /// The span of its `regions`, if they leave out IAM's, and that region.
     pub(super) without_iam: Option<(Range<usize>, &'static str)>,
 }
@@ -36,7 +37,8 @@ pub(super) fn read(top: &Section<'_>) -> Vec<Draft> {
 }
 
 fn one(table: Section<'_>) -> Draft {
-    let is_queue = table.item(&SOURCE.queue_url).is_some();
+    let queue_url = table.item(&SOURCE.queue_url).map(|item| item.span());
+    let is_queue = queue_url.is_some();
     let kind = kind(&table);
     let buckets = match table.item(&SOURCE.buckets) {
         Some(item) if is_queue => buckets(&item),
@@ -50,14 +52,14 @@ fn one(table: Section<'_>) -> Draft {
         _ => Some(Vec::new()),
     };
     let regions_item = table.item(&SOURCE.regions);
-    let regions = regions_item.as_ref().map_or(Some(Vec::new()), |item| item.each(Item::text));
+    let regions = regions_item.as_ref().map_or(Some(Vec::new()), |item| item.each(region));
     let keys = table.optional(&SOURCE.keys, keys);
     let eventbridge_records = table.flag(&SOURCE.eventbridge_records);
     let role = table.optional(&SOURCE.role, role);
     let faults = FaultPolicies::build(|setting| table.choice(setting));
     let span = table.span.clone();
     table.finish();
-    let mut draft = Draft { config: None, span, is_queue, without_iam: None };
+    let mut draft = Draft { config: None, span, queue_url, without_iam: None };
     let (Some(kind), Some(buckets), Some(regions)) = (kind, buckets, regions) else { return draft };
     let (Some(keys), Some(role)) = (keys, role) else { return draft };
     if let (SourceKind::Sqs { region, .. }, Some(item)) = (&kind, regions_item) {
@@ -122,7 +124,11 @@ fn sqs(item: &Item<'_>, region: Option<&Item<'_>>) -> Option<SourceKind> {
     let queue_url = queue_url(item, "messages and signatures cross")?;
     let region = match (region_of_queue(&queue_url), region) {
         (in_url, Some(region)) => {
-            let written = region.text()?;
+            let written = match region.text()? {
+                // An emulator's, such as "elasticmq".
+                text if nearest(&text, REGIONS).is_none() => text,
+                _ => self::region(region)?,
+            };
             if in_url.as_ref().is_some_and(|in_url| *in_url != written) {
                 region.error("`region` differs from the region in `queue_url`; remove it");
                 return None;
@@ -131,22 +137,61 @@ fn sqs(item: &Item<'_>, region: Option<&Item<'_>>) -> Option<SourceKind> {
         }
         (Some(in_url), None) => in_url,
         (None, None) => {
-            item.error("this URL does not contain its region; add `region = \"us-east-1\"`");
+            item.error("this URL does not contain its region: add `region`, where the queue is");
             return None;
         }
     };
     Some(SourceKind::Sqs { queue_url, region })
 }
 
+/// Reads a region. One that is not known may be new: a warning.
+pub(super) fn region(item: &Item<'_>) -> Option<String> {
+    let region = item.text()?;
+    region_exists(&region, item).then_some(region)
+}
+
+pub(super) fn region_exists(region: &str, item: &Item<'_>) -> bool {
+    let is_region = is_region(region);
+    if !REGIONS.contains(&region) {
+        let hint = did_you_mean(region, REGIONS);
+        if is_region {
+            item.warning(format!("not a region that certrelay knows{hint}"));
+        } else {
+            let text = if hint.is_empty() {
+                "a region is written like \"us-east-1\""
+            } else {
+                "not a region"
+            };
+            item.error(format!("{text}{hint}"));
+        }
+    }
+    is_region
+}
+
 /// URL of a queue; `what` names what crosses the network.
 pub(super) fn queue_url(item: &Item<'_>, what: &str) -> Option<Url> {
-    let url = item.url()?;
-    let parts = url.path_segments()?.filter(|part| !part.is_empty()).count();
-    if parts < 2 {
+    if !item.text()?.contains("://") {
         item.error(
-            "a queue's URL ends in account and name: \
-             https://sqs.REGION.amazonaws.com/111122223333/NAME",
+            "write the queue's URL, not its name or ARN: `aws sqs get-queue-url --queue-name NAME` \
+             prints it",
         );
+        return None;
+    }
+    let url = item.url()?;
+    let parts: Vec<&str> = url.path_segments()?.filter(|part| !part.is_empty()).collect();
+    let fault = match parts[..] {
+        [.., account, _] if !is_account_id(account) && region_of_queue(&url).is_some() => {
+            Some("the account in a queue's URL has 12 digits".to_owned())
+        }
+        [_, _, ..] => fault_of_queue_host(&url),
+        _ => Some(
+            "a queue's URL ends in account and name: \
+             https://sqs.REGION.amazonaws.com/111122223333/NAME"
+                .to_owned(),
+        ),
+    };
+    if let Some(fault) = fault {
+        item.error(fault);
         return None;
     }
     item.warn_if_plain_http(&url, what);
@@ -190,7 +235,7 @@ fn name(item: &Item<'_>) -> Option<String> {
     Some(name)
 }
 
-fn account(item: &Item<'_>) -> Option<String> {
+pub(super) fn account(item: &Item<'_>) -> Option<String> {
     let id = item.text()?;
     if !is_account_id(&id) {
         item.error(format!("`{}` is an account id: 12 digits, in quotes", item.key));
@@ -201,14 +246,21 @@ fn account(item: &Item<'_>) -> Option<String> {
 
 /// `{ arn = "…", external_id = "…" }`.
 pub(super) fn role(item: &Item<'_>) -> Option<Role> {
+    if let DeValue::String(_) = item.value() {
+        item.error("write `role = { arn = \"…\" }`");
+        return None;
+    }
     let table = item.table(&ROLE)?;
     let arn = table.required(&ROLE.arn).and_then(|item| {
         let arn = item.text()?;
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let is_role = matches!(parts[..], ["arn", _, "iam", "", account, name]
-            if account.len() == 12 && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
+            if is_account_id(account) && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
         if !is_role {
-            item.error("a role's ARN is arn:aws:iam::444455556666:role/NAME");
+            item.error(
+                "a role's ARN is arn:PARTITION:iam::ACCOUNT:role/NAME: the partition is `aws` in \
+                 most regions, the account has 12 digits",
+            );
             return None;
         }
         Some(arn)
@@ -232,6 +284,9 @@ fn pattern(item: &Item<'_>) -> Option<KeyPattern> {
     if text.starts_with('/') || text.starts_with("s3://") {
         item.error("a key starts neither with `/` nor with its bucket: \"AWSLogs/**\"");
         return None;
+    }
+    if has_mistyped_account(&text) {
+        item.warning("an account has 12 digits: no key of CloudTrail will match");
     }
     KeyPattern::new(&text).map_err(|error| item.error(format!("not a glob: {error}"))).ok()
 }

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use super::super::diagnostic::did_you_mean;
 use super::super::groups::{CERTIFICATE_FLAGS, FINDINGS, SEVERITIES};
 use super::super::reader::{Item, Section};
-use super::super::region::is_region;
 use super::super::renamed;
 use super::super::settings::WHEN;
 use super::super::source::is_account_id;
 use super::super::when::{Condition, Pattern, When};
 use super::events::{is_arn, is_glob, pattern_of};
+use super::source;
 
 /// The conditions, and what is checked when the other tables are known.
 pub(super) struct Draft<'t> {
@@ -226,10 +226,5 @@ fn account_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
 }
 
 fn region_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
-    let text = pattern.as_str();
-    let exists = is_glob(text) || is_region(text);
-    if !exists {
-        item.error("a region is written like \"us-east-1\", or is a glob");
-    }
-    exists
+    is_glob(pattern.as_str()) || source::region_exists(pattern.as_str(), item)
 }

@@ -226,10 +226,15 @@ pub(super) fn secrets_rejected(settings: &KafkaConfig, code: RDKafkaErrorCode) {
 /// Returns librdkafka's message about a setting, without the setting's value: it may be a secret.
 pub(super) fn message_of(error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, text, key, value) if !value.is_empty() => {
-            format!("option {key}: {}", text.replace(value.as_str(), "…"))
+        KafkaError::ClientConfig(_, text, key, value) => {
+            // It names a property that the written one is an alias of.
+            let text = text.split(" for configuration property").next().unwrap_or(text);
+            let masked = match value.as_str() {
+                "" => text.to_owned(),
+                value => text.replace(value, "…"),
+            };
+            format!("option {key}: {masked}")
         }
-        KafkaError::ClientConfig(_, text, key, _) => format!("option {key}: {text}"),
         other => format!("Kafka rejects these settings: {other}"),
     }
 }

@@ -249,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn librdkafka_knows_every_property_that_is_suggested() {
+        for name in crate::config::KAFKA_PROPERTIES {
+            let error = crate::sink::kafka_option(name, "no value of it").err().unwrap_or_default();
+            assert!(!error.contains("No such configuration property"), "{error}");
+        }
+    }
+
+    #[test]
     fn pem_without_a_file_is_passed_as_text() {
         let pem = |text: &str| Some(Secret::Literal(Arc::new(text.into())));
         let tls = Tls { ca: pem("a"), cert: pem("b"), key: pem("c"), insecure: false };

@@ -1,6 +1,6 @@
 //! Errors and warnings about sinks.
 
-use super::super::errors;
+use super::super::{errors, parse};
 
 #[test]
 fn settings_of_kafka_are_checked() {
@@ -87,14 +87,39 @@ type = "kafka"
 }
 
 #[test]
+fn ports_of_other_services_are_warned_about() {
+    let warnings = |port: u16, of_kafka: bool| {
+        let sink = if of_kafka {
+            format!("type = \"kafka\"\nbrokers = [\"broker.example.com:{port}\"]\ntopic = \"all\"")
+        } else {
+            format!(
+                "type = \"splunk_hec\"\nendpoints = [\"https://hec.example.com:{port}\"]\ntoken = {{ env = \"SET\" }}"
+            )
+        };
+        let text = format!(
+            "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"one\"]\n[sink.one]\n{sink}\n"
+        );
+        let warnings = parse(&text).expect("no error").warnings;
+        warnings.into_iter().map(|one| one.text).collect::<Vec<_>>().join("; ")
+    };
+    for (port, text) in
+        [(8000, "Splunk Web; HEC's is 8088"), (8089, "management"), (9997, "forwarders")]
+    {
+        assert!(warnings(port, false).contains(text), "{port}");
+    }
+    assert!(warnings(2181, true).contains("ZooKeeper"));
+    assert_eq!(warnings(8088, false) + &warnings(9092, true) + &warnings(443, false), "");
+}
+
+#[test]
 fn logins_to_msk_are_checked() {
     let own = r#"brokers = ["kafka.example.com:9098"]
 topic = "certificates""#;
     let msk = r#"brokers = ["b-1.lake.abc123.c2.kafka.eu-west-1.amazonaws.com:9098"]
 topic = "certificates""#;
     for (brokers, login, report) in [
-        (own, r#"auth = { mechanism = "aws_msk_iam" }"#, "`auth` needs `region = "),
-        (own, r#"auth = { mechanism = "aws_msk_iam", region = "EU" }"#, "a region is written as"),
+        (own, r#"auth = { mechanism = "aws_msk_iam" }"#, "`auth` needs `region`: "),
+        (own, r#"auth = { mechanism = "aws_msk_iam", region = "EU" }"#, "a region is written like"),
         (msk, r#"auth = { mechanism = "aws_msk_iam" }"#, "works only over TLS: add `tls = {}`"),
         (
             msk,

@@ -1,5 +1,9 @@
 //! Errors about sources and dead letters.
 
+use std::path::Path;
+
+use certrelay::config::parse_with;
+
 use super::super::{errors, parse, sound_with};
 
 #[test]
@@ -35,7 +39,7 @@ keep_bytes = false
      4 | [[source]]
        | ^^^^^^^^^^
 
-    certrelay.toml:7:13: error: this URL does not contain its region; add `region = "us-east-1"`
+    certrelay.toml:7:13: error: this URL does not contain its region: add `region`, where the queue is
        |
      7 | queue_url = "https://queue.example.com/111122223333/objects"
        |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -98,7 +102,7 @@ buckets = ["audit-logs"]
      8 | on_missing = "retri"
        |              ^^^^^^^
 
-    certrelay.toml:9:16: error: a role's ARN is arn:aws:iam::444455556666:role/NAME
+    certrelay.toml:9:16: error: a role's ARN is arn:PARTITION:iam::ACCOUNT:role/NAME: the partition is `aws` in most regions, the account has 12 digits
        |
      9 | role = { arn = "arn:aws:iam::444455556666:user/reader", external = ******** }
        |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -247,6 +251,49 @@ fn a_selection_of_iam_without_its_region_is_warned_about() {
     assert_eq!(warnings("regions = [\"eu-west-1\", \"us-east-1\"]", "\"server-certificate\""), 0);
     assert_eq!(warnings("", "\"server-certificate\""), 0);
     assert_eq!(warnings("regions = [\"eu-west-1\"]", acm), 0);
+}
+
+/// Returns the errors and warnings of a source with these lines and of another table, without the
+/// quoted lines.
+fn found(lines: &str, table: &str, env: &[(&str, &str)]) -> String {
+    let text = sound_with(&format!(
+        "[[source]]\n{lines}\nbuckets = [\"audit-logs\"]\n[dead_letter]\nredrive = true\n{table}\n"
+    ));
+    // The folder of SOUND has no redrive policy.
+    let text = text.replace("[[source]]\ndirectory = \"logs\"\n", "");
+    let lookup =
+        |name: &str| env.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+    let parsed = parse_with("certrelay.toml", &text, Path::new("/etc/certrelay"), &lookup);
+    let diagnostics = parsed.map_or_else(|errors| errors.diagnostics, |config| config.warnings);
+    diagnostics.into_iter().map(|one| one.text).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_mistyped_region_or_account_is_found_wherever_it_is_written() {
+    let queue = "queue_url = \"https://sqs.eu-west-1.amazonaws.com/111122223333/q\"";
+    let near = "did you mean `eu-west-1`?";
+    for (lines, part) in [
+        ("queue_url = \"https://sqs.eu-west1.amazonaws.com/111122223333/q\"", near),
+        ("queue_url = \"https://sqs.internal/111122223333/q\"\nregion = \"eu-west1\"", near),
+        (&format!("{queue}\nregions = [\"us-east-1\", \"eu-west1\"]"), near),
+        (&format!("{queue}\nregions = [\"us-east-1\", \"eu-wset-1\"]"), near),
+        ("queue_url = \"https://sqs.us-east-1.amazonaws.eu/111122223333/q\"", "amazonaws.com"),
+        ("queue_url = \"arn:aws-cn:sqs:cn-north-1:111122223333:q\"", "not its name or ARN"),
+        ("queue_url = \"cloudtrail-objects\"", "not its name or ARN"),
+        ("queue_url = \"https://sqs.eu-west-1.amazonaws.com/11112222333/q\"", "12 digits"),
+        (&format!("{queue}\nrole = {{ arn = \"arn:aws:iam::11112222333:role/r\" }}"), "12 digits"),
+        (&format!("{queue}\nkeys = {{ include = [\"AWSLogs/1111222233334/**\"] }}"), "12 digits"),
+        (
+            "queue_url = \"https://sqs.us-gov-west-1.internal/111122223333/q\"",
+            "add `region`, where the queue is",
+        ),
+    ] {
+        let found = found(lines, "", &[]);
+        let found: Vec<&str> = found.lines().filter(|line| line.contains(part)).collect();
+        assert_eq!(found.len(), 1, "{lines}: {found:?}");
+        assert!(part.contains("us-east-1") || !found[0].contains("us-east-1 "), "{found:?}");
+    }
+    assert_eq!(found(&format!("{queue}\nregions = [\"us-east-1\", \"eu-west-1\"]"), "", &[]), "");
 }
 
 #[test]
