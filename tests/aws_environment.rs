@@ -33,8 +33,12 @@ fn configuration(folder: &Path, queue_url: &str) -> PathBuf {
 /// `certrelay check --connect`, with these variables and no others.
 async fn check(queue_url: &str, variables: &[(&str, String)]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
+    check_file(&configuration(folder.path(), queue_url), variables).await
+}
+
+async fn check_file(path: &Path, variables: &[(&str, String)]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_certrelay"));
-    command.args(["check", "--connect", "-c"]).arg(configuration(folder.path(), queue_url));
+    command.args(["check", "--connect", "-c"]).arg(path);
     command.env_clear().stdin(Stdio::null());
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1");
     command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", "x");
@@ -91,7 +95,7 @@ async fn aws_clients_trust_the_authorities_of_aws_ca_bundle_only_if_it_is_set() 
     assert_eq!(world.sqs_http.calls().values().sum::<u64>(), 1, "nothing more did");
 }
 
-/// A proxy that records the requested hosts and rejects every connection.
+/// A proxy that records the heads of requests and rejects every connection.
 struct Proxy {
     url: String,
     requests: Receiver<String>,
@@ -104,10 +108,10 @@ impl Proxy {
         let (send, requests) = channel();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
-                let mut line = String::new();
-                let _ = BufReader::new(&stream).read_line(&mut line);
+                let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
                 let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
-                if send.send(line.trim_end().to_owned()).is_err() {
+                if send.send(head.join("\n")).is_err() {
                     return;
                 }
             }
@@ -115,9 +119,10 @@ impl Proxy {
         Self { url, requests }
     }
 
-    /// The requests since the last call.
+    /// The request lines since the last call.
     fn requests(&self) -> BTreeSet<String> {
-        self.requests.try_iter().collect()
+        let first = |head: String| head.lines().next().unwrap_or_default().to_owned();
+        self.requests.try_iter().map(first).collect()
     }
 }
 
@@ -144,6 +149,11 @@ async fn fips_and_dual_stack_endpoints_are_connected_through_the_proxy() {
         let (code, printed) = check(QUEUE, &variables).await;
         assert_eq!(code, Some(1), "{printed}");
         assert!(printed.contains("sqs_unreachable"), "{printed}");
+        assert!(
+            queue.starts_with("sqs.us-east-1.amazonaws")
+                || printed.contains(&format!(" at {queue}")),
+            "{printed}"
+        );
         let hosts = [queue.to_owned(), format!("audit-logs.{objects}")];
         let requests = hosts.map(|host| format!("CONNECT {host}:443 HTTP/1.1"));
         assert_eq!(proxy.requests(), BTreeSet::from(requests), "{printed}");

@@ -278,7 +278,8 @@ tables! {
         /// Endpoint of S3 (VPC endpoint with private names, emulator); with path-style addressing.
         s3_endpoint: Other = optional(Shape::Text, "AWS's own")
             => "\"https://bucket.vpce-0a1b2c3d.s3.us-east-1.vpce.amazonaws.com\"";
-        /// Endpoint of SQS.
+        /// Endpoint of SQS. Requests go to it, or else to AWS's own in the queue's region, whatever
+        /// the host in `queue_url` is; another host there is warned about.
         sqs_endpoint: Other = optional(Shape::Text, "AWS's own")
             => "\"https://vpce-0a1b2c3d.sqs.us-east-1.vpce.amazonaws.com\"";
         /// Endpoint of Secrets Manager.

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::Region;
+use aws_sdk_sqs::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{ConfigBag, Intercept, Region, RuntimeComponents};
+use aws_sdk_sqs::error::BoxError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
@@ -18,7 +20,9 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{Entry, EntryError, Handle, MAX_BATCH, Message, Queue, QueueAttributes, Receipt};
 use crate::aws_error::{Cause, Failure};
@@ -48,6 +52,7 @@ const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
 pub(crate) struct SqsQueue {
     url: String,
     client: Client,
+    asked: AskedHost,
     /// In seconds.
     visibility_timeout: i32,
     /// The last receive succeeded.
@@ -66,7 +71,9 @@ impl SqsQueue {
         visibility_timeout: Duration,
     ) -> Self {
         let timeouts = config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
+        let asked = AskedHost::default();
         let mut builder = aws_sdk_sqs::config::Builder::from(config)
+            .interceptor(asked.clone())
             .region(Region::new(region.to_owned()))
             .timeout_config(timeouts.read_timeout(READ_TIMEOUT).build());
         if let Some(endpoint) = endpoint {
@@ -74,7 +81,8 @@ impl SqsQueue {
         }
         let client = Client::from_conf(builder.build());
         let visibility_timeout = whole_seconds(visibility_timeout);
-        Self { url: url.to_owned(), client, visibility_timeout, responds: AtomicBool::new(false) }
+        let responds = AtomicBool::new(false);
+        Self { url: url.to_owned(), client, asked, visibility_timeout, responds }
     }
 
     async fn get_attributes(&self) -> Result<QueueAttributes, Error> {
@@ -219,11 +227,35 @@ impl SqsQueue {
                 error_code(error.code().unwrap_or_default(), failure.status)
             }
         };
-        Error::new(code, format!("{call} on {} failed: {}", self.url, failure.text))
+        let asked = self.asked.0.lock().clone().filter(|host| !self.url.contains(host.as_str()));
+        let asked = asked.map_or_else(String::new, |host| format!(" at {host}"));
+        Error::new(code, format!("{call} on {} failed{asked}: {}", self.url, failure.text))
     }
 
     fn unbuilt(&self, error: aws_sdk_sqs::error::BuildError) -> Error {
         Error::caused(Code::SqsError, format!("cannot build a request to {}", self.url), error)
+    }
+}
+
+/// The host of the last request, which the queue's URL need not name: it follows from the region,
+/// or from a configured endpoint.
+#[derive(Debug, Clone, Default)]
+struct AskedHost(std::sync::Arc<Mutex<Option<String>>>);
+
+impl Intercept for AskedHost {
+    fn name(&self) -> &'static str {
+        "AskedHost"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let url = context.request().uri().parse::<Url>()?;
+        *self.0.lock() = Some(url[url::Position::BeforeHost..url::Position::AfterPort].to_owned());
+        Ok(())
     }
 }
 

@@ -1,16 +1,22 @@
 //! Checks the tables against each other: references, order, reachability.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
+
+use url::Url;
 
 use super::super::accounts::ACCOUNT_LABELS;
 use super::super::diagnostic::{did_you_mean, nearest};
 use super::super::groups::{IAM_EVENT_SOURCE, known_names};
 use super::super::mapping::MappingKey;
 use super::super::reader::Section;
+use super::super::region::{is_legacy_queue, queue_endpoint, region_of_queue};
 use super::super::settings::{KAFKA, SPLUNK};
 use super::super::source::SourceKind;
-use super::super::types::{DeadLetterConfig, Delivery, EventRule, SinkConfig, SinkKind};
+use super::super::types::{
+    Aws, DeadLetterConfig, DeadLetterLocation, Delivery, EventRule, SinkConfig, SinkKind,
+};
 use super::super::when::Pattern;
 use super::dead_letter::DeadLetter;
 use super::events::is_glob;
@@ -43,6 +49,61 @@ pub(super) fn sources(
         }
         _ => {}
     }
+}
+
+/// Warns about queues whose URL names another host than the one that is asked: requests go to the
+/// endpoint. The host that AWS gives to every queue is no choice, if the endpoint is its region's.
+pub(super) fn queue_hosts(
+    top: &Section<'_>,
+    sources: &[source::Draft],
+    dead_letter: Option<&DeadLetter>,
+    aws: &Aws,
+) {
+    let env = top.reader.env;
+    let is_set = |name| env(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let (fips, dual_stack) =
+        (is_set("AWS_USE_FIPS_ENDPOINT"), is_set("AWS_USE_DUALSTACK_ENDPOINT"));
+    let from_env = || {
+        let value = env("AWS_ENDPOINT_URL_SQS").or_else(|| env("AWS_ENDPOINT_URL"))?;
+        value.parse::<Url>().ok()
+    };
+    let endpoint = aws.sqs_endpoint.clone().or_else(from_env);
+    let warn = |url: &Url, region: &str, span: &Range<usize>| {
+        let asked = endpoint.clone().or_else(|| queue_endpoint(region, fips, dual_stack));
+        let Some(asked) = asked.filter(|asked| !is_same_host(asked, url)) else { return };
+        let is_usual = queue_endpoint(region, false, false)
+            .is_some_and(|of| is_same_host(&of, url))
+            || is_legacy_queue(url);
+        if is_usual && region_of_queue(&asked).as_deref() == Some(region) {
+            return;
+        }
+        let host = match &aws.sqs_endpoint {
+            Some(_) => "`sqs_endpoint` in [aws]",
+            None => asked.host_str().unwrap_or_default(),
+        };
+        let text = format!(
+            "requests go to {host}, not to this host; to ask this one, write it as `sqs_endpoint` \
+             in [aws], or set AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT to true"
+        );
+        top.reader.warning(span.clone(), text);
+    };
+    for draft in sources {
+        let kind = draft.config.as_ref().map(|config| &config.kind);
+        if let (Some(SourceKind::Sqs { queue_url, region }), Some(span)) = (kind, &draft.queue_url)
+        {
+            warn(queue_url, region, span);
+        }
+    }
+    if let Some(DeadLetter { config: DeadLetterConfig::Write { location, .. }, span: Some(span) }) =
+        dead_letter
+        && let DeadLetterLocation::Sqs { queue_url, region: Some(region) } = location
+    {
+        warn(queue_url, region, span);
+    }
+}
+
+fn is_same_host(one: &Url, other: &Url) -> bool {
+    one.host() == other.host() && one.port_or_known_default() == other.port_or_known_default()
 }
 
 /// Warns about a selection of IAM's events without the region in whose files they are.

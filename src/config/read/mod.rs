@@ -47,6 +47,7 @@ pub(super) fn document<'t>(
 
     check::sources(&top, &sources, dead_letter.as_ref());
     dead_letter_loops::check(&top, &sources, dead_letter.as_ref());
+    check::queue_hosts(&top, &sources, dead_letter.as_ref(), &aws);
     check::regions(&top, &sources, &events);
     check::routes(&top, &routes, &sinks);
     check::conditions(&routes, &events);

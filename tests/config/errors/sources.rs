@@ -297,6 +297,46 @@ fn a_mistyped_region_or_account_is_found_wherever_it_is_written() {
 }
 
 #[test]
+fn a_queue_url_whose_host_is_not_the_one_asked_is_warned_about() {
+    const PLAIN: &str = "https://sqs.us-east-1.amazonaws.com";
+    const VPC: &str = "https://vpce-0a1.sqs.us-east-1.vpce.amazonaws.com";
+    const FIPS: &str = "https://sqs-fips.us-east-1.amazonaws.com";
+    let on = |name: &'static str| Some((name, "true"));
+    for (host, endpoint, variable, warned) in [
+        (PLAIN, None, None, false),
+        (VPC, None, None, true),
+        (FIPS, None, None, true),
+        (FIPS, None, on("AWS_USE_FIPS_ENDPOINT"), false),
+        ("https://sqs.us-east-1.api.aws", None, None, true),
+        ("https://sqs.us-east-1.api.aws", None, on("AWS_USE_DUALSTACK_ENDPOINT"), false),
+        ("https://us-east-1.queue.amazonaws.com", None, None, false),
+        ("https://queue.amazonaws.com", None, None, false),
+        ("https://sqs.eusc-de-east-1.amazonaws.eu", None, None, false),
+        ("https://sqs.us-iso-east-1.c2s.ic.gov", None, None, false),
+        ("https://sqs.us-isob-east-1.sc2s.sgov.gov", None, None, false),
+        ("https://sqs.us-isof-south-1.csp.hci.ic.gov", None, None, false),
+        ("https://sqs.eu-isoe-west-1.cloud.adc-e.uk", None, None, false),
+        // Every queue's URL names it; the endpoint says how to reach the same service.
+        (PLAIN, Some(VPC), None, false),
+        (PLAIN, None, on("AWS_USE_FIPS_ENDPOINT"), false),
+        (PLAIN, Some("https://vpce-0a1.sqs.eu-west-1.vpce.amazonaws.com"), None, true),
+        (PLAIN, Some("http://127.0.0.1:4566"), None, true),
+        (PLAIN, None, Some(("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:4566")), true),
+        (VPC, Some(VPC), None, false),
+        (VPC, Some("https://vpce-0b2.sqs.us-east-1.vpce.amazonaws.com"), None, true),
+        ("http://127.0.0.1:4566", None, None, true),
+        ("http://127.0.0.1:4566", Some("http://127.0.0.1:4566"), None, false),
+    ] {
+        let region = if host.starts_with("http:") { "region = \"us-east-1\"\n" } else { "" };
+        let lines = format!("queue_url = \"{host}/111122223333/q\"\n{region}");
+        let aws =
+            endpoint.map_or_else(String::new, |url| format!("[aws]\nsqs_endpoint = \"{url}\""));
+        let found = found(&lines, &aws, variable.as_slice());
+        assert_eq!(found.contains("requests go to"), warned, "{host} {endpoint:?}: {found}");
+    }
+}
+
+#[test]
 fn a_dead_letter_location_that_a_source_reads_is_an_error() {
     let queue = "https://sqs.us-east-1.amazonaws.com/111122223333/objects";
     for dead_letters in [queue, "https://us-east-1.queue.amazonaws.com/111122223333/objects"] {
