@@ -46,9 +46,9 @@ pub(crate) async fn check_access(
             (format!("s3://{bucket}/{prefix}"), check_bucket(&store, bucket, prefix).await)
         }
         DeadLetterLocation::Sqs { queue_url, region } => {
-            let region = region.as_deref().unwrap_or_else(|| first_region(config));
-            let own = AwsConfigs::new(aws).get(None, region, &config.aws).await?;
-            let result = match queue(config, &own, queue_url, region).attributes().await {
+            let region = region.clone().unwrap_or_else(|| first_region(config));
+            let own = AwsConfigs::new(aws).get(None, &region, &config.aws).await?;
+            let result = match queue(config, &own, queue_url, &region).attributes().await {
                 Err(error) if error.code == Code::SqsAccessDenied => Ok(Some(denied(&error.text))),
                 result => result.map(|_| None),
             };

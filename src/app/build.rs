@@ -89,7 +89,8 @@ pub async fn build(config: Config, aws: Option<SdkConfig>) -> Result<Parts, Erro
     })
 }
 
-/// Region of the SDK configuration where no queue names one; S3 redirects to the bucket's own.
+/// Region of the SDK configuration where neither a queue nor the environment names one; S3
+/// redirects to the bucket's own, within the partition.
 pub(crate) const DEFAULT_REGION: &str = "us-east-1";
 
 /// Creates the writer of dead letters, with the process's own credentials.
@@ -107,21 +108,23 @@ async fn dead_letter_policy(
             Arc::new(DeadLetterBucket::new(store, bucket.clone(), prefix.clone()))
         }
         DeadLetterLocation::Sqs { queue_url, region } => {
-            let region = region.as_deref().unwrap_or_else(|| first_region(config));
-            let own = AwsConfigs::new(aws).get(None, region, &config.aws).await?;
-            Arc::new(DeadLetterQueue::new(queue(config, &own, queue_url, region)))
+            let region = region.clone().unwrap_or_else(|| first_region(config));
+            let own = AwsConfigs::new(aws).get(None, &region, &config.aws).await?;
+            Arc::new(DeadLetterQueue::new(queue(config, &own, queue_url, &region)))
         }
     };
     Ok(DeadLetterPolicy::Write(writer, KeepBytes(*keep_bytes)))
 }
 
-/// Returns the region of the first queue, or else a default.
-pub(crate) fn first_region(config: &Config) -> &str {
+/// Returns the region of the first queue, or else the environment's, or else a default.
+pub(crate) fn first_region(config: &Config) -> String {
     let region = config.sources.iter().find_map(|source| match &source.kind {
-        SourceKind::Sqs { region, .. } => Some(region.as_str()),
+        SourceKind::Sqs { region, .. } => Some(region.clone()),
         SourceKind::Directory(_) => None,
     });
-    region.unwrap_or(DEFAULT_REGION)
+    let set = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
+    let region = region.or_else(|| set("AWS_REGION")).or_else(|| set("AWS_DEFAULT_REGION"));
+    region.unwrap_or_else(|| DEFAULT_REGION.to_owned())
 }
 
 /// Creates the S3 client with the process's own credentials, for dead letters and enrichment data.
@@ -129,7 +132,7 @@ pub(crate) fn first_region(config: &Config) -> &str {
 /// # Errors
 /// As [`build`].
 pub(crate) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Error> {
-    let own = AwsConfigs::new(aws).get(None, first_region(config), &config.aws).await?;
+    let own = AwsConfigs::new(aws).get(None, &first_region(config), &config.aws).await?;
     Ok(S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str)))
 }
 

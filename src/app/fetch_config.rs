@@ -30,14 +30,17 @@ pub(crate) async fn fetch_config(
 async fn fetch(location: ConfigLocation) -> Result<String, Error> {
     let ConfigLocation::S3 { bucket, key } = location;
     let mut aws = aws::load(None).await?;
+    let mut advice = "";
     if aws.region().is_none() {
-        // Any region does: S3 redirects to the bucket's own.
+        // Any region of the partition does: S3 redirects to the bucket's own.
+        advice = "; no region is set: in GovCloud, China and other partitions set AWS_REGION";
         aws = aws.into_builder().region(Region::from_static(DEFAULT_REGION)).build();
     }
     let location = Location::S3 { bucket, key, version: None };
     let max_bytes = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
     let read = read_text(Some(&S3Store::new(&aws, None)), location, max_bytes).await;
-    read.map(|(text, _)| text).map_err(|text| Error::new(Code::ConfigurationUnreadable, text))
+    read.map(|(text, _)| text)
+        .map_err(|text| Error::new(Code::ConfigurationUnreadable, format!("{text}{advice}")))
 }
 
 /// Returns the text of a file or an object, of at most `max_bytes`, and when it was written.

@@ -35,7 +35,7 @@ pub async fn secrets(
     let mut clients: BTreeMap<String, Arc<dyn Versions>> = BTreeMap::new();
     let mut results = Vec::new();
     for secret in config.aws_secrets() {
-        let region = secret.region().unwrap_or_else(|| first_region(config)).to_owned();
+        let region = secret.region().map_or_else(|| first_region(config), str::to_owned);
         let client = match clients.get(&region) {
             Some(client) => client,
             None => {
