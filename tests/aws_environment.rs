@@ -159,3 +159,24 @@ async fn fips_and_dual_stack_endpoints_are_connected_through_the_proxy() {
         assert_eq!(proxy.requests(), BTreeSet::from(requests), "{printed}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dead_letter_bucket_is_asked_in_the_environments_region_for_its_owner() {
+    let server = Proxy::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    let text = format!(
+        "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"default\"\nsinks = [\"screen\"]\n\
+         [sink.screen]\ntype = \"stdout\"\n[aws]\ns3_endpoint = \"{}\"\n\
+         [dead_letter]\ns3 = \"s3://letters/\"\nexpected_owner = \"111122223333\"\n",
+        server.url
+    );
+    std::fs::create_dir(folder.path().join("logs")).expect("a folder");
+    std::fs::write(&path, text).expect("a file");
+    let region = [("AWS_REGION", "us-gov-west-1".to_owned())];
+    let (_, printed) = check_file(&path, &region).await;
+    let heads: Vec<String> = server.requests.try_iter().collect();
+    let head = heads.iter().find(|head| head.starts_with("GET /letters")).expect(&printed);
+    assert!(head.contains("/us-gov-west-1/s3/aws4_request"), "{head}");
+    assert!(head.contains("x-amz-expected-bucket-owner: 111122223333"), "{head}");
+}

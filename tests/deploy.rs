@@ -46,6 +46,8 @@ fn template_configuration() -> String {
         ("${Sinks}", "\"splunk\", \"kafka\""),
         ("${Queue}", "https://sqs.us-east-1.amazonaws.com/111122223333/cloudtrail-objects"),
         ("${TrailBucket}", "audit-logs"),
+        ("${TrailOwner}", "111122223333"),
+        ("${AWS::AccountId}", "111122223333"),
         ("${DeadLetterBucket}", "certrelay-dead-letters"),
         ("${SplunkEndpoint}", "https://hec.example.com:8088"),
         ("${SplunkIndex}", "security"),

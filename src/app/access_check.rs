@@ -41,7 +41,7 @@ pub(crate) async fn check_access(
     };
     let (name, result) = match place {
         DeadLetterLocation::Directory(path) => (path.display().to_string(), check_directory(path)),
-        DeadLetterLocation::S3 { bucket, prefix } => {
+        DeadLetterLocation::S3 { bucket, prefix, .. } => {
             let store = own_store(config, aws).await?;
             (format!("s3://{bucket}/{prefix}"), check_bucket(&store, bucket, prefix).await)
         }

@@ -103,7 +103,7 @@ async fn dead_letter_policy(
     };
     let writer: Arc<dyn DeadLetterWriter> = match place {
         DeadLetterLocation::Directory(path) => Arc::new(DeadLetterDirectory::new(path.clone())),
-        DeadLetterLocation::S3 { bucket, prefix } => {
+        DeadLetterLocation::S3 { bucket, prefix, .. } => {
             let store = Arc::new(own_store(config, aws).await?);
             Arc::new(DeadLetterBucket::new(store, bucket.clone(), prefix.clone()))
         }
@@ -133,7 +133,16 @@ pub(crate) fn first_region(config: &Config) -> String {
 /// As [`build`].
 pub(crate) async fn own_store(config: &Config, aws: Option<SdkConfig>) -> Result<S3Store, Error> {
     let own = AwsConfigs::new(aws).get(None, &first_region(config), &config.aws).await?;
-    Ok(S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str)))
+    let store = S3Store::new(&own, config.aws.s3_endpoint.as_ref().map(Url::as_str));
+    let DeadLetterConfig::Write {
+        location: DeadLetterLocation::S3 { bucket, expected_owner, .. },
+        ..
+    } = &config.dead_letter
+    else {
+        return Ok(store);
+    };
+    let expected_owner = expected_owner.clone();
+    Ok(store.with_bucket(bucket, BucketAccess { expected_owner, ..BucketAccess::default() }))
 }
 
 /// Creates a source's queue and object store, for a backfill.

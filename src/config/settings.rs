@@ -559,6 +559,10 @@ tables! {
         /// prefix, by the day (UTC) of the event, of the object's key, or of the dead letter if
         /// neither is known. Needs `s3:PutObject`. Encryption is the bucket's.
         s3: Other = optional(Shape::Text, "none") => "\"s3://audit-dead-letters/certrelay/\"";
+        /// With `s3`: the account that must own the bucket (`x-amz-expected-bucket-owner`); S3
+        /// responds 403 if another account owns it, and no dead letter reaches a bucket whose name
+        /// somebody else took over.
+        expected_owner: Other = optional(Shape::Text, "any") => "\"111122223333\"";
         /// URL of a standard queue: one message per dead letter. One beyond 1 MiB is sent without
         /// the bytes that it is about; if no bucket has these, it is not sent and its message stays
         /// in the source queue. Needs `sqs:SendMessage`.

@@ -148,7 +148,7 @@ fn dead_letter_line(dead_letter: &DeadLetterConfig) -> String {
     };
     let location = match location {
         DeadLetterLocation::Directory(path) => format!("directory {}", path.display()),
-        DeadLetterLocation::S3 { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        DeadLetterLocation::S3 { bucket, prefix, .. } => format!("s3://{bucket}/{prefix}"),
         DeadLetterLocation::Sqs { queue_url, .. } => format!("sqs {queue_url}"),
     };
     format!("dead_letter {location}{}", if *keep_bytes { ", with bytes" } else { "" })

@@ -514,6 +514,8 @@ pub enum DeadLetterLocation {
         bucket: String,
         /// Empty, or ending in `/`.
         prefix: String,
+        /// Account that must own the bucket.
+        expected_owner: Option<String>,
     },
     /// One message each.
     Sqs {

@@ -196,6 +196,7 @@ impl S3Store {
         let send = |client: Client| {
             let body = ByteStream::from(bytes.clone());
             let request = client.put_object().bucket(bucket).key(key).body(body);
+            let request = request.set_expected_bucket_owner(self.expected_owner(bucket));
             request.content_type("application/json").send()
         };
         let stored = self.in_region(bucket, None, send).await;
@@ -207,7 +208,10 @@ impl S3Store {
     /// # Errors
     /// As [`Store::open`].
     pub(crate) async fn delete(&self, bucket: &str, key: &str) -> Result<(), StoreError> {
-        let send = |client: Client| client.delete_object().bucket(bucket).key(key).send();
+        let send = |client: Client| {
+            let request = client.delete_object().bucket(bucket).key(key);
+            request.set_expected_bucket_owner(self.expected_owner(bucket)).send()
+        };
         let deleted = self.in_region(bucket, None, send).await;
         deleted.map(drop).map_err(|error| failed(&format!("delete s3://{bucket}/{key}"), &error))
     }

@@ -58,8 +58,18 @@ pub(super) fn settings(text: &str) -> Vec<Setting> {
 /// Keys that exclude each other: one that is tried takes the place of the others.
 const ALTERNATIVES: [&str; 4] = ["s3", "sqs", "directory", "file"];
 
+/// A setting that has an effect only with another one.
+const DEPENDENT: (&str, &str) = ("expected_owner", "s3");
+
 /// The file with that setting in force, instead of the one of the same name in the same table.
 pub(super) fn with_setting(text: &str, setting: &Setting) -> String {
+    let is_needed = |one: &Setting| {
+        (one.key.as_str(), one.table.as_str()) == (DEPENDENT.1, setting.table.as_str())
+    };
+    let needed = settings(text).into_iter().find(is_needed);
+    if let Some(needed) = needed.filter(|_| setting.key == DEPENDENT.0) {
+        return with_setting(&with_setting(text, &needed), setting);
+    }
     let mut table = String::new();
     let mut out = String::new();
     for (line, content) in text.lines().enumerate() {

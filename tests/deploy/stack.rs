@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certrelay::config::{Config, KafkaAuth, Secret, SinkKind, parse_with};
+use certrelay::config::{
+    Config, DeadLetterConfig, DeadLetterLocation, KafkaAuth, Secret, SinkKind, parse_with,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -150,6 +152,25 @@ fn a_configuration_of_ones_own_is_named_to_the_task_and_it_may_read_it() {
     assert_eq!(stack.command, ["run", "-c", place]);
     assert_eq!(stack.configuration, None, "one that nothing reads misleads");
     assert_allows(&rights(&stack.service), &[right, &format!("kms:Decrypt {key}")]);
+}
+
+#[test]
+fn buckets_are_used_only_of_the_accounts_that_own_them() {
+    let Some(named) = stack(&[]) else { return };
+    let own = stack(&["TrailBucketAccount="]).expect("moto was there before");
+    let (named, own) = (configuration(&named), configuration(&own));
+    let owner_of = |config: &Config| config.sources[0].buckets[0].expected_owner.clone();
+    let dead_letter_owner = |config: &Config| match &config.dead_letter {
+        DeadLetterConfig::Write {
+            location: DeadLetterLocation::S3 { expected_owner, .. }, ..
+        } => expected_owner.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(owner_of(&named).as_deref(), Some("111122223333"));
+    // The stack's own account, whichever it is.
+    assert!(dead_letter_owner(&own).is_some());
+    assert_eq!(owner_of(&own), dead_letter_owner(&own));
+    assert_eq!(dead_letter_owner(&named), dead_letter_owner(&own));
 }
 
 #[test]

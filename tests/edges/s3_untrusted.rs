@@ -149,3 +149,21 @@ async fn what_cannot_be_requested_is_no_failure_of_s3() {
     }
     assert_eq!(server.requests.lock().len(), 2);
 }
+
+#[tokio::test]
+async fn every_request_names_the_owner_that_is_expected_of_the_bucket() {
+    let ok = || response("200 OK", "", 0, "");
+    let list = "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>";
+    let server = serve([ok(), ok(), response("200 OK", "", list.len(), list), ok()]).await;
+    let access =
+        BucketAccess { expected_owner: Some("111122223333".to_owned()), ..BucketAccess::default() };
+    let store = store(&server).with_bucket("audit-logs", access);
+    store.put("audit-logs", "k", Bytes::from_static(b"{}")).await.expect("put");
+    store.open(&object(), None).await.expect("get");
+    store.list("audit-logs", ListRequest::default()).await.expect("list");
+    store.delete("audit-logs", "k").await.expect("delete");
+    for request in server.requests.lock().iter() {
+        assert!(request.contains("x-amz-expected-bucket-owner: 111122223333"), "{request}");
+    }
+    assert_eq!(server.requests.lock().len(), 4);
+}

@@ -7,7 +7,7 @@ use super::super::region::region_of_queue;
 use super::super::settings::{DEAD_LETTER, TOP};
 use super::super::source::s3_url;
 use super::super::types::{DeadLetterConfig, DeadLetterLocation};
-use super::source::queue_url;
+use super::source::{account, queue_url};
 use super::tables::is_prefix;
 
 /// `[dead_letter]` and its span, if it was written.
@@ -35,6 +35,10 @@ pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
     let written = locations.iter().flatten().count();
     let redrive = table.item(&DEAD_LETTER.redrive);
     let redrives = redrive.as_ref().is_some_and(|item| item.flag() == Some(true));
+    let owner = table.item(&DEAD_LETTER.expected_owner);
+    if let (Some(owner), None) = (&owner, &locations[0]) {
+        owner.error("`expected_owner` has an effect only with `s3`; remove it");
+    }
     let keep_bytes = table.item(&DEAD_LETTER.keep_bytes);
     let keeps_bytes = keep_bytes.as_ref().is_some_and(|item| item.flag() == Some(true));
     let config = match (written + usize::from(redrives), redrives) {
@@ -48,7 +52,7 @@ pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
             }
             Some(DeadLetterConfig::Redrive)
         }
-        (1, false) => location(locations)
+        (1, false) => location(locations, owner.as_ref())
             .map(|location| DeadLetterConfig::Write { location, keep_bytes: keeps_bytes }),
         _ => {
             table.error(format!("[dead_letter] is one of {LOCATIONS}, not several"));
@@ -60,20 +64,24 @@ pub(super) fn read(top: &Section<'_>) -> Option<DeadLetter> {
 }
 
 /// Returns the one that was written.
-fn location([s3, sqs, directory]: [Option<Item<'_>>; 3]) -> Option<DeadLetterLocation> {
+fn location(
+    [s3, sqs, directory]: [Option<Item<'_>>; 3],
+    owner: Option<&Item<'_>>,
+) -> Option<DeadLetterLocation> {
     match (s3, sqs, directory) {
-        (Some(item), ..) => bucket(&item),
+        (Some(item), ..) => bucket(&item, owner),
         (_, Some(item), _) => queue(&item),
         (_, _, item) => item?.path().map(DeadLetterLocation::Directory),
     }
 }
 
-fn bucket(item: &Item<'_>) -> Option<DeadLetterLocation> {
+fn bucket(item: &Item<'_>, owner: Option<&Item<'_>>) -> Option<DeadLetterLocation> {
+    let expected_owner = owner.map_or(Some(None), |owner| account(owner).map(Some));
     let Some((bucket, prefix)) = s3_url(&item.text()?).filter(|(_, key)| is_prefix(key)) else {
         item.error("`s3` is a bucket and a prefix that ends in `/`: s3://bucket/prefix/");
         return None;
     };
-    Some(DeadLetterLocation::S3 { bucket, prefix })
+    Some(DeadLetterLocation::S3 { bucket, prefix, expected_owner: expected_owner? })
 }
 
 fn queue(item: &Item<'_>) -> Option<DeadLetterLocation> {

@@ -26,7 +26,7 @@ pub(super) fn check(
         // By default they are written to a folder.
         let span = span.clone().unwrap_or_else(|| draft.span.clone());
         match (&source.kind, location) {
-            (SourceKind::Sqs { .. }, DeadLetterLocation::S3 { bucket, prefix })
+            (SourceKind::Sqs { .. }, DeadLetterLocation::S3 { bucket, prefix, .. })
                 if reads(source, bucket, prefix) =>
             {
                 let text = "a [[source]] reads this bucket: if its notifications cover the prefix, each \

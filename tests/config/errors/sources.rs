@@ -337,6 +337,16 @@ fn a_queue_url_whose_host_is_not_the_one_asked_is_warned_about() {
 }
 
 #[test]
+fn the_owner_of_the_dead_letter_bucket_is_checked() {
+    let s3 = "s3 = \"s3://audit-dead-letters/\"\n";
+    assert!(errors_of(&format!("{s3}expected_owner = \"1111\"")).contains("12 digits"));
+    let alone = errors_of("directory = \"letters\"\nexpected_owner = \"111122223333\"");
+    assert!(alone.contains("only with `s3`"), "{alone}");
+    let sound = format!("[dead_letter]\n{s3}expected_owner = \"111122223333\"\n");
+    assert!(parse(&sound_with(&sound)).is_ok());
+}
+
+#[test]
 fn a_dead_letter_location_that_a_source_reads_is_an_error() {
     let queue = "https://sqs.us-east-1.amazonaws.com/111122223333/objects";
     for dead_letters in [queue, "https://us-east-1.queue.amazonaws.com/111122223333/objects"] {
