@@ -6,6 +6,7 @@
 //! setting once: its default, range and documentation.
 
 mod accounts;
+mod choices;
 mod diagnostic;
 mod groups;
 mod kafka;

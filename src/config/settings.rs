@@ -2,14 +2,18 @@
 //!
 //! The reader takes defaults and ranges from it; the JSON Schema, the tables of
 //! `docs/configuration.md` and the comments of `config/certrelay.toml` are generated from it
-//! (`generate.rs`). A doc comment here is what the operator reads there.
+//! (`schema.rs`). A doc comment here is what the operator reads there.
 
+use super::choices::{
+    FORMATS, HTTP_BODIES, KAFKA_KEYS, LOG_FORMATS, MAPPING_KEYS, MODES, OCSF_VERSIONS, POLICIES,
+    SINK_TYPES, SUBJECTS,
+};
 use super::kafka::{KafkaKey, SubjectName};
 use super::mapping::MappingKey;
 use super::secret::REFRESH as SECRET_REFRESH;
 use super::setting::{
-    Choice, Flag, NONE, Number, Other, RequiredChoice, Rule, Shape, Table, Text, Words, choice,
-    count, defaulted, duration, optional, required, size, tables,
+    Choice, Flag, NONE, Number, Other, RequiredChoice, Rule, Shape, Table, Text, choice, count,
+    defaulted, duration, optional, required, size, tables,
 };
 use super::source::FaultPolicy;
 use super::types::{HttpBody, OcsfVersion, OutputFormat, SinkType, SplunkMode};
@@ -23,44 +27,6 @@ const S: u64 = 1000;
 const MIN: u64 = 60 * S;
 const HOUR: u64 = 60 * MIN;
 const DAY: u64 = 24 * HOUR;
-
-const POLICIES: Words<FaultPolicy> =
-    &[("retry", FaultPolicy::Retry), ("dead_letter", FaultPolicy::DeadLetter)];
-const FORMATS: Words<OutputFormat> = &[
-    ("ocsf", OutputFormat::Ocsf),
-    ("ecs", OutputFormat::Ecs),
-    ("cim", OutputFormat::Cim),
-    ("raw", OutputFormat::Raw),
-];
-const SINK_TYPES: Words<SinkType> = &[
-    ("kafka", SinkType::Kafka),
-    ("splunk_hec", SinkType::SplunkHec),
-    ("http", SinkType::Http),
-    ("stdout", SinkType::Stdout),
-    ("file", SinkType::File),
-];
-const KAFKA_KEYS: Words<KafkaKey> = &[
-    ("account", KafkaKey::Account),
-    ("event_id", KafkaKey::EventId),
-    ("target_arn", KafkaKey::TargetArn),
-];
-const SUBJECTS: Words<SubjectName> = &[
-    ("topic", SubjectName::Topic),
-    ("record", SubjectName::Record),
-    ("topic_record", SubjectName::TopicRecord),
-];
-const MAPPING_KEYS: Words<MappingKey> = &[
-    ("account", MappingKey::Account),
-    ("ou", MappingKey::Ou),
-    ("event", MappingKey::Event),
-    ("severity", MappingKey::Severity),
-];
-const HTTP_BODIES: Words<HttpBody> = &[("ndjson", HttpBody::Ndjson), ("event", HttpBody::Event)];
-const MODES: Words<SplunkMode> =
-    &[("events", SplunkMode::Events), ("records", SplunkMode::Records)];
-const OCSF_VERSIONS: Words<OcsfVersion> =
-    &[("1.8.0", OcsfVersion::V1_8), ("1.5.0", OcsfVersion::V1_5)];
-const LOG_FORMATS: Words<bool> = &[("json", true), ("text", false)];
 
 tables! {
     "the configuration" TopSettings TOP {
