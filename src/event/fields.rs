@@ -62,7 +62,7 @@ impl Fields {
         Ok(Self {
             name: required("eventName")?,
             source: required("eventSource")?,
-            time: root.text("eventTime").and_then(date::instant),
+            time: root.at("eventTime").and_then(date::of),
             account: owned("recipientAccountId").or_else(|| owned("userIdentity.accountId")),
             region: owned("awsRegion"),
             outcome: CallOutcome::of(root),
