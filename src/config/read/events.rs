@@ -38,10 +38,28 @@ fn each<T>(
 /// pass as expected, which is rarely meant.
 fn principal(item: &Item<'_>) -> Option<Pattern> {
     let pattern = pattern(item).filter(|pattern| is_arn(pattern, item))?;
+    warn_of_session(&pattern, item);
     if !names_one_account(&pattern) {
         item.warning("this does not name one account: a principal of any account may match");
     }
     Some(pattern)
+}
+
+/// Returns the ARN of the role that the sessions of this ARN or glob are of.
+pub(super) fn role_of_session(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once(":assumed-role/")?;
+    let role = rest.rsplit_once('/').map_or(rest, |(role, _)| role);
+    Some(format!("{}:role/{role}", before.replacen(":sts:", ":iam:", 1)))
+}
+
+/// Warns about a session's ARN where the caller's own is compared: for a session, its role's.
+pub(super) fn warn_of_session(pattern: &Pattern, item: &Item<'_>) {
+    if let Some(role) = role_of_session(pattern.as_str()) {
+        item.warning(format!(
+            "a session is matched by the ARN of its role: write \"{role}\", with the role's path if it \
+             has one"
+        ));
+    }
 }
 
 /// Checks that an ARN can match; anything else never would.

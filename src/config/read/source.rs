@@ -14,6 +14,7 @@ use super::super::source::{
     Bucket, FaultPolicies, FaultPolicy, KeyFilter, KeyPattern, Role, SourceConfig, SourceKind,
     has_mistyped_account, is_account_id, is_bucket,
 };
+use super::events::role_of_session;
 
 /// A source and its span.
 pub(super) struct Draft {
@@ -257,10 +258,15 @@ pub(super) fn role(item: &Item<'_>) -> Option<Role> {
         let is_role = matches!(parts[..], ["arn", _, "iam", "", account, name]
             if is_account_id(account) && name.strip_prefix("role/").is_some_and(|name| !name.is_empty()));
         if !is_role {
-            item.error(
-                "a role's ARN is arn:PARTITION:iam::ACCOUNT:role/NAME: the partition is `aws` in \
-                 most regions, the account has 12 digits",
-            );
+            let right = role_of_session(&arn);
+            item.error(right.map_or_else(
+                || {
+                    "a role's ARN is arn:PARTITION:iam::ACCOUNT:role/NAME: the partition is `aws` in \
+                     most regions, the account has 12 digits"
+                        .to_owned()
+                },
+                |right| format!("a role's ARN is {right}"),
+            ));
             return None;
         }
         Some(arn)

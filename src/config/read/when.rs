@@ -10,7 +10,7 @@ use super::super::renamed;
 use super::super::settings::WHEN;
 use super::super::source::is_account_id;
 use super::super::when::{Condition, Pattern, When};
-use super::events::{is_arn, is_glob, pattern_of};
+use super::events::{is_arn, is_glob, pattern_of, warn_of_session};
 use super::source;
 
 /// The conditions, and what is checked when the other tables are known.
@@ -50,7 +50,7 @@ pub(super) fn read<'t>(table: Section<'t>) -> Draft<'t> {
     let finding = list(&WHEN.finding, finding_exists);
     let account = list(&WHEN.account, account_exists);
     let region = list(&WHEN.region, region_exists);
-    let principal = list(&WHEN.principal, is_arn);
+    let principal = list(&WHEN.principal, is_principal);
     let target = list(&WHEN.target, is_arn);
     let channel = list(&WHEN.channel, channel_exists);
     let ou_item = table.item(&WHEN.ou);
@@ -214,6 +214,11 @@ fn finding_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
 
 fn flag_exists(pattern: &Pattern, item: &Item<'_>) -> bool {
     one_of(&CERTIFICATE_FLAGS, "a certificate's flag", pattern, item)
+}
+
+fn is_principal(pattern: &Pattern, item: &Item<'_>) -> bool {
+    warn_of_session(pattern, item);
+    is_arn(pattern, item)
 }
 
 fn account_exists(pattern: &Pattern, item: &Item<'_>) -> bool {

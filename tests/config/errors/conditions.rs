@@ -180,6 +180,29 @@ known_networks = ["203.0.113.0/24", "203.0.113.0/33", "office"]
 }
 
 #[test]
+fn a_sessions_arn_is_answered_with_its_roles() {
+    let report = errors(&sound_with(
+        r#"
+[events]
+expected_principals = ["arn:aws:sts::111122223333:assumed-role/deploy/build-*", "alice"]
+[[route]]
+name = "one"
+when = { principal = ["!arn:aws-cn:sts::111122223333:assumed-role/ops/alice", "*:assumed-role/deploy"] }
+sinks = ["screen"]
+"#,
+    ));
+    let warnings: Vec<_> = report.lines().filter(|line| line.contains("a session is")).collect();
+    for (warning, role) in warnings.iter().zip([
+        "arn:aws:iam::111122223333:role/deploy",
+        "arn:aws-cn:iam::111122223333:role/ops",
+        "*:role/deploy",
+    ]) {
+        assert!(warning.contains(&format!("write \"{role}\"")), "{report}");
+    }
+    assert_eq!(warnings.len(), 3, "{report}");
+}
+
+#[test]
 fn labels_units_and_flags_that_no_event_can_have_are_errors() {
     let report = errors(&sound_with(
         r#"

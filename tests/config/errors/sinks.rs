@@ -129,6 +129,11 @@ topic = "certificates""#;
         (msk, r#"auth = { mechanism = "aws_msk_iam", role = { arn = "x" } }"#, "a role's ARN is"),
         (
             msk,
+            r#"auth = { mechanism = "aws_msk_iam", role = { arn = "arn:aws:sts::444455556666:assumed-role/msk/x" } }"#,
+            "a role's ARN is arn:aws:iam::444455556666:role/msk",
+        ),
+        (
+            msk,
             r#"auth = { mechanism = "PLAIN", username = "u", password = "p", region = "eu-west-1" }"#,
             "only mechanism \"aws_msk_iam\" has a `region`",
         ),
