@@ -214,7 +214,7 @@ fn enrichment(object: Object, view: &View<'_>) -> Object {
 
 fn uploaded_certificate(object: Object, view: &View<'_>) -> Object {
     let Some(found) = certificate::body(view.certificates) else { return object };
-    let object = object.set("certificate_pem_sha256", found.sha256.as_str());
+    let object = object.with("certificate_pem_sha256", found.sha256.as_deref());
     let certificate = match found.chain.certificates.first() {
         Some(Ok(certificate)) => certificate,
         Some(Err(error)) => return object.set("certificate_parse_error", error.as_str()),

@@ -315,7 +315,7 @@ fn certificates(view: &View<'_>, tree: &mut Tree) {
     tree.put("aws.cloudtrail.trail.arn", trail.and_then(|trail| trail.arn.as_deref()));
     tree.put("aws.iam.target_from_message", view.target.from_message.then_some(true));
     let Some(found) = certificate::body(view.certificates) else { return };
-    tree.put("aws.iam.certificate.pem_sha256", Some(found.sha256.as_str()));
+    tree.put("aws.iam.certificate.pem_sha256", found.sha256.as_deref());
     let certificate = match found.chain.certificates.first() {
         Some(Ok(certificate)) => certificate,
         Some(Err(error)) => {

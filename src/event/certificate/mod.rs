@@ -228,18 +228,30 @@ fn bits(integer: &[u8]) -> usize {
     digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize)
 }
 
-/// Returns the DER of every PEM block in `text`, or why it cannot be decoded. Line lengths, line
-/// ends and text between blocks do not matter.
-fn blocks(text: &str) -> impl Iterator<Item = Result<Vec<u8>, String>> {
-    text.split("-----BEGIN ").skip(1).map(|block| {
-        let (label, rest) = block.split_once("-----").ok_or("the first line of PEM has no end")?;
-        if !label.ends_with("CERTIFICATE") {
-            return Err(format!("PEM of something else: {}", label.escape_default()));
-        }
-        let (body, _) = rest.split_once("-----END").ok_or("the PEM has no last line")?;
-        let body: String = body.split_whitespace().collect();
-        BASE64.decode(body.as_bytes()).map_err(|cause| format!("not Base64: {cause}"))
-    })
+/// Returns the certificates' PEM blocks in `text`, each after its `-----BEGIN `; if there is none,
+/// all blocks. Parameters, keys and comments may stand before a certificate.
+fn blocks(text: &str) -> Vec<&str> {
+    let all: Vec<&str> = text.split("-----BEGIN ").skip(1).collect();
+    let is_certificate =
+        |block: &&&str| block.split_once("-----").is_some_and(|(label, _)| names_one(label));
+    let certificates: Vec<&str> = all.iter().filter(is_certificate).copied().collect();
+    if certificates.is_empty() { all } else { certificates }
+}
+
+fn names_one(label: &str) -> bool {
+    label.ends_with("CERTIFICATE")
+}
+
+/// Returns the DER of a block, or why it cannot be decoded. Line lengths, line ends and text after
+/// it do not matter.
+fn decode(block: &str) -> Result<Vec<u8>, String> {
+    let (label, rest) = block.split_once("-----").ok_or("the first line of PEM has no end")?;
+    if !names_one(label) {
+        return Err(format!("PEM of something else: {}", label.escape_default()));
+    }
+    let (body, _) = rest.split_once("-----END").ok_or("the PEM has no last line")?;
+    let body: String = body.split_whitespace().collect();
+    BASE64.decode(body.as_bytes()).map_err(|cause| format!("not Base64: {cause}"))
 }
 
 /// The certificates of a PEM text: one, or a chain with the leaf's issuer first.
@@ -247,17 +259,16 @@ fn blocks(text: &str) -> impl Iterator<Item = Result<Vec<u8>, String>> {
 pub(crate) struct Chain {
     /// The certificates in the order of the text, or why one cannot be parsed.
     pub(crate) certificates: Vec<Result<Certificate, String>>,
-    /// How many PEM blocks the text has.
+    /// How many PEM blocks of certificates the text has.
     pub(crate) count: usize,
 }
 
 /// Parses the certificates in `text`.
 pub(crate) fn chain(text: &str) -> Chain {
-    let certificates = blocks(text)
-        .take(MAX_CERTIFICATES)
-        .map(|block| block.and_then(|der| Certificate::read(&der)))
-        .collect();
-    Chain { certificates, count: text.matches("-----BEGIN ").count() }
+    let blocks = blocks(text);
+    let read = |block: &&str| decode(block).and_then(|der| Certificate::read(&der));
+    let certificates = blocks.iter().take(MAX_CERTIFICATES).map(read).collect();
+    Chain { certificates, count: blocks.len() }
 }
 
 impl Chain {
@@ -288,8 +299,8 @@ impl Chain {
 pub(crate) struct Found {
     /// Its paths, as `requestParameters.certificateBody`, in the order of the record.
     pub(crate) paths: Vec<String>,
-    /// SHA-256 of the text.
-    pub(crate) sha256: String,
+    /// SHA-256 of the text; none if it also has a private key.
+    pub(crate) sha256: Option<String>,
     /// Its certificates.
     pub(crate) chain: Chain,
 }
@@ -298,16 +309,18 @@ pub(crate) struct Found {
 pub(crate) fn found(redactions: &[Redaction], bytes: &[u8]) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     for redaction in redactions {
-        let Some(sha256) = &redaction.sha256 else { continue };
-        match all.iter_mut().find(|known| known.sha256 == *sha256) {
+        let sha256 = &redaction.sha256;
+        match all.iter_mut().find(|known| sha256.is_some() && known.sha256 == *sha256) {
             Some(known) => known.paths.push(redaction.path.clone()),
             None => {
                 let Some(text) = redaction.certificate(bytes) else { continue };
-                all.push(Found {
-                    paths: vec![redaction.path.clone()],
-                    sha256: sha256.clone(),
-                    chain: chain(&text),
-                });
+                let chain = chain(&text);
+                // Why a text with a private key cannot be parsed might show a part of the key.
+                if sha256.is_none() && chain.leaf().is_none() {
+                    continue;
+                }
+                let paths = vec![redaction.path.clone()];
+                all.push(Found { paths, sha256: sha256.clone(), chain });
             }
         }
     }

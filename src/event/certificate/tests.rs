@@ -51,6 +51,21 @@ fn pem_without_line_ends_is_parsed_and_garbage_is_reported() {
 }
 
 #[test]
+fn other_blocks_and_comments_are_not_part_of_a_chain() {
+    let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    let bundle = [
+        "subject=CN = web.example.com\n# by hand\n",
+        &block("EC PARAMETERS"),
+        &block("CERTIFICATE REQUEST"),
+        PEM,
+        &block("ENCRYPTED PRIVATE KEY"),
+        PEM,
+    ]
+    .concat();
+    assert_eq!(chain(&bundle), chain(&PEM.repeat(2)));
+}
+
+#[test]
 fn a_chain_is_bounded_and_its_order_is_reported() {
     let many = chain(&PEM.repeat(40));
     assert_eq!((many.certificates.len(), many.count, many.is_ordered()), (16, 40, None));
@@ -83,7 +98,7 @@ fn internal_names_are_distinguished_from_public_ones() {
 
 #[test]
 fn no_flipped_bit_makes_the_parser_panic() {
-    let der = blocks(PEM).next().expect("one block").expect("readable");
+    let der = decode(blocks(PEM)[0]).expect("readable");
     let mut read = 0;
     for at in 0..der.len() {
         for bit in [0, 3, 5, 7] {

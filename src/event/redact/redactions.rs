@@ -49,9 +49,11 @@ impl Redaction {
     }
 
     /// Returns the certificate's text from `bytes`, the unredacted record; `None` for a private
-    /// key.
+    /// key. A member that is named as a certificate may have both: only the certificate's facts may
+    /// be made from that text, no hash.
     pub(crate) fn certificate<'b>(&self, bytes: &'b [u8]) -> Option<Cow<'b, str>> {
-        if self.reason == Reason::PrivateKey {
+        let name = self.path.rsplit('.').next().unwrap_or_default();
+        if self.reason == Reason::PrivateKey && !names_certificate(name) {
             return None;
         }
         let raw = bytes.get(self.span.clone())?;
