@@ -60,6 +60,13 @@ impl Call<'_> {
         self.is_of_iam() && self.name == operation
     }
 
+    /// Returns whether permission was denied, by the error codes of AWS services.
+    pub(crate) fn was_denied(&self) -> bool {
+        self.error_code.is_some_and(|code| {
+            ["AccessDenied", "Unauthorized", "NotAuthorized"].iter().any(|one| code.contains(one))
+        })
+    }
+
     /// Returns whether AWS performed the operation.
     pub(super) fn succeeded(&self) -> bool {
         self.outcome == CallOutcome::Success

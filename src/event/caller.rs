@@ -43,6 +43,7 @@ pub(crate) struct Caller {
     pub(crate) identity_store: Option<String>,
     name: Option<String>,
     session: Option<String>,
+    id: Option<String>,
     invoked_by: Option<String>,
     on_behalf_of: Option<String>,
 }
@@ -57,12 +58,18 @@ impl Caller {
         let issuer = text("sessionContext.sessionIssuer.arn");
         let name = match role {
             Some((role, _)) => Some(role.to_owned()),
-            None => text("userName").or_else(|| text("sessionContext.sessionIssuer.userName")),
+            None => root
+                .at("userIdentity")
+                .and_then(user_name)
+                .map(str::to_owned)
+                .or_else(|| text("sessionContext.sessionIssuer.userName"))
+                .or_else(|| root.text("additionalEventData.UserName").map(str::to_owned)),
         };
         let session = role.and_then(|(_, session)| session).or(token).map(str::to_owned);
         Self {
             kind,
             account: text("accountId"),
+            id: text("arn").or_else(|| text("onBehalfOf.userId")).or_else(|| text("principalId")),
             principal: if kind == Kind::Role { issuer.or(arn) } else { arn },
             key: text("accessKeyId"),
             mfa: root.flag("userIdentity.sessionContext.attributes.mfaAuthenticated"),
@@ -83,6 +90,25 @@ impl Caller {
     /// Returns the user's or the role's name.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// Returns the user's or the role's name; `root` for root, whatever the account's alias.
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        match self.kind {
+            Kind::Root | Kind::AssumedRoot => Some("root"),
+            _ => self.name(),
+        }
+    }
+
+    /// Returns the host name of the AWS service that called, or through which it was called.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.invoked_by.as_deref()
+    }
+
+    /// Returns its ARN; of a caller without one, the id of a user of IAM Identity Center, or
+    /// `principalId`.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// Returns the name of the role's or the federated user's session.
@@ -149,12 +175,24 @@ fn kind(root: &Node<'_>, is_role: bool) -> Kind {
     }
 }
 
+/// Returns a user's `userName`; where CloudTrail has hidden or omitted it, the name in its ARN.
+pub(crate) fn user_name<'n>(identity: &'n Node<'_>) -> Option<&'n str> {
+    let stated = identity.text("userName").filter(|name| *name != HIDDEN);
+    stated.or_else(|| identity.text("arn")?.split_once(":user/")?.1.rsplit('/').next())
+}
+
+/// What CloudTrail has instead of a user name that it does not know to be one.
+const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
 /// Returns role, and session if there is one, of `arn:aws:sts::…:assumed-role/ROLE/SESSION` or
-/// `arn:aws:iam::…:role/PATH/ROLE`.
+/// `arn:aws:iam::…:role/PATH/ROLE`. A session's ARN may have the role's path.
 fn role(arn: &str) -> Option<(&str, Option<&str>)> {
-    let assumed = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/'));
-    let assumed = assumed.map(|(role, session)| (role, Some(session)));
-    assumed.or_else(|| Some((arn.split_once(":role/")?.1.rsplit('/').next()?, None)))
+    let assumed = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.rsplit_once('/'));
+    let (role, session) = match assumed {
+        Some((role, session)) => (role, Some(session)),
+        None => (arn.split_once(":role/")?.1, None),
+    };
+    Some((role.rsplit('/').next()?, session))
 }
 
 /// Returns the name of `arn:aws:sts::…:federated-user/NAME`.

@@ -1,6 +1,7 @@
 //! One event as text for a person: what happened, to what, by whom, how severe, and what to do.
 
 use super::certificate::{Certificate, Found};
+use super::client::is_placeholder;
 use super::credential_report::CredentialFacts;
 use super::finding::Finding;
 use super::record::Event;
@@ -64,7 +65,8 @@ fn call(view: &View<'_>, page: &mut Page) {
     let read = date::rfc3339(view.event.seen).unwrap_or_else(unknown);
     page.line("when", &format!("{when}, read {read}"));
     let text = |path: &str| view.root.text(path);
-    let from = [text("sourceIPAddress"), text("userAgent"), text("tlsDetails.tlsVersion")];
+    let tls = text("tlsDetails.tlsVersion").filter(|one| !is_placeholder("tlsVersion", one));
+    let from = [text("sourceIPAddress"), text("userAgent"), tls];
     let from: Vec<_> = from.into_iter().flatten().collect();
     page.line("from", from.first().unwrap_or(&"unknown"));
     from.iter().skip(1).for_each(|part| page.more(part));
@@ -101,6 +103,9 @@ fn target(view: &View<'_>, page: &mut Page) {
     if let Some(certificate) = &target.server_certificate {
         if certificate.path.is_none() {
             page.more("the record does not state its path; the ARN assumes /");
+        }
+        if let Some(user) = &certificate.in_use_by {
+            page.more(&format!("in use by {user} (parsed from the error message)"));
         }
         if let Some(new) = &certificate.renamed {
             page.more(&format!("becomes {}", new.arn.as_ref().unwrap_or(&new.name)));

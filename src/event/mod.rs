@@ -7,6 +7,7 @@
 mod call;
 pub(crate) mod caller;
 pub(crate) mod certificate;
+pub(crate) mod client;
 pub(crate) mod credential_report;
 pub(crate) mod date;
 mod explain;

@@ -9,6 +9,7 @@ use super::object::{Object, array};
 use super::{credential_report, unmapped};
 use crate::event::CallOutcome;
 use crate::event::certificate;
+use crate::event::client::SourceAddress;
 use crate::event::credential_report::CredentialFacts;
 use crate::event::date::rfc3339;
 use crate::event::json::Node;
@@ -109,7 +110,11 @@ fn target(object: Object, view: &View<'_>) -> Object {
         .set("object_attrs", attributes(view))
         .with("target_from_message", target.from_message.then_some("true"));
     let new = certificate.and_then(|one| one.renamed.as_ref());
+    let in_use = certificate.filter(|one| one.in_use_by.is_some());
     object
+        .with("certificate_id", in_use.and_then(|one| one.id.as_deref()))
+        .with("in_use_by", in_use.and_then(|one| one.in_use_by.as_deref()))
+        .with("derived_fields", in_use.map(|_| vec!["certificate_id", "in_use_by"]))
         .with("new_object", new.map(|new| new.name.as_str()))
         .with("new_object_id", new.and_then(|new| new.arn.as_deref()))
 }
@@ -147,28 +152,38 @@ fn attributes(view: &View<'_>) -> Value {
 
 fn actor(object: Object, view: &View<'_>) -> Object {
     let root = view.root;
-    let caller = view.caller.name().map_or_else(|| view.caller.phrase(), str::to_owned);
-    let target = view.target.user.as_ref().map(|user| user.name.clone());
+    let (id, service) = (view.caller.id(), view.caller.service());
+    let caller = view.caller.user_name().or(service).or(id).or(view.caller.account.as_deref());
+    let caller = caller.unwrap_or("unknown");
+    let target = view.target.user.as_ref();
     let kind = root.take_text("userIdentity.type");
     // `user` is the target, if there is one; its type and id are then not the caller's.
     let own = target.is_none().then_some(());
-    let own_name = root.text("userIdentity.userName");
-    if own_name == Some(&caller) {
+    if id == root.text("userIdentity.arn") {
+        root.take_text("userIdentity.arn");
+    }
+    if root.text("userIdentity.userName") == Some(caller) {
         root.take_text("userIdentity.userName");
     }
-    let source = root.take_text("sourceIPAddress");
+    let text = root.text("sourceIPAddress");
+    let ip = text.and_then(|text| SourceAddress::parse(text).ip).map(|ip| ip.to_string());
+    let source = ip.as_deref().or(text);
+    if source == text {
+        root.take_text("sourceIPAddress");
+    }
     object
-        .set("user", target.unwrap_or_else(|| caller.clone()))
+        .set("user", target.map_or(caller, |user| user.name.as_str()))
         .set("src_user", caller)
         .with("src_user_type", kind)
         .with("user_type", own.and(kind))
-        .with("src_user_id", root.take_text("userIdentity.arn"))
-        .with("user_id", own.and_then(|()| root.take_text("userIdentity.principalId")))
+        .with("src_user_id", id)
+        .with("user_id", target.map_or(id, |user| user.arn.as_deref()))
+        .with("src_service", service)
         .with("access_key_id", root.take_text("userIdentity.accessKeyId"))
         .with("src_account", root.take_text("userIdentity.accountId"))
         .with("mfa", view.caller.mfa.map(|mfa| mfa.to_string()))
         .set("src", source.unwrap_or("unknown"))
-        .with("src_ip", source.filter(|text| text.parse::<std::net::IpAddr>().is_ok()))
+        .with("src_ip", ip.as_deref())
 }
 
 fn findings(object: Object, view: &View<'_>) -> Object {

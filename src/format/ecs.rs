@@ -2,19 +2,19 @@
 //! existing rules and dashboards find their fields. Values without an ECS field are under `aws.`.
 //! Source: elastic/integrations, `packages/aws/data_stream/cloudtrail`; ECS 9.5.0.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::object::{Object, Tree, array};
 use super::{credential_report, unmapped};
+use crate::event::client::{SourceAddress, is_placeholder, tls_version};
 use crate::event::credential_report::CredentialFacts;
 use crate::event::date::rfc3339;
 use crate::event::json::{self, Node};
 use crate::event::target::Target;
 use crate::event::view::View;
-use crate::event::{Channel, Credentials, Severity, certificate};
+use crate::event::{Channel, Credentials, Severity, Technique, certificate};
 
 /// Longest text in bytes that Elasticsearch's types `flattened` and `keyword` index.
 const MAX_TEXT: usize = 32_766;
@@ -41,12 +41,26 @@ fn texts<'t>(items: impl IntoIterator<Item = Option<&'t str>>) -> Option<Value> 
     array(texts.into_iter().map(Value::from).collect())
 }
 
+/// Adds ids and names of ATT&CK at `path`, each pair once and at the same index in both lists.
+fn pairs<'p>(path: &str, items: impl Iterator<Item = (&'p str, &'p str)>, tree: &mut Tree) {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for pair in items {
+        if !pairs.contains(&pair) {
+            pairs.push(pair);
+        }
+    }
+    tree.put(&format!("{path}.id"), array(pairs.iter().map(|(id, _)| (*id).into()).collect()));
+    tree.put(
+        &format!("{path}.name"),
+        array(pairs.iter().map(|(_, name)| (*name).into()).collect()),
+    );
+}
+
 fn event(view: &View<'_>, tree: &mut Tree) {
     let (root, event) = (view.root, view.event);
     let time = root.take_text("eventTime");
-    if event.fields.time.is_none() {
-        tree.put("aws.cloudtrail.event_time", time);
-    }
+    let is_shown = event.fields.time.and_then(rfc3339).as_deref() == time;
+    tree.put("aws.cloudtrail.event_time", time.filter(|_| !is_shown));
     if root.text("eventID") == Some(&event.id) {
         root.take_text("eventID");
     }
@@ -55,6 +69,8 @@ fn event(view: &View<'_>, tree: &mut Tree) {
     tree.put("ecs.version", Some("9.5.0"));
     tree.put("message", Some(view.message()));
     tree.put("event.kind", Some(if alert { "alert" } else { "event" }));
+    tree.put("event.module", Some("aws"));
+    tree.put("event.dataset", Some("aws.cloudtrail"));
     tree.put("event.provider", root.take_text("eventSource"));
     tree.put("event.action", root.take_text("eventName"));
     tree.put("event.id", Some(event.id.as_str()));
@@ -96,13 +112,15 @@ pub fn category(operation: &str) -> (Option<&'static str>, Vec<&'static str>) {
     (Some("iam"), kinds.to_vec())
 }
 
-/// `user` is the role if a role called, because rules group by it.
+/// `user.name` is the role's if a role called, because rules group by it. The ids of caller and
+/// target are ARNs. A service that called is no user.
 fn users(view: &View<'_>, tree: &mut Tree) {
     let identity = |path: &str| view.root.text(&format!("userIdentity.{path}"));
     let target = view.target.user.as_ref();
-    let own = identity("userName");
-    tree.put("user.id", identity("principalId"));
-    tree.put("user.name", view.caller.name().or(own));
+    let own = view.caller.user_name();
+    tree.put("user.id", view.caller.id());
+    tree.put("user.name", own);
+    tree.put("service.origin.name", view.caller.service());
     tree.put("user.target.name", target.map(|user| user.name.as_str()));
     tree.put("user.target.id", target.and_then(|user| user.arn.as_deref()));
     tree.put("related.user", texts([own, target.map(|user| user.name.as_str())]));
@@ -123,23 +141,39 @@ fn users(view: &View<'_>, tree: &mut Tree) {
 fn network(view: &View<'_>, tree: &mut Tree) {
     let root = view.root;
     let source = root.take_text("sourceIPAddress");
-    let address = source.filter(|source| source.parse::<IpAddr>().is_ok());
+    let SourceAddress { ip, port, others } = source.map(SourceAddress::parse).unwrap_or_default();
+    let ips: Vec<String> = ip.iter().chain(&others).map(ToString::to_string).collect();
+    let is_host = |source: &&str| ip.is_none() && source.contains('.') && !source.contains(' ');
     tree.put("source.address", source);
-    tree.put("source.ip", address);
-    tree.put("related.ip", texts([address]));
+    tree.put("source.ip", ips.first().map(String::as_str));
+    tree.put("source.port", port);
+    tree.put("source.domain", source.filter(is_host));
+    tree.put("related.ip", texts(ips.iter().map(|ip| Some(ip.as_str()))));
     tree.put("user_agent.original", root.take_text("userAgent"));
     tree.put("cloud.provider", Some("aws"));
     tree.put("cloud.region", root.take_text("awsRegion"));
     tree.put("cloud.account.id", account(view));
-    if let Some((protocol, version)) =
-        root.text("tlsDetails.tlsVersion").and_then(|text| text.split_once('v'))
-    {
-        root.take_text("tlsDetails.tlsVersion");
-        tree.put("tls.version_protocol", Some(protocol.to_ascii_lowercase()));
+    tls(root, tree);
+}
+
+/// What states nothing stays where it is, in `unmapped`.
+fn tls(root: &Node<'_>, tree: &mut Tree) {
+    let text = root.text("tlsDetails.tlsVersion");
+    if let Some((protocol, version)) = text.and_then(tls_version) {
+        tree.put("tls.version_protocol", Some(protocol));
         tree.put("tls.version", Some(version));
+        if text == Some(&format!("{}v{version}", protocol.to_ascii_uppercase())) {
+            root.take_text("tlsDetails.tlsVersion");
+        }
     }
-    tree.put("tls.cipher", root.take_text("tlsDetails.cipherSuite"));
-    tree.put("tls.client.server_name", root.take_text("tlsDetails.clientProvidedHostHeader"));
+    for (field, name) in
+        [("cipher", "cipherSuite"), ("client.server_name", "clientProvidedHostHeader")]
+    {
+        let path = format!("tlsDetails.{name}");
+        if root.text(&path).is_some_and(|value| !is_placeholder(name, value)) {
+            tree.put(&format!("tls.{field}"), root.take_text(&path));
+        }
+    }
 }
 
 /// Texts that Elastic has under `aws.cloudtrail`, by its names.
@@ -241,14 +275,10 @@ fn findings(view: &View<'_>, tree: &mut Tree) {
     if attack().next().is_some() {
         tree.put("threat.framework", Some("MITRE ATT&CK"));
     }
-    let parent = |id: &'static str| id.split('.').next();
-    tree.put("threat.tactic.id", texts(attack().map(|one| Some(one.tactic_id))));
-    tree.put("threat.tactic.name", texts(attack().map(|one| Some(one.tactic))));
-    tree.put("threat.technique.id", texts(attack().map(|one| parent(one.id))));
-    let below = || attack().filter(|one| one.parent.is_some());
-    tree.put("threat.technique.name", texts(attack().map(|one| one.parent.or(Some(one.name)))));
-    tree.put("threat.technique.subtechnique.id", texts(below().map(|one| Some(one.id))));
-    tree.put("threat.technique.subtechnique.name", texts(below().map(|one| Some(one.name))));
+    let below = attack().filter(|one| one.parent.is_some());
+    pairs("threat.tactic", attack().map(|one| (one.tactic_id, one.tactic)), tree);
+    pairs("threat.technique", attack().map(Technique::above), tree);
+    pairs("threat.technique.subtechnique", below.map(|one| (one.id, one.name)), tree);
     let all = findings.iter().map(|finding| {
         let reasons = finding.severity_reasons.iter().map(|reason| Some(reason.as_str()));
         Object::default()
@@ -304,6 +334,9 @@ fn acted_on(target: &Target, tree: &mut Tree) {
     put("new_path", new.and_then(|new| new.path.as_deref()));
     put("new_arn", new.and_then(|new| new.arn.as_deref()));
     put("status", signing.and_then(|signing| signing.status.as_deref()));
+    let user = server.and_then(|server| server.in_use_by.as_deref());
+    put("in_use_by", user);
+    tree.put("aws.iam.certificate.derived_fields", user.map(|_| vec!["id", "in_use_by"]));
 }
 
 fn certificates(view: &View<'_>, tree: &mut Tree) {

@@ -15,6 +15,15 @@ pub struct Technique {
     pub tactic: &'static str,
 }
 
+impl Technique {
+    /// Returns id and name of the technique itself: a sub-technique's parent.
+    #[must_use]
+    pub fn above(&self) -> (&'static str, &'static str) {
+        let id = self.id.split('.').next().unwrap_or(self.id);
+        self.parent.map_or((self.id, self.name), |parent| (id, parent))
+    }
+}
+
 const fn technique(
     id: &'static str,
     name: &'static str,

@@ -112,15 +112,6 @@ impl Subject<'_> {
         self.call.is_iam(operation) && self.call.succeeded()
     }
 
-    /// Returns whether permission was denied, by the error codes of AWS services.
-    fn was_denied(&self) -> bool {
-        self.call.error_code.is_some_and(|code| {
-            code.contains("AccessDenied")
-                || code.contains("Unauthorized")
-                || code.contains("NotAuthorized")
-        })
-    }
-
     fn reads_only(&self) -> bool {
         ["Get", "List", "Describe"].iter().any(|verb| self.call.name.starts_with(verb))
     }

@@ -178,8 +178,12 @@ pub static RULES: [Rule; 14] = [
         references: &[SERVER_GUIDE],
         condition: |s| {
             let conflict = s.call.error_code.is_some_and(|code| code.starts_with("DeleteConflict"));
-            (s.call.is_iam("DeleteServerCertificate") && conflict)
-                .then(|| format!("{} tried to delete {}, which is in use", s.who(), s.what()))
+            (s.call.is_iam("DeleteServerCertificate") && conflict).then(|| {
+                let user = s.target.server_certificate.as_ref();
+                let user = user.and_then(|one| Some(format!(" by {}", one.in_use_by.as_ref()?)));
+                let user = user.unwrap_or_default();
+                format!("{} tried to delete {}, which is in use{user}", s.who(), s.what())
+            })
         },
     },
     Rule {
@@ -212,7 +216,7 @@ pub static RULES: [Rule; 14] = [
         references: &[SIGNING_GUIDE, SERVER_GUIDE],
         condition: |s| {
             let of_iam = s.call.is_of_iam() && s.call.name.contains("Certificate");
-            ((of_iam || on_trail(s)) && s.was_denied()).then(|| {
+            ((of_iam || on_trail(s)) && s.call.was_denied()).then(|| {
                 let on = s.target.phrase().map(|what| format!(" on {what}")).unwrap_or_default();
                 format!("{} tried {}{on} and was denied", s.who(), s.call.name)
             })

@@ -3,6 +3,7 @@
 
 use super::super::caller::Kind;
 use super::super::certificate::Flag;
+use super::super::client::SourceAddress;
 use super::{Rule, Severity, Subject};
 
 /// Returns the rule's severity for this event, and what changed it. Several reasons raise it by one
@@ -86,7 +87,7 @@ fn unusual_origin(s: &Subject<'_>) -> Vec<String> {
     }
     let known = &s.options.known_networks;
     if let Some(source) = s.root.text("sourceIPAddress")
-        && let Ok(address) = source.parse()
+        && let Some(address) = SourceAddress::parse(source).ip
         && !known.is_empty()
         && !known.iter().any(|network| network.contains(address))
     {

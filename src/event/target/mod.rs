@@ -9,6 +9,7 @@ mod tests;
 use time::OffsetDateTime;
 
 use super::call::Call;
+use super::caller::user_name;
 use super::date;
 use super::json::Node;
 
@@ -53,6 +54,9 @@ pub(crate) struct ServerCertificate {
     pub(crate) uploaded: Option<OffsetDateTime>,
     /// `expiration`, as IAM read it from the certificate.
     pub(crate) expires: Option<OffsetDateTime>,
+    /// What uses it, by the message of a refused deletion, which also states `id`: an ARN of a load
+    /// balancer, or a service such as `CloudFront`.
+    pub(crate) in_use_by: Option<String>,
 }
 
 /// The name, path and ARN that an `UpdateServerCertificate` asks for.
@@ -143,8 +147,15 @@ impl Target {
         } else if call.name.contains("SigningCertificate") {
             target.read_signing_certificate(root, call);
         }
+        let message = root.text("errorMessage").unwrap_or_default();
         if target.is_unknown() && !call.succeeded() {
-            target.read_message(root.text("errorMessage").unwrap_or_default());
+            target.read_message(message);
+        }
+        if let Some((certificate, (id, user))) =
+            target.server_certificate.as_mut().zip(conflict(message))
+        {
+            certificate.id.get_or_insert_with(|| id.to_owned());
+            certificate.in_use_by = Some(user.to_owned());
         }
         target.complete_user(root);
         target
@@ -197,6 +208,7 @@ impl Target {
             arn,
             renamed,
             tags,
+            in_use_by: None,
         });
     }
 
@@ -320,8 +332,8 @@ fn caller(root: &Node<'_>) -> Option<User> {
     match identity.text("type")? {
         "Root" => Some(User { name: "root".to_owned(), arn, is_caller: true, is_root: true }),
         "IAMUser" => {
-            let name = identity.text("userName").or_else(|| arn.as_deref()?.rsplit('/').next())?;
-            Some(User { name: name.to_owned(), arn: arn.clone(), is_caller: true, is_root: false })
+            let name = user_name(identity)?.to_owned();
+            Some(User { name, arn, is_caller: true, is_root: false })
         }
         _ => None,
     }
@@ -372,6 +384,16 @@ struct Resource {
     path: Option<String>,
     name: String,
     account: Option<String>,
+}
+
+/// Returns the certificate's id and what uses it, as the message of a `DeleteConflict` states them:
+/// `Certificate: ASCA… is currently in use by arn:aws:elasticloadbalancing:…. Please remove it …`.
+fn conflict(message: &str) -> Option<(&str, &str)> {
+    let (id, rest) =
+        message.strip_prefix("Certificate: ")?.split_once(" is currently in use by ")?;
+    let user = rest.split_once(". Please ").map_or(rest.trim_end_matches('.'), |(user, _)| user);
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_id && !user.trim().is_empty()).then_some((id, user))
 }
 
 /// Returns the ARN that an `AccessDenied` message of any service names.
