@@ -44,13 +44,25 @@ fn cim_of_every_operation_in_every_shape() {
 fn without_new_attributes(event: &mut Value) {
     event["metadata"]["version"] = "1.5.0".into();
     let metadata = event["metadata"].as_object_mut().expect("an object");
-    let origin = metadata.remove("source").expect("1.8.0 has a source");
+    metadata.remove("source").expect("1.8.0 has a source");
+    metadata.remove("original_event_uid");
+    let origin = metadata.remove("log_source").expect("1.8.0 has a log source");
     metadata
         .insert("labels".to_owned(), json!([format!("origin:{}", origin.as_str().expect("text"))]));
     for resource in event.get_mut("resources").and_then(Value::as_array_mut).into_iter().flatten() {
         let resource = resource.as_object_mut().expect("an object");
         resource.remove("role");
         resource.remove("role_id");
+    }
+    let Some(user) = event.pointer_mut("/actor/user").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let credentials = user.remove("programmatic_credentials").expect("1.8.0 has credentials");
+    user.insert("credential_uid".to_owned(), credentials[0]["uid"].clone());
+    for observable in event["observables"].as_array_mut().expect("observables") {
+        if observable["name"] == "actor.user.programmatic_credentials[].uid" {
+            observable["name"] = "actor.user.credential_uid".into();
+        }
     }
 }
 

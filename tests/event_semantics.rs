@@ -73,7 +73,11 @@ fn wrong(record: &Value, event: &Value) -> Vec<&'static str> {
         ("actor", value("/actor/user/uid") == text("/userIdentity/arn")),
         ("actor account", value("/actor/user/account/uid") == text("/userIdentity/accountId")),
         ("actor name", value("/actor/user/name") == text("/userIdentity/userName")),
-        ("key", value("/actor/user/credential_uid") == text("/userIdentity/accessKeyId")),
+        (
+            "key",
+            value("/actor/user/programmatic_credentials/0/uid")
+                == text("/userIdentity/accessKeyId"),
+        ),
         ("mfa", event.pointer("/actor/session/is_mfa").and_then(Value::as_bool) == mfa),
         (
             "issuer",
@@ -230,7 +234,9 @@ const MUTANTS: [Mutant; 25] = [
         let own = e["actor"]["user"]["uid"].clone();
         set(e, "/actor/session/issuer", own);
     }),
-    ("principal instead of key", |e| swap(e, "/actor/user/credential_uid", "/actor/user/uid_alt")),
+    ("principal instead of key", |e| {
+        swap(e, "/actor/user/programmatic_credentials/0/uid", "/actor/user/uid_alt")
+    }),
     ("operation is the event type", |e| e["api"]["operation"] = json!("AwsApiCall")),
     ("source is the host header", |e| set(e, "/src_endpoint/ip", json!("203.0.113.200"))),
     ("severity unknown", |e| e["severity_id"] = json!(0)),

@@ -63,6 +63,7 @@ fn records() -> Vec<String> {
         record.pointer_mut(parent).expect("a parent")[name] = odd;
         records.push(record.to_string());
     }
+    records.extend(crate::event_formats::records());
     records.extend(trail_records());
     records.extend(samples());
     records

@@ -113,7 +113,7 @@ fn decoded(corpus: &Corpus, files: &BTreeSet<String>) -> BTreeMap<RecordLocation
 
 /// The location in an OCSF event: `…/corpus/<file>#<index>`.
 fn location_of(event: &Value) -> RecordLocation {
-    let source = event["metadata"]["source"].as_str().expect("a source");
+    let source = event["metadata"]["log_source"].as_str().expect("a source");
     let (path, index) = source.rsplit_once('#').expect("an index in it");
     let (_, file) = path.split_once("/corpus/").expect("a file of the corpus");
     (file.to_owned(), index.parse().expect("a number"))

@@ -16,7 +16,7 @@ use crate::format::object::{Object, array};
 /// reports.
 pub(super) fn list(view: &View<'_>) -> Vec<Value> {
     let redactions = view.redactions.iter().map(|one| redaction(view, one));
-    let findings = view.event.fields.findings.iter().map(finding);
+    let findings = view.event.fields.findings.iter().map(|one| finding(view, one));
     redactions.chain(findings).chain(credential_reports(view)).collect()
 }
 
@@ -96,24 +96,35 @@ fn certificate_object(view: &View<'_>, certificate: &Certificate) -> Object {
 fn redaction(view: &View<'_>, redaction: &Redaction) -> Value {
     let kept = view.event.options.keep_pem && redaction.reason == Reason::Certificate;
     let facts = view.certificates.iter().find(|found| found.paths.first() == Some(&redaction.path));
-    let data = Object::default().set("reason", redaction.reason.as_str());
-    let data = match redaction.reason {
-        Reason::PrivateKey => data,
-        Reason::Certificate => data
-            .with("sha256", redaction.sha256.as_deref())
-            .set("characters", redaction.characters)
-            .with("certificates", facts.and_then(|found| certificates(view, found)))
-            .with("count", facts.map(|found| found.chain.count))
-            .with("is_ordered", facts.and_then(|found| found.chain.is_ordered()))
-            .with("ends_in_root", facts.and_then(|found| found.chain.ends_in_root())),
-    };
+    let shown = view.root.text(&redaction.path);
+    let characters = Some(redaction.characters).filter(|_| redaction.reason == Reason::Certificate);
+    let data = Object::default()
+        .set("reason", redaction.reason.as_str())
+        .set("path", redaction.path.as_str())
+        .with("sha256", redaction.sha256.as_deref())
+        .with("characters", characters)
+        .with("certificates", facts.and_then(|found| certificates(view, found)))
+        .with("count", facts.map(|found| found.chain.count))
+        .with("is_ordered", facts.and_then(|found| found.chain.is_ordered()))
+        .with("ends_in_root", facts.and_then(|found| found.chain.ends_in_root()));
     Object::default()
-        .set("name", redaction.path.as_str())
-        .set("value", if kept { "kept" } else { "redacted" })
+        .set("name", attribute(&redaction.path))
+        .set("value", if kept { "kept" } else { shown.unwrap_or("redacted") })
         .set("type", "redaction")
         .set("provider", "certrelay")
         .set("data", data)
         .into()
+}
+
+/// Returns the attribute that has the value at this path of the record.
+fn attribute(path: &str) -> String {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    match first {
+        "requestParameters" => format!("api.request.data.{rest}"),
+        "responseElements" => format!("api.response.data.{rest}"),
+        "errorMessage" => "status_detail".to_owned(),
+        _ => "unmapped".to_owned(),
+    }
 }
 
 /// Returns the certificates of one text, or why one cannot be parsed.
@@ -158,27 +169,25 @@ fn attack(technique: &Technique) -> Value {
     let named = |id: &str, name: &str| Object::default().set("uid", id).set("name", name);
     let tactic = named(technique.tactic_id, technique.tactic);
     let object = Object::default().set("version", ATTACK_VERSION).set("tactic", tactic);
-    let parent = technique.id.split('.').next().unwrap_or(technique.id);
-    match technique.parent {
-        None => object.set("technique", named(technique.id, technique.name)),
-        Some(name) => object
-            .set("technique", named(parent, name))
-            .set("sub_technique", named(technique.id, technique.name)),
-    }
-    .into()
+    let (id, name) = technique.above();
+    let below = technique.parent.map(|_| named(technique.id, technique.name));
+    object.set("technique", named(id, name)).with("sub_technique", below).into()
 }
 
-/// Returns the enrichment for a finding: its reason, what changed its severity, and references.
-fn finding(finding: &Finding) -> Value {
+/// Returns the enrichment for a finding: its reason, what changed its severity, and references. It
+/// pertains to the operation.
+fn finding(view: &View<'_>, finding: &Finding) -> Value {
     let reasons = finding.severity_reasons.iter().map(|reason| Value::from(reason.as_str()));
     let data = Object::default()
+        .set("id", finding.rule.id)
+        .set("title", finding.rule.title)
         .set("severity", finding.severity.as_str())
         .set("reason", finding.reason.as_str())
         .with("severity_reasons", array(reasons.collect()))
         .set("references", Value::from(finding.rule.references));
     Object::default()
-        .set("name", finding.rule.id)
-        .set("value", finding.rule.title)
+        .set("name", "api.operation")
+        .set("value", view.event.fields.name.as_str())
         .set("type", "finding")
         .set("provider", "certrelay")
         .set("data", data)

@@ -10,14 +10,13 @@ mod activity;
 mod enrichments;
 mod objects;
 
-use std::net::IpAddr;
-
 use serde_json::Value;
 
 use self::activity::Activity;
-use self::objects::{aws_account, instant, is_old, observable};
+use self::objects::{aws_account, credential, instant, is_old, observable};
 use super::object::{Object, array};
 use super::unmapped;
+use crate::event::client::SourceAddress;
 use crate::event::view::View;
 use crate::event::{CallOutcome, Channel};
 
@@ -70,9 +69,8 @@ pub(super) fn object(view: &View<'_>) -> Value {
 
 fn metadata(view: &View<'_>) -> Object {
     let (event, root) = (view.event, view.root);
-    if root.text("eventID") == Some(&event.id) {
-        root.take_text("eventID");
-    }
+    let id = root.text("eventID").filter(|id| *id == event.id);
+    id.and_then(|_| root.take_text("eventID"));
     let version = root.take_text("eventVersion");
     let feature = Object::default().with("name", root.take_text("eventCategory")).some();
     let found = !event.fields.findings.is_empty();
@@ -92,6 +90,7 @@ fn metadata(view: &View<'_>) -> Object {
         .set("version", if is_old(view) { "1.5.0" } else { "1.8.0" })
         .set("profiles", Value::from(profiles))
         .set("uid", event.id.as_str())
+        .with("original_event_uid", id.filter(|_| !is_old(view)))
         .with("event_code", root.take_text("eventType"))
         .with("correlation_uid", root.text("requestID"))
         .set("product", product)
@@ -99,7 +98,8 @@ fn metadata(view: &View<'_>) -> Object {
         .set("log_provider", "AWS CloudTrail")
         .with("log_version", version)
         .with("original_time", root.take_text("eventTime"))
-        .with("source", (!is_old(view)).then_some(origin))
+        .with("source", (!is_old(view)).then_some("CloudTrail Events"))
+        .with("log_source", (!is_old(view)).then_some(origin))
         .with("labels", array(labels.into_iter().flatten().map(Value::from).collect()))
         .with("tags", tags(view));
     let object = instant(object, "logged_time", event.delivered);
@@ -150,20 +150,27 @@ fn api(view: &View<'_>) -> Object {
         .with("response", response)
 }
 
-/// `sourceIPAddress` is an address, several (`a, b`), a service's DNS name or `AWS Internal`.
+/// `sourceIPAddress` is an address, several (`a, b`), one with a port, a service's DNS name or
+/// `AWS Internal`. A text that is not shown as it is stays in `unmapped`.
 fn endpoint(view: &View<'_>) -> Object {
-    let source = view.root.take_text("sourceIPAddress");
     let object = Object::default().with("uid", view.root.take_text("vpcEndpointId"));
-    let Some(source) = source else {
-        return if object.is_empty() { object.set("domain", "unknown") } else { object };
+    let Some(source) = view.root.text("sourceIPAddress") else {
+        return if object.is_empty() { object.set("name", "unknown") } else { object };
     };
-    let mut parts = source.split(',').map(str::trim);
-    if !source.split(',').all(|part| part.trim().parse::<IpAddr>().is_ok()) {
-        return object.set("domain", source);
+    let SourceAddress { ip, port, others } = SourceAddress::parse(source);
+    let ip = ip.map(|ip| ip.to_string());
+    if ip.as_deref().is_none_or(|ip| ip == source) {
+        view.root.take_text("sourceIPAddress");
     }
-    let first = parts.next();
-    let others = parts.map(Value::from).collect();
-    object.with("ip", first).with("intermediate_ips", array(others))
+    let name = match source {
+        _ if ip.is_some() => None,
+        _ if source.contains(".amazonaws.") || source == "AWS Internal" => Some("svc_name"),
+        _ if source.contains('.') && !source.contains(' ') => Some("hostname"),
+        _ => Some("name"),
+    };
+    let object = name.into_iter().fold(object, |object, name| object.set(name, source));
+    let others = others.iter().map(|ip| ip.to_string().into()).collect();
+    object.with("ip", ip).with("port", port).with("intermediate_ips", array(others))
 }
 
 fn observables(
@@ -175,17 +182,23 @@ fn observables(
     let user = |name: &str| actor.get("user").and_then(|user| user.get(name));
     let fixed = [
         observable("src_endpoint.ip", 2, "IP Address", endpoint.get("ip")),
-        observable("src_endpoint.domain", 1, "Hostname", endpoint.get("domain")),
+        observable("src_endpoint.hostname", 1, "Hostname", endpoint.get("hostname")),
         observable("actor.user.name", 4, "User Name", user("name")),
         observable("actor.user.uid", 31, "User Object: uid", user("uid")),
-        observable("actor.user.credential_uid", 19, "User Credential ID", user("credential_uid")),
+        user("credential_uid").and_then(|id| credential("actor.user.credential_uid", id)),
+        user("programmatic_credentials").and_then(|all| {
+            credential("actor.user.programmatic_credentials[].uid", all.pointer("/0/uid")?)
+        }),
     ];
     let targets = resources.iter().flat_map(|resource| {
-        let is_user = resource.get("type").is_some_and(|kind| kind == objects::USER);
-        let name = resource.get("name").filter(|_| is_user);
+        let is = |kind: &str| resource.get("type").is_some_and(|own| own == kind);
+        let name = resource.get("name").filter(|_| is(objects::USER));
+        let id = resource.get("uid");
+        let signing = id.filter(|_| is(objects::SIGNING_CERTIFICATE));
         let new = resource.pointer("/data/new_uid");
         [
-            observable("resources[].uid", 10, "Resource UID", resource.get("uid")),
+            observable("resources[].uid", 10, "Resource UID", id),
+            signing.and_then(|id| credential("resources[].uid", id)),
             observable("resources[].name", 4, "User Name", name),
             observable("resources[].data.new_uid", 10, "Resource UID", new),
         ]
