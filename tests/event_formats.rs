@@ -2,7 +2,7 @@
 //! CloudTrail has written.
 
 use certrelay::config::{EventOptions, Network, OutputFormat};
-use certrelay::event::RULES;
+use certrelay::event::{RULES, explain};
 use serde_json::{Value, json};
 
 use crate::event_actors::{assumed_root, root};
@@ -321,6 +321,9 @@ fn a_conflict_names_certificate_and_load_balancer() {
         let ecs = json_of(&record, OutputFormat::Ecs)["aws"]["iam"]["certificate"].take();
         assert_eq!((&ecs["id"], &ecs["in_use_by"]), (&json!(ID), &json!(by)));
         assert_eq!(ecs["derived_fields"], json!(["id", "in_use_by"]));
+        let related = json_of(&record, OutputFormat::Ecs)["related"]["entity"].take();
+        let related = related.as_array().expect("entities").contains(&json!(by));
+        assert_eq!(related, by.starts_with("arn:"));
         let cim = json_of(&record, OutputFormat::Cim);
         assert_eq!((&cim["certificate_id"], &cim["in_use_by"]), (&json!(ID), &json!(by)));
         assert_eq!(cim["derived_fields"], json!(["certificate_id", "in_use_by"]));
@@ -329,6 +332,9 @@ fn a_conflict_names_certificate_and_load_balancer() {
         assert_eq!(certificate["uid_alt"], ID);
         assert_eq!(certificate["data"]["in_use_by"], by);
         assert_eq!(certificate["data"]["derived_fields"], json!(["uid_alt", "in_use_by"]));
+        let explained = explain(&read(&record).expect("a record"));
+        assert!(explained.contains(&format!("in use by {by} (parsed from")), "{explained}");
+        assert!(explained.contains(&format!("IAMCertificateId==`\"{ID}\"`")), "{explained}");
         let reason = &read(&record).expect("a record").fields.findings[0].reason;
         assert!(reason.contains(&format!("in use by {by}")), "{reason}");
         let related = ocsf["resources"].as_array().expect("resources").get(1);

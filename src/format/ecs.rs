@@ -132,6 +132,9 @@ fn users(view: &View<'_>, tree: &mut Tree) {
             identity("principalId"),
             identity("sessionContext.sessionIssuer.arn"),
             certificate.and_then(|certificate| certificate.arn.as_deref()),
+            certificate
+                .and_then(|certificate| certificate.in_use_by.as_deref())
+                .filter(|user| user.starts_with("arn:")),
             target.and_then(|user| user.arn.as_deref()),
             view.target.trail.as_ref().and_then(|trail| trail.arn.as_deref()),
         ]),
