@@ -313,6 +313,8 @@ codes! {
     KafkaReplicas "kafka_replicas";
     /// The producer failed fatally and is replaced.
     KafkaFatal "kafka_fatal";
+    /// A broker's response would end the process.
+    KafkaProtocol "kafka_protocol" operator;
     /// Any other failure of librdkafka.
     KafkaError "kafka_error";
     /// The schema registry failed.

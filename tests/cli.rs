@@ -7,6 +7,7 @@ mod exit;
 mod explain;
 mod folders;
 mod limits;
+mod hostile_broker;
 mod replay;
 mod service;
 mod streams;

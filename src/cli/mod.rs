@@ -60,6 +60,9 @@ enum Command {
     Schema(schema::Args),
     /// Check that a running service is alive, for a container's health check
     Healthcheck(healthcheck::Args),
+    /// Read the first responses of Kafka's brokers, as `run` starts it
+    #[command(hide = true)]
+    KafkaProbe,
 }
 
 /// `-c CONFIG`: required, because a hidden default is a surprise.
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         }
         Err(help) => return print(&help.to_string()),
     };
+    sink::isolate_kafka_probes();
     let ended = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Events(args) => Ok(events::events(&args)),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Healthcheck(args) => Ok(healthcheck::healthcheck(&args)),
+        Command::KafkaProbe => Ok(sink::kafka_probe()),
     };
     match ended {
         Ok(code) => code,

@@ -22,8 +22,10 @@ mod stdout;
 #[cfg(test)]
 #[path = "../../tests/edges/sinks.rs"]
 mod testing;
+mod tls;
 mod types;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -68,6 +70,18 @@ pub fn build(
 /// secret.
 pub fn kafka_option(name: &str, value: &str) -> Result<(), String> {
     kafka::option(name, value)
+}
+
+/// Makes the probes of Kafka run in a process of their own, which a broker's response may end: this
+/// program, with a subcommand that calls [`kafka_probe`].
+pub fn isolate_kafka_probes() {
+    kafka::isolate_probes();
+}
+
+/// Runs the probe of Kafka that stdin describes, and prints its result on stdout.
+#[must_use]
+pub fn kafka_probe() -> ExitCode {
+    kafka::probe_main()
 }
 
 /// Checks what only a sink's client library can judge: connects to nothing and reads no secret.

@@ -14,9 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::client_context::{Cause, ClientCallbacks, explained};
-use super::errors::{code_of, is_authentication};
+use super::errors::code_of;
 use super::iam::Iam;
-use super::settings;
+use super::{probe, settings};
 use crate::config::{KafkaAuth, KafkaConfig, Secret};
 use crate::error::{Code, Error};
 use crate::sink::secrets;
@@ -33,6 +33,8 @@ pub(super) struct Client {
     /// change.
     refresh: Option<Duration>,
     active: Mutex<Option<Arc<ActiveProducer>>>,
+    /// The last failed probe of the brokers, and when it failed. Held while a producer is created.
+    refused: tokio::sync::Mutex<Option<(Instant, Error)>>,
 }
 
 impl Client {
@@ -57,6 +59,7 @@ impl Client {
             iam: iam(sink, settings, aws)?,
             refresh: settings.client_secrets().filter_map(Secret::refresh).min(),
             active: Mutex::new(None),
+            refused: tokio::sync::Mutex::new(None),
         })
     }
 
@@ -82,11 +85,21 @@ impl Client {
             iam.ready().await?;
         }
         self.renew_secrets().await;
-        let mut active = self.active.lock();
-        // Another batch may have created one meanwhile.
-        if let Some(active) = &*active {
+        let waiting = Instant::now();
+        let mut refused = self.refused.lock().await;
+        // Another batch may have created one meanwhile, or have failed to.
+        if let Some(active) = &*self.active.lock() {
             return Ok(active.clone());
         }
+        if let Some((at, error)) = &*refused
+            && *at >= waiting
+        {
+            return Err(error.clone());
+        }
+        let probed = probe::brokers(&self.sink, &self.settings, self.iam.as_deref()).await;
+        *refused = probed.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        probed?;
+        let mut active = self.active.lock();
         let callbacks = ClientCallbacks::of_producer(&self.sink, &self.metrics, self.iam.clone());
         let created = settings::producer(&self.sink, &self.settings)
             .and_then(|properties| ActiveProducer::new(&self.sink, &properties, callbacks))
@@ -214,11 +227,11 @@ fn fingerprint(settings: &KafkaConfig) -> Option<Fingerprint> {
     Some(hash.finalize().into())
 }
 
-/// Marks secrets to be read again: the password if authentication failed; after a TLS error any of
+/// Marks secrets to be read again: the password if the `login` failed; after a TLS error any of
 /// them may be wrong.
-pub(super) fn secrets_rejected(settings: &KafkaConfig, code: RDKafkaErrorCode) {
+pub(super) fn secrets_rejected(settings: &KafkaConfig, login: bool) {
     match settings.auth.password() {
-        Some(password) if is_authentication(code) => password.reject(),
+        Some(password) if login => password.reject(),
         _ => settings.client_secrets().for_each(Secret::expire),
     }
 }

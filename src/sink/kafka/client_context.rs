@@ -48,6 +48,10 @@ pub(super) fn explained(code: RDKafkaErrorCode, reason: Option<Cause>) -> Cause 
     }
 }
 
+/// Returns a token to log in with; must not block.
+pub(super) type TokenSource =
+    Arc<dyn Fn() -> Result<OAuthToken, crate::error::Error> + Send + Sync>;
+
 /// The callbacks of one client.
 #[derive(Clone)]
 pub(super) struct ClientCallbacks {
@@ -56,7 +60,7 @@ pub(super) struct ClientCallbacks {
     /// The batches whose reports arrive here.
     pub(super) reports: Arc<Reports>,
     statistics: Option<Arc<Statistics>>,
-    iam: Option<Arc<Iam>>,
+    token: Option<TokenSource>,
     silent: bool,
 }
 
@@ -69,9 +73,9 @@ struct LogState {
 
 impl ClientCallbacks {
     /// For a client that makes one request.
-    pub(super) fn new(sink: &str, iam: Option<Arc<Iam>>) -> Self {
+    pub(super) fn new(sink: &str, token: Option<TokenSource>) -> Self {
         let (log, reports) = (Arc::default(), Arc::default());
-        Self { sink: sink.to_owned(), log, reports, statistics: None, iam, silent: false }
+        Self { sink: sink.to_owned(), log, reports, statistics: None, token, silent: false }
     }
 
     /// For a client that is created only to check its settings.
@@ -82,7 +86,8 @@ impl ClientCallbacks {
     /// For a producer.
     pub(super) fn of_producer(sink: &str, metrics: &Arc<Metrics>, iam: Option<Arc<Iam>>) -> Self {
         let statistics = Some(Arc::new(Statistics::new(sink, metrics)));
-        Self { statistics, ..Self::new(sink, iam) }
+        let token = iam.map(|iam| -> TokenSource { Arc::new(move || iam.token()) });
+        Self { statistics, ..Self::new(sink, token) }
     }
 
     /// Clears the last error, which does not explain failures after a success.
@@ -130,9 +135,9 @@ impl ClientContext for ClientCallbacks {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let Some(iam) = &self.iam else { return Err("no OAuth login is configured".into()) };
+        let Some(token) = &self.token else { return Err("no OAuth login is configured".into()) };
         // librdkafka returns the error text as a client error, which arrives below.
-        iam.token().map_err(|error| error.text.replace('\0', " ").into())
+        token().map_err(|error| error.text.replace('\0', " ").into())
     }
 
     fn stats_raw(&self, json: &[u8]) {

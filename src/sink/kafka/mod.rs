@@ -1,15 +1,16 @@
 //! The Kafka sink: an idempotent producer whose every delivery report is awaited.
 //!
 //! `topic_queues` separates the topics of a sink, `produce` makes one attempt, `client` owns the
-//! producer and replaces it, `client_context` receives librdkafka's callbacks, `reports` collects
-//! delivery reports, `statistics` exports metrics, `settings` maps the configuration to
-//! librdkafka's properties, `errors` maps its error codes, `iam` is Amazon MSK's login and
-//! `registry` the schema registry.
+//! producer and replaces it, `probe` reads the brokers' first responses in a child process,
+//! `client_context` receives librdkafka's callbacks, `reports` collects delivery reports,
+//! `statistics` exports metrics, `settings` maps the configuration to librdkafka's properties,
+//! `errors` maps its error codes, `iam` is Amazon MSK's login and `registry` the schema registry.
 
 mod client;
 mod client_context;
 mod errors;
 mod iam;
+mod probe;
 mod produce;
 mod registry;
 mod reports;
@@ -20,20 +21,16 @@ mod statistics;
 mod tests;
 mod topic_queues;
 
-use std::sync::Arc;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::BoxFuture;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::config::ClientConfig;
 
 use super::types::{BuildContext, Built, ProbeScope, SinkType};
 use crate::config::{KafkaAuth, KafkaConfig, SinkConfig};
-use crate::error::{Code, Error};
-use client_context::ClientCallbacks;
-use iam::Iam;
+use crate::error::Error;
 use produce::KafkaSink;
 use registry::Registry;
 
@@ -75,7 +72,9 @@ impl SinkType for KafkaConfig {
         _scope: ProbeScope,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            probe_topics(&config.name, self, client::iam(&config.name, self, aws)?).await?;
+            let iam = client::iam(&config.name, self, aws)?;
+            let timeout = self.timeout.min(PROBE_TIMEOUT);
+            probe::topics(&config.name, self, iam.as_deref(), timeout).await?;
             if let Some(registry) = &self.registry {
                 let registry = Registry::new(&config.name, registry, config.format);
                 for topic in self.topic.texts() {
@@ -87,6 +86,17 @@ impl SinkType for KafkaConfig {
     }
 }
 
+/// Makes probes run in a process of their own: this program, with a subcommand that calls
+/// [`probe_main`].
+pub(super) fn isolate_probes() {
+    probe::isolate();
+}
+
+/// Runs one probe.
+pub(super) fn probe_main() -> ExitCode {
+    probe::main()
+}
+
 /// Checks one option of librdkafka.
 ///
 /// # Errors
@@ -95,67 +105,4 @@ pub(super) fn option(name: &str, value: &str) -> Result<(), String> {
     let mut alone = ClientConfig::new();
     alone.set(name, value);
     alone.create_native_config().map(drop).map_err(|error| client::message_of(&error))
-}
-
-/// Requests the metadata of every topic that the sink may write to. As a consumer: brokers may
-/// create a topic that a producer asks for.
-///
-/// # Errors
-/// No broker responds, authentication fails (the password is then read again before the next
-/// probe), or a topic does not exist.
-async fn probe_topics(
-    sink: &str,
-    settings: &KafkaConfig,
-    iam: Option<Arc<Iam>>,
-) -> Result<(), Error> {
-    if let Some(iam) = &iam {
-        iam.ready().await?;
-    }
-    let properties = settings::connection(sink, settings)?;
-    let callbacks = ClientCallbacks::new(sink, iam);
-    let timeout = settings.timeout.min(PROBE_TIMEOUT);
-    let topics: Vec<String> = settings.topic.texts().into_iter().map(str::to_owned).collect();
-    let sink = sink.to_owned();
-    let probe = tokio::task::spawn_blocking(move || {
-        let Err((topics, code)) = request_metadata(&properties, &callbacks, &topics, timeout)
-        else {
-            return Ok(());
-        };
-        let cause = callbacks.explain(code);
-        let text = format!("sink.{sink}: Kafka topic {topics}: {}", cause.text);
-        Err((cause.code, Error::new(errors::code_of(cause.code), text)))
-    });
-    let result = probe
-        .await
-        .map_err(|panic| Error::caused(Code::SinkInternal, "the probe of Kafka failed", panic))?;
-    result.map_err(|(code, error)| {
-        client::secrets_rejected(settings, code);
-        error
-    })
-}
-
-/// Requests topic metadata; blocks. The error is the topics without metadata and the reason.
-fn request_metadata(
-    properties: &ClientConfig,
-    callbacks: &ClientCallbacks,
-    topics: &[String],
-    timeout: Duration,
-) -> Result<(), (String, RDKafkaErrorCode)> {
-    let all = |error: KafkaError| (topics.join(", "), errors::kafka_code(&error));
-    let consumer: BaseConsumer<ClientCallbacks> =
-        BaseConsumer::from_config_and_context(properties, callbacks.clone()).map_err(all)?;
-    // librdkafka requests an OAuth token, and reports the reason of a failure, only when it is
-    // polled.
-    let _ = consumer.poll(Duration::ZERO);
-    let mut failed: Option<(Vec<&str>, RDKafkaErrorCode)> = None;
-    for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), timeout);
-        let _ = consumer.poll(Duration::ZERO);
-        let metadata = metadata.map_err(all)?;
-        let error = metadata.topics().first().and_then(|topic| topic.error());
-        if let Some(code) = error.map(RDKafkaErrorCode::from) {
-            failed.get_or_insert_with(|| (Vec::new(), code)).0.push(topic);
-        }
-    }
-    failed.map_or(Ok(()), |(topics, code)| Err((topics.join(", "), code)))
 }

@@ -95,7 +95,7 @@ impl KafkaSink {
         });
         let produced: Vec<Outcome> = produced.collect();
         if let Some(code) = rejected_client {
-            client::secrets_rejected(&self.client.settings, code);
+            client::secrets_rejected(&self.client.settings, errors::is_authentication(code));
         }
         let failed = produced.iter().any(|outcome| matches!(outcome, Outcome::Retry(_)));
         if failed && (rejected_client.is_some() || producer.fatal().is_some()) {

@@ -83,6 +83,8 @@ pub(super) fn connection(sink: &str, own: &KafkaConfig) -> Result<ClientConfig, 
         .set("client.id", "certrelay")
         .set("statistics.interval.ms", "0")
         .set("log.connection.close", "false")
+        // Responses about what a broker would like to measure can end the process: see `probe`.
+        .set("enable.metrics.push", "false")
         // A NAT gateway drops an idle connection after 350 s.
         .set("socket.keepalive.enable", "true")
         .set_log_level(RDKafkaLogLevel::Info);
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn pem_without_a_file_is_passed_as_text() {
         let pem = |text: &str| Some(Secret::Literal(Arc::new(text.into())));
-        let tls = Tls { ca: pem("a"), cert: pem("b"), key: pem("c"), insecure: false };
+        let tls = Tls { ca: pem("a"), cert: pem("b"), key: pem("c"), ..Tls::default() };
         let own = KafkaConfig { tls: Some(tls), ..settings() };
         let keys = "ssl.ca.pem ssl.certificate.pem ssl.key.pem ssl.ca.location ssl.key.location";
         assert_eq!(get(&own, keys), "a b c - -");

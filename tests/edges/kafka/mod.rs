@@ -1,9 +1,12 @@
 //! The sink against librdkafka's mock cluster: brokers in this process, on real sockets.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt as _;
 use rdkafka::Message as _;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Headers as _, OwnedMessage};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext};
@@ -16,7 +19,7 @@ use super::client::Client;
 use super::reports::Report;
 use super::*;
 use crate::config::{KafkaKey, Mapping, MappingKey, MappingTable, SinkKind};
-use crate::error::Outcome;
+use crate::error::{Code, Outcome};
 use crate::event::Event;
 use crate::sink::SinkState;
 use crate::sink::testing::{HOUR, Running, config, event, event_with, render_record};

@@ -155,7 +155,8 @@ async fn a_failed_probe_reads_the_password_from_aws_again() {
         let result = sink::probe(&sink, None, ProbeScope::AnyEndpoint).await;
         assert!(result.is_err(), "the mock cluster supports no authentication");
     }
-    assert_eq!(*requested.0.lock(), [Stage::Current, Stage::Current]);
+    // And the previous one, if librdkafka had the time to report a rejected login.
+    assert_eq!(requested.0.lock()[..2], [Stage::Current, Stage::Current]);
 }
 
 #[tokio::test]
@@ -163,7 +164,7 @@ async fn after_a_rejected_password_the_previous_version_is_read() {
     let (own, requested) = login(&cluster());
     let password = own.auth.password().unwrap();
     password.renew().await.unwrap();
-    client::secrets_rejected(&own, RDKafkaErrorCode::SaslAuthenticationFailed);
+    client::secrets_rejected(&own, true);
     password.renew().await.unwrap();
     assert_eq!(*requested.0.lock(), [Stage::Current, Stage::Current, Stage::Previous]);
 }
