@@ -213,6 +213,8 @@ codes! {
     SinkInternal "sink_internal";
     /// A sink has not responded for so long that an operator is called.
     SinkNoAnswer "sink_no_answer";
+    /// The destination rejects every event.
+    SinkRejectsAll "sink_rejects_all" operator;
     /// The sink's driver is stopping.
     SinkStopped "sink_stopped";
     /// A file sink cannot open, write, rotate or sync its file.

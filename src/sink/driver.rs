@@ -5,8 +5,10 @@
 //! [`Transport`]. Events that are queued when a request ends go out together with the next one. A
 //! temporary failure is never an outcome: the driver keeps the events, backs off and retries, so
 //! that an outage shows as backpressure. Only a sink that stops returns `Retry`.
+//!
+//! A destination that rejects every event is at fault itself: see [`Rejections`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +110,7 @@ pub(super) fn start(
         requests: 0,
         backoff: Backoff::default(),
         retry_at: None,
+        rejections: Rejections::default(),
         failing: false,
         stopping: false,
         closed: false,
@@ -194,6 +197,7 @@ struct Driver<T> {
     requests: usize,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    rejections: Rejections,
     failing: bool,
     stopping: bool,
     closed: bool,
@@ -250,7 +254,9 @@ impl<T: Transport> Driver<T> {
             && self.requests < max_requests
             && self.queued.len() >= if self.requests == 0 { 1 } else { self.limits.min_batch }
         {
-            let count = self.queued.len().min(self.limits.batch);
+            // To find that every event is bad may take two requests for each.
+            let max = if self.rejections.are_too_many() { MAX_REJECTED } else { usize::MAX };
+            let count = self.queued.len().min(self.limits.batch).min(max);
             let batch: Vec<QueuedEvent> = self.queued.drain(..count).collect();
             let transport = self.transport.clone();
             self.requests += 1;
@@ -267,6 +273,7 @@ impl<T: Transport> Driver<T> {
         match done {
             Completed::Request(batch, Sent { outcomes, pending, retry_after }) => {
                 self.requests -= 1;
+                let accepted = !pending.is_empty();
                 let mut batch: Vec<Option<QueuedEvent>> = batch.into_iter().map(Some).collect();
                 for PendingAck { indexes, outcome } in pending {
                     let events = indexes.iter().filter_map(|at| batch.get_mut(*at)?.take());
@@ -279,7 +286,8 @@ impl<T: Transport> Driver<T> {
                     let outcome = outcomes.next().unwrap_or_else(missing);
                     event.map(|event| (event, outcome))
                 });
-                let known: Vec<(QueuedEvent, Outcome)> = known.flatten().collect();
+                let mut known: Vec<(QueuedEvent, Outcome)> = known.flatten().collect();
+                self.rejections.count(&self.sink, accepted, &mut known);
                 let cause = self.close(known);
                 self.update_state(cause, retry_after);
             }
@@ -296,8 +304,9 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Returns final outcomes; events to retry go to the front of the queue, in order. The result
-    /// is the error to report if any event failed: one that needs an operator, else the first.
+    /// Returns final outcomes; events to retry go to the front of the queue, in order, or to its
+    /// end if they are rejected: another one may be accepted. The result is the error to report if
+    /// any event failed: one that needs an operator, else the first.
     fn close(&mut self, known: Vec<(QueuedEvent, Outcome)>) -> Option<Error> {
         let mut retried = Vec::new();
         let mut cause: Option<Error> = None;
@@ -315,8 +324,12 @@ impl<T: Transport> Driver<T> {
             }
             self.pending.close(&event, outcome);
         }
-        for event in retried.into_iter().rev() {
-            self.queued.push_front(event);
+        if self.rejections.are_too_many() {
+            self.queued.extend(retried);
+        } else {
+            for event in retried.into_iter().rev() {
+                self.queued.push_front(event);
+            }
         }
         cause
     }
@@ -394,6 +407,46 @@ impl<T: Transport> Driver<T> {
 impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
         self.permits.close();
+    }
+}
+
+/// Different events rejected in a row, with none accepted in between, from which on the destination
+/// is at fault and not the events.
+const MAX_REJECTED: usize = 20;
+
+/// The ids of the events that were rejected since the start or since an event was accepted, up to
+/// [`MAX_REJECTED`]. From then on rejected events are retried until any event is accepted; with
+/// that one, and until then fewer, bad events are rejected at once. An event counts once, so that a
+/// few bad ones never wait for a good one, however often they are redelivered.
+#[derive(Default)]
+struct Rejections(BTreeSet<String>);
+
+impl Rejections {
+    fn are_too_many(&self) -> bool {
+        self.0.len() >= MAX_REJECTED
+    }
+
+    /// Counts the outcomes of an attempt, of which some events may have been `accepted` and have
+    /// their outcome later; and turns `Rejected` into `Retry` if there are too many.
+    fn count(&mut self, sink: &str, accepted: bool, known: &mut [(QueuedEvent, Outcome)]) {
+        if accepted || known.iter().any(|(_, outcome)| *outcome == Outcome::Delivered) {
+            return self.0.clear();
+        }
+        for (queued, outcome) in known.iter() {
+            if matches!(outcome, Outcome::Rejected(_)) && !self.are_too_many() {
+                self.0.insert(queued.event.id.clone());
+            }
+        }
+        for (_, outcome) in known.iter_mut().filter(|_| self.are_too_many()) {
+            if let Outcome::Rejected(error) = outcome {
+                let text = format!(
+                    "sink.{sink}: the last {MAX_REJECTED} events or more were all rejected, so that \
+                     the destination or its settings are at fault; the last one: {}",
+                    error.text
+                );
+                *outcome = Outcome::Retry(Error::new(Code::SinkRejectsAll, text));
+            }
+        }
     }
 }
 

@@ -367,3 +367,66 @@ async fn a_slow_sink_that_delivers_does_not_let_events_wait() {
     assert_eq!((outcomes.len(), waited(&running)), (9, None));
     running.finish().await;
 }
+
+/// Rejects the events for which this returns true.
+struct Judge(Mutex<fn(&str) -> bool>);
+
+impl Transport for Arc<Judge> {
+    fn send(&self, events: Vec<Arc<Event>>) -> BoxFuture<'_, Sent> {
+        let is_bad = *self.0.lock();
+        let outcome =
+            |event: Arc<Event>| if is_bad(&event.id) { rejected() } else { Outcome::Delivered };
+        let outcomes = events.into_iter().map(outcome).collect();
+        Box::pin(std::future::ready(Sent::new(outcomes)))
+    }
+}
+
+fn judge(is_bad: fn(&str) -> bool) -> (Arc<Judge>, Running) {
+    let judge = Arc::new(Judge(Mutex::new(is_bad)));
+    let limits = BatchLimits { batch: 1000, pending: 10_000, ..LIMITS };
+    let transport = judge.clone();
+    (judge, Running::start(&any_config(), |context| start(context, transport, limits)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_rejects_every_event_is_at_fault_until_it_accepts_one() {
+    let (judge, running) = judge(|_| true);
+    let fix = async {
+        let error = tokio::time::timeout(HOUR, running.failure()).await.expect("a failure");
+        let paused = matches!(running.sink.state(), SinkState::Paused(_));
+        *judge.0.lock() = |id| id == "event-99";
+        (error.code, paused)
+    };
+    let (outcomes, failure) = running.deliver_while((0..600).map(event).collect(), fix).await;
+    assert_eq!(failure, (Code::SinkRejectsAll, true));
+    let delivered = outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count();
+    assert_eq!((delivered, &outcomes[99]), (599, &rejected()));
+    assert_eq!(running.sink.state(), SinkState::Up);
+    running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_events_among_good_ones_are_rejected_at_once() {
+    let (_, running) = judge(|id| id != "event-600");
+    let outcomes = running.deliver((0..601).map(event).collect()).await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == rejected()).count(), 600);
+    running.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_bad_events_are_rejected_at_once_however_often_they_come() {
+    let (_, running) = judge(|id| id != "event-100");
+    for _ in 0..3 {
+        for n in 0..MAX_REJECTED - 1 {
+            assert_eq!(running.deliver(vec![event(n)]).await, [rejected()]);
+        }
+    }
+    // One more waits, and is decided by the next event that is accepted.
+    let good = async {
+        tokio::time::timeout(HOUR, running.failure()).await.expect("a failure");
+        running.deliver(vec![event(100)]).await
+    };
+    let (last, good) = running.deliver_while(vec![event(50)], good).await;
+    assert_eq!((last, good), (vec![rejected()], vec![Outcome::Delivered]));
+    running.finish().await;
+}
