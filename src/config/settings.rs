@@ -330,7 +330,8 @@ tables! {
     "[sink.NAME] of type splunk_hec" SplunkSettings SPLUNK: SINK {
         /// `"cim"`, `"ecs"`, `"ocsf"` or `"raw"`; always `"raw"` in mode `"records"`.
         format: Choice<OutputFormat> = choice(FORMATS, OutputFormat::Cim);
-        /// Base URLs, `https://host:8088`; several are used in turn.
+        /// Base URLs, `https://host:8088`, with the path of a gateway if there is one; several are
+        /// used in turn.
         endpoints: Other = required(Shape::Texts) => "[\"https://hec.example.com:8088\"]";
         /// The HEC token, a secret. It is read again when Splunk rejects it, and after `refresh`.
         token: Other = required(Shape::TextOrTable(&SECRET))
@@ -364,7 +365,8 @@ tables! {
         /// TLS, a table.
         tls: Other = defaulted(Shape::Table(&TLS), "{ insecure = false }", "the system's authorities")
             => "{ ca_file = \"ca.pem\", cert_file = \"client.pem\", key_file = \"client.key\" }"
-            | "{ ca = { env = \"CA_PEM\" }, client_cert = { file = \"client.pem\" }, client_key = { aws_secret = \"arn:aws:secretsmanager:us-east-1:111122223333:secret:tls-AbCdEf\", key = \"key\" } }";
+            | "{ ca = { env = \"CA_PEM\" }, client_cert = { file = \"client.pem\" }, client_key = { aws_secret = \"arn:aws:secretsmanager:us-east-1:111122223333:secret:tls-AbCdEf\", key = \"key\" } }"
+            | "{ pin_sha256 = \"0f8d2a4c6b1e3f5079a8c2d4e6f80b1d3f507192a4b6c8dae0f2143658799bad\" }";
     }
 
     "[sink.NAME] of type kafka" KafkaSettings KAFKA: SINK {
@@ -518,6 +520,11 @@ tables! {
         client_key: Other = optional(Shape::Table(&SECRET), "none");
         /// `true`: no certificate verification, for a laboratory; warned about at every start.
         insecure: Flag = Flag(false);
+        /// For servers over HTTPS, instead of `ca_file`: SHA-256 of the server certificates to
+        /// accept, in hexadecimal digits, whatever their issuer, names, version and dates. One or
+        /// a list.
+        pin_sha256: Other = optional(Shape::OneOrMany, "none")
+            => "\"0f8d2a4c6b1e3f5079a8c2d4e6f80b1d3f507192a4b6c8dae0f2143658799bad\"";
     }
 
     "[dead_letter]" DeadLetterSettings DEAD_LETTER {

@@ -5,7 +5,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Secret, Tls};
-use crate::error::{Code, Error, causes};
+use crate::error::{Code, Error};
 
 /// Maximum bytes of a response body that are read; a proxy may send more.
 const MAX_BODY: usize = 64 * 1024;
@@ -38,12 +38,24 @@ pub(super) fn client(
         })?;
         builder = builder.tls_certs_only(certificates);
     }
-    if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
-        let (private, chain) = (read("tls.key_file", key)?, read("tls.cert_file", cert)?);
-        let pem = format!("{}\n{}\n", private.expose_secret(), chain.expose_secret());
-        let identity = Identity::from_pem(pem.as_bytes())
-            .map_err(|_| invalid(format!("tls {cert:?} and {key:?} are not a PEM pair")))?;
-        builder = builder.identity(identity);
+    match (&tls.cert, &tls.key) {
+        (Some(cert), Some(key)) => {
+            let (private, chain) = (read("tls.key_file", key)?, read("tls.cert_file", cert)?);
+            let pem = format!("{}\n{}\n", private.expose_secret(), chain.expose_secret());
+            let not_a_pair = || invalid(format!("tls {cert:?} and {key:?} are not a PEM pair"));
+            builder = if tls.pins.is_empty() {
+                builder.identity(Identity::from_pem(pem.as_bytes()).map_err(|_| not_a_pair())?)
+            } else {
+                let pinned = super::tls::pinned(&tls.pins, Some(&pem)).map_err(|_| not_a_pair())?;
+                builder.tls_backend_preconfigured(pinned)
+            };
+        }
+        _ if !tls.pins.is_empty() => {
+            let pinned = super::tls::pinned(&tls.pins, None);
+            let pinned = pinned.map_err(|error| invalid(format!("tls: {error}")))?;
+            builder = builder.tls_backend_preconfigured(pinned);
+        }
+        _ => {}
     }
     builder
         .tls_danger_accept_invalid_certs(tls.insecure)
@@ -63,11 +75,4 @@ pub(super) async fn body_of(mut response: Response) -> Result<Vec<u8>, reqwest::
         body.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - body.len())]);
     }
     Ok(body)
-}
-
-/// Returns whether a certificate was rejected, by the text of rustls ("invalid peer certificate:
-/// …", "received fatal alert: CertificateRequired"): reqwest exposes no type for it. `error` must
-/// not contain its URL.
-pub(super) fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).to_lowercase().contains("certificate")
 }

@@ -29,12 +29,13 @@ const MODULES: [(&str, &[&str]); 16] = [
 
 /// Outside clients and the files that may name each; reqwest has one for each kind of server and
 /// one for what they share.
-const CLIENTS: [(&str, &[&str]); 6] = [
+const CLIENTS: [(&str, &[&str]); 7] = [
     ("aws_sdk_sqs", &["src/queue/sqs.rs", "src/aws_error.rs"]),
     ("aws_sdk_s3", &["src/store/s3.rs"]),
     ("aws_sdk_secretsmanager", &["src/app/secrets"]),
     ("rdkafka", &["src/sink/kafka.rs", "src/sink/kafka/"]),
     ("aws_sigv4", &["src/sink/kafka/"]),
+    ("rustls", &["src/sink/tls.rs"]),
     (
         "reqwest",
         &[

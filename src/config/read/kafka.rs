@@ -100,7 +100,13 @@ pub(super) fn read(table: &Section<'_>) -> Option<KafkaConfig> {
     {
         item.warning("PLAIN without `tls`: the password crosses the network unencrypted");
     }
-    let tls = tls_item.map_or(Some(None), |item| secret::tls(&item).map(Some));
+    let tls = tls_item.map_or(Some(None), |item| {
+        let tls = secret::tls(&item)?;
+        if !tls.pins.is_empty() {
+            item.error("`pin_sha256` is not for Kafka's brokers: write `ca_file`");
+        }
+        Some(Some(tls))
+    });
     Some(KafkaConfig {
         brokers: brokers?,
         topic: topic?,

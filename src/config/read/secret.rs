@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use secrecy::SecretString;
 use toml::de::DeValue;
 
@@ -100,7 +101,11 @@ pub(super) fn tls(item: &Item<'_>) -> Option<Tls> {
         cert: pem(&table, &TLS.cert_file, &TLS.client_cert),
         key: pem(&table, &TLS.key_file, &TLS.client_key),
         insecure: table.flag(&TLS.insecure),
+        pins: table.optional(&TLS.pin_sha256, pins)?.unwrap_or_default(),
     };
+    if !tls.pins.is_empty() && (tls.ca.is_some() || tls.insecure) {
+        table.error("`pin_sha256` replaces `ca_file`, `ca` and `insecure`: remove them");
+    }
     let has = |file: &Setting<Other>, secret: &Setting<Other>| {
         table.item(file).is_some() || table.item(secret).is_some()
     };
@@ -115,6 +120,21 @@ pub(super) fn tls(item: &Item<'_>) -> Option<Tls> {
     }
     table.finish();
     Some(tls)
+}
+
+/// SHA-256 of certificates, with or without the colons that `openssl x509 -fingerprint` prints.
+fn pins(item: &Item<'_>) -> Option<Vec<[u8; 32]>> {
+    let pin = |item: &Item<'_>| {
+        let digits = item.text()?.replace(':', "");
+        let hash = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
+        hash.try_into().ok()
+    };
+    let items = item.one_or_many()?;
+    let pins: Option<Vec<[u8; 32]>> = items.iter().map(pin).collect();
+    if pins.is_none() {
+        item.error("`pin_sha256` is the SHA-256 of a certificate: 64 hexadecimal digits");
+    }
+    pins
 }
 
 /// PEM: the path of a file, or a secret.

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::config::{OutputFormat, RegistryConfig, SubjectName};
 use crate::error::{Code, Error};
-use crate::sink::{http_client, secrets};
+use crate::sink::{http_client, secrets, tls};
 
 /// Timeout of a request, connection included. Events wait meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,12 +140,12 @@ impl Registry {
 
     fn no_response(&self, error: reqwest::Error) -> Error {
         let error = error.without_url();
-        let code = match http_client::is_tls(&error) {
-            true => Code::KafkaRegistryTls,
-            false => Code::KafkaRegistry,
+        let (code, advice) = match tls::advice(&error) {
+            Some(advice) => (Code::KafkaRegistryTls, format!("; {advice}")),
+            None => (Code::KafkaRegistry, String::new()),
         };
-        let text =
-            format!("sink.{}.schema_registry: no response from {}", self.sink, self.origin());
+        let (sink, origin) = (&self.sink, self.origin());
+        let text = format!("sink.{sink}.schema_registry: no response from {origin}{advice}");
         Error::caused(code, text, error)
     }
 

@@ -4,15 +4,21 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use futures_util::future::{Either, select};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{
+    ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
+};
 
 use super::http::compress;
 use super::*;
@@ -122,6 +128,21 @@ fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(pem(name)).unwrap()
 }
 
+/// Serves any certificate, also one that rustls itself would not, with any key.
+fn server_with(
+    name: &str,
+    key: &str,
+    versions: &[&'static SupportedProtocolVersion],
+) -> TlsAcceptor {
+    let key = PrivateKeyDer::from_pem_file(pem(key)).unwrap();
+    let key = any_supported_type(&key).unwrap();
+    let pair = SingleCertAndKey::from(CertifiedKey::new(vec![certificate(name)], key));
+    let config = ServerConfig::builder_with_protocol_versions(versions)
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(pair));
+    TlsAcceptor::from(Arc::new(config))
+}
+
 fn server(ask_for_client: bool) -> TlsAcceptor {
     let key = PrivateKeyDer::from_pem_file(pem("server.key")).unwrap();
     let mut trusted = RootCertStore::empty();
@@ -160,8 +181,12 @@ async fn in_front_of(hec: &HecStandIn, acceptor: TlsAcceptor) -> (String, JoinSe
 
 /// Delivers an event, or returns the error that pauses the sink.
 async fn deliver_over_tls(ask_for_client: bool, tls: Tls) -> Result<(), Error> {
+    deliver_to(server(ask_for_client), tls).await
+}
+
+async fn deliver_to(server: TlsAcceptor, tls: Tls) -> Result<(), Error> {
     let hec = stand_in().await;
-    let (url, _tasks) = in_front_of(&hec, server(ask_for_client)).await;
+    let (url, _tasks) = in_front_of(&hec, server).await;
     let running =
         run(SplunkConfig { endpoints: vec![url.parse().unwrap()], tls, ..settings(&hec) });
     let deliver = Box::pin(running.sink.deliver(vec![event(0)]));
@@ -211,9 +236,50 @@ async fn a_client_certificate_is_sent_on_request() {
         ca: text("ca.pem"),
         cert: text("client.pem"),
         key: text("client.key"),
-        insecure: false,
+        ..Tls::default()
     };
     assert_eq!(deliver_over_tls(true, tls).await, Ok(()));
+}
+
+fn pinned(name: &str) -> Tls {
+    Tls { pins: vec![Sha256::digest(certificate(name)).into()], ..Tls::default() }
+}
+
+#[tokio::test]
+async fn a_certificate_that_rustls_does_not_accept_names_the_remedy_and_can_be_pinned() {
+    for (name, cause) in [
+        ("no-san.pem", "no subject alternative name"),
+        ("v1.pem", "version 1"),
+        ("authority.pem", "of authorities"),
+    ] {
+        let ca = Some(Secret::file(pem(name)));
+        let trusting = Tls { ca, ..Tls::default() };
+        let server = |versions: &[_]| server_with(name, "server.key", versions);
+        let error = deliver_to(server(ALL_VERSIONS), trusting).await.unwrap_err();
+        assert_eq!(error.code, Code::SplunkTls, "{name}: {error}");
+        assert!(error.text.contains(cause) && error.text.contains("tls.pin_sha256"), "{error}");
+        for versions in [&[&version::TLS12], &[&version::TLS13]] {
+            assert_eq!(deliver_to(server(versions), pinned(name)).await, Ok(()), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_pinned_certificate_whose_key_the_server_has_is_accepted() {
+    let error = deliver_over_tls(false, pinned("v1.pem")).await.unwrap_err();
+    let presented = HEXLOWER.encode(&pinned("server.pem").pins[0]);
+    assert_eq!(error.code, Code::SplunkTls, "{error}");
+    assert!(error.text.contains(&presented), "{error}");
+    let both = [pinned("v1.pem").pins, pinned("server.pem").pins].concat();
+    assert_eq!(deliver_over_tls(false, Tls { pins: both, ..Tls::default() }).await, Ok(()));
+    for version in [&version::TLS12, &version::TLS13] {
+        let stolen = server_with("server.pem", "client.key", &[version]);
+        let error = deliver_to(stolen, pinned("server.pem")).await.unwrap_err();
+        assert_eq!(error.code, Code::SplunkTls, "{error}");
+    }
+    let file = |name| Some(Secret::file(pem(name)));
+    let login = Tls { cert: file("client.pem"), key: file("client.key"), ..pinned("server.pem") };
+    assert_eq!(deliver_over_tls(true, login).await, Ok(()));
 }
 
 fn health_checks(hec: &HecStandIn) -> usize {
