@@ -27,7 +27,7 @@ pub(super) struct Args {
 pub(super) fn check(args: &Args) -> Result<ExitCode, Failure> {
     let config = load_config(&args.config)?;
     config.warnings.iter().for_each(print_lines);
-    warn_of_unreadable_secrets(&config);
+    warn_of_secrets(&config);
     print_line(&format_args!("{}: no errors", args.config.config));
     print_lines(&config.summary());
     runtime()?.block_on(async {
@@ -37,8 +37,9 @@ pub(super) fn check(args: &Args) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Warns only: a file with a secret need not exist on this machine.
-fn warn_of_unreadable_secrets(config: &Config) {
+/// Warns of secrets that cannot be read, and of tokens that Splunk would not accept. Warns only: a
+/// file with a secret need not exist on this machine.
+fn warn_of_secrets(config: &Config) {
     for sink in &config.sinks {
         for (setting, secret) in sink.secrets() {
             if let Secret::File { path, .. } = secret
@@ -49,6 +50,11 @@ fn warn_of_unreadable_secrets(config: &Config) {
                     "sink.{name}.{setting}: {path} cannot be read on this machine: {cause}"
                 ));
             }
+        }
+        if let SinkKind::SplunkHec(hec) = &sink.kind
+            && let Some(fault) = hec.token.token_fault()
+        {
+            print_warning(&format!("sink.{}.token: the token {fault}", sink.name));
         }
     }
 }

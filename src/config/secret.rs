@@ -98,6 +98,29 @@ impl Secret {
         }
     }
 
+    /// Returns why this cannot be a HEC token as it is written now; never a part of it. `None`:
+    /// there is no fault, or it cannot be read.
+    #[must_use]
+    pub fn token_fault(&self) -> Option<&'static str> {
+        let token = self.read().ok()?;
+        let token = token.expose_secret();
+        let quotes = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
+        let scheme = token.trim_start().get(..7);
+        let faults = [
+            (token.starts_with('\u{feff}'), "begins with a byte order mark (BOM); remove it"),
+            (token.contains(quotes), "has quotation marks; remove them"),
+            (
+                scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("splunk ")),
+                "begins with \"Splunk \", which certrelay adds; remove it",
+            ),
+            (token.trim() != token, "begins or ends with white space; remove it"),
+            (token.contains(char::is_whitespace), "has white space; remove it"),
+            (token.contains(char::is_control), "has a control character; remove it"),
+            (!token.is_ascii(), "has a character outside of ASCII; copy it again"),
+        ];
+        faults.into_iter().find_map(|(is_fault, text)| is_fault.then_some(text))
+    }
+
     /// Marks the value in use as rejected by the destination: the next renewal reads it again, and
     /// may return the previous version.
     pub fn reject(&self) {
@@ -126,6 +149,9 @@ pub struct Tls {
     pub key: Option<Secret>,
     /// No certificate verification; warned about at every start.
     pub insecure: bool,
+    /// SHA-256 of the server certificates to accept, whatever else is in them; empty: verified as
+    /// usual.
+    pub pins: Vec<[u8; 32]>,
 }
 
 impl Tls {

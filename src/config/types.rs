@@ -413,7 +413,7 @@ pub enum HttpBody {
 /// `type = "splunk_hec"`.
 #[derive(Debug, Clone)]
 pub struct SplunkConfig {
-    /// Base URLs, `https://host:8088`.
+    /// Base URLs, `https://host:8088`, with a gateway's path if there is one.
     pub endpoints: Vec<Url>,
     /// HEC token.
     pub token: Secret,

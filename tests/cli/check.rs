@@ -154,3 +154,24 @@ async fn connect_checks_the_source_buckets_and_the_dead_letter_location() {
     let (code, printed) = check("\"audit-logs\"", &format!("sqs = \"{queue}\"")).await;
     assert_eq!(code, Some(0), "{printed}");
 }
+
+#[test]
+fn check_names_what_splunk_would_not_accept_in_a_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certrelay.toml");
+    let text = "[[source]]\ndirectory = \"logs\"\n[[route]]\nname = \"all\"\nsinks = [\"soc\"]\n\
+                [sink.soc]\ntype = \"splunk_hec\"\nendpoints = [\"https://gw.example.com/splunk\"]\n\
+                token = { file = \"token\" }\n";
+    fs::write(&path, text).expect("written");
+    for (token, fault) in [("\"cAnArY\"\n", "quotation marks"), ("Splunk cAnArY", "\"Splunk \"")] {
+        fs::write(folder.path().join("token"), token).expect("written");
+        let output = run(&["check", "-c", path.to_str().expect("text")]);
+        let printed = stderr(&output);
+        assert!(output.status.success(), "{printed}");
+        assert!(
+            printed.contains("sink.soc.token: the token") && printed.contains(fault),
+            "{printed}"
+        );
+        assert!(!printed.contains("cAnArY"), "{printed}");
+    }
+}

@@ -194,9 +194,11 @@ async fn respond_to(
     let stored = axum::body::to_bytes(Body::new(body), MAX_BODY).await.map_err(|_| Cut)?;
     let encoding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let body = decompress(encoding, &stored);
+    let path = head.uri.path();
+    let path = path.strip_prefix(lock(state).options.prefix.as_str()).unwrap_or_default();
     let seen = Seen {
         method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
+        path: path.to_owned(),
         headers: head.headers.iter().map(|(k, v)| (k.to_string(), text(v.as_bytes()))).collect(),
         stored_bytes: stored.len(),
         body: body.clone().unwrap_or_default(),
@@ -312,7 +314,7 @@ impl State {
         };
         if body.len() > self.options.max_content_length {
             return match self.options.oversize_as_bad_data {
-                true => respond_with(400, &BadObject { code: 6, number: Some(0) }, None),
+                true => self.respond_with(400, &BadObject { code: 6, number: Some(0) }, None),
                 false => page(413, "Content-Length too large"),
             };
         }
@@ -321,13 +323,13 @@ impl State {
             .then(|| self.acks.issue(&channel));
         self.indexed.extend(indexed);
         match fault {
-            Some(fault) => respond_with(400, &fault, ack_id),
+            Some(fault) => self.respond_with(400, &fault, ack_id),
             None => {
                 let mut body = json!({ "text": "Success", "code": self.options.success });
                 if let Some(ack_id) = ack_id {
                     body["ackId"] = json!(ack_id);
                 }
-                respond(200, &body)
+                self.respond(200, body)
             }
         }
     }
@@ -362,7 +364,34 @@ impl State {
         let ids = polled.iter().filter_map(Value::as_u64);
         let acks: serde_json::Map<String, Value> =
             ids.map(|id| (id.to_string(), json!(self.acks.take(&channel, id)))).collect();
-        respond(200, &json!({ "acks": acks }))
+        self.respond(200, json!({ "acks": acks }))
+    }
+
+    fn respond_with(&self, status: u16, fault: &BadObject, ack_id: Option<u64>) -> Response<Body> {
+        let mut body = json!({ "text": objects::text_of(fault.code), "code": fault.code });
+        if let Some(number) = fault.number {
+            body["invalid-event-number"] = json!(number);
+        }
+        if let Some(ack_id) = ack_id {
+            body["ackId"] = json!(ack_id);
+        }
+        self.respond(status, body)
+    }
+
+    fn respond(&self, status: u16, mut body: Value) -> Response<Body> {
+        if self.options.as_text {
+            write_as_text(&mut body);
+        }
+        respond(status, &body)
+    }
+}
+
+/// Turns numbers and flags into strings.
+fn write_as_text(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(write_as_text),
+        Value::Number(_) | Value::Bool(_) => *value = Value::String(value.to_string()),
+        _ => {}
     }
 }
 
@@ -370,17 +399,6 @@ fn is_guid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-fn respond_with(status: u16, fault: &BadObject, ack_id: Option<u64>) -> Response<Body> {
-    let mut body = json!({ "text": objects::text_of(fault.code), "code": fault.code });
-    if let Some(number) = fault.number {
-        body["invalid-event-number"] = json!(number);
-    }
-    if let Some(ack_id) = ack_id {
-        body["ackId"] = json!(ack_id);
-    }
-    respond(status, &body)
 }
 
 fn hec(status: u16, code: i64, text: &str) -> Response<Body> {

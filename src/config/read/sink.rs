@@ -195,12 +195,13 @@ fn splunk_format(table: &Section<'_>, mode: SplunkMode) -> OutputFormat {
     OutputFormat::Raw
 }
 
-/// A base URL; the sink adds the collector's path.
+/// A base URL, with the path of a gateway if there is one; the sink adds the collector's path.
 fn endpoint(item: &Item<'_>) -> Option<Url> {
     let url = item.url()?;
-    if url.path() != "/" {
+    if url.path().contains("/services/collector") {
         item.error(
-            "an endpoint is a base URL, such as \"https://hec.example.com:8088\": remove the path",
+            "an endpoint is a base URL, such as \"https://hec.example.com:8088\": remove \
+             /services/collector, which certrelay adds",
         );
         return None;
     }

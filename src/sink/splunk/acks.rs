@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 
@@ -57,10 +58,11 @@ pub(super) struct AckPoller {
     polls: AtomicUsize,
 }
 
-/// The response to a poll.
+/// The response to a poll. A value that is not `true`, or `"true"` from a gateway that rewrites
+/// JSON, confirms nothing.
 #[derive(Deserialize)]
 struct Acks {
-    acks: BTreeMap<u64, bool>,
+    acks: BTreeMap<u64, Value>,
 }
 
 impl AckPoller {
@@ -144,7 +146,8 @@ impl AckPoller {
                 // A request in flight may have met a restarted indexer, and this response may be
                 // about that request's ackId: that response must be processed first.
                 let _guard = endpoint.channel.lock().await;
-                let done = acks.into_iter().filter(|(_, done)| *done).map(|(id, _)| id);
+                let done = |value: &Value| *value == true || *value == "true";
+                let done = acks.into_iter().filter(|(_, value)| done(value)).map(|(id, _)| id);
                 endpoint.channel.acknowledge(channel, done);
             }
             _ => {

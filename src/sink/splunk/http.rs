@@ -19,7 +19,7 @@ use super::redact_token::redact;
 use super::response::{Reply, retry_after};
 use crate::config::{Secret, SplunkConfig, Tls};
 use crate::error::{Code, Error};
-use crate::sink::{http_client, secrets};
+use crate::sink::{http_client, secrets, tls};
 
 /// Timeout of a connection, TLS included. Short, because there may be another endpoint.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -146,6 +146,11 @@ impl Http {
         *self.authorization.lock() = None;
     }
 
+    /// Returns what Splunk would not accept in the token.
+    pub(super) fn token_fault(&self) -> Option<&'static str> {
+        self.token.token_fault()
+    }
+
     async fn authorization(&self) -> Result<HeaderValue, Error> {
         let current = self.authorization.lock().as_ref().and_then(|cached| {
             let fresh = |refresh| cached.since.elapsed() < refresh;
@@ -193,14 +198,14 @@ impl Http {
 
     fn no_response(&self, url: &Url, error: reqwest::Error) -> Error {
         let error = error.without_url();
-        let (code, advice) = match () {
-            () if http_client::is_tls(&error) => {
-                (Code::SplunkTls, "; see tls.ca_file, tls.cert_file")
-            }
-            () if error.is_connect() => (Code::SplunkConnect, ""),
-            () if error.is_timeout() => (Code::SplunkTimeout, ""),
-            () => (Code::SplunkTransport, ""),
+        let advice = tls::advice(&error);
+        let code = match advice {
+            Some(_) => Code::SplunkTls,
+            None if error.is_connect() => Code::SplunkConnect,
+            None if error.is_timeout() => Code::SplunkTimeout,
+            None => Code::SplunkTransport,
         };
+        let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         let text = format!("sink.{}: no response from {}{advice}", self.sink, origin(url));
         Error::caused(code, text, error)
     }

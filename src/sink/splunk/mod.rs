@@ -161,9 +161,10 @@ impl SplunkSink {
     /// Returns the error for an unsuccessful response.
     fn error(&self, failure: &Failure) -> Error {
         let advice = match failure.code {
-            Code::SplunkToken => {
-                "; put a valid token into its secret, it is read again automatically"
-            }
+            Code::SplunkToken => match self.http.token_fault() {
+                Some(fault) => &format!("; the token {fault}"),
+                None => "; put a valid token into its secret, it is read again automatically",
+            },
             Code::SplunkAckDisabled => {
                 "; turn indexer acknowledgement on for the token, or off for the sink"
             }

@@ -5,9 +5,10 @@
 //! 23–28 as Splunk 9.4 and 10 return them. Load balancers and proxies respond too, often in HTML:
 //! then the HTTP status decides.
 
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::Code;
 
@@ -76,16 +77,12 @@ pub(super) enum HecClass {
     Setting,
 }
 
-/// HEC's response body.
-#[derive(Debug, Deserialize)]
-struct Body {
-    code: i64,
-    #[serde(default)]
-    text: String,
-    #[serde(default, rename = "invalid-event-number")]
-    invalid_event_number: Option<usize>,
-    #[serde(default, rename = "ackId")]
-    ack_id: Option<u64>,
+/// Reads an integer of a response: gateways that rewrite JSON return it as text.
+fn integer<T: FromStr + TryFrom<u64>>(value: &Value) -> Option<T> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => T::try_from(value.as_u64()?).ok(),
+    }
 }
 
 /// Classifies the response to a POST of events.
@@ -93,9 +90,10 @@ struct Body {
 /// # Errors
 /// Why the request was not accepted as a whole.
 pub(super) fn classify(reply: &Reply) -> Result<Accepted, Failure> {
-    match serde_json::from_slice::<Body>(&reply.body) {
-        Ok(body) => by_code(reply.status, &body),
-        Err(_) => {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    match integer(&body["code"]) {
+        Some(code) => by_code(reply.status, code, &body),
+        None => {
             let (class, code) = by_status(reply.status);
             let text = format!("HTTP {}, \"{}\"", reply.status, snippet(&reply.body));
             Err(Failure { class, code, hec_code: None, text })
@@ -103,11 +101,11 @@ pub(super) fn classify(reply: &Reply) -> Result<Accepted, Failure> {
     }
 }
 
-fn by_code(status: u16, body: &Body) -> Result<Accepted, Failure> {
-    let ack_id = body.ack_id;
-    let number = body.invalid_event_number;
+fn by_code(status: u16, hec_code: i64, body: &Value) -> Result<Accepted, Failure> {
+    let ack_id = integer(&body["ackId"]);
+    let number: Option<usize> = integer(&body["invalid-event-number"]);
     let ok = (200..300).contains(&status);
-    let (class, code) = match body.code {
+    let (class, code) = match hec_code {
         0 if ok => return Ok(Accepted { slow_down: false, ack_id }),
         24 | 25 if ok => return Ok(Accepted { slow_down: true, ack_id }),
         1..=4 | 21 | 22 => (HecClass::Setting, Code::SplunkToken),
@@ -132,9 +130,9 @@ fn by_code(status: u16, body: &Body) -> Result<Accepted, Failure> {
         17 => (HecClass::Setting, Code::SplunkEndpoint),
         _ => by_status(status),
     };
-    let snippet = snippet(body.text.as_bytes());
-    let text = format!("HTTP {status}, code {} \"{snippet}\"", body.code);
-    Err(Failure { class, code, hec_code: Some(body.code), text })
+    let snippet = snippet(body["text"].as_str().unwrap_or_default().as_bytes());
+    let text = format!("HTTP {status}, code {hec_code} \"{snippet}\"");
+    Err(Failure { class, code, hec_code: Some(hec_code), text })
 }
 
 /// Classifies a response without a code of HEC. A 2xx proves nothing then: some other page was
@@ -268,6 +266,21 @@ mod tests {
         let body = r#"{"text":"x","code":13,"invalid-event-number":0,"ackId":8}"#;
         let bad = classify(&reply(400, body)).unwrap_err().class;
         assert_eq!(bad, HecClass::BadEvent { number: Some(0), ack_id: Some(8) });
+    }
+
+    #[test]
+    fn numbers_written_as_text_are_read() {
+        let ok = classify(&reply(200, r#"{"text":"Success","code":"0","ackId":"7"}"#));
+        assert_eq!(ok, Ok(Accepted { slow_down: false, ack_id: Some(7) }));
+        for (number, expected) in [(r#"" 2 ""#, Some(1)), ("2", Some(1)), (r#""two""#, None)] {
+            let body = format!(r#"{{"code":"7","invalid-event-number":{number},"ackId":"x"}}"#);
+            let failure = classify(&reply(400, &body)).unwrap_err();
+            assert_eq!(failure.hec_code, Some(7));
+            assert_eq!(failure.class, HecClass::WrongIndex { number: expected, ack_id: None });
+        }
+        for body in [r#"{"code":"none"}"#, r#"{"code":null}"#, r#"{"code":-1}"#, "[]", "0"] {
+            assert_eq!(classify(&reply(200, body)).unwrap_err().hec_code, None, "{body}");
+        }
     }
 
     #[test]

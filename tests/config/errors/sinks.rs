@@ -265,7 +265,7 @@ tls = { insecure = true }
      9 | …dpoints = ["hec.example.com:8088", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/serv…
        |                                                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    certrelay.toml:9:94: error: an endpoint is a base URL, such as "https://hec.example.com:8088": remove the path
+    certrelay.toml:9:94: error: an endpoint is a base URL, such as "https://hec.example.com:8088": remove /services/collector, which certrelay adds
        |
      9 | …8", "ftp://hec.example.com", "http://hec.example.com:8088", "https://hec.example.com/services/collector"]
        |                                                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^

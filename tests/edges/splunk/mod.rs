@@ -2,6 +2,7 @@
 
 mod acks;
 mod connections;
+mod gateways;
 #[path = "../../support/hec.rs"]
 mod hec;
 mod matrix;

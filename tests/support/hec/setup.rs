@@ -10,6 +10,10 @@ use serde_json::json;
 pub(crate) struct Options {
     /// Address to listen on; port 0 takes any.
     pub(crate) listen: SocketAddr,
+    /// The path of a gateway in front of the collector; anything else is not found.
+    pub(crate) prefix: String,
+    /// A gateway in front of the collector rewrites numbers and flags as text.
+    pub(crate) as_text: bool,
     /// The existing tokens.
     pub(crate) tokens: Vec<Token>,
     /// Largest uncompressed body (`max_content_length`).
@@ -33,6 +37,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            prefix: String::new(),
+            as_text: false,
             tokens: vec![Token::new("stand-in-token")],
             max_content_length: 838_860_800,
             oversize_as_bad_data: false,
@@ -103,7 +109,7 @@ impl Fault {
 pub(crate) struct Seen {
     /// `POST`, `GET`.
     pub(crate) method: String,
-    /// Path.
+    /// Path behind the gateway.
     pub(crate) path: String,
     /// Headers, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
