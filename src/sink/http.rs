@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::driver::{self, BatchLimits, Sent, Transport};
 use super::splunk::retry_after;
 use super::types::{BuildContext, Built, ProbeScope, Render, SinkType};
-use super::{http_client, secrets};
+use super::{http_client, secrets, tls};
 use crate::config::{HttpBody, HttpConfig, OutputFormat, Secret, SinkConfig};
 use crate::error::{Code, Error, Outcome};
 use crate::event::Event;
@@ -195,13 +195,13 @@ impl HttpSink {
 
     fn no_response(&self, error: reqwest::Error) -> Error {
         let error = error.without_url();
-        let (code, advice) = match () {
-            () if http_client::is_tls(&error) => {
-                (Code::HttpTls, "; see tls.ca_file, tls.cert_file")
-            }
-            () if error.is_timeout() => (Code::HttpTimeout, ""),
-            () => (Code::HttpConnect, ""),
+        let advice = tls::advice(&error);
+        let code = match advice {
+            Some(_) => Code::HttpTls,
+            None if error.is_timeout() => Code::HttpTimeout,
+            None => Code::HttpConnect,
         };
+        let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         let origin = self.settings.url.origin().ascii_serialization();
         Error::caused(code, format!("sink.{}: no response from {origin}{advice}", self.name), error)
     }
