@@ -141,6 +141,23 @@ fn a_scan_prints_one_json_object_per_event_and_nothing_else() {
 }
 
 #[test]
+fn raw_output_has_one_line_for_each_event_however_its_record_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pretty.json");
+    let record = serde_json::json!({
+        "eventVersion": "1.11", "eventSource": "iam.amazonaws.com", "eventID": "e-1",
+        "eventName": "ListSigningCertificates", "requestParameters": { "userName": "a\nb" },
+    });
+    let document = serde_json::json!({ "Records": [record, record] });
+    let pretty = serde_json::to_string_pretty(&document).expect("JSON").replace('\n', "\r\n");
+    fs::write(&path, pretty).expect("a file");
+    let output = run(&["scan", "--format", "raw", path.to_str().expect("text")]);
+    let lines = stdout(&output);
+    let parse = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    assert_eq!(lines.lines().map(parse).collect::<Vec<_>>(), [record.clone(), record], "{lines}");
+}
+
+#[test]
 fn all_events_are_printed_on_request() {
     let output = run(&["scan", SAMPLES, "--all-events", "--format", "cim"]);
     assert_eq!(stdout(&output).lines().count(), 300);

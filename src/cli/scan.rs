@@ -85,8 +85,9 @@ pub(super) fn scan(args: &Args) -> Result<ExitCode, Failure> {
         false => crate::format::render,
     };
     let write_event = |event: &Event, lines: &mut Vec<u8>| {
+        let start = lines.len();
         render(event, format, lines);
-        lines.push(b'\n');
+        crate::format::end_line(start, lines);
     };
     let task = if args.hash {
         Task { options, write: &|_, _| {} }

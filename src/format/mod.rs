@@ -36,6 +36,18 @@ pub fn render_for_terminal(event: &Event, format: OutputFormat, out: &mut Vec<u8
     out.extend_from_slice(escape_json(&String::from_utf8_lossy(&json)).as_bytes());
 }
 
+/// Makes one line of what follows `start` in `out`, and ends it. A record that CloudTrail wrote
+/// over several lines is put on one: between the tokens of JSON a line end is white space, and
+/// inside a string it cannot occur.
+pub(crate) fn end_line(start: usize, out: &mut Vec<u8>) {
+    for byte in &mut out[start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    out.push(b'\n');
+}
+
 /// Writing to memory cannot fail, and the objects have only strings for names.
 fn write(object: &serde_json::Value, out: &mut Vec<u8>) {
     let start = out.len();

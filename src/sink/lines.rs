@@ -63,18 +63,11 @@ impl<W: WriteLines> Lines<W> {
         Ok(count)
     }
 
-    /// Renders one event to one line. A record that CloudTrail wrote over several lines is put on
-    /// one: between the tokens of JSON a line end is white space, and inside a string it cannot
-    /// occur.
+    /// Renders one event to one line.
     fn render_line(&self, event: &Event, lines: &mut Vec<u8>) {
         let start = lines.len();
         (self.render)(event, self.format, lines);
-        for byte in &mut lines[start..] {
-            if matches!(byte, b'\n' | b'\r') {
-                *byte = b' ';
-            }
-        }
-        lines.push(b'\n');
+        crate::format::end_line(start, lines);
     }
 }
 
