@@ -8,6 +8,7 @@ mod check;
 mod events;
 mod explain;
 mod healthcheck;
+mod listing;
 mod output;
 mod replay;
 mod run;
