@@ -2,6 +2,7 @@
 
 mod check;
 mod config_location;
+pub(crate) mod containers;
 mod enrichment;
 mod exit;
 mod explain;

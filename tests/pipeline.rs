@@ -77,6 +77,16 @@ async fn damaged_objects_are_dead_lettered_and_deliver_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn files_of_other_tools_are_dead_lettered_and_none_of_their_records_is_filtered() {
+    let wrapped = crate::cli::containers::wrapped();
+    assert!(wrapped.len() > 20);
+    for (name, document) in wrapped {
+        eprintln!("{name}");
+        assert_dead_lettered(&gzip(document.as_bytes()), Code::NotCloudtrail).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_log_line_of_a_rejected_object_names_its_message_and_the_object() {
     let log = tempfile::NamedTempFile::new().expect("a file");
     let writer = std::sync::Arc::new(log.reopen().expect("a file"));

@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use super::brackets::{BracketError, Brackets, MAX_DEPTH};
-use super::gzip::MAGIC;
 use super::selector::{Selector, Span};
 use super::structural_index::StructuralIndex;
-use super::{DecodeError, DecodeStats, Decoded, Selection, header_fields};
+use super::{DecodeError, DecodeStats, Decoded, Selection, header_fields, other_format};
 use crate::config::Decode;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -143,6 +142,11 @@ impl Document {
         const ENVELOPE: &[u8] = br#"{"Records""#;
         const USUAL: &[u8] = br#"{"Records":["#;
         let rest = &window[self.at..];
+        if self.lines.is_none()
+            && let Some(format) = other_format::of(rest)
+        {
+            return Err(DecodeError::NotCloudTrail(format!("it is {format}")));
+        }
         match byte {
             b'{' if self.lines == Some(true) && !rest.starts_with(ENVELOPE) => {
                 if rest.len() < ENVELOPE.len() && ENVELOPE.starts_with(rest) && !last {
@@ -169,9 +173,6 @@ impl Document {
             _ if self.lines.is_some() => {
                 Err(self.error(self.at, "expected another record or the end"))
             }
-            _ if rest.starts_with(&MAGIC) => {
-                Err(DecodeError::NotCloudTrail("it is gzip inside gzip".to_owned()))
-            }
             _ => Err(DecodeError::NotCloudTrail(format!(
                 "it starts with byte 0x{byte:02x}, which is neither gzip nor a JSON object or array"
             ))),
@@ -195,7 +196,7 @@ impl Document {
         let Some(end) = string_end(window, self.at) else { return Ok(Step::NeedMore) };
         let key = header_fields::string(&window[self.at..end])
             .map_err(|reason| self.error(self.at, &format!("invalid key: {reason}")))?;
-        self.object.event |= key == "eventName" || key == "eventSource";
+        self.object.event |= header_fields::RECORD_KEYS.contains(&&*key);
         self.object.digest |= key.starts_with("digest");
         let records = key == "Records";
         self.at = end;
@@ -345,11 +346,7 @@ impl Document {
                 State::Array(After::Element)
             }
             state => {
-                let document = self.selector.record(&mut self.index, window, at, found)?;
-                if document && state == State::Line {
-                    let reason = "expected a record, found a document of records";
-                    return Err(self.error(at.start, reason));
-                }
+                self.selector.record(&mut self.index, window, at, found)?;
                 if state == State::Line { State::Top } else { State::Array(After::Element) }
             }
         };

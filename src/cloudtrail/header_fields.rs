@@ -1,23 +1,29 @@
-//! Parses the fields of a record that decide whether it is selected: `eventSource` and `eventName`.
+//! Parses the fields of an object that decide whether it is a record, and whether it is selected.
 //!
 //! Duplicate keys: the last one wins, as in most JSON parsers (Python, Go, JavaScript, jq).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::syntax;
+
+/// The top-level fields of which every CloudTrail record has one or more.
+pub(super) const RECORD_KEYS: [&str; 4] = ["eventName", "eventSource", "eventVersion", "eventType"];
+
+/// The `eventType` of Insights events, which have neither a source nor a name.
+const INSIGHT: &str = "AwsCloudTrailInsight";
 
 /// The top-level fields of a record, decoded; `None` where a field is absent or not a string.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct HeaderFields<'a> {
     pub(super) source: Option<Cow<'a, str>>,
     pub(super) name: Option<Cow<'a, str>>,
-    /// Whether it has a key `Records`: then it is not a record, but a document of records.
-    pub(super) has_records: bool,
+    pub(super) is_insight: bool,
 }
 
 /// Parses a record and validates all of its syntax.
@@ -26,6 +32,24 @@ pub(super) struct HeaderFields<'a> {
 /// The message for the operator if the syntax is invalid.
 pub(super) fn read(record: &[u8]) -> Result<HeaderFields<'_>, String> {
     parse(record)
+}
+
+/// Returns whether an object has one of the [`RECORD_KEYS`] and is no notification of another
+/// service (`"eventSource":"aws:s3"`). Parses no more than it needs.
+///
+/// # Errors
+/// As [`read`], if the syntax is invalid before that is known.
+pub(super) fn is_record(object: &[u8]) -> Result<bool, String> {
+    let is_record = Cell::new(None);
+    let visitor = RecordVisitor { is_record: &is_record };
+    let parsed = serde_json::Deserializer::from_slice(object).deserialize_map(visitor);
+    match is_record.get() {
+        Some(is_record) => Ok(is_record),
+        None => {
+            parsed.map_err(|cause| cause.to_string())?;
+            validate(object).map(|()| false)
+        }
+    }
 }
 
 /// Validates the syntax of any JSON value.
@@ -58,8 +82,8 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 enum Key {
     EventSource,
     EventName,
-    #[serde(rename = "Records")]
-    Records,
+    EventVersion,
+    EventType,
     #[serde(other)]
     Other,
 }
@@ -86,13 +110,54 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             match key {
                 Key::EventSource => fields.source = text(map.next_value()?)?,
                 Key::EventName => fields.name = text(map.next_value()?)?,
-                Key::Records | Key::Other => {
-                    fields.has_records |= matches!(key, Key::Records);
+                Key::EventType => {
+                    fields.is_insight = text(map.next_value()?)?.as_deref() == Some(INSIGHT);
+                }
+                Key::EventVersion | Key::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         Ok(fields)
+    }
+}
+
+/// Finds out whether an object is a record, and ends with an error as soon as that is known.
+struct RecordVisitor<'a> {
+    is_record: &'a Cell<Option<bool>>,
+}
+
+impl<'de> Visitor<'de> for RecordVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record, which is a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut has_key = false;
+        while let Some(key) = map.next_key()? {
+            let known = match key {
+                Key::EventSource => {
+                    text(map.next_value()?)?.map(|source| !source.starts_with("aws:"))
+                }
+                // S3's notifications have version 2.
+                Key::EventVersion => text(map.next_value()?)?
+                    .is_some_and(|version| version.starts_with("1."))
+                    .then_some(true),
+                Key::EventName | Key::EventType | Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    None
+                }
+            };
+            has_key |= !matches!(key, Key::Other);
+            if known.is_some() {
+                self.is_record.set(known);
+                return Err(A::Error::custom("the rest is not parsed"));
+            }
+        }
+        self.is_record.set(has_key.then_some(true));
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod header_fields;
 mod key;
 #[cfg(feature = "fast-inflate")]
 mod one_shot;
+mod other_format;
 mod prefilter;
 mod selection;
 mod selector;

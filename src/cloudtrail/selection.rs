@@ -19,7 +19,7 @@ impl Selection {
         Self { prefilter: Prefilter::new(&rules), rules, everything: false }
     }
 
-    /// Selects every record, even one without a source and a name, such as an insight.
+    /// Selects every record but Insights events, even one without a source and a name.
     #[must_use]
     pub fn everything() -> Self {
         Self { prefilter: Prefilter::everything(), rules: Vec::new(), everything: true }
@@ -38,7 +38,7 @@ impl Selection {
             })
     }
 
-    /// Returns whether even records without a source or a name are selected.
+    /// Returns whether records without a source or a name are selected, too.
     pub(super) fn is_everything(&self) -> bool {
         self.everything
     }

@@ -10,6 +10,14 @@ use super::structural_index::StructuralIndex;
 use super::{DecodeError, DecodeStats, Decoded, InvalidRecord, Record, Selection, header_fields};
 use crate::config::Decode;
 
+/// The start of a record as CloudTrail writes it. All others are parsed to tell whether they are
+/// records.
+const USUAL_START: &[u8] = br#"{"eventVersion":"1."#;
+
+/// Why an element is invalid that could be parsed.
+const NO_RECORD: &str =
+    "not a CloudTrail record: it has no eventName, eventSource, eventVersion or eventType of one";
+
 /// Most invalid records of one object. An object with more is not a log file with a few errors, and
 /// each bad record would become a dead letter.
 const MAX_BAD: u64 = 1_000;
@@ -26,21 +34,21 @@ pub(super) struct Selector {
     selection: Arc<Selection>,
     limits: Decode,
     tally: DecodeStats,
-    /// Records that are not JSON objects.
-    not_objects: u64,
+    /// Elements that are no CloudTrail records.
+    no_records: u64,
     /// Offset in the document of the window's first byte.
     base: u64,
 }
 
 impl Selector {
     pub(super) fn new(selection: Arc<Selection>, limits: Decode) -> Self {
-        Self { selection, limits, tally: DecodeStats::default(), not_objects: 0, base: 0 }
+        Self { selection, limits, tally: DecodeStats::default(), no_records: 0, base: 0 }
     }
 
     /// Prepares for the next document.
     pub(super) fn reset(&mut self) {
         self.tally = DecodeStats::default();
-        self.not_objects = 0;
+        self.no_records = 0;
         self.base = 0;
     }
 
@@ -54,39 +62,60 @@ impl Selector {
         self.base + at as u64
     }
 
+    /// Returns whether an element so far was a CloudTrail record.
+    pub(super) fn has_records(&self) -> bool {
+        self.tally.read > self.no_records
+    }
+
     /// Returns the counts of the document.
     ///
     /// # Errors
-    /// None of its records is a JSON object: it is not a log file. Otherwise each of them would
-    /// become a dead letter.
+    /// None of its elements is a CloudTrail record: it is not a log file. Otherwise each of them
+    /// would become a dead letter.
     pub(super) fn finish(&mut self) -> Result<DecodeStats, DecodeError> {
-        if self.not_objects > 0 && self.not_objects == self.tally.read {
-            return Err(DecodeError::NotCloudTrail(
-                "nothing in its list is a JSON object".to_owned(),
-            ));
+        if self.tally.read > 0 && !self.has_records() {
+            return Err(no_records());
         }
         Ok(std::mem::take(&mut self.tally))
     }
 
-    /// Counts a record, and parses it if it may match the selection. Returns whether it is itself a
-    /// document of records.
+    /// Counts a record, and parses it if it may match the selection.
     pub(super) fn record(
         &mut self,
         index: &mut StructuralIndex,
         window: &[u8],
         at: Span,
         found: &mut Vec<Decoded>,
-    ) -> Result<bool, DecodeError> {
+    ) -> Result<(), DecodeError> {
         self.count(at)?;
+        let record = &window[at.start..at.end];
+        if !record.starts_with(USUAL_START)
+            && let Err(reason) = self.check_unusual(record)
+        {
+            return self.bad(window, at, reason, found);
+        }
         if self.selection.prefilter().is_every() || index.may_match(window, at.start, at.end) {
             return self.parse(window, at, found);
         }
         if self.limits.strict
-            && let Err(reason) = header_fields::validate(&window[at.start..at.end])
+            && let Err(reason) = header_fields::validate(record)
         {
             self.bad(window, at, reason, found)?;
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// Checks that an object is a CloudTrail record.
+    ///
+    /// # Errors
+    /// Why it is none.
+    #[cold]
+    fn check_unusual(&mut self, object: &[u8]) -> Result<(), String> {
+        if header_fields::is_record(object)? {
+            return Ok(());
+        }
+        self.no_records += 1;
+        Err(NO_RECORD.to_owned())
     }
 
     /// Counts an array element that is not a JSON object.
@@ -97,7 +126,7 @@ impl Selector {
         found: &mut Vec<Decoded>,
     ) -> Result<(), DecodeError> {
         self.count(at)?;
-        self.not_objects += 1;
+        self.no_records += 1;
         self.bad(window, at, "a record must be a JSON object".to_owned(), found)
     }
 
@@ -106,18 +135,15 @@ impl Selector {
         window: &[u8],
         at: Span,
         found: &mut Vec<Decoded>,
-    ) -> Result<bool, DecodeError> {
+    ) -> Result<(), DecodeError> {
         let record = &window[at.start..at.end];
         let fields = match header_fields::read(record) {
             Ok(fields) => fields,
-            Err(reason) => {
-                self.bad(window, at, reason, found)?;
-                return Ok(false);
-            }
+            Err(reason) => return self.bad(window, at, reason, found),
         };
         let is_selected = match (&fields.source, &fields.name) {
             (Some(source), Some(name)) => self.selection.wants(source, name),
-            _ => self.selection.is_everything(),
+            _ => self.selection.is_everything() && !fields.is_insight,
         };
         if is_selected {
             self.tally.selected += 1;
@@ -127,7 +153,7 @@ impl Selector {
                 offset: self.offset(at.start),
             }));
         }
-        Ok(fields.has_records)
+        Ok(())
     }
 
     fn bad(
@@ -140,6 +166,9 @@ impl Selector {
         let bytes = &window[at.start..at.end];
         self.tally.bad += 1;
         if self.tally.bad > MAX_BAD {
+            if !self.has_records() {
+                return Err(no_records());
+            }
             return Err(DecodeError::OverLimit { name: "invalid_records", limit: MAX_BAD });
         }
         found.push(Decoded::Invalid(InvalidRecord {
@@ -173,4 +202,8 @@ impl Selector {
         }
         Ok(())
     }
+}
+
+fn no_records() -> DecodeError {
+    DecodeError::NotCloudTrail("none of its elements is a CloudTrail record".to_owned())
 }

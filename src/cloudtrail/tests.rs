@@ -111,6 +111,20 @@ fn a_single_object_is_a_record_only_with_the_keys_of_one() {
 }
 
 #[test]
+fn an_insights_event_is_filtered_even_if_every_record_is_selected() {
+    let insight = r#"{"eventVersion":"1.08","eventTime":"2026-11-30T09:00:00Z","awsRegion":"us-east-1","eventID":"i","eventType":"AwsCloudTrailInsight","recipientAccountId":"111122223333","insightDetails":{"state":"Start","eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate"},"eventCategory":"Insight"}"#;
+    for document in [insight.to_owned(), format!("[{insight}]"), format!("{OTHER}\n{insight}")] {
+        for (selection, selected) in [(certificates(), 0), (Selection::everything(), 1)] {
+            let settings = DecoderSettings { selection: Arc::new(selection), limits: limits() };
+            let tally = Decoder::new(settings).decode(document.as_bytes(), &mut Vec::new());
+            let tally = tally.expect("a log file");
+            let others = u64::from(document.starts_with(OTHER)) * selected;
+            assert_eq!((tally.selected, tally.bad), (others, 0), "{document}");
+        }
+    }
+}
+
+#[test]
 fn an_empty_object_is_not_an_empty_list() {
     assert_eq!(decode(b""), Err(DecodeError::Empty));
     assert_eq!(decode(&gzip(b"")), Err(DecodeError::Empty));
@@ -139,20 +153,41 @@ fn stream(stored: &[u8], size: usize) -> Result<(Vec<Decoded>, DecodeStats), Dec
 }
 
 #[test]
-fn a_list_without_an_object_is_not_cloudtrail_and_with_one_has_invalid_records() {
-    for list in ["[1,2,3]", "[null]", r#"["a",[{}]]"#, r#"{"Records":[7]}"#, "[1]\n[[2]]"] {
-        let nothing =
-            Err(DecodeError::NotCloudTrail("nothing in its list is a JSON object".to_owned()));
+fn a_list_without_a_record_is_not_cloudtrail_and_with_one_has_invalid_records() {
+    let nothing =
+        Err(DecodeError::NotCloudTrail("none of its elements is a CloudTrail record".to_owned()));
+    for list in [
+        "[1,2,3]",
+        "[null]",
+        r#"["a",[{}]]"#,
+        r#"{"Records":[7]}"#,
+        "[1]\n[[2]]",
+        "[{}]",
+        r#"[{"Records":[{"eventName":"x","eventSource":"y"}]}]"#,
+        r#"{"Records":[{"detail":{"eventVersion":"1.11","eventName":"UploadServerCertificate"}}]}"#,
+        r#"[{"EventName":"UploadServerCertificate","CloudTrailEvent":"{\"eventVersion\":1}"}]"#,
+        r#"[{"eventname":"UploadServerCertificate"},{"message":"{\"eventVersion\":\"1.11\"}"}]"#,
+        r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put"}]}"#,
+        r#"{"eventSource":"aws:s3"}{"a":1}"#,
+    ] {
         assert_eq!(decode(&gzip(list.as_bytes())), nothing, "{list}");
         let long = list.replace("1", &"1".repeat(300_000));
         for (list, size) in [(list, 1), (list, 3), (&*long, 100_000)] {
             assert_eq!(stream(list.as_bytes(), size), nothing, "{list}");
         }
     }
-    for list in ["[1,2,{}]", "[{},1,2]", "[1,2]\n{}", r#"[1]{"Records":[{},2]}"#, "[1,2,{1}]"] {
+    for list in [
+        r#"[1,2,{"eventName":0}]"#,
+        r#"[{"eventSource":null},1,{}]"#,
+        r#"[1,{}]{"\u0065ventVersion":"2"}"#,
+        r#"[1]{"Records":[{"a":[],"eventType":""},{"a":{"eventType":""}}]}"#,
+        "[1,2,{1}]",
+        r#"{"eventVersion":"1.11"}{"detail":{"eventVersion":"1.11"}}{"result":{"_raw":""}}"#,
+    ] {
+        let (bad, list) = (if list == "[1,2,{1}]" { 3 } else { 2 }, list);
         let (_, tally) = decode(&gzip(list.as_bytes())).expect(list);
-        assert_eq!((tally.read, tally.bad), (3, 2), "{list}");
-        assert_eq!(stream(list.as_bytes(), 1).map(|(_, tally)| tally.bad), Ok(2), "{list}");
+        assert_eq!((tally.read, tally.bad), (3, bad), "{list}");
+        assert_eq!(stream(list.as_bytes(), 1).map(|(_, tally)| tally.bad), Ok(bad), "{list}");
     }
     assert_eq!(decode(b"[]").map(|(_, tally)| tally.read), Ok(0));
 }
@@ -188,8 +223,31 @@ fn every_member_of_a_file_is_decoded() {
         let error = decode(&[&stored[..], end].concat()).unwrap_err();
         assert_eq!(error.code(), Code::CorruptGzip);
     }
-    let twice = decode(&gzip(&stored)).unwrap_err();
-    assert_eq!(twice, DecodeError::NotCloudTrail("it is gzip inside gzip".to_owned()));
+}
+
+#[test]
+fn files_of_other_formats_are_named() {
+    let utf_16: Vec<u8> = "{\"Records\":[]}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let swapped: Vec<u8> = "[{".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for (document, named) in [
+        (gzip(b"{}"), "gzip inside gzip"),
+        (b"PK\x03\x04\x14".to_vec(), "a zip file (`unzip -p FILE`)"),
+        (b"\x28\xb5\x2f\xfd\0".to_vec(), "zstd (`zstd -dc FILE`)"),
+        (b"BZh91AY".to_vec(), "bzip2 (`bzip2 -dc FILE`)"),
+        (b"\xfd7zXZ\0\0".to_vec(), "xz (`xz -dc FILE`)"),
+        (b"PAR1\x15".to_vec(), "Parquet"),
+        (b"Obj\x01".to_vec(), "Avro"),
+        ([b"\xff\xfe", &utf_16[..]].concat(), "UTF-16 text (`iconv -f UTF-16 -t UTF-8 FILE`)"),
+        (utf_16, "UTF-16 text (`iconv -f UTF-16LE -t UTF-8 FILE`)"),
+        (swapped, "UTF-16 text (`iconv -f UTF-16BE -t UTF-8 FILE`)"),
+    ] {
+        let error = Err(DecodeError::NotCloudTrail(format!("it is {named}")));
+        assert_eq!(decode(&gzip(&document)), error);
+        assert_eq!(stream(&gzip(&document), 1), error);
+        if named != "gzip inside gzip" {
+            assert_eq!(decode(&document), error);
+        }
+    }
 }
 
 const MAGIC_ONLY: [u8; 2] = [0x1f, 0x8b];
@@ -206,14 +264,14 @@ fn every_truncation_is_an_error() {
 fn every_limit_is_named_in_its_error() {
     let many = format!(r#"{{"Records":[{}]}}"#, vec![OTHER; 20_000].join(","));
     // Records that the prefilter skips.
-    let plain = format!(r#"{{"Records":[{{}},{{"a":"{}"}},{{}}]}}"#, "x".repeat(50));
+    let plain = format!("[{OTHER},{{\"eventName\":\"{}\"}},{OTHER}]", "x".repeat(100));
     for (name, limits, document) in [
         ("max_records", Decode { max_records: 2, ..limits() }, plain.clone()),
-        ("max_record", Decode { max_record: 50, ..limits() }, plain),
+        ("max_record", Decode { max_record: 100, ..limits() }, plain),
         ("max_decompressed", Decode { max_decompressed: 100, ..limits() }, many.clone()),
         ("max_records", Decode { max_records: 19_999, ..limits() }, many.clone()),
         ("max_record", Decode { max_record: 50, ..limits() }, many.clone()),
-        ("invalid_records", limits(), format!("[{}1]", "1,".repeat(1000))),
+        ("invalid_records", limits(), format!("[{OTHER},{}1]", "1,".repeat(1000))),
         ("max_ratio", Decode { max_ratio: 5, ..limits() }, many),
         ("max_nesting", limits(), format!("[{{\"a\":{}{}}}]", "[".repeat(64), "]".repeat(64))),
     ] {
@@ -229,7 +287,7 @@ fn the_deepest_nesting_is_decoded_and_one_more_level_is_over_the_limit() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         for depth in [1, 61, 62, 63, 70] {
             let (opens, closes) = (open.repeat(depth - 1), close.repeat(depth - 1));
-            let document = format!("{OTHER}\n{{\"a\":{opens}1{closes}}}\n{WANTED}");
+            let document = format!("{OTHER}\n{{\"eventName\":{opens}1{closes}}}\n{WANTED}");
             let decoded = decode(document.as_bytes()).map(|(_, tally)| tally.read);
             let expected = DecodeError::OverLimit { name: "max_nesting", limit: 62 };
             assert_eq!(decoded, if depth <= 62 { Ok(3) } else { Err(expected) }, "{depth} {open}");

@@ -13,6 +13,7 @@ import sys
 import zlib
 
 WANTED = {(source, name) for source, name in json.loads(sys.argv[1])}
+RECORD_KEYS = {"eventName", "eventSource", "eventVersion", "eventType"}
 BLANK = b" \t\r\n"
 # Outside strings, where neither belongs, a backslash still takes the meaning of a quote; strings,
 # which may lack their end; brackets.
@@ -56,7 +57,7 @@ class Walk:
         self.brackets = [start for start in starts if document[start] in b"[]{}"]
         self.number = {start: number for number, start in enumerate(self.brackets)}
         self.read, self.found, self.bad = 0, [], []
-        self.objects = 0
+        self.records = 0
 
     def look(self):
         while self.at < len(self.text) and self.text[self.at] in BLANK:
@@ -95,12 +96,14 @@ class Walk:
         text = self.text[start : self.at]
         place = [self.read, start, hashlib.sha256(text).hexdigest()]
         self.read += 1
-        self.objects += text.startswith(b"{")
         try:
             record = parse(text)
         except (ValueError, RecursionError):
             record = None
-        if not isinstance(record, dict):
+        no_record = isinstance(record, dict) and not record.keys() & RECORD_KEYS
+        # An object that cannot be parsed may have been a record.
+        self.records += text.startswith(b"{") and not no_record
+        if not isinstance(record, dict) or no_record:
             self.bad.append(place)
             return
         pair = (record.get("eventSource"), record.get("eventName"))
@@ -167,7 +170,7 @@ class Walk:
         self.at += 1
         if "Records" in keys:
             return False
-        if not any_object and not keys & {"eventName", "eventSource"}:
+        if not any_object and not keys & RECORD_KEYS:
             raise Wrong("not_cloudtrail")
         self.record(start)
         return True
@@ -193,7 +196,7 @@ class Walk:
                 raise Wrong("not_cloudtrail" if lines is None else "corrupt_json")
         if lines is None:
             raise Wrong("empty_object")
-        if self.read and not self.objects:
+        if self.read and not self.records:
             raise Wrong("not_cloudtrail")
 
 
