@@ -5,8 +5,8 @@
 
 use super::structural_index::StructuralIndex;
 
-/// Deepest nesting that can be checked: one bit a level, one for the end, and one for the level
-/// that is too deep.
+/// Deepest nesting of a record that is read: one bit a level, one for the end, and one for the
+/// level that is too deep.
 pub(super) const MAX_DEPTH: u32 = u64::BITS - 2;
 
 /// The open brackets of a value, kept from window to window.
@@ -18,26 +18,31 @@ pub(super) struct Brackets {
     too_deep: u64,
     /// Bit 0 is set once a bracket has closed one of another kind. The other bits mean nothing.
     mismatch: u64,
+    /// Set once more brackets are open than the limit allows: the outer levels that `kinds` has no
+    /// room for, 63 a word.
+    outer: Option<Vec<u64>>,
 }
 
-/// Why a value has no end.
+/// A bracket closes one of another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BracketError {
-    /// A bracket closes one of another kind.
-    Mismatch,
-    /// More brackets are open than the limit allows.
-    TooDeep,
-}
+pub(super) struct Mismatch;
 
 /// `kinds` after the value's last bracket: none is open.
 const CLOSED: u64 = 1;
 
 impl Brackets {
-    /// Creates the state before a value's first bracket; at most `limit` may be open at once.
+    /// Creates the state before a value's first bracket; with more than `limit` open at once it is
+    /// too deep.
     #[inline]
     pub(super) fn new(limit: u32) -> Self {
         let too_deep = (1 << (limit.min(MAX_DEPTH) + 1)) - 2;
-        Self { kinds: CLOSED, too_deep, mismatch: 0 }
+        Self { kinds: CLOSED, too_deep, mismatch: 0, outer: None }
+    }
+
+    /// Returns whether more brackets than the limit were open at once.
+    #[inline]
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.outer.is_some()
     }
 
     /// Takes the value's brackets from `index` and returns the offset after the last one, or `None`
@@ -47,8 +52,8 @@ impl Brackets {
         &mut self,
         index: &mut StructuralIndex,
         window: &[u8],
-    ) -> Result<Option<usize>, BracketError> {
-        loop {
+    ) -> Result<Option<usize>, Mismatch> {
+        while self.outer.is_none() {
             let (chunk, brackets) = index.brackets(window);
             if brackets.is_empty() {
                 return self.check().map(|()| None);
@@ -59,8 +64,52 @@ impl Brackets {
             index.advance(taken);
             if end.is_some() {
                 self.check()?;
-                return if self.kinds == CLOSED { Ok(end) } else { Err(BracketError::TooDeep) };
+                if self.kinds == CLOSED {
+                    return Ok(end);
+                }
+                self.outer = Some(Vec::new());
             }
+        }
+        self.find_deep_end(index, window)
+    }
+
+    /// As [`find_end`](Self::find_end), for a value that is too deep, bracket by bracket.
+    #[cold]
+    fn find_deep_end(
+        &mut self,
+        index: &mut StructuralIndex,
+        window: &[u8],
+    ) -> Result<Option<usize>, Mismatch> {
+        let outer = self.outer.get_or_insert_default();
+        loop {
+            let (chunk, brackets) = index.brackets(window);
+            if brackets.is_empty() {
+                return Ok(None);
+            }
+            for (taken, offset) in (1..).zip(brackets) {
+                let at = chunk + usize::from(*offset);
+                let kind = u64::from(matches!(window[at], b'{' | b'}'));
+                if matches!(window[at], b'{' | b'[') {
+                    if self.kinds.leading_zeros() == 0 {
+                        outer.push(std::mem::replace(&mut self.kinds, CLOSED));
+                    }
+                    self.kinds = self.kinds << 1 | kind;
+                    continue;
+                }
+                if self.kinds == CLOSED {
+                    self.kinds = outer.pop().unwrap_or(CLOSED);
+                }
+                if self.kinds & 1 != kind {
+                    return Err(Mismatch);
+                }
+                self.kinds >>= 1;
+                if self.kinds == CLOSED && outer.is_empty() {
+                    index.advance(taken);
+                    return Ok(Some(at + 1));
+                }
+            }
+            let all = brackets.len();
+            index.advance(all);
         }
     }
 
@@ -69,7 +118,7 @@ impl Brackets {
     #[inline(always)]
     fn take_all(&mut self, text: &[u8], brackets: &[u16]) -> Option<usize> {
         // Copies, which stay in registers.
-        let Self { mut kinds, too_deep, mut mismatch } = *self;
+        let Self { mut kinds, too_deep, mut mismatch, .. } = *self;
         let last = brackets.iter().position(|offset| {
             let bracket = u64::from(text[usize::from(*offset)]);
             // 2 for a square bracket, 3 for a brace.
@@ -86,7 +135,7 @@ impl Brackets {
         last
     }
 
-    fn check(&self) -> Result<(), BracketError> {
-        if self.mismatch & 1 == 0 { Ok(()) } else { Err(BracketError::Mismatch) }
+    fn check(&self) -> Result<(), Mismatch> {
+        if self.mismatch & 1 == 0 { Ok(()) } else { Err(Mismatch) }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::brackets::{BracketError, Brackets, MAX_DEPTH};
+use super::brackets::{Brackets, MAX_DEPTH, Mismatch};
 use super::selector::{Selector, Span};
 use super::structural_index::StructuralIndex;
 use super::{DecodeError, DecodeStats, Decoded, Selection, header_fields, other_format};
@@ -17,7 +17,7 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// A document that is parsed window by window.
 pub(super) struct Document {
     selector: Selector,
-    /// Most brackets open at once.
+    /// Most brackets open at once in a record that is read, those around it included.
     max_nesting: u32,
     state: State,
     brackets: Brackets,
@@ -245,8 +245,8 @@ impl Document {
         match start {
             Some(start) if single => {
                 self.lines.get_or_insert(true);
-                let at = Span { start, end: self.at };
-                self.selector.record(&mut self.index, window, at, found)?;
+                let too_deep = self.object.too_deep;
+                self.record(window, Span { start, end: self.at }, too_deep, found)?;
                 Ok(Step::Continue)
             }
             _ if self.object.digest => {
@@ -336,8 +336,10 @@ impl Document {
         at: Span,
         found: &mut Vec<Decoded>,
     ) -> Result<(), DecodeError> {
+        let too_deep = self.brackets.is_too_deep();
         self.state = match state {
             State::Skipped => {
+                self.object.too_deep |= too_deep;
                 self.hold = Some(at.start).filter(|_| !self.object.records);
                 State::AfterMember
             }
@@ -346,23 +348,32 @@ impl Document {
                 State::Array(After::Element)
             }
             state => {
-                self.selector.record(&mut self.index, window, at, found)?;
+                self.record(window, at, too_deep, found)?;
                 if state == State::Line { State::Top } else { State::Array(After::Element) }
             }
         };
         Ok(())
     }
 
+    /// At the end of a record.
+    #[inline]
+    fn record(
+        &mut self,
+        window: &[u8],
+        at: Span,
+        too_deep: bool,
+        found: &mut Vec<Decoded>,
+    ) -> Result<(), DecodeError> {
+        if too_deep {
+            return self.selector.too_deep(window, at, self.max_nesting, found);
+        }
+        self.selector.record(&mut self.index, window, at, found)
+    }
+
     fn find_end(&mut self, window: &[u8]) -> Result<Option<usize>, DecodeError> {
-        self.brackets.find_end(&mut self.index, window).map_err(|error| match error {
-            BracketError::TooDeep => {
-                let limit = u64::from(self.max_nesting);
-                DecodeError::OverLimit { name: "max_nesting", limit }
-            }
-            BracketError::Mismatch => {
-                let start = self.hold.unwrap_or(self.at);
-                self.error(start, "mismatched brackets in this value")
-            }
+        self.brackets.find_end(&mut self.index, window).map_err(|Mismatch| {
+            let start = self.hold.unwrap_or(self.at);
+            self.error(start, "mismatched brackets in this value")
         })
     }
 
@@ -381,6 +392,7 @@ struct Object {
     records: bool,
     event: bool,
     digest: bool,
+    too_deep: bool,
 }
 
 /// What the document may continue with.

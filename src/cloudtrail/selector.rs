@@ -118,6 +118,19 @@ impl Selector {
         Err(NO_RECORD.to_owned())
     }
 
+    /// Counts a record that is nested deeper than the limit.
+    #[cold]
+    pub(super) fn too_deep(
+        &mut self,
+        window: &[u8],
+        at: Span,
+        limit: u32,
+        found: &mut Vec<Decoded>,
+    ) -> Result<(), DecodeError> {
+        self.count(at)?;
+        self.bad(window, at, format!("nested deeper than max_nesting = {limit}"), found)
+    }
+
     /// Counts an array element that is not a JSON object.
     pub(super) fn not_object(
         &mut self,

@@ -145,7 +145,15 @@ fn a_bad_record_is_reported_and_the_rest_is_decoded() {
 
 /// Decodes a file that arrives in chunks of this size.
 fn stream(stored: &[u8], size: usize) -> Result<(Vec<Decoded>, DecodeStats), DecodeError> {
-    let settings = DecoderSettings { selection: Arc::new(certificates()), limits: limits() };
+    stream_with(limits(), stored, size)
+}
+
+fn stream_with(
+    limits: Decode,
+    stored: &[u8],
+    size: usize,
+) -> Result<(Vec<Decoded>, DecodeStats), DecodeError> {
+    let settings = DecoderSettings { selection: Arc::new(certificates()), limits };
     let (mut decoder, mut found) = (Decoder::new(settings), Vec::new());
     stored.chunks(size).try_for_each(|chunk| decoder.push(chunk, &mut found))?;
     let tally = decoder.finish(&mut found)?;
@@ -273,7 +281,6 @@ fn every_limit_is_named_in_its_error() {
         ("max_record", Decode { max_record: 50, ..limits() }, many.clone()),
         ("invalid_records", limits(), format!("[{OTHER},{}1]", "1,".repeat(1000))),
         ("max_ratio", Decode { max_ratio: 5, ..limits() }, many),
-        ("max_nesting", limits(), format!("[{{\"a\":{}{}}}]", "[".repeat(64), "]".repeat(64))),
     ] {
         match decode_with(limits, &gzip(document.as_bytes())) {
             Err(DecodeError::OverLimit { name: named, .. }) => assert_eq!(named, name),
@@ -283,14 +290,40 @@ fn every_limit_is_named_in_its_error() {
 }
 
 #[test]
-fn the_deepest_nesting_is_decoded_and_one_more_level_is_over_the_limit() {
-    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-        for depth in [1, 61, 62, 63, 70] {
-            let (opens, closes) = (open.repeat(depth - 1), close.repeat(depth - 1));
-            let document = format!("{OTHER}\n{{\"eventName\":{opens}1{closes}}}\n{WANTED}");
-            let decoded = decode(document.as_bytes()).map(|(_, tally)| tally.read);
-            let expected = DecodeError::OverLimit { name: "max_nesting", limit: 62 };
-            assert_eq!(decoded, if depth <= 62 { Ok(3) } else { Err(expected) }, "{depth} {open}");
+fn the_deepest_nesting_is_decoded_and_a_deeper_record_alone_is_invalid() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"a\":[", "]}")] {
+        for depth in [1, 29, 30, 31, 59, 60, 61, 62, 63, 64, 65, 125, 126, 127, 128, 1000, 20_000] {
+            let levels = 1 + depth * close.len();
+            let (opens, closes) = (open.repeat(depth), close.repeat(depth));
+            let deep_record = format!("{{\"eventName\":{opens}1{closes}}}");
+            for (document, around) in [
+                (format!("{OTHER}\n{deep_record}\n{WANTED}"), 0),
+                (format!("[{OTHER},{deep_record},{WANTED}]"), 1),
+                (
+                    format!(
+                        r#"{{"x":{opens}{closes},"Records":[{OTHER},{deep_record},{WANTED}]}}"#
+                    ),
+                    2,
+                ),
+            ] {
+                let bad = u64::from(levels + around > 62);
+                for strict in [false, true] {
+                    let limits = Decode { strict, ..limits() };
+                    let decoded = decode_with(limits, &gzip(document.as_bytes())).expect(&document);
+                    let reason = decoded.0.iter().find_map(|one| match one {
+                        Decoded::Invalid(invalid) => Some(invalid.reason.as_str()),
+                        Decoded::Record(_) => None,
+                    });
+                    assert_eq!(reason, (bad > 0).then_some("nested deeper than max_nesting = 62"));
+                    let tally = &decoded.1;
+                    assert_eq!((tally.read, tally.selected, tally.bad), (3, 1, bad), "{levels}");
+                    let streamed = stream_with(limits, &gzip(document.as_bytes()), 1000);
+                    assert_eq!(streamed, Ok(decoded));
+                }
+                let broken = document.replacen(&format!("1{close}"), &format!("1}}{close}]"), 1);
+                let error = decode(broken.as_bytes()).map_err(|error| error.code());
+                assert_eq!(error, Err(Code::CorruptJson), "{levels}");
+            }
         }
     }
 }

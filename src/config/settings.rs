@@ -175,7 +175,8 @@ tables! {
         max_values: Number = count(50_000, 1_000, 10_000_000);
         /// Uncompressed ÷ compressed bytes, checked after the first MiB. Log files reach 15.
         max_ratio: Number = count(200, 10, 2000);
-        /// Nested objects and lists in a file, the two around the records included.
+        /// Nested objects and lists of a record that is read, the two around it included. A deeper
+        /// record is one invalid record.
         max_nesting: Number = count(62, 8, 62);
         /// Records of one object.
         max_records: Number = count(5_000_000, 1, 1_000_000_000);

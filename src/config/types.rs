@@ -132,7 +132,7 @@ pub struct Decode {
     pub max_record: u64,
     /// Records of one object.
     pub max_records: u64,
-    /// Nested objects and lists, the two around the records included; at most 62.
+    /// Nested objects and lists of a record, the two around it included; at most 62.
     pub max_nesting: u32,
     /// Uncompressed ÷ compressed bytes, checked after the first MiB.
     pub max_ratio: u64,

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 
+use certrelay::config::Decode;
 use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::fuzz::{any_bytes, any_document};
-use super::gzip;
+use super::{LIMITS, RECORD, assert_same, certificates, decode, decode_in_chunks, decoder, gzip};
 
 fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
@@ -72,6 +73,38 @@ fn any_document_is_read_as_if_nothing_were_skipped() {
         })
         .expect("the property holds");
     assert!(executed.get() >= count);
+}
+
+/// Brackets of any kinds around a value, deeper than the limit or not.
+#[test]
+fn a_record_nested_too_deep_is_one_invalid_record_and_hides_no_other() {
+    let (limit, too_deep) = (LIMITS.max_nesting as usize, Cell::new(0));
+    let kinds = vec(any::<bool>(), 0..200);
+    runner(500)
+        .run(&(kinds, 0..3_usize, any::<bool>(), 1..300_usize), |(kinds, form, strict, chunk)| {
+            let opens: String =
+                kinds.iter().map(|k| if *k { "[" } else { "{\"Certificate\":" }).collect();
+            let closes: String = kinds.iter().rev().map(|k| if *k { ']' } else { '}' }).collect();
+            let deep = format!("{{\"eventVersion\":\"1.11\",\"a\":{opens}0{closes}}}");
+            let document = match form {
+                0 => format!("{{\"Records\":[{RECORD},{deep},{RECORD}]}}"),
+                1 => format!("[{RECORD},{deep},{RECORD}]"),
+                _ => format!("{RECORD}\n{deep}\n{RECORD}"),
+            };
+            let is_too_deep = kinds.len() + 1 + (2 - form) > limit;
+            too_deep.set(too_deep.get() + u32::from(is_too_deep));
+            let mut decoder = decoder(&certificates(), Decode { strict, ..LIMITS });
+            for stored in [document.as_bytes(), &gzip(document.as_bytes())] {
+                let whole = decode(&mut decoder, stored);
+                assert_same(&whole, &decode_in_chunks(&mut decoder, stored, chunk), &document);
+                let (_, tally) = whole.expect(&document);
+                let counts = (tally.read, tally.selected, tally.bad);
+                assert_eq!(counts, (3, 2, u64::from(is_too_deep)), "{document}");
+            }
+            Ok(())
+        })
+        .expect("the property holds");
+    assert!(too_deep.get() > 100, "{too_deep:?}");
 }
 
 #[test]
