@@ -114,6 +114,120 @@ async fn accounts_can_be_selected_and_the_prefix_may_be_any_folder() {
     assert_eq!(plan.map(|plan| plan.objects).map_err(|error| error.code), Err(Code::NothingFound));
 }
 
+/// The key of a log file in a folder.
+fn log_key(folder: &str) -> String {
+    let name = "111122223333_CloudTrail_us-east-1_20260301T0100Z_abc.json.gz";
+    format!("{folder}/{name}")
+}
+
+async fn plan_of(keys: &[String], scope: Scope) -> Result<Plan, certrelay::error::Error> {
+    let service = Service::start().await;
+    let log = samples::generate(45, 1, 12).objects[0].gzip.clone();
+    for key in keys {
+        service.world.s3.put_silently("audit-logs", key, log.clone());
+    }
+    jobs::plan_backfill(&service.config(REST), Some(Service::aws()), scope).await
+}
+
+#[tokio::test]
+async fn every_trail_of_a_bucket_is_found_beside_other_folders() {
+    let account = "AWSLogs/111122223333";
+    let organisation = "AWSLogs/o-exampleorg1/111122223333";
+    let trails = |prefixes: &[&str]| -> Vec<String> {
+        let folder = |prefix: &&str| log_key(&format!("{prefix}/CloudTrail/us-east-1/2026/03/01"));
+        prefixes.iter().map(folder).collect()
+    };
+    for (prefixes, others) in [
+        (vec![account.to_owned(), format!("prod/{account}")], vec![]),
+        (vec![account.to_owned(), format!("o-exampleorg1/{organisation}")], vec![]),
+        (
+            vec![
+                account.to_owned(),
+                format!("cloudtrail-organization/{organisation}"),
+                format!("CloudWatchLogs/2026/{account}"),
+                format!("a/b/c/d/e/f/g/{account}"),
+            ],
+            vec![],
+        ),
+        (
+            vec![format!("cloudtrail/{account}")],
+            vec![
+                format!("{account}/Config/us-east-1/2026/3/1/c.json.gz"),
+                format!("{account}/elasticloadbalancing/us-east-1/2026/03/01/l.log.gz"),
+            ],
+        ),
+    ] {
+        let trails = trails(&prefixes.iter().map(String::as_str).collect::<Vec<_>>());
+        let keys = [&trails[..], &others].concat();
+        let plan = plan_of(&keys, scope()).await.expect("a plan");
+        assert_eq!(plan.objects, trails.len() as u64, "{keys:?}");
+        let skipped: Vec<_> = plan.skipped.into_iter().collect();
+        let expected = others.first().map(|first| {
+            let place = first.find("us-east-1").expect("a region");
+            let text = "folders without CloudTrail's file names";
+            (text, (others.len() as u64, first[..place].to_owned()))
+        });
+        assert_eq!(skipped, Vec::from_iter(expected), "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_search_passes_over_is_named() {
+    let deep = "a/b/c/d/e/f/g/h/i/AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01";
+    let config = "AWSLogs/111122223333/Config/us-east-1/2026/3/1/c.json.gz".to_owned();
+    let error = plan_of(&[log_key(deep), config], scope()).await.expect_err("nothing is found");
+    assert_eq!(error.code, Code::NothingFound);
+    for named in [
+        "folders not searched: 1, first: a/b/c/d/e/f/g/h/",
+        "folders without CloudTrail's file names: 1, first: AWSLogs/111122223333/Config/",
+    ] {
+        assert!(error.text.contains(named), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_ends_after_a_thousand_lists_and_what_is_left_is_named() {
+    // The root, `prod/`, two pages of `data/` and 996 of its folders.
+    let mut keys: Vec<String> = (0..1001).map(|n| format!("data/{n:04}/x.csv")).collect();
+    keys.push(log_key("prod/AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/01"));
+    let plan = plan_of(&keys, scope()).await.expect("a plan");
+    assert_eq!(plan.objects, 1);
+    let left = (5, "data/0996/".to_owned());
+    assert_eq!(plan.skipped, [("folders not searched", left)].into());
+}
+
+#[tokio::test]
+async fn copies_with_cloudtrails_file_names_are_found_in_every_folder() {
+    let folders = [
+        "AWSLogs/111122223333/us-east-1/2026/03/01",
+        "AWSLogs/111122223333/2026/03/01",
+        "AWSLogs/111122223333/cloudtrail/us-east-1/2026/03/01",
+        "AWSLogs/aws-account-id=111122223333/CloudTrail/us-east-1/2026/03/01",
+        "evidence/case-1",
+    ];
+    let mut keys: Vec<String> = folders.iter().map(|folder| log_key(folder)).collect();
+    for name in [
+        "111122223333_CloudTrail_us-east-1_20260302T0000Z_late.json.gz",
+        "111122223333_CloudTrail_eu-west-1_20260301T0100Z_abc.json.gz",
+        "111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20260301T010000Z.json.gz",
+        "notes.txt",
+    ] {
+        keys.push(format!("evidence/case-1/{name}"));
+    }
+    let mut other = log_key("evidence/case-1");
+    other = other.replace("/111122223333", "/444455556666");
+    keys.push(other);
+    let plan = plan_of(&keys, scope()).await.expect("a plan");
+    assert_eq!(plan.objects, folders.len() as u64 + 1);
+    assert!(plan.accounts.contains("444455556666"), "{:?}", plan.accounts);
+    let accounts = vec!["111122223333".to_owned()];
+    let one = plan_of(&keys, Scope { accounts, ..scope() }).await.expect("a plan");
+    assert_eq!(one.objects, folders.len() as u64);
+    let prefix = "evidence/".to_owned();
+    let one = plan_of(&keys, Scope { prefix, ..scope() }).await.expect("a plan");
+    assert_eq!(one.objects, 2);
+}
+
 #[tokio::test]
 async fn an_interrupted_backfill_is_resumed_and_loses_nothing() {
     let service = Service::start().await;

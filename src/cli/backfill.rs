@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use super::output::{print_error, print_line, print_stderr, progress_bar};
+use super::output::{print_error, print_line, print_stderr, print_warning, progress_bar};
 use super::run::{start, stop_on_signal};
 use super::{ConfigArgs, EX_USAGE, Failure, load_config, runtime};
 use crate::config::Config;
@@ -131,6 +131,10 @@ fn print_plan(plan: &Plan, enqueue: bool, resume: &ResumeFile) {
         format!("{objects} GET")
     };
     print_line(&format_args!("calls: {listed} LIST for this plan; then {to_list} LIST, {gets}"));
+    for (reason, (count, first)) in &plan.skipped {
+        let place = format!("s3://{}/{first}", scope.bucket);
+        print_warning(&format!("{reason}: {count}, first: {place}; to read one, name it"));
+    }
     if let Some(after) = resume.after() {
         print_line(&format_args!("resuming after {after}"));
     }

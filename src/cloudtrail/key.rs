@@ -11,7 +11,8 @@ pub enum KeyKind {
     Insight,
     /// A folder marker (`…/`).
     Folder,
-    /// Another service's segment of the layout (`Config`, `elasticloadbalancing` …).
+    /// Another service's segment of the layout (`Config`, `elasticloadbalancing` …), and not the
+    /// name of a log file.
     OtherService(String),
     /// No known layout, such as a copy: its content has to be read.
     Unknown,
@@ -42,8 +43,40 @@ impl KeyKind {
             "CloudTrail" => log_key(account, rest).map_or(Self::Unknown, Self::Log),
             "CloudTrail-Digest" => log_key(account, rest).map_or(Self::Unknown, Self::Digest),
             "CloudTrail-Insight" => Self::Insight,
+            _ if LogFileName::of(key).is_some() => Self::Unknown,
             other => Self::OtherService(other.to_owned()),
         }
+    }
+}
+
+/// The parts of the name of a log file, `ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHMMZ_….json.gz`, which
+/// copies keep in any folder.
+/// Source: AWS CloudTrail User Guide, "CloudTrail log file examples", "Log file name format".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogFileName<'k> {
+    /// Account id.
+    pub account: &'k str,
+    /// CloudTrail region.
+    pub region: &'k str,
+    /// When the file was written: `YYYYMMDDTHHMMZ`.
+    pub time: &'k str,
+}
+
+impl<'k> LogFileName<'k> {
+    /// Parses the last segment of a key or path.
+    #[must_use]
+    pub fn of(key: &'k str) -> Option<Self> {
+        let mut parts = key.rsplit('/').next()?.split('_');
+        let (account, kind) = (parts.next()?, parts.next()?);
+        let (region, time) = (parts.next()?, parts.next()?);
+        let is_time = time.len() == 14
+            && time.bytes().enumerate().all(|(at, byte)| match at {
+                8 => byte == b'T',
+                13 => byte == b'Z',
+                _ => byte.is_ascii_digit(),
+            });
+        (is_account(account) && kind == "CloudTrail" && is_region(region) && is_time)
+            .then_some(Self { account, region, time })
     }
 }
 
@@ -75,7 +108,9 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_account(segment: &str) -> bool {
+/// Returns whether a segment is an account id.
+#[must_use]
+pub fn is_account(segment: &str) -> bool {
     segment.len() == 12 && is_digits(segment)
 }
 
@@ -88,7 +123,9 @@ fn is_organisation(segment: &str) -> bool {
     })
 }
 
-fn is_region(segment: &str) -> bool {
+/// Returns whether a segment may be a region.
+#[must_use]
+pub fn is_region(segment: &str) -> bool {
     segment.contains('-')
         && segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
@@ -154,6 +191,41 @@ mod tests {
         ];
         for (key, kind) in table {
             assert_eq!(KeyKind::of(key), kind, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_log_file_is_parsed_in_every_folder_and_never_another_service() {
+        for folder in [
+            "AWSLogs/111122223333/us-east-1/2026/08/01/",
+            "AWSLogs/o-exampleorg1/111122223333/us-east-1/",
+            "AWSLogs/111122223333/2026/08/01/",
+            "AWSLogs/111122223333/cloudtrail/us-east-1/2026/08/01/",
+            "AWSLogs/111122223333/CloudTrail-copy/us-east-1/2026/08/01/",
+            "AWSLogs/111122223333/Config/",
+            "evidence/",
+            "",
+        ] {
+            let key = format!("{folder}{FILE}");
+            let (account, region, time) = ("111122223333", "us-east-1", "20260801T0000Z");
+            assert_eq!(LogFileName::of(&key), Some(LogFileName { account, region, time }), "{key}");
+            assert_eq!(KeyKind::of(&key), KeyKind::Unknown, "{key}");
+        }
+        for name in [
+            "111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20260801T000000Z.json.gz",
+            "111122223333_CloudTrail-Insight_us-east-1_20260801T0000Z_abc.json.gz",
+            "111122223333_Config_us-east-1_ConfigHistory_AWS::S3::Bucket_20260801T000000Z_1.json.gz",
+            "111122223333_elasticloadbalancing_us-east-1_app.web.1_20260801T0000Z_x.log.gz",
+            "111122223333_CloudTrail_us-east-1_20260801T000000Z_abc.json.gz",
+            "11112222333_CloudTrail_us-east-1_20260801T0000Z_abc.json.gz",
+            "111122223333_CloudTrail_US_20260801T0000Z_abc.json.gz",
+            "111122223333_CloudTrail_us-east-1",
+            "",
+        ] {
+            let key = format!("AWSLogs/111122223333/copies/{name}");
+            assert_eq!(LogFileName::of(&key), None, "{key}");
+            let is_other = matches!(KeyKind::of(&key), KeyKind::OtherService(_) | KeyKind::Folder);
+            assert!(is_other, "{key}");
         }
     }
 

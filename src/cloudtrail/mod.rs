@@ -31,7 +31,7 @@ use bytes::Bytes;
 use crate::error::Code;
 
 pub use decoder::{Decoder, DecoderSettings};
-pub use key::{KeyKind, LogKey};
+pub use key::{KeyKind, LogFileName, LogKey, is_account, is_region};
 pub use selection::Selection;
 
 /// The origin of a record: carried by every event, so that an auditor can find the evidence.

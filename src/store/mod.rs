@@ -17,7 +17,7 @@ use futures_util::stream::BoxStream;
 
 pub use error::{StoreError, StoreErrorKind};
 pub(crate) use files::FileStore;
-pub(crate) use s3::{BucketAccess, ListRequest, Listed, S3Store};
+pub(crate) use s3::{BucketAccess, ListPage, ListRequest, Listed, S3Store};
 
 /// The location of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -66,6 +66,35 @@ fn digests_of_a_copied_bucket_are_skipped_without_an_error() {
 }
 
 #[test]
+fn files_with_cloudtrails_names_are_read_in_every_folder_and_insights_are_not_invalid() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = fs::read(one_file()).expect("a sample");
+    let insight = r#"{"Records":[{"eventVersion":"1.08","eventTime":"2026-03-15T09:00:00Z","awsRegion":"us-east-1","eventID":"i-1","eventType":"AwsCloudTrailInsight","insightDetails":{"state":"Start","eventSource":"iam.amazonaws.com","eventName":"UploadServerCertificate"},"eventCategory":"Insight"}]}"#;
+    let name = "111122223333_CloudTrail_us-east-1_20260315T0920Z_a.json.gz";
+    for (path, bytes) in [
+        ("us-east-1/2026/03/15", &log),
+        ("2026/03/15", &log),
+        ("cloudtrail/us-east-1/2026/03/15", &log),
+        ("CloudTrail-copy", &log),
+        ("CloudTrail/us-east-1/2026/03/15", &gzip(insight.as_bytes())),
+    ] {
+        let path = folder.path().join("AWSLogs/111122223333").join(path);
+        fs::create_dir_all(&path).expect("a folder");
+        fs::write(path.join(name), bytes).expect("a file");
+    }
+    let root = folder.path().to_str().expect("text");
+    let events = |path: &str| {
+        let output = run(&["scan", path]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output).lines().count()
+    };
+    assert_eq!(events(root), 4 * events(one_file().to_str().expect("text")));
+    let output = run(&["scan", "--all-events", &format!("{root}/AWSLogs/111122223333/CloudTrail")]);
+    let summary = "objects=1 records=1 events=0 invalid=0 failed=0 skipped=0\n";
+    assert!(stderr(&output).ends_with(summary), "{}", stderr(&output));
+}
+
+#[test]
 fn the_hash_of_a_file_is_that_of_its_uncompressed_content() {
     let folder = tempfile::tempdir().expect("a folder");
     let (plain, zipped) = (folder.path().join("a.json"), folder.path().join("b.json.gz"));

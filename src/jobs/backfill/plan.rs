@@ -1,16 +1,20 @@
 //! What a backfill will process, found by listing: accounts, regions, objects of the time range,
 //! and the calls needed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
+use crate::cloudtrail::{LogFileName, is_account, is_region};
 use crate::error::{Code, Error};
-use crate::store::{ListRequest, Listed, S3Store};
+use crate::store::{ListPage, ListRequest, Listed, S3Store};
 
 /// Most levels of folders above `AWSLogs` that are searched.
-const MAX_DEPTH: usize = 4;
+const MAX_DEPTH: usize = 8;
+
+/// LIST calls for folders above `AWSLogs` after which the others are not searched.
+const MAX_SEARCH: usize = 1000;
 
 /// The objects that the operator asks for.
 #[derive(Debug, Clone)]
@@ -29,13 +33,14 @@ pub struct Scope {
     pub regions: Vec<String>,
 }
 
-/// The files of one account and region.
+/// A folder with log files. No such folder is in another one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct LogFolder {
     /// What is listed: `…/CloudTrail/REGION/`, or further down if the scope's prefix is.
     prefix: String,
-    /// `…/CloudTrail/REGION/`: dates follow.
-    root: String,
+    /// `…/CloudTrail/REGION/`: dates follow. `None`: a folder outside CloudTrail's layout, in which
+    /// the files with CloudTrail's names are log files.
+    root: Option<String>,
 }
 
 /// What a backfill will process.
@@ -53,10 +58,14 @@ pub struct Plan {
     pub objects: u64,
     /// Their stored bytes.
     pub bytes: u64,
+    /// LIST calls for folders above `AWSLogs`.
+    searched: usize,
     /// LIST calls made for this plan.
     pub listed: u64,
     /// LIST calls that the backfill itself takes.
     pub to_list: u64,
+    /// Folders that are not read, by reason: how many, and the first.
+    pub skipped: BTreeMap<&'static str, (u64, String)>,
 }
 
 /// Lists the objects of `scope`. Takes LIST calls only: one per folder above the dates, and one per
@@ -72,104 +81,160 @@ pub(super) async fn plan(store: &S3Store, scope: Scope) -> Result<Plan, Error> {
         regions: BTreeSet::new(),
         objects: 0,
         bytes: 0,
+        searched: 0,
         listed: 0,
         to_list: 0,
+        skipped: BTreeMap::new(),
     };
-    let mut pending = vec![(plan.scope.prefix.clone(), 0)];
-    while let Some((prefix, depth)) = pending.pop() {
+    // Breadth first, so that a search that ends early has seen the upper folders.
+    let mut pending = VecDeque::from([(plan.scope.prefix.clone(), 0)]);
+    while let Some((prefix, depth)) = pending.pop_front() {
         plan.visit(store, prefix, depth, &mut pending).await?;
     }
     plan.folders.sort();
     if plan.folders.is_empty() {
-        let text = format!(
+        let mut text = format!(
             "there are no CloudTrail files of these accounts and regions below s3://{}/{}",
             plan.scope.bucket, plan.scope.prefix
         );
+        for (reason, (count, first)) in &plan.skipped {
+            text.push_str(&format!("; {reason}: {count}, first: {first}"));
+        }
         return Err(Error::new(Code::NothingFound, text));
     }
-    let (mut objects, mut bytes) = (0, 0);
+    let (mut objects, mut bytes, mut accounts, mut regions) =
+        (0, 0, BTreeSet::new(), BTreeSet::new());
     let pages = list_objects(store, &plan, None, async |listed| {
         objects += 1;
         bytes += listed.size;
+        if let Some(name) = LogFileName::of(&listed.key) {
+            insert(&mut accounts, name.account);
+            insert(&mut regions, name.region);
+        }
         Ok(())
     })
     .await?;
     (plan.objects, plan.bytes) = (objects, bytes);
+    plan.accounts.append(&mut accounts);
+    plan.regions.append(&mut regions);
     plan.listed += pages;
     plan.to_list = pages;
     Ok(plan)
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+fn insert(set: &mut BTreeSet<String>, name: &str) {
+    if !set.contains(name) {
+        set.insert(name.to_owned());
+    }
+}
+
+fn selected(list: &[String], name: &str) -> bool {
+    list.is_empty() || list.iter().any(|selected| selected == name)
 }
 
 impl Plan {
-    /// Adds the folders one level below `prefix` to `pending`: by name where that is known, else by
-    /// listing. Below `AWSLogs/`, and an organisation's folder in it, are accounts, then services,
-    /// then regions, then dates.
+    /// Adds the folders one level below `prefix` to `pending`. Below `AWSLogs/`, and an
+    /// organisation's folder in it, are accounts, then services, then regions, then dates; what is
+    /// elsewhere is found by CloudTrail's file names.
     async fn visit(
         &mut self,
         store: &S3Store,
         prefix: String,
         depth: usize,
-        pending: &mut Vec<(String, usize)>,
+        pending: &mut VecDeque<(String, usize)>,
     ) -> Result<(), Error> {
-        let selected =
-            |list: &[String], name: &str| list.is_empty() || list.iter().any(|l| l == name);
         let parts: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
-        let Some(at) = parts.iter().rposition(|part| *part == "AWSLogs") else {
-            if depth < MAX_DEPTH {
-                let folders = self.list_folders(store, &prefix).await?;
-                // Next to `AWSLogs` there are no CloudTrail files.
-                let logs = folders.iter().find(|folder| folder.ends_with("AWSLogs/")).cloned();
-                let folders = logs.map_or(folders, |logs| vec![logs]);
-                pending.extend(folders.into_iter().map(|folder| (folder, depth + 1)));
-            }
-            return Ok(());
-        };
-        let below = match &parts[at + 1..] {
-            [organisation, below @ ..] if organisation.starts_with("o-") => below,
+        let below = parts.iter().rposition(|part| *part == "AWSLogs").map(|at| &parts[at + 1..]);
+        let below = match below {
+            Some([organisation, below @ ..]) if organisation.starts_with("o-") => Some(below),
             below => below,
         };
-        if below.first().is_some_and(|account| !selected(&self.scope.accounts, account)) {
-            return Ok(());
-        }
+        let is_other = |account: &str| !selected(&self.scope.accounts, account);
         match below {
-            [account] if is_account(account) => {
-                pending.push((format!("{prefix}CloudTrail/"), depth))
-            }
-            [] | [_, "CloudTrail"] => {
-                let folders = self.list_folders(store, &prefix).await?;
-                pending.extend(folders.into_iter().map(|folder| (folder, depth)));
-            }
-            [account, "CloudTrail", region, deeper @ ..]
-                if selected(&self.scope.regions, region) =>
+            Some([account, ..]) if is_account(account) && is_other(account) => Ok(()),
+            Some([_, "CloudTrail-Digest" | "CloudTrail-Insight", ..]) => Ok(()),
+            Some([account, "CloudTrail", region, deeper @ ..])
+                if is_region(region) && selected(&self.scope.accounts, account) =>
             {
-                self.accounts.insert((*account).to_owned());
-                self.regions.insert((*region).to_owned());
-                let deeper: usize = deeper.iter().map(|part| part.len() + 1).sum();
-                let root = prefix[..prefix.len() - deeper].to_owned();
-                self.folders.push(LogFolder { root, prefix: prefix.clone() });
+                if selected(&self.scope.regions, region) {
+                    self.accounts.insert((*account).to_owned());
+                    self.regions.insert((*region).to_owned());
+                    let deeper: usize = deeper.iter().map(|part| part.len() + 1).sum();
+                    let root = Some(prefix[..prefix.len() - deeper].to_owned());
+                    self.folders.push(LogFolder { root, prefix });
+                }
+                Ok(())
             }
-            _ => {}
+            Some([account, service, rest @ ..])
+                if is_account(account) && (*service != "CloudTrail" || !rest.is_empty()) =>
+            {
+                let ask = ListRequest { prefix: &prefix, ..ListRequest::default() };
+                let page = self.list(store, ask).await?;
+                if !self.add_named(&page, &prefix) {
+                    self.skip("folders without CloudTrail's file names", prefix);
+                }
+                Ok(())
+            }
+            below => {
+                let is_known = below.is_some_and(|b| b.first().is_none_or(|one| is_account(one)));
+                let depth = if is_known { depth } else { depth + 1 };
+                self.list_folders(store, &prefix, depth, !is_known, pending).await
+            }
         }
+    }
+
+    /// Adds the folders directly below `prefix` to `pending`, or `prefix` itself if it has files
+    /// with CloudTrail's names.
+    async fn list_folders(
+        &mut self,
+        store: &S3Store,
+        prefix: &str,
+        depth: usize,
+        is_search: bool,
+        pending: &mut VecDeque<(String, usize)>,
+    ) -> Result<(), Error> {
+        let (mut folders, mut next) = (Vec::new(), None::<String>);
+        loop {
+            if is_search {
+                if depth > MAX_DEPTH || self.searched == MAX_SEARCH {
+                    self.skip("folders not searched", prefix.to_owned());
+                    break;
+                }
+                self.searched += 1;
+            }
+            let ask = ListRequest { prefix, folders: true, page: next.as_deref(), after: None };
+            let page = self.list(store, ask).await?;
+            if self.add_named(&page, prefix) {
+                return Ok(());
+            }
+            folders.extend(page.folders.into_iter().map(|folder| (folder, depth)));
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        pending.extend(folders);
         Ok(())
     }
 
-    async fn list_folders(&mut self, store: &S3Store, prefix: &str) -> Result<Vec<String>, Error> {
-        let (mut folders, mut page) = (Vec::new(), None::<String>);
-        loop {
-            let ask = ListRequest { prefix, folders: true, page: page.as_deref(), after: None };
-            let listing = store.list(&self.scope.bucket, ask).await;
-            let listing = listing.map_err(|error| Error::new(Code::ListFailed, error.text))?;
-            self.listed += 1;
-            folders.extend(listing.folders);
-            page = listing.next;
-            if page.is_none() {
-                return Ok(folders);
-            }
+    async fn list(&mut self, store: &S3Store, ask: ListRequest<'_>) -> Result<ListPage, Error> {
+        let page = store.list(&self.scope.bucket, ask).await;
+        self.listed += 1;
+        page.map_err(|error| Error::new(Code::ListFailed, error.text))
+    }
+
+    /// Adds the folder at `prefix` if a page of it has a file with CloudTrail's name. Returns
+    /// whether it was added.
+    fn add_named(&mut self, page: &ListPage, prefix: &str) -> bool {
+        let found = page.objects.iter().any(|listed| LogFileName::of(&listed.key).is_some());
+        if found {
+            self.folders.push(LogFolder { prefix: prefix.to_owned(), root: None });
         }
+        found
+    }
+
+    fn skip(&mut self, reason: &'static str, prefix: String) {
+        self.skipped.entry(reason).or_insert((0, prefix)).0 += 1;
     }
 }
 
@@ -191,7 +256,7 @@ pub(super) async fn list_objects(
         'pages: loop {
             let ask = ListRequest {
                 prefix: &folder.prefix,
-                after: Some(&start),
+                after: Some(start.as_str()).filter(|start| !start.is_empty()),
                 page: page.as_deref(),
                 folders: false,
             };
@@ -199,7 +264,11 @@ pub(super) async fn list_objects(
             let listing = listing.map_err(|error| Error::new(Code::ListFailed, error.text))?;
             calls += 1;
             for listed in listing.objects {
-                match position(&listed.key[folder.root.len()..], &plan.scope) {
+                let position = match &folder.root {
+                    Some(root) => position(&listed.key[root.len()..], &plan.scope),
+                    None => position_by_name(&listed.key, &plan.scope),
+                };
+                match position {
                     Position::Within => each(listed).await?,
                     Position::Outside => {}
                     Position::After => break 'pages,
@@ -218,7 +287,10 @@ pub(super) async fn list_objects(
 /// `after`.
 fn start_key(folder: &LogFolder, scope: &Scope, after: Option<&str>) -> Option<String> {
     let day = day_folder(scope.since.to_offset(UtcOffset::UTC).date());
-    let first = format!("{}{day}/", folder.root);
+    let first = match &folder.root {
+        Some(root) => format!("{root}{day}/"),
+        None => folder.prefix.clone(),
+    };
     match after {
         Some(after) if after.starts_with(&folder.prefix) => Some(first.max(after.to_owned())),
         Some(after) if after > folder.prefix.as_str() => None,
@@ -251,15 +323,31 @@ fn position(below: &str, scope: &Scope) -> Position {
     if below.ends_with('/') {
         return Position::Outside;
     }
-    let named = below.rsplit('/').next().unwrap_or(below).split('_').find_map(|part| {
-        let layout = format_description!("[year][month][day]T[hour][minute]Z");
-        PrimitiveDateTime::parse(part, layout).ok()
-    });
+    let named = below.rsplit('/').next().unwrap_or(below).split('_').find_map(file_time);
     let within = match named {
-        Some(time) => (since..until).contains(&time.assume_utc()),
+        Some(time) => (since..until).contains(&time),
         None => day >= day_folder(since.date()).as_str(),
     };
     if within { Position::Within } else { Position::Outside }
+}
+
+/// Parses the time in a file's name.
+fn file_time(text: &str) -> Option<OffsetDateTime> {
+    let layout = format_description!("[year][month][day]T[hour][minute]Z");
+    PrimitiveDateTime::parse(text, layout).ok().map(PrimitiveDateTime::assume_utc)
+}
+
+/// Returns the position of a key outside CloudTrail's layout, by what the file's name states.
+fn position_by_name(key: &str, scope: &Scope) -> Position {
+    let is_within = |name: LogFileName<'_>| {
+        selected(&scope.accounts, name.account)
+            && selected(&scope.regions, name.region)
+            && file_time(name.time).is_some_and(|time| (scope.since..scope.until).contains(&time))
+    };
+    match LogFileName::of(key).is_some_and(is_within) {
+        true => Position::Within,
+        false => Position::Outside,
+    }
 }
 
 #[cfg(test)]
@@ -297,7 +385,7 @@ mod tests {
     #[test]
     fn a_listing_continues_after_the_last_recorded_key() {
         let root = "AWSLogs/111122223333/CloudTrail/us-east-1/".to_owned();
-        let folder = LogFolder { prefix: root.clone(), root: root.clone() };
+        let folder = LogFolder { prefix: root.clone(), root: Some(root.clone()) };
         let from = |after: Option<&str>| start_key(&folder, &scope(), after);
         let first = format!("{root}2026/03/01/");
         assert_eq!(from(None), Some(first.clone()));
