@@ -14,6 +14,7 @@ mod replay;
 mod run;
 mod scan;
 mod schema;
+mod unwrap;
 
 use std::process::ExitCode;
 

@@ -26,10 +26,10 @@ use super::listing::{Input, Listing};
 use super::output::{
     print_error, print_line, print_lines, print_warning, printed_code, progress_bar,
 };
-use super::{Failure, Format, load_optional_config, runtime};
+use super::{Failure, Format, load_optional_config, runtime, unwrap};
 use crate::app::Enrichment;
 use crate::cloudtrail::{
-    DecodeStats, Decoded, Decoder, DecoderSettings, InvalidRecord, Origin, Selection,
+    DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings, InvalidRecord, Origin, Selection,
 };
 use crate::config::{Config, Decode, EventOptions, EventRule};
 use crate::error::Error;
@@ -46,6 +46,9 @@ const WHOLE_FILE: usize = 1 << 20;
 /// Most files of a batch; together they have about [`CHUNK`] bytes.
 const MAX_BATCH: usize = 64;
 
+/// Most stored bytes of a pipe that are kept to be unwrapped, until a record has been found in it.
+const MAX_KEPT: usize = 16 << 20;
+
 /// Messages of one batch that may wait to be printed.
 const CHANNEL_CAPACITY: usize = 16;
 
@@ -54,8 +57,8 @@ const MESSAGE_BYTES: usize = 64 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// CloudTrail files or folders: .json, .json.gz, NDJSON, bare arrays, single records; - is
-    /// stdin
+    /// CloudTrail files or folders: .json, .json.gz, NDJSON, bare arrays, single records; files of
+    /// other tools with such records in them; - is stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// What is printed for each event
@@ -370,30 +373,71 @@ impl FileReader<'_> {
         buffer: &mut [u8],
         may_block: bool,
     ) -> Result<DecodeStats, String> {
-        let mut file: Box<dyn Read> = if self.path.as_os_str() == "-" {
-            Box::new(io::stdin().lock())
-        } else {
-            Box::new(File::open(self.path).map_err(|cause| cause.to_string())?)
-        };
+        let path = self.path;
+        let open = || File::open(path).map_err(|cause| cause.to_string());
+        let mut file: Box<dyn Read> =
+            if path.as_os_str() == "-" { Box::new(io::stdin().lock()) } else { Box::new(open()?) };
         let mut decoded = Vec::new();
         let max = if may_block { CHUNK } else { WHOLE_FILE };
         let first = fill(&mut file, &mut buffer[..max])?;
         if first < max {
             let stats = decoder.decode(&buffer[..first], &mut decoded);
             self.print(first, &mut decoded)?;
-            return stats.map_err(|error| error.to_string());
+            return stats.or_else(|refused| self.unwrap(&refused, decoder, &mut &buffer[..first]));
         }
-        let mut length = first;
-        while length > 0 {
-            let pushed = decoder.push(&buffer[..length], &mut decoded);
-            self.print(length, &mut decoded)?;
+        let (mut kept, mut length) = (may_block.then(Vec::new), first);
+        let refused = loop {
+            kept = kept.filter(|kept| !decoder.has_records() && kept.len() < MAX_KEPT);
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(&buffer[..length]);
+            }
+            if let Err(error) = decoder.push(&buffer[..length], &mut decoded) {
+                break error;
+            }
+            // Before the first record, what is no record may be a wrapper of one.
+            let mut ready = Vec::new();
+            if decoder.has_records() {
+                ready.append(&mut decoded);
+            }
+            for one in &mut decoded {
+                if let Decoded::Invalid(invalid) = one {
+                    invalid.bytes.clear();
+                }
+            }
+            self.print(length, &mut ready)?;
             self.output.send()?;
-            pushed.map_err(|error| error.to_string())?;
             length = fill(&mut file, &mut buffer[..CHUNK])?;
+            if length == 0 {
+                match decoder.finish(&mut decoded) {
+                    Ok(stats) => return self.print(0, &mut decoded).map(|()| stats),
+                    Err(error) => break error,
+                }
+            }
+        };
+        match kept {
+            Some(kept) => self.unwrap(&refused, decoder, &mut kept.chain(file)),
+            None if may_block => Err(refused.to_string()),
+            None => self.unwrap(&refused, decoder, &mut open()?),
         }
-        let stats = decoder.finish(&mut decoded);
-        self.print(0, &mut decoded)?;
-        stats.map_err(|error| error.to_string())
+    }
+
+    /// Decodes the records that a refused file wraps.
+    fn unwrap(
+        &mut self,
+        refused: &DecodeError,
+        decoder: &mut Decoder,
+        stored: &mut dyn Read,
+    ) -> Result<DecodeStats, String> {
+        // The parts of a document before its records, and its elements, may be longer than one.
+        let may_wrap = match refused {
+            DecodeError::NotCloudTrail(_) => true,
+            DecodeError::OverLimit { name, .. } => *name == "max_record",
+            _ => false,
+        };
+        if !may_wrap || self.events + self.invalid > 0 || self.task.options.decoder.limits.hash {
+            return Err(refused.to_string());
+        }
+        unwrap::decode(stored, refused, decoder, &mut |decoded| self.print(0, decoded))
     }
 
     /// Prints what was decoded of `stored` more bytes.

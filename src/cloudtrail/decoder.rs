@@ -125,6 +125,12 @@ impl Decoder {
         tally.inspect_err(|_| found.truncate(before))
     }
 
+    /// Returns whether a CloudTrail record has been found in the current object.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        self.document.has_records()
+    }
+
     /// Discards the current object.
     pub fn reset(&mut self) {
         self.document.reset();

@@ -91,6 +91,11 @@ impl Document {
         }
     }
 
+    /// Returns whether a CloudTrail record has been found.
+    pub(super) fn has_records(&self) -> bool {
+        self.selector.has_records()
+    }
+
     fn step(
         &mut self,
         window: &[u8],
