@@ -14,6 +14,9 @@ mod corpus;
 #[path = "../../src/error.rs"]
 #[expect(dead_code, reason = "as above")]
 mod error;
+#[path = "../../src/escape.rs"]
+#[expect(dead_code, reason = "as above")]
+mod escape;
 
 use std::hint::black_box;
 use std::io::Read as _;
