@@ -219,7 +219,8 @@ impl HttpSink {
 
     async fn send_all(&self, events: &[Arc<Event>]) -> Sent {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; events.len()];
-        let mut unsent: Vec<Range<usize>> = vec![0..events.len()];
+        let all = 0..events.len();
+        let mut unsent: Vec<Range<usize>> = vec![all];
         let mut halt = (Error::new(Code::SinkInternal, "the event was not sent"), None);
         while let Some(range) = unsent.pop() {
             let (body, count) = self.pack(&events[range.clone()]);
