@@ -6,6 +6,7 @@ pub(crate) mod containers;
 mod enrichment;
 mod exit;
 mod explain;
+mod filters;
 mod folders;
 mod hostile_broker;
 mod limits;

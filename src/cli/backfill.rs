@@ -47,7 +47,7 @@ pub(super) struct Args {
 }
 
 /// Parses a day, or an instant with its offset.
-fn instant(text: &str) -> Result<OffsetDateTime, String> {
+pub(super) fn instant(text: &str) -> Result<OffsetDateTime, String> {
     let day = format_description!("[year]-[month]-[day]");
     event::instant(text)
         .or_else(|| Date::parse(text, day).ok().map(|day| day.midnight().assume_utc()))

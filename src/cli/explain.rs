@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::filter::Filter;
 use super::scan::{ReadOptions, Task, print_files};
 use super::{Failure, Format, load_optional_config, output::print_line};
 use crate::cloudtrail::Selection;
@@ -15,9 +16,11 @@ use crate::route::Router;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A record or a CloudTrail file, in any format that `scan` reads; - is stdin
-    #[arg(value_name = "FILE")]
-    path: PathBuf,
+    /// Records, CloudTrail files or folders, in any format that `scan` reads; - is stdin
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
     /// Also print which routes match and what each sink would receive
     #[arg(short, long, value_name = "CONFIG")]
     config: Option<String>,
@@ -41,6 +44,8 @@ pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
     let destinations = config.as_ref().map(Destinations::new).transpose()?;
     let task = Task {
         options: ReadOptions::new(config, args.all_events),
+        filter: &args.filter,
+        header: "",
         write: &|event, out| {
             out.extend_from_slice(event::explain(event).as_bytes());
             if let Some(destinations) = &destinations {
@@ -54,14 +59,17 @@ pub(super) fn explain(args: &Args) -> Result<ExitCode, Failure> {
             out.push(b'\n');
         },
     };
-    let (summary, printed) = print_files(std::slice::from_ref(&args.path), &task);
+    let (summary, printed) = print_files(&args.paths, &task);
     let skipped = summary.records.saturating_sub(summary.events + summary.invalid);
     let hint = if skipped > 0 { "; --all-events explains those too" } else { "" };
-    let reason = if destinations.is_some() {
+    let reason = if args.filter.is_set() {
+        "not selected, or excluded by an option"
+    } else if destinations.is_some() {
         "not selected by [events]"
     } else {
         "not about IAM certificates"
     };
+    summary.print_severities();
     print_line(&format_args!("explained={} skipped={skipped} ({reason}){hint}", summary.events));
     Ok(summary.exit_code(printed))
 }

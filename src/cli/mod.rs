@@ -7,6 +7,7 @@ mod backfill;
 mod check;
 mod events;
 mod explain;
+mod filter;
 mod healthcheck;
 mod listing;
 mod output;
@@ -14,6 +15,7 @@ mod replay;
 mod run;
 mod scan;
 mod schema;
+mod table;
 mod unwrap;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@
 //! order, so the one that is printed is always being read. Most CloudTrail files are small: to send
 //! the output of each by itself would take longer than to read it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::iter::Peekable;
@@ -22,19 +23,20 @@ use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 use super::check::load_reports;
+use super::filter::Filter;
 use super::listing::{Input, Listing};
 use super::output::{
     print_error, print_line, print_lines, print_warning, printed_code, progress_bar,
 };
-use super::{Failure, Format, load_optional_config, runtime, unwrap};
+use super::{Failure, load_optional_config, runtime, table, unwrap};
 use crate::app::Enrichment;
 use crate::cloudtrail::{
     DecodeError, DecodeStats, Decoded, Decoder, DecoderSettings, InvalidRecord, Origin, Selection,
 };
-use crate::config::{Config, Decode, EventOptions, EventRule};
+use crate::config::{Config, Decode, EventOptions, EventRule, OutputFormat};
 use crate::error::Error;
 use crate::escape::escape;
-use crate::event::{Arrival, Channel, Context, Event};
+use crate::event::{Arrival, Channel, Context, Event, Severity};
 
 /// Bytes of a read.
 const CHUNK: usize = 256 << 10;
@@ -62,8 +64,10 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// What is printed for each event
-    #[arg(long, value_enum, default_value_t = Format::Ocsf)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Printed::Ocsf)]
+    format: Printed,
+    #[command(flatten)]
+    filter: Filter,
     /// Print every record, not only those about IAM certificates
     #[arg(long)]
     all_events: bool,
@@ -77,26 +81,51 @@ pub(super) struct Args {
     hash: bool,
 }
 
+/// What `scan` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Printed {
+    /// OCSF 1.8.0, class API Activity
+    Ocsf,
+    /// Elastic Common Schema
+    Ecs,
+    /// Splunk's Common Information Model, data model Change
+    Cim,
+    /// The record as CloudTrail wrote it, secrets redacted
+    Raw,
+    /// One line an event, for a person
+    Table,
+}
+
 pub(super) fn scan(args: &Args) -> Result<ExitCode, Failure> {
     let config = load_optional_config(args.config.as_ref())?;
     let mut options = ReadOptions::new(config, args.all_events);
     options.decoder.limits.hash = args.hash;
-    let format = args.format.into();
+    let format = match args.format {
+        Printed::Ocsf => Some(OutputFormat::Ocsf),
+        Printed::Ecs => Some(OutputFormat::Ecs),
+        Printed::Cim => Some(OutputFormat::Cim),
+        Printed::Raw => Some(OutputFormat::Raw),
+        Printed::Table => None,
+    };
     let render = match io::stdout().is_terminal() {
         true => crate::format::render_for_terminal,
         false => crate::format::render,
     };
     let write_event = |event: &Event, lines: &mut Vec<u8>| {
+        let Some(format) = format else { return table::write(event, lines) };
         let start = lines.len();
         render(event, format, lines);
         crate::format::end_line(start, lines);
     };
+    let filter = &args.filter;
     let task = if args.hash {
-        Task { options, write: &|_, _| {} }
+        Task { options, filter, header: "", write: &|_, _| {} }
     } else {
-        Task { options, write: &write_event }
+        let header = if format.is_none() { table::HEADER } else { "" };
+        Task { options, filter, header, write: &write_event }
     };
     let (summary, printed) = print_files(&args.paths, &task);
+    summary.print_severities();
     print_line(&summary);
     Ok(summary.exit_code(printed))
 }
@@ -152,6 +181,10 @@ fn load_context(config: &Config) -> Context {
 pub(super) struct Task<'t> {
     /// How it is read.
     pub(super) options: ReadOptions,
+    /// Which events are printed.
+    pub(super) filter: &'t Filter,
+    /// Printed before the first event.
+    pub(super) header: &'static str,
     /// Appends what is printed for an event, line end included.
     pub(super) write: &'t (dyn Fn(&Event, &mut Vec<u8>) + Sync),
 }
@@ -165,12 +198,26 @@ pub(super) struct Summary {
     pub(super) invalid: u64,
     failed: u64,
     skipped: u64,
+    severities: BTreeMap<Severity, u64>,
 }
 
 impl Summary {
+    /// Prints how many events have each severity, the highest first: `severity: 1 high, 2 low`.
+    pub(super) fn print_severities(&self) {
+        let counts = self.severities.iter().rev();
+        let counts = counts.map(|(severity, count)| format!("{count} {}", severity.as_str()));
+        let counts: Vec<String> = counts.collect();
+        if !counts.is_empty() {
+            print_line(&format_args!("severity: {}", counts.join(", ")));
+        }
+    }
+
     fn add(&mut self, bar: &ProgressBar, path: &Path, file: FileResult) {
         self.events += file.events;
         self.invalid += file.invalid;
+        for (severity, count) in file.severities {
+            *self.severities.entry(severity).or_default() += count;
+        }
         match file.result {
             Ok(stats) => {
                 self.objects += 1;
@@ -195,7 +242,7 @@ impl Summary {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { objects, records, events, invalid, failed, skipped } = self;
+        let Self { objects, records, events, invalid, failed, skipped, .. } = self;
         write!(f, "objects={objects} records={records} events={events}")?;
         write!(f, " invalid={invalid} failed={failed} skipped={skipped}")
     }
@@ -216,7 +263,8 @@ pub(super) fn print_files(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::R
     let bytes = listing.inputs.iter().map(|file| file.size).sum();
     let bar = progress_bar(bytes, "{bytes}/{total_bytes} {wide_bar} {bytes_per_sec} {eta}");
     let mut out = io::BufWriter::with_capacity(256 << 10, io::stdout().lock());
-    let printed = read_files(listing.inputs, task, |output| match output {
+    let header = out.write_all(task.header.as_bytes());
+    let read = |output: Output| match output {
         Output::Lines(lines) => out.write_all(&lines),
         Output::Progress(bytes) => {
             bar.inc(bytes);
@@ -234,7 +282,8 @@ pub(super) fn print_files(paths: &[PathBuf], task: &Task<'_>) -> (Summary, io::R
             summary.add(&bar, &path, file);
             hashed
         }
-    });
+    };
+    let printed = header.and_then(|()| read_files(listing.inputs, task, read));
     let printed = printed.and_then(|()| out.flush());
     bar.finish_and_clear();
     (summary, printed)
@@ -258,6 +307,8 @@ struct FileResult {
     events: u64,
     /// Invalid records.
     invalid: u64,
+    /// Events printed, by severity.
+    severities: BTreeMap<Severity, u64>,
     /// Its counts, or why it is not a sound CloudTrail file.
     result: Result<DecodeStats, String>,
 }
@@ -316,12 +367,20 @@ fn run_worker(batches: &Batches, mut decoder: Decoder, task: &Task<'_>) {
         let mut buffered = BufferedOutput { sender, outputs: Vec::new(), bytes: 0 };
         for input in batch {
             let output = &mut buffered;
-            let mut file =
-                FileReader { path: &input.path, task, output, stored: 0, events: 0, invalid: 0 };
+            let mut file = FileReader {
+                path: &input.path,
+                task,
+                output,
+                stored: 0,
+                events: 0,
+                invalid: 0,
+                severities: BTreeMap::new(),
+            };
             let result = file.read(&mut decoder, &mut buffer, input.may_block);
             decoder.reset();
             bytes += file.stored;
-            let ended = FileResult { events: file.events, invalid: file.invalid, result };
+            let FileReader { events, invalid, severities, .. } = file;
+            let ended = FileResult { events, invalid, severities, result };
             buffered.push(Output::End(input.path, ended));
         }
         if buffered.send().is_err() {
@@ -363,6 +422,7 @@ struct FileReader<'a> {
     stored: usize,
     events: u64,
     invalid: u64,
+    severities: BTreeMap<Severity, u64>,
 }
 
 impl FileReader<'_> {
@@ -455,8 +515,10 @@ impl FileReader<'_> {
                 }
             };
             match read {
+                Ok(event) if !self.task.filter.passes(&event) => {}
                 Ok(event) => {
                     self.events += 1;
+                    *self.severities.entry(event.fields.severity).or_default() += 1;
                     (self.task.write)(&event, &mut lines);
                 }
                 Err(InvalidRecord { index, offset, reason, .. }) => {
