@@ -103,7 +103,7 @@ fn configuration(
 directory = "in"
 [[route]]
 name = "all"
-sinks = [{socs}"kept", "not-tls", "closed", "nameless", "lake", "secured"]
+sinks = [{socs}"kept", "not-tls", "closed", "nameless", "hook", "lake", "secured"]
 {collectors}
 [sink.kept]
 type = "splunk_hec"
@@ -123,6 +123,11 @@ type = "splunk_hec"
 endpoints = ["https://{label}.example.com:8088"]
 token = {{ file = "token" }}
 tls = {{ insecure = true }}
+[sink.hook]
+type = "http"
+url = "{kept}/hook"
+authorization = {{ file = "token" }}
+signing_key = {{ env = "KAFKA_PASSWORD" }}
 [sink.lake]
 type = "kafka"
 brokers = ["{no_tls}"]
@@ -208,6 +213,7 @@ async fn no_output_contains_a_secret_whatever_fails() {
         "splunk_tls",
         "splunk_connect",
         "secret_unreadable",
+        "http_endpoint",
         "kafka_",
         "may hold a private key",
     ];
