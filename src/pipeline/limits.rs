@@ -159,8 +159,14 @@ impl MemoryClass {
 }
 
 impl MemoryPermit {
+    /// Releases all but what records of so many bytes take: once for themselves, once for what a
+    /// sink makes of them.
+    pub(super) fn shrink_to_records(&mut self, bytes: usize) {
+        self.shrink(2 * bytes);
+    }
+
     /// Releases all but `bytes`: the object is read, only its events are resident.
-    pub(super) fn shrink(&mut self, bytes: usize) {
+    fn shrink(&mut self, bytes: usize) {
         let units = usize::try_from((bytes as u64).div_ceil(UNIT)).unwrap_or(usize::MAX);
         drop(self.permit.split(self.permit.num_permits().saturating_sub(units)));
     }

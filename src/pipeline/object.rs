@@ -96,8 +96,7 @@ impl ObjectProcessor {
                     continue;
                 }
             };
-            // Once for the records, once for what a sink makes of them.
-            memory.shrink(2 * verified.bytes);
+            memory.shrink_to_records(verified.bytes);
             permits.stop_processing();
             counts.decoded(&verified.stats);
             let file_sha256 = verified.stats.sha256;

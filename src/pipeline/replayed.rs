@@ -74,7 +74,7 @@ async fn rejected_event(
     };
     let delivered = members.delivered.as_deref().and_then(instant);
     let mut memory = permits.reserve(None, false).await?;
-    memory.shrink(2 * record.len());
+    memory.shrink_to_records(record.len());
     let record = Record { bytes: record.into(), index: members.index, offset: members.offset };
     let arrival = Arrival { origin, channel, seen: dispatcher.now(), delivered };
     let read = dispatcher.read(record, arrival).await;

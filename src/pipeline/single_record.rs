@@ -42,7 +42,7 @@ pub(super) async fn process(
     let decoded = processor.decode.decode_record(text, index, offset);
     let (stats, records) =
         decoded.map_err(|error| Error::new(error.code(), format!("invalid record: {error}")))?;
-    memory.shrink(if records.is_empty() { 0 } else { 2 * text.len() });
+    memory.shrink_to_records(if records.is_empty() { 0 } else { text.len() });
     permits.stop_processing();
     let mut counts = RecordCounts::default();
     counts.decoded(&stats);

@@ -160,10 +160,7 @@ impl HttpSink {
         for event in &events[..most] {
             let before = body.len();
             (self.render)(event, self.format, &mut body);
-            body[before..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|b| {
-                *b = b' ';
-            });
-            body.push(b'\n');
+            crate::format::end_line(before, &mut body);
             if count > 0 && body.len() > self.settings.max_batch_bytes {
                 body.truncate(before);
                 break;
